@@ -1,0 +1,228 @@
+"""Networks as YAML or JSON: strict reading, errors that name file, key, given and allowed; writing that reads back equal.
+
+Two shorthands are resolved while reading, with the channels that reach the row: `repeat: 3` writes a row three times
+(rows after the first with stride 1 are what people want, so a strided row must not be repeated), and
+`expand_ratio: 4` stands for `expand_channels` = 4 x input channels, rounded to a multiple of 8.
+"""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+import yaml
+
+from ridgepoint.arch.block import Block, Conventions
+from ridgepoint.arch.head import Head
+from ridgepoint.arch.layer import round_channels
+from ridgepoint.arch.network import Network, Stage, place_blocks
+from ridgepoint.errors import ArchitectureError, nearest
+
+T = TypeVar("T")
+Raw = Any
+_KEYS = ("name", "input", "conventions", "stem", "stages", "head", "num_classes")
+_PATH = re.compile(r"(.*?)(?: - at `\$([^`]*)`)?$", re.DOTALL)
+
+
+def read_document(path: Path) -> Raw:
+    """The plain content of a YAML or JSON file.
+
+    Raises:
+        ArchitectureError: If the file is missing or is no YAML or JSON.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        return json.loads(text) if path.suffix == ".json" else yaml.load(text, Loader=yaml.CSafeLoader)
+    except FileNotFoundError:
+        raise ArchitectureError(f"{path}: there is no such file") from None
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError, yaml.YAMLError) as error:
+        raise ArchitectureError(f"{path}: cannot be read as {path.suffix or 'YAML'}: {error}") from None
+
+
+def parse_network(raw: Raw, *, source: str) -> Network:
+    """A checked network from plain content.
+
+    Args:
+        raw: What `read_document` gives.
+        source: The file's name, for messages.
+
+    Raises:
+        ArchitectureError: If a key, type or value is wrong, or the shapes do not fit together.
+    """
+    raw = expect_mapping(raw, _KEYS, required=("name", "input", "stages"), where="", source=source)
+    conventions = convert(raw.get("conventions", {}), Conventions, where="conventions", source=source)
+    shape = convert(raw["input"], tuple[int, int, int], where="input", source=source)
+    channels = shape[0]
+    stem, channels = parse_rows(raw.get("stem", []), channels, where="stem", source=source)
+    stages = []
+    for number, stage in enumerate(expect_list(raw["stages"], where="stages", source=source)):
+        where = f"stages.{number}"
+        stage = expect_mapping(stage, ("blocks",), required=("blocks",), where=where, source=source)
+        blocks, channels = parse_rows(stage["blocks"], channels, where=f"{where}.blocks", source=source)
+        stages.append(Stage(blocks=blocks))
+    rest = {key: raw[key] for key in ("name", "input", "num_classes") if key in raw}
+    head = convert(raw.get("head", {"head": "pooled"}), Head, where="head", source=source)
+    whole = {**rest, "stages": []}
+    frame = convert(whole, Network, where="", source=source, defaults={"stem": []})
+    network = msgspec.structs.replace(frame, conventions=conventions, stem=stem, stages=tuple(stages), head=head)
+    try:
+        place_blocks(network)
+    except ArchitectureError as error:
+        raise ArchitectureError(f"{source}: {error}") from None
+    return network
+
+
+def parse_rows(rows: Raw, channels: int, *, where: str, source: str) -> tuple[tuple[Block, ...], int]:
+    """The blocks of a list of rows, shorthands resolved, and the channels that leave the last one."""
+    blocks: list[Block] = []
+    for index, row in enumerate(expect_list(rows, where=where, source=source)):
+        place = f"{where}.{index}"
+        if not isinstance(row, Mapping):
+            raise ArchitectureError(f"{source}: {place}: is {row!r}. Allowed: a mapping such as {{block: uib, ...}}")
+        for _ in range(_repeats(row, place, source)):
+            block = parse_block(row, channels, where=place, source=source)
+            blocks.append(block)
+            channels = getattr(block, "out_channels", channels)
+    return tuple(blocks), channels
+
+
+def parse_block(row: Mapping[str, Raw], channels: int, *, where: str, source: str) -> Block:
+    """One block; `expand_ratio` is turned into channels with the given input channels."""
+    fields = {key: value for key, value in row.items() if key != "repeat"}
+    if "expand_ratio" in fields:
+        ratio = fields.pop("expand_ratio")
+        if "expand_channels" in fields or isinstance(ratio, bool) or not isinstance(ratio, int | float) or ratio <= 0:
+            raise ArchitectureError(
+                f"{source}: {where}.expand_ratio: is {ratio!r}. Allowed: a number above 0, instead of expand_channels"
+            )
+        fields["expand_channels"] = round_channels(channels * ratio)
+    block: Block = convert(fields, Block, where=where, source=source)
+    return block
+
+
+def dump_network(network: Network) -> str:
+    """YAML that reads back as an equal network, one row per line, equal rows folded with `repeat`."""
+    plain = msgspec.to_builtins(network)
+    plain["stem"] = _fold(plain["stem"])
+    plain["stages"] = [{"blocks": _fold(stage["blocks"])} for stage in plain["stages"]]
+    order = {key: plain[key] for key in _KEYS if key in plain}
+    return yaml.dump(order, Dumper=yaml.CSafeDumper, sort_keys=False, default_flow_style=None, width=160)
+
+
+def convert(raw: Raw, into: Any, *, where: str, source: str, defaults: Mapping[str, Raw] | None = None) -> Any:
+    """Plain content as a typed value.
+
+    Raises:
+        ArchitectureError: Naming the source, the key's path, what was given and what is allowed.
+    """
+    if defaults and isinstance(raw, Mapping):
+        raw = {**defaults, **raw}
+    try:
+        return msgspec.convert(raw, into)
+    except msgspec.ValidationError as error:
+        found = _PATH.match(str(error))
+        assert found is not None
+        steps = [step for step in re.split(r"[.\[\]]", found[2] or "") if step]
+        place = ".".join(part for part in (where, *steps) if part)
+        raise ArchitectureError(f"{source}: {place}: {_explain(found[1], raw, into, steps)}") from None
+
+
+def expect_mapping(
+    raw: Raw, allowed: Sequence[str], *, required: Sequence[str], where: str, source: str
+) -> Mapping[str, Raw]:
+    """The content, if it is a mapping with allowed keys and all required ones."""
+    prefix = f"{source}: {where}" if where else source
+    if not isinstance(raw, Mapping):
+        raise ArchitectureError(f"{prefix}: is {_short(raw)}. Allowed: a mapping with the keys {', '.join(allowed)}")
+    for key in raw:
+        if key not in allowed:
+            raise ArchitectureError(f"{prefix}: unknown key '{key}'; {nearest(str(key), allowed)}")
+    for key in required:
+        if key not in raw:
+            raise ArchitectureError(f"{prefix}: the key '{key}' is missing. Needed: {', '.join(required)}")
+    return raw
+
+
+def expect_list(raw: Raw, *, where: str, source: str) -> list[Raw]:
+    """The content, if it is a list."""
+    if not isinstance(raw, list):
+        raise ArchitectureError(f"{source}: {where}: is {_short(raw)}. Allowed: a list")
+    return raw
+
+
+def _repeats(row: Mapping[str, Raw], where: str, source: str) -> int:
+    repeat = row.get("repeat", 1)
+    if isinstance(repeat, bool) or not isinstance(repeat, int) or repeat < 1:
+        raise ArchitectureError(f"{source}: {where}.repeat: is {repeat!r}. Allowed: a whole number from 1")
+    if repeat > 1 and row.get("stride", 1) != 1:
+        raise ArchitectureError(
+            f"{source}: {where}: a row with stride {row['stride']} is repeated {repeat} times; "
+            "write the strided block in a row of its own"
+        )
+    return repeat
+
+
+def _fold(rows: list[dict[str, Raw]]) -> list[dict[str, Raw]]:
+    folded: list[dict[str, Raw]] = []
+    for row in rows:
+        last = folded[-1] if folded else None
+        if last is not None and row.get("stride", 1) == 1 and {k: v for k, v in last.items() if k != "repeat"} == row:
+            last["repeat"] = last.get("repeat", 1) + 1
+        else:
+            folded.append(dict(row))
+    return folded
+
+
+def _explain(message: str, raw: Raw, into: Any, steps: list[str]) -> str:
+    """What was given at a path, and what is allowed there."""
+    info = msgspec.inspect.type_info(into)
+    for step in steps:
+        info = _descend(info, raw, step)
+        raw = raw[int(step)] if isinstance(raw, list) and step.isdigit() else raw.get(step, "nothing")
+    if isinstance(info, msgspec.inspect.UnionType) and isinstance(raw, Mapping):
+        info = _chosen(info, raw)
+    if isinstance(info, msgspec.inspect.StructType):
+        names = [field.encode_name for field in info.fields]
+        unknown = re.search(r"unknown field `(\w+)`", message)
+        if unknown:
+            return f"unknown key '{unknown[1]}'; {nearest(unknown[1], names)}"
+        return f"{message}. Allowed keys: {', '.join(names)}"
+    if isinstance(info, msgspec.inspect.UnionType):
+        tags = [str(option.tag) for option in info.types if isinstance(option, msgspec.inspect.StructType)]
+        values = [
+            str(v) for option in info.types if isinstance(option, msgspec.inspect.LiteralType) for v in option.values
+        ]
+        if tags or values:
+            return f"is {_short(raw)}; {nearest(str(raw), tags or values)}"
+    if isinstance(info, msgspec.inspect.LiteralType):
+        return f"is {_short(raw)}; {nearest(str(raw), [str(value) for value in info.values])}"
+    return f"is {_short(raw)}. Allowed: {message.split(', got')[0].removeprefix('Expected ')}"
+
+
+def _descend(info: msgspec.inspect.Type, raw: Raw, step: str) -> msgspec.inspect.Type:
+    if isinstance(info, msgspec.inspect.UnionType) and isinstance(raw, Mapping):
+        chosen = _chosen(info, raw)
+        if chosen is info:  # the tag itself is what is wrong
+            return info
+        info = chosen
+    if isinstance(info, msgspec.inspect.StructType):
+        return next((field.type for field in info.fields if field.encode_name == step), info)
+    if isinstance(info, msgspec.inspect.TupleType) and step.isdigit():
+        return info.item_types[min(int(step), len(info.item_types) - 1)]
+    if isinstance(info, msgspec.inspect.VarTupleType):
+        return info.item_type
+    return info
+
+
+def _chosen(info: msgspec.inspect.UnionType, raw: Mapping[str, Raw]) -> msgspec.inspect.Type:
+    for option in info.types:
+        if isinstance(option, msgspec.inspect.StructType) and raw.get(str(option.tag_field)) == option.tag:
+            return option
+    return info
+
+
+def _short(raw: Raw) -> str:
+    text = repr(raw)
+    return text if len(text) <= 60 else text[:57] + "..."

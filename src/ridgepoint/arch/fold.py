@@ -1,0 +1,83 @@
+"""The deploy form of a recipe: what is left after batch norms and parallel branches are folded into convolutions.
+
+The mirror, without weights, of `ridgepoint.nn.fuse`: counts and latencies of what ships come from here.
+"""
+
+from functools import lru_cache
+
+import msgspec
+
+from ridgepoint.arch.layer import (
+    Add,
+    Average,
+    BatchNorm,
+    Conv2d,
+    Dropout,
+    Layer,
+    LayerScale,
+    Linear,
+    StochasticDepth,
+)
+from ridgepoint.arch.recipe import Chain, Parallel, Recipe
+
+
+@lru_cache(maxsize=65536)
+def fold(recipe: Recipe) -> Recipe:
+    """The recipe that computes the same in eval mode with the fewest layers.
+
+    Batch norm and layer scale go into the convolution or linear layer before them, re-parameterisable branches into one
+    convolution, two averaged classifiers into one; dropout and stochastic depth vanish.
+
+    Source: RepVGG, arXiv:2101.03697, section 3.3; MobileOne, arXiv:2206.04040, section 3.2.
+    """
+    if isinstance(recipe, Chain):
+        return _fold_chain(recipe)
+    if isinstance(recipe, Parallel):
+        branches = tuple((name, fold(branch)) for name, branch in recipe.branches)
+        return _merge(recipe.join, branches) or Parallel(branches, recipe.join)
+    return recipe
+
+
+def _fold_chain(recipe: Chain) -> Recipe:
+    parts: list[tuple[str, Recipe]] = []
+    for name, part in recipe.parts:
+        part = fold(part)
+        if isinstance(part, Dropout | StochasticDepth):
+            continue
+        absorbed = _absorb(parts[-1][1], part) if parts else None
+        if absorbed is None:
+            parts.append((name, part))
+        else:
+            parts[-1] = (parts[-1][0], absorbed)
+    return Chain(tuple(parts))
+
+
+def _absorb(before: Recipe, part: Recipe) -> Recipe | None:
+    """`before` with the affine layer `part` folded into its last layer, or None where that cannot be."""
+    if not isinstance(part, BatchNorm | LayerScale):
+        return None
+    if isinstance(before, Chain) and before.parts:
+        name, last = before.parts[-1]
+        absorbed = _absorb(last, part)
+        return None if absorbed is None else Chain((*before.parts[:-1], (name, absorbed)))
+    if isinstance(before, Conv2d | Linear):
+        return msgspec.structs.replace(before, bias=True) if isinstance(part, BatchNorm) else before
+    return None
+
+
+def _merge(join: Layer, branches: tuple[tuple[str, Recipe], ...]) -> Recipe | None:
+    """One layer for all branches, or None where the join or a branch is not linear."""
+    leaves = [_leaf(branch) for _, branch in branches]
+    convolutions = [leaf for leaf in leaves if isinstance(leaf, Conv2d)]
+    if isinstance(join, Add) and convolutions and all(isinstance(leaf, Conv2d | BatchNorm) for leaf in leaves):
+        widest = max(convolutions, key=lambda leaf: leaf.kernel)
+        return msgspec.structs.replace(widest, bias=True)
+    if isinstance(join, Average) and all(isinstance(leaf, Linear) for leaf in leaves):
+        return leaves[0]
+    return None
+
+
+def _leaf(recipe: Recipe) -> Recipe:
+    while isinstance(recipe, Chain) and len(recipe.parts) == 1:
+        recipe = recipe.parts[0][1]
+    return recipe

@@ -1,0 +1,92 @@
+"""Heads: from the last stage's output to one number per class."""
+
+from typing import TypeAlias
+
+import msgspec
+
+from ridgepoint.arch.block import Conventions, Count
+from ridgepoint.arch.layer import (
+    ActivationKind,
+    Average,
+    Dropout,
+    GlobalPool,
+    LayerNorm,
+    Linear,
+    ToTokens,
+    ToVector,
+)
+from ridgepoint.arch.recipe import Parallel, Recipe, chain
+from ridgepoint.arch.shape import Shape
+
+
+class PooledHead(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    tag_field="head",
+    tag="pooled",
+    forbid_unknown_fields=True,
+    omit_defaults=True,
+):
+    """[1x1 convolution], global pool, [1x1 hidden layer on the pooled map], dropout, classifier.
+
+    MobileNetV3's hidden layer has a bias and no norm, MobileNetV4's a norm and no bias.
+
+    Source: MobileNetV3, arXiv:1905.02244, section 5.1 ("efficient last stage").
+    """
+
+    conv_channels: Count | None = None
+    hidden_channels: Count | None = None
+    hidden_norm: bool = True
+    activation: ActivationKind | None = None
+
+    def recipe(self, shape: Shape, conventions: Conventions, num_classes: int) -> Recipe:
+        """The head's layers for an input of the given shape."""
+        activation = self.activation or conventions.activation
+        pooled = self.conv_channels or shape.channels
+        features = self.hidden_channels or pooled
+        return chain(
+            conv=conventions.conv(shape.channels, pooled, activation=activation) if self.conv_channels else None,
+            pool=GlobalPool(),
+            hidden=conventions.conv(
+                pooled, features, bias=not self.hidden_norm, norm=self.hidden_norm, activation=activation
+            )
+            if self.hidden_channels
+            else None,
+            flatten=ToVector(),
+            dropout=Dropout(),
+            classifier=Linear(in_features=features, out_features=num_classes),
+        )
+
+
+class TokenHead(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    tag_field="head",
+    tag="tokens",
+    forbid_unknown_fields=True,
+    omit_defaults=True,
+):
+    """Layer norm, mean over tokens, and one or two classifiers whose mean is the answer.
+
+    Source: EfficientFormer, arXiv:2206.01191, section 4; the second classifier learns from a teacher.
+    """
+
+    distilled: bool = True
+
+    def recipe(self, shape: Shape, conventions: Conventions, num_classes: int) -> Recipe:
+        """The head's layers for an input of the given shape."""
+        classifier = Linear(in_features=shape.channels, out_features=num_classes)
+        return chain(
+            to_tokens=ToTokens() if shape.layout == "map" else None,
+            norm=LayerNorm(channels=shape.channels),
+            pool=GlobalPool(),
+            dropout=Dropout(),
+            classifier=Parallel((("label", classifier), ("teacher", classifier)), Average())
+            if self.distilled
+            else classifier,
+        )
+
+
+Head: TypeAlias = PooledHead | TokenHead

@@ -1,0 +1,131 @@
+"""A network as a value: stem, stages of blocks, head, and what they share."""
+
+import hashlib
+from functools import lru_cache
+
+import msgspec
+
+from ridgepoint.arch.block import Block, Conventions, Count
+from ridgepoint.arch.fold import fold
+from ridgepoint.arch.head import Head, PooledHead
+from ridgepoint.arch.recipe import PlacedLayer, Recipe, place
+from ridgepoint.arch.shape import Shape
+from ridgepoint.errors import ArchitectureError
+
+
+class Stage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Blocks in order; by custom the first one carries the stride."""
+
+    blocks: tuple[Block, ...]
+
+
+class Network(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """An architecture: it compares, hashes, travels as YAML or JSON, and needs no torch.
+
+    `input` is (channels, height, width) in pixels: where counts are taken and what `build` makes; the network itself
+    accepts other sizes.
+    """
+
+    name: str
+    input: tuple[Count, Count, Count]
+    conventions: Conventions = Conventions()
+    stem: tuple[Block, ...]
+    stages: tuple[Stage, ...]
+    head: Head = PooledHead()
+    num_classes: Count = 1000
+
+    @property
+    def input_shape(self) -> Shape:
+        """The input as a shape."""
+        return Shape(*self.input)
+
+    @property
+    def digest(self) -> str:
+        """Sixteen hex digits that name the structure, whatever the network is called."""
+        return _digest(msgspec.structs.replace(self, name=""))
+
+    def at(self, *, height: int | None = None, width: int | None = None, channels: int | None = None) -> "Network":
+        """The same network for another input; width defaults to the height given."""
+        width = width or height
+        given = (channels or self.input[0], height or self.input[1], width or self.input[2])
+        return msgspec.structs.replace(self, input=given)
+
+    def with_classes(self, num_classes: int) -> "Network":
+        """The same network for another number of classes."""
+        return msgspec.structs.replace(self, num_classes=num_classes)
+
+    def rows(self) -> list[tuple[str, Block]]:
+        """Every block with its path: `stem.0`, `stages.1.0`, ..."""
+        stem = [(f"stem.{index}", block) for index, block in enumerate(self.stem)]
+        body = [
+            (f"stages.{number}.{index}", block)
+            for number, stage in enumerate(self.stages)
+            for index, block in enumerate(stage.blocks)
+        ]
+        return stem + body
+
+
+class PlacedBlock(msgspec.Struct, frozen=True):
+    """A block (or the head) at its place, with its recipe, its shapes and its layers."""
+
+    path: str
+    block: Block | Head
+    recipe: Recipe
+    input: Shape
+    output: Shape
+    layers: tuple[PlacedLayer, ...]
+
+
+def place_blocks(network: Network, *, deploy: bool = False) -> tuple[PlacedBlock, ...]:
+    """Every block of a network and its head, in order, with shapes.
+
+    Args:
+        network: The network.
+        deploy: Whether to give the folded form that ships instead of the form that is trained.
+
+    Raises:
+        ArchitectureError: If the network is impossible; the message starts with the block's path.
+    """
+    shape = network.input_shape
+    placed = []
+    for path, block in network.rows():
+        recipe, layers, output = _placed(path, block, shape, network.conventions, deploy)
+        placed.append(PlacedBlock(path, block, recipe, shape, output, layers))
+        shape = output
+    recipe = network.head.recipe(shape, network.conventions, network.num_classes)
+    recipe = fold(recipe) if deploy else recipe
+    head_layers, output = place(recipe, shape, "head")
+    placed.append(PlacedBlock("head", network.head, recipe, shape, output, tuple(head_layers)))
+    return tuple(placed)
+
+
+def lower(network: Network, *, deploy: bool = False) -> tuple[PlacedLayer, ...]:
+    """Every layer of a network in execution order, with its path and shapes.
+
+    Args:
+        network: The network.
+        deploy: Whether to give the folded form that ships instead of the form that is trained.
+
+    Raises:
+        ArchitectureError: If the network is impossible; the message starts with the block's path.
+    """
+    return tuple(layer for block in place_blocks(network, deploy=deploy) for layer in block.layers)
+
+
+# Searches place the same rows again and again; a row's layers depend on nothing else.
+@lru_cache(maxsize=65536)
+def _placed(
+    path: str, block: Block, shape: Shape, conventions: Conventions, deploy: bool
+) -> tuple[Recipe, tuple[PlacedLayer, ...], Shape]:
+    try:
+        recipe = block.recipe(shape, conventions)
+    except ArchitectureError as error:
+        raise ArchitectureError(f"{path}: {error}") from None
+    recipe = fold(recipe) if deploy else recipe
+    layers, output = place(recipe, shape, path)
+    return recipe, tuple(layers), output
+
+
+@lru_cache(maxsize=4096)
+def _digest(network: Network) -> str:
+    return hashlib.sha256(msgspec.json.encode(network)).hexdigest()[:16]

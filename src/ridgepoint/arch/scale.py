@@ -1,0 +1,85 @@
+"""Whole-network edits: width multipliers, and fewer strides for small images."""
+
+from collections.abc import Collection
+
+import msgspec
+
+from ridgepoint.arch.block import Block, InvertedBottleneck
+from ridgepoint.arch.head import PooledHead
+from ridgepoint.arch.layer import round_channels
+from ridgepoint.arch.network import Network, Stage
+
+
+def scale_width(network: Network, width: float, *, keep: Collection[str] = ()) -> Network:
+    """Multiply every block's channels and round to 8, keeping each block's expansion ratio.
+
+    Squeeze-excitation stays a quarter of the expansion. The classifier's input (`hidden`, and a head convolution
+    without hidden layer) never shrinks, as in all MobileNets.
+
+    Args:
+        network: The network to scale.
+        width: The multiplier, above 0.
+        keep: Parts that keep their channels: `stem`, `hidden`, `conv` (the head's convolution).
+
+    Source: MobileNetV1, arXiv:1704.04861, section 3.3; rounding from MobileNetV2's reference code.
+    """
+    given = scaled = network.input[0]
+
+    def row(block: Block, keeps: bool) -> Block:
+        nonlocal given, scaled
+        changes: dict[str, int] = {}
+        ratio = getattr(block, "expand_channels", 0) / given
+        if ratio:
+            changes["expand_channels"] = scaled if ratio == 1 else round_channels(scaled * ratio)
+        if isinstance(block, InvertedBottleneck) and block.se_channels:
+            changes["se_channels"] = round_channels(changes["expand_channels"] / 4)
+        if hasattr(block, "out_channels"):
+            given = block.out_channels
+            scaled = given if keeps else round_channels(given * width)
+            changes["out_channels"] = scaled
+        return msgspec.structs.replace(block, **changes)
+
+    stem = tuple(row(block, "stem" in keep) for block in network.stem)
+    stages = tuple(Stage(blocks=tuple(row(block, False) for block in stage.blocks)) for stage in network.stages)
+    head = network.head
+    if isinstance(head, PooledHead):
+        head = _scale_head(head, width, keep)
+    return msgspec.structs.replace(network, stem=stem, stages=stages, head=head)
+
+
+def _scale_head(head: PooledHead, width: float, keep: Collection[str]) -> PooledHead:
+    conv, hidden = head.conv_channels, head.hidden_channels
+    if conv and "conv" not in keep:
+        conv = round_channels(conv * (width if hidden else max(1.0, width)))
+    if hidden and "hidden" not in keep:
+        hidden = round_channels(hidden * max(1.0, width))
+    return msgspec.structs.replace(head, conv_channels=conv, hidden_channels=hidden)
+
+
+def total_stride(network: Network) -> int:
+    """How many input pixels one position of the last stage stands for, along one side."""
+    stride = 1
+    for _, block in network.rows():
+        stride *= getattr(block, "stride", 1)
+    return stride
+
+
+def limit_stride(network: Network, limit: int) -> Network:
+    """The same network with the earliest strides set to 1 until its total stride is within the limit.
+
+    What practitioners do to run a 224-pixel network on 32-pixel images: the weights keep their shapes, only the
+    resolution at which each stage works changes.
+    """
+    excess = total_stride(network) / limit
+
+    def row(block: Block) -> Block:
+        nonlocal excess
+        stride = getattr(block, "stride", 1)
+        if excess <= 1 or stride == 1:
+            return block
+        excess /= stride
+        return msgspec.structs.replace(block, stride=1)
+
+    stem = tuple(row(block) for block in network.stem)
+    stages = tuple(Stage(blocks=tuple(row(block) for block in stage.blocks)) for stage in network.stages)
+    return msgspec.structs.replace(network, stem=stem, stages=stages)

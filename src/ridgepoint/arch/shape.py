@@ -1,0 +1,55 @@
+"""The shape of what flows between layers, without the batch."""
+
+from typing import Literal
+
+import msgspec
+
+from ridgepoint.errors import ArchitectureError
+
+Layout = Literal["map", "tokens", "vector"]
+
+
+class Shape(msgspec.Struct, frozen=True):
+    """One image's activations: a (C, H, W) map, (H*W, C) tokens or a (C,) vector.
+
+    Tokens keep the height and width they came from: attention biases depend on them.
+    """
+
+    channels: int
+    height: int = 1
+    width: int = 1
+    layout: Layout = "map"
+
+    @property
+    def elements(self) -> int:
+        """How many numbers one image has at this point."""
+        return self.channels * self.height * self.width
+
+    @property
+    def positions(self) -> int:
+        """Height times width: pixels of a map, number of tokens, 1 for a vector."""
+        return self.height * self.width
+
+    def __str__(self) -> str:
+        if self.layout == "vector":
+            return f"{self.channels}"
+        tail = " tokens" if self.layout == "tokens" else ""
+        return f"{self.channels}x{self.height}x{self.width}{tail}"
+
+    def expect(self, layout: Layout, *, by: str) -> None:
+        """Raise unless the layout is the one that a layer needs.
+
+        Raises:
+            ArchitectureError: Naming the layer, what it got and what it needs.
+        """
+        if self.layout != layout:
+            raise ArchitectureError(f"{by} needs a {layout}, but its input is {self} ({self.layout})")
+
+    def expect_channels(self, channels: int, *, by: str) -> None:
+        """Raise unless the channel count is the one that a layer was made for.
+
+        Raises:
+            ArchitectureError: Naming the layer, what it got and what it needs.
+        """
+        if self.channels != channels:
+            raise ArchitectureError(f"{by} takes {channels} channels, but its input is {self}")

@@ -1,0 +1,79 @@
+"""The zoo: published networks by timm's names, each a YAML table in `zoo/`.
+
+A variant is a short table of its own: `base: mobilenetv3_small_100`, `width: 0.5`, `keep: [stem, hidden]`.
+"""
+
+import fnmatch
+from functools import lru_cache
+from pathlib import Path
+
+import msgspec
+
+from ridgepoint.arch.block import Conventions
+from ridgepoint.arch.document import Raw, convert, expect_mapping, parse_network, read_document
+from ridgepoint.arch.network import Network
+from ridgepoint.arch.scale import scale_width
+from ridgepoint.errors import ArchitectureError, nearest
+
+ZOO = Path(__file__).parent / "zoo"
+SPACES = Path(__file__).parent / "spaces"
+
+
+class Variant(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A network told as a change of another one."""
+
+    name: str
+    base: str
+    width: float = 1.0
+    keep: tuple[str, ...] = ()
+    input: tuple[int, int, int] | None = None
+    conventions: dict[str, Raw] = {}
+
+
+def list_models(pattern: str = "*") -> list[str]:
+    """The zoo's names that match a glob such as ``mobilenetv4*``, sorted."""
+    return sorted(fnmatch.filter(_names(ZOO), pattern))
+
+
+def list_spaces() -> list[str]:
+    """The names of the search spaces that come with the package, sorted."""
+    return sorted(_names(SPACES))
+
+
+def load(name_or_path: str | Path) -> Network:
+    """A network by zoo name or from a YAML or JSON file.
+
+    Raises:
+        ArchitectureError: If the name is unknown (the nearest is suggested), or the file is wrong or impossible.
+    """
+    path = Path(name_or_path)
+    if path.suffix in (".yaml", ".yml", ".json"):
+        return _parse(read_document(path), source=str(path))
+    return _load_name(str(name_or_path))
+
+
+@lru_cache(maxsize=256)
+def _load_name(name: str) -> Network:
+    if name not in _names(ZOO):
+        raise ArchitectureError(f"unknown model '{name}'; {nearest(name, _names(ZOO))}, or a path to a .yaml file")
+    return _parse(read_document(ZOO / f"{name}.yaml"), source=f"{name}.yaml")
+
+
+def _parse(raw: Raw, *, source: str) -> Network:
+    if not isinstance(raw, dict) or "base" not in raw:
+        return parse_network(raw, source=source)
+    keys = msgspec.structs.fields(Variant)
+    expect_mapping(raw, [key.name for key in keys], required=("name", "base"), where="", source=source)
+    variant: Variant = convert(raw, Variant, where="", source=source)
+    base = load(variant.base)
+    network = base if variant.width == 1.0 else scale_width(base, variant.width, keep=variant.keep)
+    merged = {**msgspec.to_builtins(base.conventions), **variant.conventions}
+    conventions: Conventions = convert(merged, Conventions, where="conventions", source=source)
+    return msgspec.structs.replace(
+        network, name=variant.name, input=variant.input or base.input, conventions=conventions
+    )
+
+
+@lru_cache(maxsize=2)
+def _names(folder: Path) -> tuple[str, ...]:
+    return tuple(path.stem for path in folder.glob("*.yaml"))

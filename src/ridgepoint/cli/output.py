@@ -1,0 +1,21 @@
+"""What every verb shares: JSON on stdout, words for people on stderr or stdout, files written whole."""
+
+import json
+import sys
+from typing import Annotated, Any
+
+import typer
+
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout; progress goes to stderr.")]
+
+
+def emit_json(document: Any) -> None:
+    """Print one JSON document on stdout."""
+    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def console(*, json_output: bool = False) -> Any:
+    """A rich console: stderr when stdout is kept for JSON."""
+    from rich.console import Console
+
+    return Console(stderr=json_output, highlight=False, soft_wrap=True)

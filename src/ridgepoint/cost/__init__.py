@@ -1,0 +1,1 @@
+"""What a network costs: counts, rooflines and latency tables. No torch here."""

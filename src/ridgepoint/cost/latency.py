@@ -1,0 +1,56 @@
+"""A latency is predicted, tabled or measured, and says which. Three types, never a bare float."""
+
+from typing import Protocol
+
+import msgspec
+
+from ridgepoint.arch.network import Network
+
+
+class Latency(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
+    """Base of the three kinds. `ms` is for one image, in milliseconds."""
+
+    ms: float
+    device: str
+
+
+class PredictedLatency(Latency, frozen=True, tag="predicted"):
+    """Computed from counts and a device's peak rates; nothing was run."""
+
+    method: str
+    bytes_per_element: float
+
+
+class TabledLatency(Latency, frozen=True, tag="tabled"):
+    """The sum of block latencies measured one by one on this machine."""
+
+    runtime: str
+    threads: int
+    rows: int
+
+
+class MeasuredLatency(Latency, frozen=True, tag="measured"):
+    """Clocked on this machine, from a file, with the protocol that the other fields tell.
+
+    `ms` is the median of all runs, `p90_ms` their 90th percentile, `spread` the difference between the fastest and the
+    slowest round's median as a share of `ms`.
+    """
+
+    p90_ms: float
+    spread: float
+    runtime: str
+    runtime_version: str
+    threads: int
+    precision: str
+    warmup: int
+    rounds: int
+    runs: int
+    file_bytes: int
+
+
+class LatencyModel(Protocol):
+    """Anything that gives a network a latency: a roofline, a table, a stopwatch."""
+
+    def latency(self, network: Network) -> Latency:
+        """The latency of one image, in milliseconds, of the kind that this model gives."""
+        ...

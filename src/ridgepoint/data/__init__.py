@@ -1,0 +1,21 @@
+"""Classification data: from what a user types to arrays in memory."""
+
+from ridgepoint.data.arrays import ArraySplit, decode
+from ridgepoint.data.augment import Augmentation, build, default_augmentation
+from ridgepoint.data.dataset import Dataset, Split
+from ridgepoint.data.preprocess import Preprocessing
+from ridgepoint.data.resolution import choose_input
+from ridgepoint.data.sources import detect
+
+__all__ = [
+    "ArraySplit",
+    "Augmentation",
+    "Dataset",
+    "Preprocessing",
+    "Split",
+    "build",
+    "choose_input",
+    "decode",
+    "default_augmentation",
+    "detect",
+]

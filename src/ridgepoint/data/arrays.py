@@ -1,0 +1,95 @@
+"""A split decoded into memory once, so that training never waits for a file.
+
+Shapes: N images, C channels, H height, W width.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ridgepoint.data.dataset import Split
+from ridgepoint.data.preprocess import Preprocessing
+from ridgepoint.errors import DataError
+
+if TYPE_CHECKING:
+    import torch
+
+MAX_MEMORY = 0.7
+"""The largest share of this machine's memory that decoded images may take."""
+
+
+@dataclass(frozen=True, eq=False)
+class ArraySplit:
+    """Decoded images with labels.
+
+    Attributes:
+        images: uint8 (N, C, H, W): the network's input size for evaluation, the larger canvas for training.
+        labels: int64 (N,).
+        ids: One name an image.
+    """
+
+    images: torch.Tensor
+    labels: torch.Tensor
+    ids: tuple[str, ...]
+
+    def __len__(self) -> int:
+        """Number of images."""
+        return len(self.ids)
+
+
+def decode(
+    split: Split,
+    preprocessing: Preprocessing,
+    *,
+    train: bool,
+    progress: Callable[[int, int], None] | None = None,
+) -> ArraySplit:
+    """Decode every image of a split, with two threads.
+
+    Args:
+        split: What to decode.
+        preprocessing: Sizes, channels and filter.
+        train: Keep the whole canvas, which random crops are drawn from, instead of the centre crop.
+        progress: Called with (images decoded, images in all).
+
+    Raises:
+        DataError: If an image cannot be decoded any more, or all together do not fit in memory.
+    """
+    import torch
+
+    height, width = preprocessing.canvas if train else (preprocessing.height, preprocessing.width)
+    shape = (len(split), preprocessing.channels, height, width)
+    _check_memory(shape)
+    images = np.empty(shape, np.uint8)
+    cut = preprocessing.crop_canvas if train else preprocessing.crop
+
+    def fill(index: int) -> None:
+        images[index] = cut(preprocessing.open(split.load(index)))
+
+    with warnings.catch_warnings(), ThreadPoolExecutor(2) as pool:
+        warnings.simplefilter("ignore")  # Pillow's remarks on odd metadata
+        for done, _ in enumerate(pool.map(fill, range(len(split))), start=1):
+            if progress:
+                progress(done, len(split))
+    return ArraySplit(torch.from_numpy(images), torch.tensor(split.labels, dtype=torch.int64), split.ids)
+
+
+def _check_memory(shape: tuple[int, int, int, int]) -> None:
+    try:
+        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):  # not told on this system
+        return
+    needed = int(np.prod(shape, dtype=np.int64))
+    if needed > MAX_MEMORY * memory:
+        raise DataError(
+            f"{shape[0]:,} images of {shape[2]} x {shape[3]} px need {needed / 2**30:.1f} GiB in memory; this machine "
+            f"has {memory / 2**30:.1f} GiB, of which {MAX_MEMORY:.0%} may be used. Choose a smaller input size or "
+            f"fewer images."
+        )

@@ -1,0 +1,141 @@
+"""From an image to a network's input: one frozen value that training, evaluation and the exported file share.
+
+Shapes: B batch, C channels, H height, W width; ``uint8_CHW`` holds 0..255.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
+
+import msgspec
+import numpy as np
+from PIL import Image
+
+from ridgepoint.data.image import read_image, to_mode
+from ridgepoint.errors import DataError
+
+if TYPE_CHECKING:
+    import torch
+
+_Images = TypeVar("_Images", np.ndarray, "torch.Tensor")
+_FILTERS = {
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "nearest": Image.Resampling.NEAREST,
+}
+
+
+class Preprocessing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How an image becomes a network's input; travels as JSON in the exported file's metadata.
+
+    The image is resized (keeping its proportions) until it just covers the canvas, whose shorter side is ``resize``,
+    and its centre of ``height`` x ``width`` is cut out. For a square input that is the usual "resize the shorter
+    side to ``resize``, centre crop".
+
+    Attributes:
+        height: Input height in pixels.
+        width: Input width in pixels.
+        channels: 1 (grey) or 3 (RGB).
+        resize: Shorter side of the canvas in pixels, at least the shorter of height and width.
+        interpolation: Pillow's filter; bilinear and bicubic are antialiased when they shrink.
+        mean: Subtracted from x/255, one value a channel.
+        std: Divides the difference, one value a channel.
+    """
+
+    height: int
+    width: int
+    channels: int
+    resize: int
+    interpolation: Literal["bilinear", "bicubic", "nearest"] = "bilinear"
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        """Refuse values that no image could be prepared with."""
+        if self.channels not in (1, 3):
+            raise DataError(f"preprocessing channels is {self.channels}; allowed: 1 (grey) or 3 (RGB).")
+        if min(self.height, self.width) < 1 or self.resize < min(self.height, self.width):
+            raise DataError(
+                f"preprocessing is {self.height} x {self.width} with resize {self.resize}; allowed: sizes of at least "
+                f"1 and a resize not below the shorter of height and width."
+            )
+        if self.interpolation not in _FILTERS:
+            raise DataError(f"preprocessing interpolation is '{self.interpolation}'; allowed: {', '.join(_FILTERS)}.")
+        if len(self.mean) != self.channels or len(self.std) != self.channels or min(self.std) <= 0:
+            raise DataError(
+                f"preprocessing mean is {self.mean} and std {self.std}; allowed: {self.channels} values each, "
+                f"one a channel, and every std above 0."
+            )
+
+    @property
+    def canvas(self) -> tuple[int, int]:
+        """(height, width) of the area that training crops are taken from, in pixels."""
+        short = min(self.height, self.width)
+        return round(self.resize * self.height / short), round(self.resize * self.width / short)
+
+    def open(self, image: str | Path | Image.Image) -> Image.Image:
+        """The upright 8-bit RGB or grey image behind a path or a Pillow image of any mode.
+
+        Raises:
+            DataError: If it cannot be decoded; the message names the file and the reason.
+        """
+        return to_mode(image if isinstance(image, Image.Image) else read_image(image), self.channels)
+
+    def crop(self, image: Image.Image) -> np.ndarray:
+        """Resized and centre-cropped, uint8 (C, H, W)."""
+        return self._cut(image, self.height, self.width)
+
+    def crop_canvas(self, image: Image.Image) -> np.ndarray:
+        """The whole canvas, uint8 (C, canvas height, canvas width): what training crops are drawn from."""
+        return self._cut(image, *self.canvas)
+
+    def normalize(self, images: _Images) -> _Images:
+        """(x/255 - mean) / std as float32; numpy arrays and torch tensors alike, shape (..., C, H, W)."""
+        mean = np.asarray(self.mean, np.float32).reshape(-1, 1, 1)
+        std = np.asarray(self.std, np.float32).reshape(-1, 1, 1)
+        if isinstance(images, np.ndarray):
+            return (images.astype(np.float32) / np.float32(255) - mean) / std
+        import torch
+
+        scaled = images.to(torch.float32).div(255)
+        return scaled.sub_(torch.from_numpy(mean).to(scaled.device)).div_(torch.from_numpy(std).to(scaled.device))
+
+    def __call__(self, image: str | Path | Image.Image) -> np.ndarray:
+        """A network's input for one image, float32 (1, C, H, W)."""
+        return self.normalize(self.crop(self.open(image)))[None]
+
+    def to_json(self) -> str:
+        """The value as one line of JSON."""
+        return msgspec.json.encode(self).decode()
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Self:
+        """The value that ``to_json`` wrote.
+
+        Raises:
+            DataError: If the text is no JSON or a field is missing, unknown or impossible.
+        """
+        try:
+            return msgspec.json.decode(text, type=cls)
+        except (msgspec.MsgspecError, UnicodeError) as error:
+            raise DataError(
+                f"cannot read the preprocessing '{_shorten(text)}': {error}. It is the JSON that "
+                f"Preprocessing.to_json writes; export the model again."
+            ) from error
+
+    def _cut(self, image: Image.Image, height: int, width: int) -> np.ndarray:
+        """Resize and crop in one pass: only the pixels behind the crop are resampled; uint8 (C, height, width)."""
+        image = image if image.mode == ("L" if self.channels == 1 else "RGB") else self.open(image)
+        canvas_height, canvas_width = self.canvas
+        scale = max(canvas_height / image.height, canvas_width / image.width)
+        cut_height, cut_width = min(image.height, height / scale), min(image.width, width / scale)
+        top, left = (image.height - cut_height) / 2, (image.width - cut_width) / 2
+        box = (left, top, min(image.width, left + cut_width), min(image.height, top + cut_height))
+        pixels = np.asarray(image.resize((width, height), _FILTERS[self.interpolation], box=box))
+        return np.ascontiguousarray(pixels.reshape(height, width, self.channels).transpose(2, 0, 1))
+
+
+def _shorten(text: Any) -> str:
+    shown = text.decode(errors="replace") if isinstance(text, bytes) else str(text)
+    return shown if len(shown) <= 80 else shown[:77] + "..."

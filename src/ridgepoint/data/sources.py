@@ -1,0 +1,69 @@
+"""From the text a user types after a command to a data set: a folder, a built-in name or a torchvision name."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from ridgepoint.data.builtin import BUILT_IN, TORCHVISION, load_digits, load_torchvision
+from ridgepoint.data.dataset import Dataset
+from ridgepoint.data.folders import scan_folder
+from ridgepoint.errors import DataError, nearest
+
+
+def detect(
+    spec: str | Path,
+    *,
+    seed: int = 0,
+    data_root: Path | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Dataset:
+    """The data set that ``spec`` means: an existing folder, else ``digits``, else a torchvision name.
+
+    Args:
+        spec: What the user typed; names are read without regard to case.
+        seed: Of the parts that have to be drawn.
+        data_root: Where torchvision's files are kept; the user's cache folder when None.
+        progress: Called with (files checked, files in all) while a folder is scanned.
+
+    Raises:
+        DataError: If nothing of that name exists, or what exists cannot be used; the message says what to do.
+    """
+    text = str(spec).strip()
+    if not text or "\0" in text:
+        raise DataError(f"DATA is '{text}'. Give a folder of class folders, or a name. {nearest('', _names())}.")
+    folder = Path(spec).expanduser()
+    if folder.is_dir():
+        return scan_folder(folder, seed=seed, progress=progress)
+    if folder.exists():
+        raise DataError(
+            f"DATA is '{text}', which is a file. Give a folder that holds one folder of images for each class; unpack "
+            f"an archive first."
+        )
+    by_lower = {name.lower(): name for name in _names()}
+    name = by_lower.get(text.lower())
+    if name in BUILT_IN:
+        return load_digits(seed=seed)
+    if name is not None:
+        return load_torchvision(name, Path(data_root) if data_root else _cache(), seed=seed)
+    if os.sep in text or "/" in text or text.startswith((".", "~")):
+        parent = next(parent for parent in folder.absolute().parents if parent.is_dir())
+        inside = sorted(entry.name for entry in parent.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+        about = nearest(folder.name, inside) if inside else "it has no folders"
+        raise DataError(f"DATA is '{text}': there is no such folder. In '{parent}': {about}.")
+    hint = nearest(text.lower(), by_lower)
+    for lower, proper in by_lower.items():
+        hint = hint.replace(f"'{lower}'", f"'{proper}'")
+    raise DataError(
+        f"DATA is '{text}': there is no folder of that name in '{Path.cwd()}', and no known data set; {hint}, or the "
+        f"path of a folder with one folder of images for each class."
+    )
+
+
+def _names() -> tuple[str, ...]:
+    return (*BUILT_IN, *TORCHVISION)
+
+
+def _cache() -> Path:
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("ridgepoint")) / "data"

@@ -1,0 +1,156 @@
+"""From a network as a value to a torch module. Module paths are the paths of the cost tables."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from ridgepoint.arch import layer as spec
+from ridgepoint.arch.network import Network, place_blocks
+from ridgepoint.arch.recipe import Chain, Parallel, Recipe, place
+from ridgepoint.arch.shape import Shape
+from ridgepoint.nn import layers
+
+ACTIVATIONS = {
+    "relu": nn.ReLU,
+    "relu6": nn.ReLU6,
+    "hard_swish": nn.Hardswish,
+    "hard_sigmoid": nn.Hardsigmoid,
+    "sigmoid": nn.Sigmoid,
+    "silu": nn.SiLU,
+    "gelu": nn.GELU,
+    "gelu_tanh": lambda: nn.GELU(approximate="tanh"),
+}
+IN_PLACE = ("relu", "relu6", "hard_swish", "silu")
+
+
+class BuiltNetwork(nn.Module):
+    """A network with weights.
+
+    Shape: (B, channels, H, W) -> (B, num_classes). H and W may differ from the network's own input size.
+    """
+
+    def __init__(self, network: Network, *, drop_rate: float = 0.0, drop_path_rate: float = 0.0):
+        super().__init__()
+        self.network = network
+        placed = {block.path: block for block in place_blocks(network)}
+        grid = layers.Grid()
+        last = max(len(placed) - 2, 1)
+        modules = {
+            path: module_of(block.recipe, block.input, grid, drop_rate, drop_path_rate * min(index / last, 1.0))
+            for index, (path, block) in enumerate(placed.items())
+        }
+        self.stem = nn.Sequential(*(modules[f"stem.{i}"] for i in range(len(network.stem))))
+        self.stages = nn.Sequential(
+            *(
+                nn.Sequential(*(modules[f"stages.{number}.{i}"] for i in range(len(stage.blocks))))
+                for number, stage in enumerate(network.stages)
+            )
+        )
+        self.head = modules["head"]
+        initialise(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Stem, stages, head."""
+        return self.head(self.stages(self.stem(x)))
+
+
+def build(
+    network: Network,
+    *,
+    num_classes: int | None = None,
+    in_channels: int | None = None,
+    drop_rate: float = 0.0,
+    drop_path_rate: float = 0.0,
+) -> BuiltNetwork:
+    """A module with fresh weights for a network.
+
+    Args:
+        network: The architecture.
+        num_classes: Overrides the network's number of classes.
+        in_channels: Overrides the network's input channels.
+        drop_rate: Dropout before the classifier.
+        drop_path_rate: Stochastic depth of the last block; it grows linearly from 0 at the first.
+
+    Raises:
+        ArchitectureError: If the network is impossible.
+    """
+    network = network.with_classes(num_classes or network.num_classes).at(channels=in_channels)
+    return BuiltNetwork(network, drop_rate=drop_rate, drop_path_rate=drop_path_rate)
+
+
+def module_of(recipe: Recipe, shape: Shape, grid: layers.Grid, drop_rate: float, path_rate: float) -> nn.Module:
+    """The module of a recipe whose input has the given shape."""
+    if isinstance(recipe, Chain):
+        chain = layers.Chain()
+        for name, part in recipe.parts:
+            chain.add_module(name, module_of(part, shape, grid, drop_rate, path_rate))
+            _, shape = place(part, shape, name)
+        return chain
+    if isinstance(recipe, Parallel):
+        branches = {name: module_of(part, shape, grid, drop_rate, path_rate) for name, part in recipe.branches}
+        return layers.Parallel(branches, _leaf(recipe.join, shape, grid, drop_rate, path_rate))
+    return _leaf(recipe, shape, grid, drop_rate, path_rate)
+
+
+def _leaf(layer: spec.Layer, shape: Shape, grid: layers.Grid, drop_rate: float, path_rate: float) -> nn.Module:
+    match layer:
+        case spec.Conv2d():
+            return _conv(layer)
+        case spec.Linear():
+            return nn.Linear(layer.in_features, layer.out_features, bias=layer.bias)
+        case spec.BatchNorm():
+            return nn.BatchNorm2d(layer.channels, eps=layer.eps, momentum=layer.momentum)
+        case spec.LayerNorm():
+            return nn.LayerNorm(layer.channels, eps=layer.eps)
+        case spec.Activation():
+            kind = ACTIVATIONS[layer.kind]
+            return kind(inplace=True) if layer.kind in IN_PLACE else kind()
+        case spec.LayerScale():
+            return layers.LayerScale(layer.channels, layer.init, tokens=shape.layout == "tokens")
+        case spec.StochasticDepth():
+            return layers.StochasticDepth(path_rate)
+        case spec.Dropout():
+            return nn.Dropout(drop_rate)
+        case spec.AveragePool():
+            return nn.AvgPool2d(layer.kernel, stride=1, padding=layer.kernel // 2, count_include_pad=False)
+        case spec.ToTokens():
+            return layers.ToTokens(grid)
+        case spec.ToVector():
+            return nn.Flatten()
+        case spec.SelfAttention():
+            return layers.SelfAttention(layer, grid)
+        case spec.MultiQueryAttention():
+            return layers.MultiQueryAttention(layer)
+        case spec.GlobalPool() | spec.Add() | spec.Subtract() | spec.Gate() | spec.Average():
+            return getattr(layers, type(layer).__name__)()
+    raise AssertionError(f"no module for {layer}")
+
+
+def _conv(layer: spec.Conv2d) -> nn.Conv2d:
+    same = layer.padding == "same" and layer.stride > 1
+    return (layers.SameConv2d if same else nn.Conv2d)(
+        layer.in_channels,
+        layer.out_channels,
+        layer.kernel,
+        stride=layer.stride,
+        padding=0 if same else layer.kernel // 2,
+        groups=layer.groups,
+        bias=layer.bias,
+    )
+
+
+@torch.no_grad()
+def initialise(model: nn.Module) -> None:
+    """Fresh weights: convolutions normal by fan-out, linear layers normal with std 0.02, biases 0.
+
+    Source: MobileNetV2's and timm's practice; EfficientFormer uses std 0.02 for its linear layers.
+    """
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d):
+            fan_out = module.kernel_size[0] * module.kernel_size[1] * module.out_channels // module.groups
+            nn.init.normal_(module.weight, 0.0, math.sqrt(2.0 / fan_out))
+        elif isinstance(module, nn.Linear):
+            nn.init.trunc_normal_(module.weight, std=0.02)
+        if isinstance(module, nn.Conv2d | nn.Linear) and module.bias is not None:
+            nn.init.zeros_(module.bias)

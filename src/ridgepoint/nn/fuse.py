@@ -1,0 +1,166 @@
+"""Folding: batch norms, layer scales and parallel branches into single convolutions, anywhere inside any module."""
+
+import copy
+import logging
+
+import torch
+from torch import Tensor, nn
+
+from ridgepoint.errors import InputError, ParityError
+from ridgepoint.nn import layers
+
+LOG = logging.getLogger(__name__)
+# Float32 sums in another order; a wrong fold is off by orders of magnitude more.
+TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-10}
+
+
+def fuse(model: nn.Module) -> nn.Module:
+    """A copy of the model in deploy form; the model itself is left as it is.
+
+    Folds batch norm and layer scale into the convolution or linear layer before them, MobileOne's branches into one
+    convolution, and two averaged classifiers into one; drops dropout and stochastic depth. Every fold is checked on
+    random input. Folding twice changes nothing.
+
+    Args:
+        model: Any module in eval mode: one of ours, or one that contains ours or `nn.Sequential` conv-norm pairs.
+
+    Raises:
+        InputError: If the model is in train mode: batch norm would use batch statistics, which cannot be folded.
+        ParityError: If a folded part does not compute what it computed before.
+
+    Source: RepVGG, arXiv:2101.03697, section 3.3; MobileOne, arXiv:2206.04040, section 3.2.
+    """
+    if any(module.training for module in model.modules() if isinstance(module, nn.BatchNorm2d)):
+        raise InputError(
+            "fuse was given a model in train mode, where batch norm uses the statistics of each batch and cannot be "
+            "folded. Call model.eval() first."
+        )
+    return _fused(copy.deepcopy(model))
+
+
+def _fused(module: nn.Module) -> nn.Module:
+    for name, child in list(module.named_children()):
+        setattr(module, name, _fused(child))
+    if isinstance(module, nn.Sequential):
+        _fold_sequence(module)
+    elif isinstance(module, layers.Parallel):
+        merged = _merge(module)
+        if merged is not None:
+            return merged
+    return module
+
+
+def _fold_sequence(sequence: nn.Sequential) -> None:
+    names: list[str] = []
+    for name, part in list(sequence.named_children()):
+        if isinstance(part, nn.Dropout | layers.StochasticDepth):
+            del sequence._modules[name]
+            continue
+        owner = _last_linear(sequence, names[-1]) if names else None
+        if owner is not None and isinstance(part, nn.BatchNorm2d | layers.LayerScale):
+            parent, key = owner
+            folded = _absorb(parent._modules[key], part)
+            _check(nn.Sequential(parent._modules[key], part), folded)
+            parent._modules[key] = folded
+            del sequence._modules[name]
+            continue
+        names.append(name)
+
+
+def _last_linear(parent: nn.Module, key: str) -> tuple[nn.Module, str] | None:
+    """Where the convolution or linear layer sits that ends a part, looking into sequences."""
+    part = parent._modules[key]
+    if isinstance(part, nn.Conv2d | nn.Linear):
+        return parent, key
+    if isinstance(part, nn.Sequential) and len(part):
+        return _last_linear(part, list(part._modules)[-1])
+    return None
+
+
+def _absorb(linear: nn.Conv2d | nn.Linear, affine: nn.BatchNorm2d | layers.LayerScale) -> nn.Conv2d | nn.Linear:
+    gain, shift = _affine(affine)
+    folded = copy.deepcopy(linear)
+    bias = linear.bias if linear.bias is not None else torch.zeros_like(gain)
+    with torch.no_grad():
+        folded.weight.copy_(linear.weight * gain.view(-1, *[1] * (linear.weight.dim() - 1)))
+    if linear.bias is not None or shift is not None:
+        folded.bias = nn.Parameter((bias * gain + (0 if shift is None else shift)).detach())
+    return folded
+
+
+def _affine(module: nn.BatchNorm2d | layers.LayerScale) -> tuple[Tensor, Tensor | None]:
+    """The gain and shift per channel that a module applies in eval mode."""
+    if isinstance(module, layers.LayerScale):
+        return module.gain, None
+    gain = (module.running_var + module.eps).rsqrt() * module.weight
+    return gain, module.bias - module.running_mean * gain
+
+
+def _merge(parallel: layers.Parallel) -> nn.Module | None:
+    """One layer that computes a whole `Parallel`, or None where its branches are not linear."""
+    leaves = [_leaf(parallel._modules[name]) for name in parallel.branches]
+    convolutions = [leaf for leaf in leaves if isinstance(leaf, nn.Conv2d)]
+    if isinstance(parallel.join, layers.Add) and convolutions:
+        if not all(isinstance(leaf, nn.Conv2d | nn.BatchNorm2d) for leaf in leaves):
+            return None
+        widest = max(convolutions, key=lambda leaf: leaf.kernel_size[0])
+        merged = _sum_convolutions(widest, leaves)
+    elif isinstance(parallel.join, layers.Average) and all(isinstance(leaf, nn.Linear) for leaf in leaves):
+        merged = copy.deepcopy(leaves[0])
+        with torch.no_grad():
+            merged.weight.copy_(torch.stack([leaf.weight for leaf in leaves]).mean(0))
+            merged.bias.copy_(torch.stack([leaf.bias for leaf in leaves]).mean(0))
+    else:
+        return None
+    _check(parallel, merged)
+    return merged
+
+
+def _sum_convolutions(widest: nn.Conv2d, leaves: list[nn.Module]) -> nn.Conv2d:
+    merged = copy.deepcopy(widest)
+    weight, bias = torch.zeros_like(widest.weight), widest.weight.new_zeros(widest.out_channels)
+    for leaf in leaves:
+        kernel, shift = (leaf.weight, leaf.bias) if isinstance(leaf, nn.Conv2d) else _identity_kernel(leaf, widest)
+        margin = (weight.shape[-1] - kernel.shape[-1]) // 2
+        weight = weight + nn.functional.pad(kernel, [margin] * 4)
+        bias = bias + (0 if shift is None else shift)
+    with torch.no_grad():
+        merged.weight.copy_(weight)
+    merged.bias = nn.Parameter(bias.detach())
+    return merged
+
+
+def _identity_kernel(norm: nn.BatchNorm2d, like: nn.Conv2d) -> tuple[Tensor, Tensor | None]:
+    """The 1x1 kernel and bias of a batch norm seen as a convolution with the groups of `like`."""
+    gain, shift = _affine(norm)
+    group = like.in_channels // like.groups
+    kernel = like.weight.new_zeros(like.out_channels, group, 1, 1)
+    outputs = torch.arange(like.out_channels)
+    kernel[outputs, outputs % group, 0, 0] = gain.to(kernel.dtype)
+    return kernel, shift
+
+
+def _leaf(module: nn.Module) -> nn.Module:
+    while isinstance(module, nn.Sequential) and len(module) == 1:
+        module = module[0]
+    return module
+
+
+@torch.no_grad()
+def _check(before: nn.Module, after: nn.Module) -> None:
+    """Compare a part with its folded form on random input."""
+    first = next(m for m in after.modules() if isinstance(m, nn.Conv2d | nn.Linear))
+    weight = first.weight
+    generator = torch.Generator().manual_seed(0)
+    if isinstance(first, nn.Conv2d):
+        shape = (2, first.in_channels, 9, 8)
+    else:
+        shape = (2, first.in_features)
+    x = torch.randn(shape, generator=generator, dtype=torch.float32).to(weight.device, weight.dtype)
+    expected, got = before.eval()(x), after(x)
+    error = ((expected - got).abs().max() / expected.abs().max().clamp_min(1e-12)).item()
+    if not error <= TOLERANCE.get(weight.dtype, 1e-2):
+        raise ParityError(
+            f"folding changed what a part computes: relative error {error:.2g} on random input in {weight.dtype}, "
+            f"allowed {TOLERANCE.get(weight.dtype, 1e-2):.0e}. The part: {before}"
+        )

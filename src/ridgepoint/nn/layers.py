@@ -1,0 +1,203 @@
+"""One torch module per layer that torch itself does not have. Shapes: B batch, C channels, N tokens, M keys, D dims."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ridgepoint.arch import layer as spec
+
+
+class Chain(nn.Sequential):
+    """Named modules run in order; empty is the identity."""
+
+
+class Parallel(nn.Module):
+    """Every branch gets the same input; `join` takes their outputs."""
+
+    def __init__(self, branches: dict[str, nn.Module], join: nn.Module):
+        super().__init__()
+        self.branches = tuple(branches)
+        for name, branch in branches.items():
+            self.add_module(name, branch)
+        self.join = join
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Run the branches in order and join them."""
+        return self.join(*[self._modules[name](x) for name in self.branches])
+
+
+class SameConv2d(nn.Conv2d):
+    """A convolution padded as TensorFlow's SAME: the odd pixel goes right and below.
+
+    Shape: (B, C, H, W) -> (B, C', ceil(H/stride), ceil(W/stride)).
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Pad by what this input size needs, then convolve."""
+        pads = [
+            max((-(-size // stride) - 1) * stride + kernel - size, 0)
+            for size, stride, kernel in zip(x.shape[-2:], self.stride, self.kernel_size, strict=True)
+        ]
+        (high, wide) = pads
+        return super().forward(F.pad(x, (wide // 2, wide - wide // 2, high // 2, high - high // 2)))
+
+
+class LayerScale(nn.Module):
+    """A learned gain per channel, of a map or of tokens."""
+
+    def __init__(self, channels: int, init: float, *, tokens: bool):
+        super().__init__()
+        self.gain = nn.Parameter(torch.full((channels,), init))
+        self.tokens = tokens
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Multiply."""
+        return x * (self.gain if self.tokens else self.gain[:, None, None])
+
+
+class GlobalPool(nn.Module):
+    """(B, C, H, W) -> (B, C, 1, 1), or (B, N, C) -> (B, C)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Mean over all positions."""
+        return x.mean((2, 3), keepdim=True) if x.dim() == 4 else x.mean(1)
+
+
+class StochasticDepth(nn.Module):
+    """Zeroes the branch for a random share of the images in training and scales up the rest.
+
+    Source: arXiv:1603.09382.
+    """
+
+    def __init__(self, rate: float = 0.0):
+        super().__init__()
+        self.rate = rate
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Identity in eval mode."""
+        if not self.training or self.rate == 0.0:
+            return x
+        keep = torch.rand((x.shape[0],) + (1,) * (x.dim() - 1), device=x.device) >= self.rate
+        return x * keep.to(x.dtype) / (1.0 - self.rate)
+
+
+class Grid:
+    """The height and width that the current tokens came from: written by the reshape, read by attention."""
+
+    size: tuple[int, int] = (0, 0)
+
+
+class ToTokens(nn.Module):
+    """(B, C, H, W) -> (B, H*W, C), row by row."""
+
+    def __init__(self, grid: Grid):
+        super().__init__()
+        self.grid = grid
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Reshape and remember the grid."""
+        self.grid.size = (x.shape[2], x.shape[3])
+        return x.flatten(2).transpose(1, 2)
+
+
+class SelfAttention(nn.Module):
+    """Multi-head attention with a learned bias per offset, from joint projections.
+
+    Shape: (B, N, heads*(2*key_dim + value_dim)) -> (B, N, heads*value_dim).
+
+    Differs: the reference fails for grids other than the trained one and keeps a cached bias after new weights are
+    loaded; here the table is resized (bilinear, by offset) and nothing is cached.
+    """
+
+    def __init__(self, layer: spec.SelfAttention, grid: Grid):
+        super().__init__()
+        self.heads, self.key_dim, self.value_dim = layer.heads, layer.key_dim, layer.value_dim
+        self.table_size = (layer.bias_height, layer.bias_width)
+        self.bias = nn.Parameter(torch.zeros(layer.heads, layer.bias_height * layer.bias_width))
+        self.grid = grid
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Softmax of scaled products plus bias."""
+        batch, count, _ = x.shape
+        heads_BHND = x.view(batch, count, self.heads, -1).transpose(1, 2)
+        query, key, value = heads_BHND.split((self.key_dim, self.key_dim, self.value_dim), dim=3)
+        logits_BHNN = (query * self.key_dim**-0.5) @ key.transpose(2, 3) + self.offset_bias()
+        return (logits_BHNN.softmax(-1) @ value).transpose(1, 2).reshape(batch, count, -1)
+
+    def offset_bias(self) -> Tensor:
+        """The bias for every pair of positions of the current grid, (heads, N, N)."""
+        height, width = self.grid.size
+        table = self.bias
+        if (height, width) != self.table_size:
+            square = table.view(1, self.heads, *self.table_size)
+            table = F.interpolate(square, (height, width), mode="bilinear", align_corners=True).flatten(2)[0]
+        rows = torch.arange(height, device=table.device)
+        columns = torch.arange(width, device=table.device)
+        dy = (rows[:, None] - rows[None, :]).abs()[:, None, :, None]
+        dx = (columns[:, None] - columns[None, :]).abs()[None, :, None, :]
+        return table[:, (dy * width + dx).reshape(height * width, height * width)]
+
+
+class MultiQueryAttention(nn.Module):
+    """All heads share one key and one value, so attention is two plain matrix products.
+
+    Shape: query (B, heads*key_dim, H, W), key (B, key_dim, H', W'), value (B, value_dim, H', W')
+    -> (B, heads*value_dim, H, W).
+
+    Source: MobileNetV4, arXiv:2404.10518, section 4.2 and Table 17 (layouts without needless transposes).
+    """
+
+    def __init__(self, layer: spec.MultiQueryAttention):
+        super().__init__()
+        self.heads, self.key_dim, self.value_dim = layer.heads, layer.key_dim, layer.value_dim
+
+    def forward(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        """Softmax of scaled products; heads lie in the rows of one product."""
+        batch, _, height, width = query.shape
+        rows_BRD = query.reshape(batch, self.heads, self.key_dim, height * width).transpose(2, 3)
+        rows_BRD = rows_BRD.reshape(batch, self.heads * height * width, self.key_dim)
+        logits_BRM = (rows_BRD * self.key_dim**-0.5) @ key.flatten(2)
+        mixed_BRD = logits_BRM.softmax(-1) @ value.flatten(2).transpose(1, 2)
+        heads_BHND = mixed_BRD.view(batch, self.heads, height * width, self.value_dim)
+        return heads_BHND.transpose(2, 3).reshape(batch, self.heads * self.value_dim, height, width)
+
+
+class Add(nn.Module):
+    """The sum of the branches."""
+
+    def forward(self, first: Tensor, *rest: Tensor) -> Tensor:
+        """Left to right."""
+        for other in rest:
+            first = first + other
+        return first
+
+
+class Subtract(nn.Module):
+    """The first branch less the second."""
+
+    def forward(self, first: Tensor, second: Tensor) -> Tensor:
+        """Element-wise."""
+        return first - second
+
+
+class Gate(nn.Module):
+    """Features times a (B, C, 1, 1) gate."""
+
+    def forward(self, features: Tensor, gate: Tensor) -> Tensor:
+        """Element-wise."""
+        return features * gate
+
+
+class Average(nn.Module):
+    """The mean of the branches, or all of them while a teacher trains the second one.
+
+    Differs: the reference returns both whenever the module is in train mode; here `separate` says so.
+    """
+
+    separate: bool = False
+
+    def forward(self, *branches: Tensor) -> Tensor | Sequence[Tensor]:
+        """Mean, or the branches as they are."""
+        return branches if self.separate else torch.stack(branches).mean(0)
