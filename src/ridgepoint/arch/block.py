@@ -283,7 +283,7 @@ class MobileMultiQueryAttention(BlockBase, frozen=True, tag="mqa"):
     kv_kernel: Count = 3
 
     def recipe(self, shape: Shape, conventions: Conventions) -> Recipe:
-        """Norm; query, key and value by 1x1 convolutions; attention; output convolution; layer scale; plus the input."""
+        """Norm; query, key, value by 1x1 convolutions; attention; output convolution; layer scale; plus the input."""
         channels = shape.channels
 
         def key_or_value(out_channels: int) -> Chain:

@@ -1,4 +1,4 @@
-"""Networks as YAML or JSON: strict reading, errors that name file, key, given and allowed; writing that reads back equal.
+"""Networks as YAML or JSON: strict reading, errors that name file, key, given and allowed; writing that reads back.
 
 Two shorthands are resolved while reading, with the channels that reach the row: `repeat: 3` writes a row three times
 (rows after the first with stride 1 are what people want, so a strided row must not be repeated), and

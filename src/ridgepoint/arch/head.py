@@ -19,6 +19,12 @@ from ridgepoint.arch.recipe import Parallel, Recipe, chain
 from ridgepoint.arch.shape import Shape
 
 
+class HeadBase(
+    msgspec.Struct, frozen=True, kw_only=True, tag_field="head", forbid_unknown_fields=True, omit_defaults=True
+):
+    """Base of all heads."""
+
+
 class PooledHead(
     msgspec.Struct,
     frozen=True,

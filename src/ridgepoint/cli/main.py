@@ -2,7 +2,6 @@
 
 import sys
 
-import click
 import typer
 
 from ridgepoint.cli import models
@@ -17,22 +16,20 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+@app.callback()
+def root() -> None:
+    """Fit a vision network to a device: images, a device and a latency budget in; the most accurate network out."""
+
+
 app.command("models")(models.models)
 
 
 def main() -> None:
     """Run a verb; end with 0 done, 2 wrong input, 3 budget or check not met, 130 interrupted, 1 a bug."""
     try:
-        app(standalone_mode=False)
+        app()
     except RidgepointError as error:
         sys.stderr.write(f"ridgepoint: {error}\n")
         sys.exit(error.exit_code)
-    except click.UsageError as error:
-        sys.stderr.write(f"ridgepoint: {error.format_message()}\n")
-        sys.exit(2)
-    except (KeyboardInterrupt, click.Abort):
-        sys.stderr.write("ridgepoint: stopped\n")
-        sys.exit(130)
-    except BrokenPipeError:
-        sys.exit(0)
-    sys.exit(0)

@@ -152,10 +152,7 @@ def _check(before: nn.Module, after: nn.Module) -> None:
     first = next(m for m in after.modules() if isinstance(m, nn.Conv2d | nn.Linear))
     weight = first.weight
     generator = torch.Generator().manual_seed(0)
-    if isinstance(first, nn.Conv2d):
-        shape = (2, first.in_channels, 9, 8)
-    else:
-        shape = (2, first.in_features)
+    shape = (2, first.in_channels, 9, 8) if isinstance(first, nn.Conv2d) else (2, first.in_features)
     x = torch.randn(shape, generator=generator, dtype=torch.float32).to(weight.device, weight.dtype)
     expected, got = before.eval()(x), after(x)
     error = ((expected - got).abs().max() / expected.abs().max().clamp_min(1e-12)).item()
