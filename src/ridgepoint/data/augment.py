@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     Augment = Callable[[torch.Tensor], torch.Tensor]
 
-_CHUNK = 2**20  # values resampled at once: what stays in a core's cache is several times faster
+_CHUNK = 2**19  # values resampled at once: what stays in a core's cache is several times faster
 
 
 class Augmentation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

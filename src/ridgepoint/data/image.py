@@ -8,8 +8,8 @@ from PIL import Image, ImageChops, ImageOps
 from ridgepoint.errors import DataError
 
 SUFFIXES = frozenset(
-    [".avif", ".bmp", ".gif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm"]
-    + [".pgm", ".png", ".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp"]
+    {".avif", ".bmp", ".gif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tga"}
+    | {".tif", ".tiff", ".webp"}
 )
 """File name endings that count as images, lower case."""
 
