@@ -66,7 +66,9 @@ def parse_network(raw: Raw, *, source: str) -> Network:
     head = convert(raw.get("head", {"head": "pooled"}), Head, where="head", source=source)
     whole = {**rest, "stages": []}
     frame = convert(whole, Network, where="", source=source, defaults={"stem": []})
-    network: Network = msgspec.structs.replace(frame, conventions=conventions, stem=stem, stages=tuple(stages), head=head)
+    network: Network = msgspec.structs.replace(
+        frame, conventions=conventions, stem=stem, stages=tuple(stages), head=head
+    )
     try:
         place_blocks(network)
     except ArchitectureError as error:

@@ -3,8 +3,6 @@
 The mirror, without weights, of `ridgepoint.nn.fuse`: counts and latencies of what ships come from here.
 """
 
-from functools import lru_cache
-
 import msgspec
 
 from ridgepoint.arch.layer import (
@@ -20,8 +18,10 @@ from ridgepoint.arch.layer import (
 )
 from ridgepoint.arch.recipe import Chain, Parallel, Recipe
 
+_IDENTITIES = (Dropout, StochasticDepth)  # tuples: `isinstance` with a union builds it anew at every call
+_AFFINE = (BatchNorm, LayerScale)
 
-@lru_cache(maxsize=65536)
+
 def fold(recipe: Recipe) -> Recipe:
     """The recipe that computes the same in eval mode with the fewest layers.
 
@@ -30,19 +30,19 @@ def fold(recipe: Recipe) -> Recipe:
 
     Source: RepVGG, arXiv:2101.03697, section 3.3; MobileOne, arXiv:2206.04040, section 3.2.
     """
+    if isinstance(recipe, Layer):  # first: most calls are for a layer
+        return recipe
     if isinstance(recipe, Chain):
         return _fold_chain(recipe)
-    if isinstance(recipe, Parallel):
-        branches = tuple((name, fold(branch)) for name, branch in recipe.branches)
-        return _merge(recipe.join, branches) or Parallel(branches, recipe.join)
-    return recipe
+    branches = tuple([(name, fold(branch)) for name, branch in recipe.branches])
+    return _merge(recipe.join, branches) or Parallel(branches, recipe.join)
 
 
 def _fold_chain(recipe: Chain) -> Recipe:
     parts: list[tuple[str, Recipe]] = []
     for name, part in recipe.parts:
         part = fold(part)
-        if isinstance(part, Dropout | StochasticDepth):
+        if isinstance(part, _IDENTITIES):
             continue
         absorbed = _absorb(parts[-1][1], part) if parts else None
         if absorbed is None:
@@ -54,7 +54,7 @@ def _fold_chain(recipe: Chain) -> Recipe:
 
 def _absorb(before: Recipe, part: Recipe) -> Recipe | None:
     """`before` with the affine layer `part` folded into its last layer, or None where that cannot be."""
-    if not isinstance(part, BatchNorm | LayerScale):
+    if not isinstance(part, _AFFINE):
         return None
     if isinstance(before, Chain) and before.parts:
         name, last = before.parts[-1]

@@ -64,6 +64,10 @@ class Network(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         ]
         return stem + body
 
+    def parts(self) -> list[tuple[str, "Block | Head"]]:
+        """Every block with its path, and the head."""
+        return [*self.rows(), ("head", self.head)]
+
 
 class PlacedBlock(msgspec.Struct, frozen=True):
     """A block (or the head) at its place, with its recipe, its shapes and its layers."""
@@ -88,14 +92,14 @@ def place_blocks(network: Network, *, deploy: bool = False) -> tuple[PlacedBlock
     """
     shape = network.input_shape
     placed = []
-    for path, block in network.rows():
-        recipe, layers, output = _placed(path, block, shape, network.conventions, deploy)
-        placed.append(PlacedBlock(path, block, recipe, shape, output, layers))
-        shape = output
-    recipe = network.head.recipe(shape, network.conventions, network.num_classes)
-    recipe = fold(recipe) if deploy else recipe
-    head_layers, output = place(recipe, shape, "head")
-    placed.append(PlacedBlock("head", network.head, recipe, shape, output, tuple(head_layers)))
+    for path, part in network.parts():
+        try:
+            row = _placed(part, shape, network.conventions, network.num_classes, deploy)
+        except ArchitectureError as error:
+            raise ArchitectureError(f"{path}{error}") from None
+        layers = tuple([PlacedLayer(path + at.path, at.layer, at.inputs, at.output) for at in row.layers])
+        placed.append(PlacedBlock(path, part, row.recipe, shape, row.output, layers))
+        shape = row.output
     return tuple(placed)
 
 
@@ -112,18 +116,34 @@ def lower(network: Network, *, deploy: bool = False) -> tuple[PlacedLayer, ...]:
     return tuple(layer for block in place_blocks(network, deploy=deploy) for layer in block.layers)
 
 
-# Searches place the same rows again and again; a row's layers depend on nothing else.
-@lru_cache(maxsize=65536)
-def _placed(
-    path: str, block: Block, shape: Shape, conventions: Conventions, deploy: bool
-) -> tuple[Recipe, tuple[PlacedLayer, ...], Shape]:
+class PlacedRow(msgspec.Struct, frozen=True):
+    """A block (or the head) for a given input: recipe, layers (their paths start at the block) and output."""
+
+    recipe: Recipe
+    layers: tuple[PlacedLayer, ...]
+    output: Shape
+
+
+def place_row(part: Block | Head, shape: Shape, conventions: Conventions, num_classes: int, deploy: bool) -> PlacedRow:
+    """A block or head, placed; nothing else of the network matters, so callers may keep the result.
+
+    Raises:
+        ArchitectureError: If it cannot take the shape; the message lacks only the block's path in front.
+    """
     try:
-        recipe = block.recipe(shape, conventions)
+        if isinstance(part, Head):
+            recipe = part.recipe(shape, conventions, num_classes)
+        else:
+            recipe = part.recipe(shape, conventions)
     except ArchitectureError as error:
-        raise ArchitectureError(f"{path}: {error}") from None
+        raise ArchitectureError(f": {error}") from None
     recipe = fold(recipe) if deploy else recipe
-    layers, output = place(recipe, shape, path)
-    return recipe, tuple(layers), output
+    layers, output = place(recipe, shape, "")
+    return PlacedRow(recipe, tuple(layers), output)
+
+
+# Searches place the same rows again and again.
+_placed = lru_cache(maxsize=8192)(place_row)
 
 
 @lru_cache(maxsize=4096)

@@ -32,7 +32,7 @@ Recipe: TypeAlias = Layer | Chain | Parallel
 IDENTITY = Chain()
 
 
-class PlacedLayer(msgspec.Struct, frozen=True):
+class PlacedLayer(msgspec.Struct, frozen=True, gc=False):
     """A layer at its place: its path in the network, what goes in and what comes out."""
 
     path: str
@@ -43,7 +43,7 @@ class PlacedLayer(msgspec.Struct, frozen=True):
 
 def chain(**parts: Recipe | None) -> Chain:
     """A chain of the given parts in order; parts that are None are left out."""
-    return Chain(tuple((name, part) for name, part in parts.items() if part is not None))
+    return Chain(tuple([(name, part) for name, part in parts.items() if part is not None]))
 
 
 def residual(body: Recipe) -> Parallel:
@@ -63,14 +63,14 @@ def place(recipe: Recipe, shape: Shape, path: str) -> tuple[list[PlacedLayer], S
 
 
 def _place(recipe: Recipe, shape: Shape, path: str, placed: list[PlacedLayer]) -> Shape:
+    if isinstance(recipe, Layer):  # first: most calls are for a layer
+        return _append(recipe, (shape,), path, placed)
     if isinstance(recipe, Chain):
         for name, part in recipe.parts:
             shape = _place(part, shape, f"{path}.{name}", placed)
         return shape
-    if isinstance(recipe, Parallel):
-        inputs = tuple(_place(branch, shape, f"{path}.{name}", placed) for name, branch in recipe.branches)
-        return _append(recipe.join, inputs, f"{path}.join", placed)
-    return _append(recipe, (shape,), path, placed)
+    inputs = tuple([_place(branch, shape, f"{path}.{name}", placed) for name, branch in recipe.branches])
+    return _append(recipe.join, inputs, f"{path}.join", placed)
 
 
 def _append(layer: Layer, inputs: tuple[Shape, ...], path: str, placed: list[PlacedLayer]) -> Shape:

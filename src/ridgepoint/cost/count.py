@@ -1,119 +1,142 @@
-"""Counts per layer, torch-free: MACs, parameters, and the bytes that weights and activations move.
+"""Counts, torch-free: MACs, parameters, and the bytes that weights and activations move, per layer and per block.
 
 Convention, printed with every table: one multiply-accumulate is 1 MAC; convolutions, linear layers and the two products
 of attention count; normalisation, activation, pooling, softmax, bias and residual additions do not. One image.
 """
 
+from collections.abc import Iterator
+from functools import lru_cache
 from typing import Literal
 
 import msgspec
 
-from ridgepoint.arch.layer import Activation, BatchNorm, Conv2d, Dropout, LayerScale, StochasticDepth
-from ridgepoint.arch.network import Network, lower
-from ridgepoint.arch.recipe import PlacedLayer
+from ridgepoint.arch.block import Block, Conventions
+from ridgepoint.arch.head import Head
+from ridgepoint.arch.network import Network, place_row
+from ridgepoint.arch.shape import Shape
+from ridgepoint.cost.fusing import Fusing, fusing_named, passes
+from ridgepoint.cost.layer import LayerCost, count_layer, kind_of, merge
+from ridgepoint.cost.precision import FP32, Precision
+from ridgepoint.errors import ArchitectureError
+
+__all__ = ["CONVENTION", "BlockCost", "Form", "LayerCost", "NetworkCost", "cost", "kind_of"]
 
 CONVENTION = (
     "MACs: 1 multiply-accumulate = 1; convolution, linear and attention products; "
     "not normalisation, activation, pooling, softmax, bias, additions. One image."
 )
 Form = Literal["train", "deploy"]
-BYTES = {"fp32": 4.0, "fp16": 2.0, "int8": 1.0}
 
 
-class LayerCost(msgspec.Struct, frozen=True):
-    """What one layer, or one fused pass, costs for one image. Elements become bytes with a width."""
+class BlockCost(msgspec.Struct, frozen=True, gc=False):
+    """What one block (or the head) costs for one image; the paths of its layers start at the block."""
 
-    path: str
     kind: str
+    input: Shape
+    output: Shape
+    layers: tuple[LayerCost, ...]
     macs: int
     params: int
-    read_elements: int
-    write_elements: int
 
-    def weight_bytes(self, width: float) -> float:
-        """Bytes of weights read, for a width in bytes per weight."""
-        return self.params * width
-
-    def activation_bytes(self, width: float) -> float:
-        """Bytes of activations read and written, for a width in bytes per element."""
-        return (self.read_elements + self.write_elements) * width
+    def bytes_moved(self, precision: Precision) -> float:
+        """Bytes of weights and activations that its passes move."""
+        return sum(layer.bytes_moved(precision) for layer in self.layers)
 
 
 class NetworkCost(msgspec.Struct, frozen=True):
-    """The counts of a network in one form."""
+    """The counts of a network in one form, fused in one way."""
 
     name: str
     form: Form
-    fused: bool
-    layers: tuple[LayerCost, ...]
+    fused: Fusing
+    rows: tuple[tuple[str, BlockCost], ...]
+
+    @property
+    def blocks(self) -> dict[str, BlockCost]:
+        """Every block and the head, by path."""
+        return dict(self.rows)
+
+    @property
+    def layers(self) -> tuple[LayerCost, ...]:
+        """Every layer, or fused pass, in execution order, with its path in the network."""
+        return tuple(
+            msgspec.structs.replace(layer, path=path + layer.path) for path, row in self.rows for layer in row.layers
+        )
 
     @property
     def macs(self) -> int:
         """Multiply-accumulates for one image."""
-        return sum(layer.macs for layer in self.layers)
+        return sum([row.macs for _, row in self.rows])
 
     @property
     def params(self) -> int:
         """Parameters."""
-        return sum(layer.params for layer in self.layers)
+        return sum([row.params for _, row in self.rows])
 
-    def weight_bytes(self, width: float = 4.0) -> float:
-        """Bytes of all weights."""
-        return sum(layer.weight_bytes(width) for layer in self.layers)
+    def weight_bytes(self, width: float = 4.0, vector_width: float | None = None) -> float:
+        """Bytes of all weights, for a width in bytes per weight and one per bias or gain (the same unless given)."""
+        return sum(layer.weight_bytes(width, vector_width) for layer in self._passes())
 
     def activation_bytes(self, width: float = 4.0) -> float:
         """Bytes of activations that all layers read and write."""
-        return sum(layer.activation_bytes(width) for layer in self.layers)
+        return sum(layer.activation_bytes(width) for layer in self._passes())
+
+    def bytes_moved(self, precision: Precision = FP32) -> float:
+        """Bytes of weights and activations together."""
+        return sum(row.bytes_moved(precision) for _, row in self.rows)
+
+    def intensity(self, precision: Precision = FP32) -> float:
+        """MACs per byte moved."""
+        return self.macs / self.bytes_moved(precision)
+
+    def _passes(self) -> Iterator[LayerCost]:
+        return (layer for _, row in self.rows for layer in row.layers)
 
 
-def cost(network: Network, *, form: Form = "train", fused: bool = False) -> NetworkCost:
+def cost(network: Network, *, form: Form = "train", fused: bool | Fusing = False) -> NetworkCost:
     """Count a network at its own input.
 
     Args:
         network: The network.
         form: `train` counts batch norms and branches; `deploy` what is left after folding, which is what ships.
-        fused: Whether element-wise layers that directly follow a convolution or linear layer are part of its pass, so
-            that what flows between them never reaches memory, as on runtimes that fuse.
+        fused: Which layers share one pass, so that what flows between them never reaches memory; see
+            `ridgepoint.cost.fusing`. True means `activation`: convolution, norm and activation in one pass.
 
     Raises:
-        ArchitectureError: If the network is impossible.
+        ArchitectureError: If the network is impossible; the message starts with the block's path.
+        InputError: If there is no such way of fusing.
     """
-    placed = lower(network, deploy=form == "deploy")
-    layers = _fused(placed) if fused else [_one(layer) for layer in placed]
-    return NetworkCost(network.name, form, fused, tuple(layers))
+    fusing = fusing_named(fused)
+    shape, rows = network.input_shape, []
+    for path, part in network.parts():
+        try:
+            row = _row(part, shape, network.conventions, network.num_classes, form == "deploy", fusing)
+        except ArchitectureError as error:
+            raise ArchitectureError(f"{path}{error}") from None
+        rows.append((path, row))
+        shape = row.output
+    return NetworkCost(network.name, form, fusing, tuple(rows))
 
 
-def _one(placed: PlacedLayer) -> LayerCost:
-    layer = placed.layer
-    return LayerCost(
-        path=placed.path,
-        kind=kind_of(placed),
-        macs=layer.macs(*placed.inputs),
-        params=layer.params(),
-        read_elements=sum(shape.elements for shape in placed.inputs),
-        write_elements=placed.output.elements,
+# Most rows of a network that a search proposes were in an earlier one. Kept small: a row is about 2 kB.
+@lru_cache(maxsize=16384)
+def _row(
+    part: Block | Head, shape: Shape, conventions: Conventions, num_classes: int, deploy: bool, fusing: Fusing
+) -> BlockCost:
+    placed = place_row(part, shape, conventions, num_classes, deploy)
+    kind = str(part.__struct_config__.tag)
+    layers: list[LayerCost] = []
+    for together in passes(placed.recipe, placed.layers, fusing):
+        counted = [each for layer in together for each in count_layer(layer)]
+        layers += counted if len(together) == 1 else [merge(together, counted)]
+    if fusing == "block":
+        ends = {"read_elements": shape.elements, "write_elements": placed.output.elements}
+        layers = [msgspec.structs.replace(layers[0], path="", kind=kind, **ends)]
+    return BlockCost(
+        kind=kind,
+        input=shape,
+        output=placed.output,
+        layers=tuple(layers),
+        macs=sum([layer.macs for layer in layers]),
+        params=sum([layer.params for layer in layers]),
     )
-
-
-def kind_of(placed: PlacedLayer) -> str:
-    """A short name for the kind of work: conv, depthwise, pointwise, linear, attention, norm, ..."""
-    layer = placed.layer
-    if isinstance(layer, Conv2d):
-        if layer.groups > 1 and layer.groups == layer.in_channels:
-            return "depthwise"
-        return "pointwise" if layer.kernel == 1 else "conv"
-    return type(layer).__name__.lower()
-
-
-def _fused(placed: tuple[PlacedLayer, ...]) -> list[LayerCost]:
-    """Element-wise followers merged into the pass before them."""
-    passes: list[LayerCost] = []
-    for layer in placed:
-        this = _one(layer)
-        follows = isinstance(layer.layer, BatchNorm | Activation | LayerScale | Dropout | StochasticDepth)
-        before = passes[-1] if passes else None
-        if follows and before is not None and before.write_elements == this.read_elements:
-            passes[-1] = msgspec.structs.replace(before, params=before.params + this.params)
-        else:
-            passes.append(this)
-    return passes
