@@ -1,5 +1,7 @@
 import gzip
 import struct
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -102,6 +104,12 @@ def test_missing_folders_are_told_apart_from_names(tmp_path):
         detect("./nowhere_at_all")
 
 
+@pytest.mark.parametrize("odd", ["~no_such_user_here/photos", "x" * 5000])
+def test_what_cannot_be_looked_up_is_refused(odd):
+    with pytest.raises(DataError, match=r"cannot be looked up"):
+        detect(odd)
+
+
 @pytest.mark.parametrize("blank", ["", "  ", "\0"])
 def test_blank_is_refused(blank):
     with pytest.raises(DataError, match="Give a folder"):
@@ -117,3 +125,8 @@ def test_a_file_is_refused(tmp_path):
 def test_an_existing_folder_wins_over_a_name(make_tree, monkeypatch):
     monkeypatch.chdir(make_tree({"a": 3, "b": 3}, root="digits").parent)
     assert detect("digits").kind == "class folders"
+
+
+def test_importing_the_package_does_not_import_torch():
+    script = "import sys, ridgepoint.data; sys.exit('torch' in sys.modules or 'sklearn' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script]).returncode == 0

@@ -38,7 +38,7 @@ def test_modes_become_rgb_and_grey(tmp_path):
         "RGBA half": (Image.new("RGBA", (8, 8), (0, 0, 0, 128)), [127] * 3),
         "RGBA clear": (Image.new("RGBA", (8, 8), (255, 0, 0, 0)), [255] * 3),
         "LA": (Image.new("LA", (8, 8), (0, 0)), [255] * 3),
-        "I;16": (Image.fromarray(np.full((8, 8), 100 * 257, np.uint16)), [100] * 3),
+        "I;16": (Image.fromarray(np.full((8, 8), 200 * 257, np.uint16)), [200] * 3),
         "I": (Image.fromarray(np.full((8, 8), 50 * 257, np.int32)), [50] * 3),
         "CMYK": (Image.new("CMYK", (8, 8), (0, 0, 0, 255)), [0] * 3),
         "F unit": (Image.fromarray(np.full((8, 8), 0.2, np.float32)), [51] * 3),

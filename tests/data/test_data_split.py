@@ -17,6 +17,14 @@ def test_every_index_once_and_every_class_everywhere(counts, seed):
         assert set(labels[part]) == set(range(len(counts)))
 
 
+@given(st.lists(st.integers(2, 9), min_size=2, max_size=6))
+def test_carving_leaves_every_class_on_both_sides(counts):
+    labels = np.repeat(np.arange(len(counts)), counts)
+    plan, _ = plan_split({"train": labels, "test": labels}, [str(i) for i in range(len(counts))], 0)
+    for part in ("train", "val"):
+        assert set(labels[plan[part][1]]) == set(range(len(counts)))
+
+
 def test_shares_by_hand():
     labels = np.repeat([0, 1], [100, 10])
     train, val, test = stratified(labels, [0.2, 0.2], seed=0)

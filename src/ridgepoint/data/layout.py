@@ -28,12 +28,12 @@ def find_parts(root: Path) -> dict[str, Path]:
     Raises:
         DataError: If val or test stand without train, a part has two folders, or train has no class folders.
     """
-    folders = _folders(root)
+    folders = list_folders(root)
     named = [(part, folder) for folder in folders if (part := PART_NAMES.get(folder.name.lower()))]
     parts = dict(named)
     only_parts = bool(named) and len(named) == len(folders)
     # A class may itself be called "train": it then holds images, not class folders.
-    if "train" in parts and _folders(parts["train"]) and (only_parts or len(parts) > 1):
+    if "train" in parts and list_folders(parts["train"]) and (only_parts or len(parts) > 1):
         for part in parts:
             same = [folder.name for name, folder in named if name == part]
             if len(same) > 1:
@@ -64,7 +64,7 @@ def class_files(root: Path, folder: Path) -> dict[str, list[str]]:
     loose = [path for path in _files(folder, deep=False) if _is_image(path)]
     by_class = {
         inner.name: sorted(path.relative_to(root).as_posix() for path in _files(inner) if _is_image(path))
-        for inner in _folders(folder)
+        for inner in list_folders(folder)
     }
     if not any(by_class.values()):
         if loose:
@@ -93,7 +93,7 @@ def check_classes(root: Path, parts: dict[str, Path], files: dict[str, dict[str,
     classes = tuple(sorted(files[first], key=natural_key))
     if len(classes) < 2:
         only = parts[first] / classes[0]
-        inner = _folders(only)
+        inner = list_folders(only)
         hint = f"did you mean '{only}', which has {len(inner)} folders? " if len(inner) > 1 else ""
         raise DataError(f"'{root}' has only one class, '{classes[0]}': {hint}At least two class folders are needed.")
     for part in ("val", "test"):
@@ -112,7 +112,12 @@ def check_classes(root: Path, parts: dict[str, Path], files: dict[str, dict[str,
     return classes
 
 
-def _folders(path: Path) -> list[Path]:
+def list_folders(path: Path) -> list[Path]:
+    """Visible folders directly in ``path``, in natural order.
+
+    Raises:
+        DataError: If the folder may not be listed.
+    """
     try:
         inside = [entry for entry in path.iterdir() if entry.is_dir() and not _hidden(entry.name)]
     except OSError as error:

@@ -7,6 +7,8 @@ from pathlib import Path
 from ridgepoint.data.builtin import BUILT_IN, TORCHVISION, load_digits, load_torchvision
 from ridgepoint.data.dataset import Dataset
 from ridgepoint.data.folders import scan_folder
+from ridgepoint.data.image import reason_of
+from ridgepoint.data.layout import list_folders
 from ridgepoint.errors import DataError, nearest
 
 
@@ -31,10 +33,16 @@ def detect(
     text = str(spec).strip()
     if not text or "\0" in text:
         raise DataError(f"DATA is '{text}'. Give a folder of class folders, or a name. {nearest('', _names())}.")
-    folder = Path(spec).expanduser()
-    if folder.is_dir():
+    try:
+        folder = Path(spec).expanduser()
+        is_folder, exists = folder.is_dir(), folder.exists()
+    except (OSError, RuntimeError) as error:  # a name too long, no permission, no such user's home
+        raise DataError(
+            f"DATA is '{text}', which cannot be looked up: {reason_of(error)}. Give another path."
+        ) from error
+    if is_folder:
         return scan_folder(folder, seed=seed, progress=progress)
-    if folder.exists():
+    if exists:
         raise DataError(
             f"DATA is '{text}', which is a file. Give a folder that holds one folder of images for each class; unpack "
             f"an archive first."
@@ -47,7 +55,7 @@ def detect(
         return load_torchvision(name, Path(data_root) if data_root else _cache(), seed=seed)
     if os.sep in text or "/" in text or text.startswith((".", "~")):
         parent = next(parent for parent in folder.absolute().parents if parent.is_dir())
-        inside = sorted(entry.name for entry in parent.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+        inside = [entry.name for entry in list_folders(parent)]
         about = nearest(folder.name, inside) if inside else "it has no folders"
         raise DataError(f"DATA is '{text}': there is no such folder. In '{parent}': {about}.")
     hint = nearest(text.lower(), by_lower)
