@@ -1,0 +1,159 @@
+"""Weights from elsewhere into our networks, complete and checked; and ours into files that say what they are."""
+
+import logging
+import re
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ridgepoint.arch.network import Network
+from ridgepoint.errors import InputError
+from ridgepoint.nn.build import BuiltNetwork
+from ridgepoint.nn.hub import WeightFile, read_weights
+from ridgepoint.nn.keys import Translation, translate
+
+LOG = logging.getLogger(__name__)
+CLASSIFIER = "head.classifier."
+# `tf_mobilenetv3_small_100.in1k`, `mobilenetv2_100.tf_in1k`: names of weights that TensorFlow's padding trained.
+TENSORFLOW_NAME = re.compile(r"(?:^|[/._-])tf_")
+
+
+class WeightsReport(msgspec.Struct, frozen=True):
+    """What a load did: whose names the source uses, how many tensors were taken, which were adapted or left fresh."""
+
+    source: str
+    naming: str
+    tensors: int
+    adapted: tuple[str, ...]
+    reset: tuple[str, ...]
+
+
+def load_weights(model: BuiltNetwork, source: str | Path | Mapping[str, Tensor]) -> WeightsReport:
+    """Fill a model with weights of ours, timm's, torchvision's or the MobileOne authors'; all of them, or none.
+
+    A classifier for another number of classes is left fresh, a first convolution for other input channels is adapted
+    (summed for one channel, repeated and rescaled for more), an attention bias for another grid is resized.
+
+    Args:
+        model: A network of ours, in train form, or in deploy form for weights in deploy form.
+        source: A `.safetensors` or `.pth` file, a hub id such as ``hf-hub:timm/mobilenetv2_100.ra_in1k``, or tensors
+            by name.
+
+    Returns:
+        What was done.
+
+    Raises:
+        InputError: If the weights belong to another network or another padding; the message lists what does not fit.
+    """
+    file = WeightFile("the given tensors", dict(source), {}) if isinstance(source, Mapping) else read_weights(source)
+    _check_padding(file, model.network)
+    own = model.state_dict()
+    translation = translate(model.network, own, file.tensors)
+    if not translation.complete:
+        raise InputError(_incomplete(file, model.network, translation))
+    filled, adapted, reset, wrong = _fit(model.network, own, file, translation)
+    if wrong:
+        raise InputError(
+            f"{file.source}: {len(wrong)} tensors have the wrong shape for {model.network.name}: {_some(wrong)}"
+        )
+    model.load_state_dict(filled, strict=False)
+    report = WeightsReport(file.source, translation.naming, len(filled), tuple(adapted), tuple(reset))
+    LOG.info("%s: %d tensors (names: %s) into %s", file.source, len(filled), translation.naming, model.network.name)
+    if reset:
+        LOG.info("%s is fresh: the weights are for another number of classes", ", ".join(reset))
+    return report
+
+
+def save_weights(model: BuiltNetwork, path: str | Path) -> None:
+    """Write a model's tensors as safetensors, with the facts that loading must check as metadata."""
+    from safetensors.torch import save_file
+
+    conventions = model.network.conventions
+    metadata = {"format": "pt", "network": model.network.name, "padding": conventions.padding}
+    tensors = {key: value.detach().contiguous().cpu() for key, value in model.state_dict().items()}
+    save_file(tensors, str(path), metadata={**metadata, "norm_eps": repr(conventions.norm_eps)})
+
+
+def _check_padding(file: WeightFile, network: Network) -> None:
+    needed = network.conventions.padding
+    stated = file.metadata.get("padding")
+    cost = "the wrong padding costs 9 to 26 points of accuracy"
+    if stated in ("same", "symmetric") and stated != needed:
+        raise InputError(
+            f"{file.source}: its metadata say it was trained with '{stated}' padding, but {network.name} pads "
+            f"'{needed}'; {cost}. Take the network of the other form (TensorFlow's are named tf_...), "
+            "or set conventions.padding"
+        )
+    name = Path(file.source).name if "hub:" not in file.source else file.source
+    if not stated and file.source != "the given tensors":
+        named = "same" if TENSORFLOW_NAME.search(name) else None
+        if named and named != needed:
+            warnings.warn(
+                f"ridgepoint: '{name}' sounds like weights trained with TensorFlow's SAME padding, but {network.name} "
+                f"pads '{needed}'; {cost}. The networks named tf_... pad as TensorFlow does",
+                UserWarning,
+                stacklevel=3,
+            )
+
+
+def _fit(
+    network: Network, own: Mapping[str, Tensor], file: WeightFile, translation: Translation
+) -> tuple[dict[str, Tensor], list[str], list[str], list[str]]:
+    """Tensors in our shapes, the keys adapted, the keys left fresh, and the complaints."""
+    filled: dict[str, Tensor] = {}
+    adapted: list[str] = []
+    reset: list[str] = []
+    wrong: list[str] = []
+    for key, name in translation.sources.items():
+        given, wanted = file.tensors[name], own[key]
+        if given.shape == wanted.shape:
+            filled[key] = given
+        elif key.startswith(CLASSIFIER) and given.shape[1:] == wanted.shape[1:]:
+            reset.append(key)
+        elif (changed := _adapt(key, given, wanted)) is not None:
+            filled[key] = changed
+            adapted.append(key)
+        else:
+            wrong.append(f"{name} is {tuple(given.shape)}, {key} needs {tuple(wanted.shape)}")
+    return filled, adapted, reset, wrong
+
+
+def _adapt(key: str, given: Tensor, wanted: Tensor) -> Tensor | None:
+    """The given tensor in the wanted shape where there is one right way, otherwise None."""
+    if given.dim() == 2 and wanted.dim() == 4 and wanted.shape[2:] == (1, 1) and given.shape == wanted.shape[:2]:
+        return given[:, :, None, None]
+    if key.startswith("stem.0.") and given.dim() == 4 and given.shape[0] == wanted.shape[0]:
+        if given.shape[2:] != wanted.shape[2:]:
+            return None
+        channels = wanted.shape[1]
+        if channels == 1:
+            return given.sum(1, keepdim=True)
+        order = torch.arange(channels) % given.shape[1]
+        return given[:, order] * (given.shape[1] / channels)
+    if key.endswith("attention.bias") and given.dim() == 2 and given.shape[0] == wanted.shape[0]:
+        old, new = round(given.shape[1] ** 0.5), round(wanted.shape[1] ** 0.5)
+        if old**2 != given.shape[1] or new**2 != wanted.shape[1]:
+            return None
+        square = given.float().view(1, -1, old, old)
+        return F.interpolate(square, (new, new), mode="bilinear", align_corners=True).flatten(2)[0]
+    return None
+
+
+def _incomplete(file: WeightFile, network: Network, translation: Translation) -> str:
+    deploy = any("reparam_conv" in key for key in file.tensors)
+    hint = " They are in deploy form: call fuse(model) first, then load." if deploy else ""
+    return (
+        f"{file.source}: these weights are not those of {network.name} (closest naming: {translation.naming}). "
+        f"{len(translation.missing)} tensors of the network are missing{_some(translation.missing, ': ')}; "
+        f"{len(translation.leftover)} given tensors are left over{_some(translation.leftover, ': ')}.{hint}"
+    )
+
+
+def _some(items: list[str] | tuple[str, ...], before: str = "") -> str:
+    shown = ", ".join(items[:6])
+    return f"{before}{shown}" + (f" and {len(items) - 6} more" if len(items) > 6 else "") if items else ""
