@@ -1,0 +1,270 @@
+"""One readable training loop for classification, bounded by epochs or by the clock, resumable at any step.
+
+All randomness of step n is drawn from a seed made of (seed, n), so a checkpoint needs weights, optimizer and the step.
+"""
+
+import json
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+
+from ridgepoint.arch.network import Network
+from ridgepoint.data import ArraySplit, Augmentation, Preprocessing
+from ridgepoint.data import build as build_augmentation
+from ridgepoint.errors import DivergedError
+from ridgepoint.files import write_atomic
+from ridgepoint.nn.build import build
+from ridgepoint.seeds import seed_for
+from ridgepoint.train.checkpoint import load_checkpoint, save_checkpoint
+from ridgepoint.train.recipe import Recipe
+
+CHECKPOINT, METRICS = "checkpoint.pt", "metrics.jsonl"
+SAVE_EVERY_S = 15.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bound:
+    """When training ends: after so many epochs, or so many seconds; exactly one is given."""
+
+    epochs: int | None = None
+    seconds: float | None = None
+
+    def progress(self, step: int, steps_per_epoch: int, elapsed_s: float) -> float:
+        """The share of the training that is done, 0 to 1."""
+        if self.seconds is not None:
+            return min(elapsed_s / self.seconds, 1.0)
+        assert self.epochs is not None
+        return min(step / (self.epochs * steps_per_epoch), 1.0)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TrainingData:
+    """Decoded images to train and to validate on, and how they become inputs."""
+
+    train: ArraySplit
+    val: ArraySplit
+    preprocessing: Preprocessing
+    augmentation: Augmentation
+
+
+@dataclass(kw_only=True)
+class Trained:
+    """A trained model in eval mode (the average of its weights, where the recipe asks for one) and how it went."""
+
+    model: nn.Module
+    val_accuracy: float
+    steps: int
+    seconds: float
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+
+def train(
+    network: Network,
+    data: TrainingData,
+    recipe: Recipe,
+    *,
+    bound: Bound,
+    seed: int,
+    folder: Path | None = None,
+    evaluations: int = 10,
+    on_step: Callable[[float, dict[str, Any]], None] | None = None,
+) -> Trained:
+    """Train a network; if the folder holds a checkpoint, go on from it.
+
+    Args:
+        network: The architecture; its classes are those of the data.
+        data: Images in memory.
+        recipe: Optimizer, schedule and regularisation.
+        bound: Epochs or seconds.
+        seed: Of the weights, the order of images and the augmentation.
+        folder: Where checkpoints and `metrics.jsonl` go; None keeps nothing.
+        evaluations: How often validation accuracy is taken, evenly over the training.
+        on_step: Called after every step with the share done and the latest record.
+
+    Raises:
+        DivergedError: If the loss is not finite; the last good checkpoint is kept.
+        RunError: If a checkpoint cannot be written or read.
+    """
+    run = _Run(network, data, recipe, bound, seed, folder)
+    run.restore()
+    marks = [(index + 1) / evaluations for index in range(evaluations)]
+    try:
+        while (progress := run.progress()) < 1.0:
+            run.one_step(progress)
+            progress = run.progress()
+            due = run.evaluated < evaluations and progress >= marks[run.evaluated]
+            if due:
+                run.evaluate(progress)
+            if due or time.monotonic() - run.saved_at > SAVE_EVERY_S:
+                run.save()
+            if on_step:
+                on_step(progress, run.latest)
+    except KeyboardInterrupt:
+        run.save()
+        raise
+    if not run.history or run.history[-1]["step"] != run.step:
+        run.evaluate(1.0)
+    run.save()
+    model = run.averaged.module if run.averaged is not None else run.model
+    return Trained(
+        model=model.eval(),
+        val_accuracy=run.history[-1]["val_accuracy"],
+        steps=run.step,
+        seconds=run.elapsed(),
+        history=run.history,
+    )
+
+
+class _Run:
+    """The state of one training: everything that a checkpoint holds, and one step of it."""
+
+    def __init__(
+        self, network: Network, data: TrainingData, recipe: Recipe, bound: Bound, seed: int, folder: Path | None
+    ):
+        torch.manual_seed(seed_for(seed, "weights"))
+        self.model = build(network, drop_rate=recipe.drop_rate, drop_path_rate=recipe.drop_path_rate)
+        self.model = self.model.to(memory_format=torch.channels_last)
+        self.averaged = _averaged(self.model, recipe.ema_decay) if recipe.ema_decay else None
+        self.optimizer = make_optimizer(self.model, recipe)
+        self.loss = nn.CrossEntropyLoss(label_smoothing=recipe.label_smoothing)
+        self.augment = build_augmentation(data.augmentation, data.preprocessing)
+        self.data, self.recipe, self.bound, self.seed, self.folder = data, recipe, bound, seed, folder
+        self.batch = min(recipe.batch_size, len(data.train))
+        self.steps_per_epoch = len(data.train) // self.batch
+        self.step, self.before_s, self.evaluated = 0, 0.0, 0
+        self.history: list[dict[str, Any]] = []
+        self.latest: dict[str, Any] = {}
+        self.running_loss = 0.0
+        self.started_at = self.saved_at = time.monotonic()
+
+    def elapsed(self) -> float:
+        return self.before_s + time.monotonic() - self.started_at
+
+    def progress(self) -> float:
+        return self.bound.progress(self.step, self.steps_per_epoch, self.elapsed())
+
+    def one_step(self, progress: float) -> None:
+        epoch, index = divmod(self.step, self.steps_per_epoch)
+        order = torch.randperm(
+            len(self.data.train), generator=torch.Generator().manual_seed(seed_for(self.seed, "epoch", epoch))
+        )
+        chosen = order[index * self.batch : (index + 1) * self.batch]
+        torch.manual_seed(seed_for(self.seed, "step", self.step))
+        images = self.data.preprocessing.normalize(self.augment(self.data.train.images[chosen]))
+        images = images.to(memory_format=torch.channels_last)
+        lr = self.recipe.lr * schedule(progress, self.recipe.warmup)
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+        self.model.train()
+        loss = self.loss(self.model(images), self.data.train.labels[chosen])
+        value = loss.item()
+        if not math.isfinite(value):
+            self._diverged(value, chosen)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        if self.recipe.clip_norm:
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip_norm)
+        self.optimizer.step()
+        if self.averaged is not None:
+            self.averaged.update_parameters(self.model)
+        self.step += 1
+        self.running_loss += (value - self.running_loss) / min(self.step, 20)
+        self.latest = {**self.latest, "step": self.step, "epoch": epoch, "loss": self.running_loss, "learning_rate": lr}
+
+    def evaluate(self, progress: float) -> None:
+        model = self.averaged.module if self.averaged is not None else self.model
+        predicted = logits(model, self.data.val.images, self.data.preprocessing).argmax(1)
+        accuracy = (predicted == self.data.val.labels).float().mean().item()
+        self.latest = {
+            **self.latest,
+            "progress": round(progress, 4),
+            "val_accuracy": accuracy,
+            "elapsed_s": round(self.elapsed(), 3),
+        }
+        self.history.append(dict(self.latest))
+        self.evaluated += 1
+
+    def save(self) -> None:
+        self.saved_at = time.monotonic()
+        if self.folder is None:
+            return
+        state = {
+            "step": self.step,
+            "elapsed_s": self.elapsed(),
+            "evaluated": self.evaluated,
+            "running_loss": self.running_loss,
+            "latest": self.latest,
+            "history": self.history,
+            "model": self.model.state_dict(),
+            "averaged": None if self.averaged is None else self.averaged.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+        }
+        save_checkpoint(self.folder / CHECKPOINT, state)
+        write_atomic(self.folder / METRICS, "".join(json.dumps(row) + "\n" for row in self.history))
+
+    def restore(self) -> None:
+        if self.folder is None or not (self.folder / CHECKPOINT).exists():
+            return
+        state = load_checkpoint(self.folder / CHECKPOINT)
+        self.model.load_state_dict(state["model"])
+        if self.averaged is not None:
+            self.averaged.load_state_dict(state["averaged"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.step, self.before_s, self.evaluated = state["step"], state["elapsed_s"], state["evaluated"]
+        self.running_loss, self.latest, self.history = state["running_loss"], state["latest"], state["history"]
+        self.started_at = time.monotonic()
+
+    def _diverged(self, value: float, chosen: Tensor) -> None:
+        names = [self.data.train.ids[int(index)] for index in chosen[:8]]
+        raise DivergedError(
+            f"the loss is {value} at step {self.step}; the batch holds {', '.join(names)}, ... "
+            f"Try a lower learning rate: --set lr={self.recipe.lr / 3:.2g}. The last good checkpoint is kept"
+        )
+
+
+@torch.no_grad()
+def logits(model: nn.Module, images: Tensor, preprocessing: Preprocessing, *, batch: int = 256) -> Tensor:
+    """Logits in eval mode, (N, num_classes), for cropped images, uint8 (N, C, H, W)."""
+    model.eval()
+    return torch.cat(
+        [model(preprocessing.normalize(chunk).to(memory_format=torch.channels_last)) for chunk in images.split(batch)]
+    )
+
+
+def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    """AdamW or SGD with Nesterov momentum; vectors (norms, gains, biases) are not decayed."""
+    matrices = [weight for weight in model.parameters() if weight.dim() > 1]
+    vectors = [weight for weight in model.parameters() if weight.dim() <= 1]
+    groups = [
+        {"params": matrices, "weight_decay": recipe.weight_decay},
+        {"params": vectors, "weight_decay": 0.0},
+    ]
+    if recipe.optimizer == "sgd":
+        return torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=recipe.momentum > 0)
+    return torch.optim.AdamW(groups, lr=recipe.lr)
+
+
+def schedule(progress: float, warmup: float) -> float:
+    """The share of the peak learning rate: a linear rise, then half a cosine down to 0."""
+    if progress < warmup:
+        return max(progress, 1e-3 * warmup) / warmup
+    return 0.5 * (1 + math.cos(math.pi * (progress - warmup) / max(1 - warmup, 1e-9)))
+
+
+def _averaged(model: nn.Module, decay: float) -> AveragedModel:
+    """An exponential average that forgets the first steps faster, as TensorFlow's does."""
+
+    def update(average: Tensor, current: Tensor, count: Tensor | int) -> Tensor:
+        if not average.is_floating_point():
+            return current
+        keep = min(decay, (1 + int(count)) / (10 + int(count)))
+        return average.lerp(current, 1 - keep)
+
+    return AveragedModel(model, avg_fn=update, use_buffers=True)
