@@ -26,6 +26,7 @@ CONVENTION = (
     "not normalisation, activation, pooling, softmax, bias, additions. One image."
 )
 Form = Literal["train", "deploy"]
+FORMS = ("train", "deploy")
 
 
 class BlockCost(msgspec.Struct, frozen=True, gc=False):

@@ -1,0 +1,158 @@
+"""Devices: the rates of a processor as a roofline needs them, read strictly from YAML.
+
+    name: my-board                    # what --device takes
+    description: Cortex-A76, 1 core
+    source: measured with ridgepoint calibrate, 2026-01-31
+    peak_macs_per_s: 60.0e+9          # any two of these three, or the ridge point alone
+    bandwidth_bytes_per_s: 8.0e+9
+    ridge_point: 7.5                  # MACs per byte = peak / bandwidth
+
+With the ridge point alone a roofline orders networks but has no milliseconds.
+"""
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+
+from ridgepoint.arch.document import convert, expect_mapping, read_document
+from ridgepoint.cost.fusing import Fusing
+from ridgepoint.cost.precision import precision_named
+from ridgepoint.errors import ArchitectureError, InputError, nearest
+
+DEVICES = Path(__file__).parent / "devices"
+Positive = Annotated[float, msgspec.Meta(gt=0)]
+NotNegative = Annotated[float, msgspec.Meta(ge=0)]
+
+
+class Fit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a device's rates were fitted to published latencies, and how far they are off; errors are shares of 1."""
+
+    published: str
+    networks: int
+    fitted: str
+    median_error: float
+    worst_error: float
+    left_out_median_error: float
+
+
+class Device(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A processor's peak rates. `overhead_ms` is added once per image, `pass_overhead_us` for every pass over memory.
+
+    `precision` and `fused` are what the rates hold for: int8 peaks say nothing about float32.
+    """
+
+    name: str
+    description: str = ""
+    source: str
+    peak_macs_per_s: Positive | None = None
+    bandwidth_bytes_per_s: Positive | None = None
+    ridge_point: NotNegative | None = None
+    overhead_ms: NotNegative = 0.0
+    pass_overhead_us: NotNegative = 0.0
+    precision: str = "int8"
+    fused: Fusing = "activation"
+    fit: Fit | None = None
+
+    def __post_init__(self) -> None:
+        peak, bandwidth, ridge = self.peak_macs_per_s, self.bandwidth_bytes_per_s, self.ridge_point
+        precision_named(self.precision)
+        if ridge is None and (peak is None or bandwidth is None):
+            raise ValueError(
+                "a device needs peak_macs_per_s and bandwidth_bytes_per_s, or ridge_point with one of them or alone"
+            )
+        if peak and bandwidth and ridge is not None and abs(peak / bandwidth - ridge) > 0.01 * ridge:
+            raise ValueError(
+                f"ridge_point is {ridge:g}, but peak_macs_per_s / bandwidth_bytes_per_s is {peak / bandwidth:g}; "
+                "leave one of the three out"
+            )
+
+    @property
+    def ridge(self) -> float:
+        """The ridge point in MACs per byte: below this intensity a layer is memory-bound."""
+        if self.ridge_point is not None:
+            return self.ridge_point
+        assert self.peak_macs_per_s is not None and self.bandwidth_bytes_per_s is not None
+        return self.peak_macs_per_s / self.bandwidth_bytes_per_s
+
+    @property
+    def peak(self) -> float:
+        """The peak in MACs/s.
+
+        Raises:
+            InputError: If only the ridge point is known.
+        """
+        if self.peak_macs_per_s is not None:
+            return self.peak_macs_per_s
+        if self.bandwidth_bytes_per_s is not None and self.ridge:
+            return self.ridge * self.bandwidth_bytes_per_s
+        raise InputError(
+            f"device '{self.name}' has a ridge point ({self.ridge:g} MACs/byte) but no peak: a roofline orders "
+            "networks for it but has no milliseconds. Allowed: `ridgepoint sweep`, which needs none; "
+            "or a device file with peak_macs_per_s"
+        )
+
+    @property
+    def timed(self) -> bool:
+        """Whether milliseconds can be had: whether the peak is known."""
+        return self.peak_macs_per_s is not None or bool(self.bandwidth_bytes_per_s and self.ridge)
+
+
+def list_devices() -> list[str]:
+    """The names of the devices that come with the package, sorted."""
+    return sorted(_names())
+
+
+def load_device(name_or_path: str | Path, *, host: Device | None = None) -> Device:
+    """A device by name or from a YAML or JSON file.
+
+    Args:
+        name_or_path: A name from `list_devices`, the path of a device file, or `host`.
+        host: The calibrated profile of this machine, where there is one.
+
+    Raises:
+        InputError: If the name is unknown (the nearest is suggested), the file is wrong, or `host` has no profile.
+    """
+    path = Path(name_or_path)
+    if path.suffix in (".yaml", ".yml", ".json"):
+        return read_device(path)
+    if str(name_or_path) == "host":
+        if host is None:
+            raise InputError(
+                "device 'host' is this machine, and no profile of it was found. Run `ridgepoint calibrate` first, "
+                f"or give one of: {', '.join(list_devices())}"
+            )
+        return host
+    if str(name_or_path) not in _names():
+        raise InputError(
+            f"unknown device '{name_or_path}'; {nearest(str(name_or_path), [*_names(), 'host'])}, "
+            "or a path to a .yaml file"
+        )
+    return _shipped(str(name_or_path))
+
+
+def read_device(path: Path) -> Device:
+    """A device from a file.
+
+    Raises:
+        InputError: Naming the file, the key, what was given and what is allowed.
+    """
+    try:
+        raw = read_document(path)
+        keys = [field.name for field in msgspec.structs.fields(Device)]
+        expect_mapping(raw, keys, required=("name", "source"), where="", source=str(path))
+        device: Device = convert(raw, Device, where="", source=str(path))
+    except ArchitectureError as error:
+        raise InputError(str(error)) from None
+    return device
+
+
+@lru_cache(maxsize=64)
+def _shipped(name: str) -> Device:
+    return read_device(DEVICES / f"{name}.yaml")
+
+
+@lru_cache(maxsize=1)
+def _names() -> tuple[str, ...]:
+    return tuple(path.stem for path in DEVICES.glob("*.yaml"))

@@ -1,0 +1,166 @@
+"""The roofline: every pass takes as long as its MACs or its bytes need, whichever is longer.
+
+    time = sum_i max(MACs_i / PeakMACs, (WeightBytes_i + ActivationBytes_i) / PeakMemBW)
+
+With PeakMACs as the unit this is sum_i max(MACs_i, ridge_point * Bytes_i): a time in MACs that depends on a device only
+through its ridge point. 0 is MACs alone.
+
+Source: MobileNetV4, arXiv:2404.10518, section 3.
+Differs: the paper says neither what a byte width, a fused pass nor the bytes of a layer are; here they are options.
+"""
+
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ridgepoint.arch.network import Network
+from ridgepoint.cost.count import Form, cost
+from ridgepoint.cost.device import Device, load_device
+from ridgepoint.cost.fusing import Fusing, fusing_named
+from ridgepoint.cost.latency import PredictedLatency
+from ridgepoint.cost.layer import LayerCost
+from ridgepoint.cost.precision import Precision, precision_named
+
+Bound = Literal["compute", "memory"]
+Array = NDArray[np.float64]
+
+
+class PassTime(msgspec.Struct, frozen=True, kw_only=True):
+    """One pass on a roofline. `time_macs` is its time in MACs (PeakMACs = 1); `ms` is absent without a peak."""
+
+    path: str
+    kind: str
+    absorbed: tuple[str, ...]
+    macs: int
+    weight_bytes: float
+    activation_bytes: float
+    intensity: float
+    bound: Bound
+    time_macs: float
+    share: float
+    ms: float | None
+
+
+def roofline_macs(macs: ArrayLike, moved: ArrayLike, ridge_points: ArrayLike) -> Array:
+    """The time of a network in MACs at every ridge point.
+
+    Args:
+        macs: (passes,) MACs of every pass.
+        moved: (passes,) bytes of every pass.
+        ridge_points: (ridge points,) or one number, in MACs per byte.
+
+    Shape: (ridge points,), or () for one number.
+    """
+    ridge = np.asarray(ridge_points, dtype=np.float64)[..., None]
+    times: Array = np.maximum(np.asarray(macs, dtype=np.float64), ridge * np.asarray(moved, dtype=np.float64))
+    total: Array = times.sum(axis=-1)
+    return total
+
+
+class Roofline:
+    """Predicts latencies from counts and a device's peak rates; a `LatencyModel`.
+
+    Args:
+        device: A device, or the name or path of one.
+        precision: Byte widths; the device's own unless given.
+        form: What is counted; `deploy`, what ships, unless given.
+        fused: Which layers share a pass (`ridgepoint.cost.fusing`); the device's own unless given.
+        multiplying_only: Whether passes without MACs (additions, pools, softmax) are left out, as if free.
+    """
+
+    def __init__(
+        self,
+        device: Device | str | Path,
+        *,
+        precision: Precision | str | None = None,
+        form: Form = "deploy",
+        fused: bool | Fusing | None = None,
+        multiplying_only: bool = False,
+    ):
+        self.device = device if isinstance(device, Device) else load_device(device)
+        self.precision = precision_named(precision or self.device.precision)
+        self.form = form
+        self.fused: Fusing = self.device.fused if fused is None else fusing_named(fused)
+        self.multiplying_only = multiplying_only
+
+    def latency(self, network: Network) -> PredictedLatency:
+        """The predicted latency of one image.
+
+        Raises:
+            InputError: If of the device only the ridge point is known.
+        """
+        device = self.device
+        macs, moved = self.passes(network)
+        seconds = (
+            float(roofline_macs(macs, moved, device.ridge)) / device.peak + len(macs) * device.pass_overhead_us * 1e-6
+        )
+        return PredictedLatency(
+            ms=seconds * 1e3 + device.overhead_ms + len(macs) * device.pass_overhead_us * 1e-3,
+            device=device.name,
+            method=self.method,
+            bytes_per_element=self.precision.activation,
+        )
+
+    def time_macs(self, network: Network, ridge_points: ArrayLike | None = None) -> Array:
+        """The time in MACs, at the device's ridge point or at those given; orders networks without a peak."""
+        return roofline_macs(*self.passes(network), self.device.ridge if ridge_points is None else ridge_points)
+
+    def passes(self, network: Network) -> tuple[Array, Array]:
+        """MACs and bytes moved of every pass."""
+        layers = self._layers(network)
+        moved = [layer.bytes_moved(self.precision) for layer in layers]
+        return np.array([layer.macs for layer in layers], dtype=np.float64), np.array(moved)
+
+    def breakdown(self, network: Network) -> tuple[PassTime, ...]:
+        """Every pass: its bytes, intensity, what bounds it, and its share of the time."""
+        layers, ridge = self._layers(network), self.device.ridge
+        total = sum(max(layer.macs, ridge * layer.bytes_moved(self.precision)) for layer in layers)
+        return tuple(self._pass(layer, ridge, total) for layer in layers)
+
+    @property
+    def method(self) -> str:
+        """What was assumed, in words that go with every number."""
+        told = f"roofline, {self.form} form, {self.precision.name}, fused: {self.fused}"
+        told += ", only passes that multiply" if self.multiplying_only else ""
+        fit = self.device.fit
+        if fit is None:
+            return told
+        told += f"; {fit.fitted} fitted to {fit.published}, median error {fit.left_out_median_error:.0%} on networks "
+        told += "left out of the fit"
+        if (self.precision.name, self.fused, self.form) != (self.device.precision, self.device.fused, "deploy"):
+            told += f", which holds for {self.device.precision}, fused: {self.device.fused} only"
+        return told
+
+    def _layers(self, network: Network) -> list[LayerCost]:
+        layers = cost(network, form=self.form, fused=self.fused).layers
+        return [layer for layer in layers if layer.macs or not self.multiplying_only]
+
+    def _pass(self, layer: LayerCost, ridge: float, total: float) -> PassTime:
+        moved = layer.bytes_moved(self.precision)
+        time = max(layer.macs, ridge * moved)
+        ms = time / self.device.peak * 1e3 + self.device.pass_overhead_us * 1e-3 if self.device.timed else None
+        return PassTime(
+            path=layer.path,
+            kind=layer.kind,
+            absorbed=layer.absorbed,
+            macs=layer.macs,
+            weight_bytes=layer.weight_bytes(self.precision.weight, self.precision.vector),
+            activation_bytes=layer.activation_bytes(self.precision.activation),
+            intensity=layer.intensity(self.precision),
+            bound="memory" if ridge * moved > layer.macs else "compute",
+            time_macs=time,
+            share=time / total if total else 0.0,
+            ms=ms,
+        )
+
+
+def predict_latency(network: Network, device: Device | str | Path) -> PredictedLatency:
+    """The latency of one image on a device that is not at hand, predicted from its profile.
+
+    Raises:
+        InputError: If the device is unknown, or only its ridge point is known.
+    """
+    return Roofline(device).latency(network)
