@@ -29,13 +29,12 @@ def count(model: nn.Module, input_shape: Sequence[int]) -> Counts:
         model: Any module that takes one image batch.
         input_shape: (channels, height, width) of one image.
     """
-    return Counts(
-        sum(p.numel() for p in model.parameters()), sum(_macs_by_module(model, input_shape)["Global"].values())
-    )
+    params = sum(parameter.numel() for parameter in model.parameters())
+    return Counts(params, macs_by_module(model, input_shape).get("Global", 0))
 
 
-def _macs_by_module(model: nn.Module, input_shape: Sequence[int]) -> dict[str, dict[object, int]]:
-    """MACs per module path and operator."""
+def macs_by_module(model: nn.Module, input_shape: Sequence[int]) -> dict[str, int]:
+    """MACs for one image per module path (`BuiltNetwork.stages.0.1`, ...); `Global` is the whole."""
     modes = {module: module.training for module in model.modules()}
     like = next(model.parameters(), torch.zeros(()))
     counter = FlopCounterMode(display=False)
@@ -45,7 +44,4 @@ def _macs_by_module(model: nn.Module, input_shape: Sequence[int]) -> dict[str, d
     finally:
         for module, training in modes.items():
             module.training = training
-    return {
-        path: {operator: flops // 2 for operator, flops in counts.items()}
-        for path, counts in counter.get_flop_counts().items()
-    }
+    return {path: sum(counts.values()) // 2 for path, counts in counter.get_flop_counts().items()}

@@ -1,5 +1,6 @@
 """Weight files: local ones, and published ones by timm's names through the Hugging Face hub."""
 
+import contextlib
 import re
 from functools import lru_cache
 from pathlib import Path
@@ -63,23 +64,28 @@ def read_weights(source: str | Path) -> WeightFile:
 
 
 def _read_hub(text: str) -> WeightFile:
+    """What lies in the local cache is taken without asking the hub: published tags do not change."""
     from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError, RepositoryNotFoundError
 
     repository = re.sub(r"^hf[-_]hub:", "", text)
     for name in HUB_FILES:
+        with contextlib.suppress(LocalEntryNotFoundError):
+            return _read_file(Path(hf_hub_download(repository, name, local_files_only=True)), text)
+    for name in HUB_FILES:
         try:
-            path = hf_hub_download(repository, name)
-        except LocalEntryNotFoundError as error:
+            return _read_file(Path(hf_hub_download(repository, name)), text)
+        except LocalEntryNotFoundError:
             raise InputError(
-                f"the weights '{repository}' are not in the local cache and the hub cannot be reached: {error}. "
-                "Check the network connection, or give a file."
+                f"the weights '{repository}' are not in the local cache and the hub cannot be reached. "
+                "Check the network connection, or give a file"
             ) from None
+        except RepositoryNotFoundError:
+            raise InputError(f"the hub has no repository '{repository}', or it is private") from None
         except EntryNotFoundError:
             continue
         except (OSError, ValueError) as error:
             raise InputError(f"the weights '{repository}' cannot be fetched from the hub: {error}") from None
-        return _read_file(Path(path), text)
     raise InputError(f"the hub repository '{repository}' has none of the files {', '.join(HUB_FILES)}")
 
 

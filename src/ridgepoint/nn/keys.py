@@ -22,11 +22,12 @@ OPTIONAL = "num_batches_tracked"
 
 
 class KeyMap(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One library's naming of one family of networks."""
+    """One library's naming of one family of networks; `norm_eps` where it has one of its own."""
 
     units: str
     places: dict[str, list[dict[str, str]]]
     ignore: str = r"(?!)"
+    norm_eps: float | None = None
 
 
 class Translation(msgspec.Struct, frozen=True):

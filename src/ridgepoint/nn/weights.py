@@ -8,14 +8,14 @@ from pathlib import Path
 
 import msgspec
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ridgepoint.arch.network import Network
 from ridgepoint.errors import InputError
 from ridgepoint.nn.build import BuiltNetwork
 from ridgepoint.nn.hub import WeightFile, read_weights
-from ridgepoint.nn.keys import Translation, translate
+from ridgepoint.nn.keys import Translation, key_maps, translate
 
 LOG = logging.getLogger(__name__)
 CLASSIFIER = "head.classifier."
@@ -37,7 +37,8 @@ def load_weights(model: BuiltNetwork, source: str | Path | Mapping[str, Tensor])
     """Fill a model with weights of ours, timm's, torchvision's or the MobileOne authors'; all of them, or none.
 
     A classifier for another number of classes is left fresh, a first convolution for other input channels is adapted
-    (summed for one channel, repeated and rescaled for more), an attention bias for another grid is resized.
+    (summed for one channel, repeated and rescaled for more), an attention bias for another grid is resized, and the
+    batch norms take the epsilon that the weights were trained with where it is known (torchvision's MobileNetV3: 1e-3).
 
     Args:
         model: A network of ours, in train form, or in deploy form for weights in deploy form.
@@ -62,11 +63,25 @@ def load_weights(model: BuiltNetwork, source: str | Path | Mapping[str, Tensor])
             f"{file.source}: {len(wrong)} tensors have the wrong shape for {model.network.name}: {_some(wrong)}"
         )
     model.load_state_dict(filled, strict=False)
+    known = key_maps().get(translation.naming)
+    eps = file.metadata.get("norm_eps") or (known.norm_eps if known else None)
+    if eps is not None and float(eps) != model.network.conventions.norm_eps:
+        _set_norm_eps(model, float(eps))
+        adapted.append(f"norm_eps={float(eps):g}")
     report = WeightsReport(file.source, translation.naming, len(filled), tuple(adapted), tuple(reset))
     LOG.info("%s: %d tensors (names: %s) into %s", file.source, len(filled), translation.naming, model.network.name)
     if reset:
         LOG.info("%s is fresh: the weights are for another number of classes", ", ".join(reset))
     return report
+
+
+def _set_norm_eps(model: BuiltNetwork, eps: float) -> None:
+    """The epsilon belongs to the weights: the same statistics under another one are other affine maps."""
+    conventions = msgspec.structs.replace(model.network.conventions, norm_eps=eps)
+    model.network = msgspec.structs.replace(model.network, conventions=conventions)
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.eps = eps
 
 
 def save_weights(model: BuiltNetwork, path: str | Path) -> None:

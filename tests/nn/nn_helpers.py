@@ -1,0 +1,43 @@
+"""Weights in which no branch is negligible, and how far two answers are apart."""
+
+import torch
+from torch import Tensor, nn
+
+# Square attention products of exponents: keep what flows at order 1.
+GAINS = ("gamma", "gain")
+
+
+@torch.no_grad()
+def randomise(model: nn.Module, seed: int = 0) -> nn.Module:
+    """Random norm statistics, norm gains and biases, layer scales and attention biases of order 1; eval mode."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def uniform(like: Tensor, low: float, high: float) -> Tensor:
+        return torch.rand(like.shape, generator=generator).mul(high - low).add(low).to(like.dtype)
+
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d | nn.LayerNorm):
+            module.weight.copy_(uniform(module.weight, 0.5, 1.5))
+            module.bias.copy_(uniform(module.bias, -0.5, 0.5))
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_mean.copy_(uniform(module.running_mean, -0.3, 0.3))
+            module.running_var.copy_(uniform(module.running_var, 0.5, 2.0))
+    for name, parameter in model.named_parameters():
+        last = name.rsplit(".", 1)[-1]
+        if last in GAINS:
+            parameter.copy_(uniform(parameter, 0.5, 1.5))
+        elif "attention_biases" in name or name.endswith("attention.bias"):
+            parameter.copy_(uniform(parameter, -1.0, 1.0))
+    return model.eval()
+
+
+def image(*size: int, seed: int = 1, dtype: torch.dtype = torch.float32) -> Tensor:
+    """A random image batch of the given shape."""
+    return torch.randn(size, generator=torch.Generator().manual_seed(seed)).to(dtype)
+
+
+def relative_error(given: Tensor, expected: Tensor) -> float:
+    """The largest difference as a share of the largest expected value."""
+    assert given.shape == expected.shape, (given.shape, expected.shape)
+    assert torch.isfinite(expected).all()
+    return ((given - expected).abs().max() / expected.abs().max()).item()

@@ -1,0 +1,140 @@
+"""The same weights give the same answers as in timm and torchvision: logits and feature maps, several sizes."""
+
+import os
+from pathlib import Path
+
+import pytest
+import timm
+import torch
+import torchvision
+from nn_helpers import image, randomise, relative_error
+
+from ridgepoint.arch.zoo import list_models, load
+from ridgepoint.nn.create import create_model
+from ridgepoint.nn.weights import load_weights
+
+NAMES = [name for name in list_models() if timm.is_model(name)]
+LARGE = ("efficientformer_l3", "efficientformer_l7", "mobilenetv4_conv_large", "mobilenetv4_hybrid_large")
+ONE_PER_FAMILY = (
+    "efficientformer_l1",
+    "mobilenetv1_100",
+    "mobilenetv2_110d",
+    "mobilenetv3_large_075",
+    "tf_mobilenetv3_small_minimal_100",
+    "mobilenetv4_conv_small_035",
+    "mobilenetv4_hybrid_medium_075",
+    "mobileone_s4",
+)
+SMALL_SIZES = ((96, 96), (64, 96))
+DATA = Path(os.environ.get("RIDGEPOINT_TEST_DATA", Path(__file__).parents[3] / "shared" / "data"))
+
+
+def slow_unless(fast):
+    return [pytest.param(name, marks=[] if name in fast else [pytest.mark.slow]) for name in NAMES]
+
+
+def pair(name: str):
+    """timm's network with random weights of order 1, and ours with the same weights."""
+    reference = randomise(timm.create_model(name))
+    model = create_model(name).eval()
+    load_weights(model, reference.state_dict())
+    return model, reference
+
+
+@torch.no_grad()
+def assert_same(model, reference, sizes) -> None:
+    for dtype, allowed in ((torch.float32, 1e-4), (torch.float64, 1e-5)):
+        model, reference = model.to(dtype), reference.to(dtype)
+        for size in sizes:
+            x = image(2, 3, *size, dtype=dtype)
+            error = relative_error(model(x), reference(x))
+            assert error < allowed, (size, dtype, error)
+
+
+def test_every_name_of_the_zoo_that_timm_has_is_compared():
+    assert len(NAMES) == 34
+    assert set(list_models()) - set(NAMES) == {
+        "mobilenetv3_large_minimal_100",
+        "mobilenetv3_small_minimal_100",
+        "tf_mobilenetv2_100",
+    }
+
+
+@pytest.mark.parametrize("name", slow_unless([name for name in NAMES if name not in LARGE]))
+def test_logits_equal_timms(name):
+    # timm's EfficientFormer takes no size but its own.
+    sizes = (load(name).input[1:],) if name.startswith("efficientformer") else SMALL_SIZES
+    assert_same(*pair(name), sizes)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_logits_equal_timms_at_the_default_size_another_and_a_non_square_one(name):
+    default = load(name).input[1:]
+    others = () if name.startswith("efficientformer") else ((default[0] - 32,) * 2, (160, 224))
+    assert_same(*pair(name), (default, *others))
+
+
+@pytest.mark.parametrize("name", slow_unless(ONE_PER_FAMILY))
+@torch.no_grad()
+def test_feature_maps_equal_timms(name):
+    """Random norm gains and statistics too, so that every tap's place before or after an activation matters."""
+    source = randomise(timm.create_model(name))
+    reference = timm.create_model(name, features_only=True)
+    wanted = reference.state_dict()
+    prefix = "model." if next(iter(wanted)).startswith("model.") else ""
+    plain = source.state_dict()
+    taken = {key: plain[_plain_name(key.removeprefix(prefix), plain)] for key in wanted}
+    reference.load_state_dict(taken)
+    whole = create_model(name)
+    load_weights(whole, plain)
+    model = create_model(name, features_only=True)
+    model.load_state_dict({key: whole.state_dict()[key] for key in model.state_dict()})
+    x = image(1, 3, *(load(name).input[1:] if name.startswith("efficientformer") else (96, 64)))
+    ours, theirs = model.eval()(x), reference.eval()(x)
+    assert list(model.channels) == reference.feature_info.channels()
+    assert list(model.strides) == reference.feature_info.reduction()
+    assert len(ours) == len(theirs)
+    for map_, expected in zip(ours, theirs, strict=True):
+        assert relative_error(map_, expected) < 1e-4
+
+
+def _plain_name(key: str, plain: dict) -> str:
+    """timm's feature networks write `stages_0` or `blocks.0` where the whole network has `stages.0`."""
+    return key if key in plain else key.replace("stages_", "stages.")
+
+
+TORCHVISION = {
+    "mobilenetv2_100": lambda: torchvision.models.mobilenet_v2(),
+    "mobilenetv2_140": lambda: torchvision.models.mobilenet_v2(width_mult=1.4),
+    "mobilenetv3_large_100": lambda: torchvision.models.mobilenet_v3_large(),
+    "mobilenetv3_small_100": lambda: torchvision.models.mobilenet_v3_small(),
+}
+
+
+@pytest.mark.parametrize("name", TORCHVISION)
+def test_logits_equal_torchvisions(name):
+    reference = randomise(TORCHVISION[name]())
+    model = create_model(name).eval()
+    report = load_weights(model, reference.state_dict())
+    assert report.naming == f"torchvision_{name[:11]}"
+    assert_same(model, reference, SMALL_SIZES)
+
+
+def test_real_weights_with_same_padding_agree_with_timm():
+    path = DATA / "weights" / "mobilenetv2_100.tf_in1k_from_int8.safetensors"
+    if not path.is_file():
+        pytest.skip(f"no real weights at {path}; set RIDGEPOINT_TEST_DATA")
+    from safetensors.torch import load_file
+
+    reference = timm.create_model("mobilenetv2_100", pad_type="same", bn_eps=1e-3).eval()
+    reference.load_state_dict(load_file(path))
+    model = create_model("tf_mobilenetv2_100", pretrained=path).eval()
+    with torch.no_grad():
+        for size in ((224, 224), (160, 192)):
+            x = image(2, 3, *size).clamp(-1, 1)
+            ours, theirs = model(x), reference(x)
+            assert relative_error(ours, theirs) < 1e-4
+            assert torch.equal(ours.argmax(1), theirs.argmax(1))
+    with pytest.warns(UserWarning, match="SAME padding"):
+        create_model("mobilenetv2_100", pretrained=path)
