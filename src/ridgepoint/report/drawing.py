@@ -1,0 +1,194 @@
+"""One picture per network: a column of bars, stage by stage, as an SVG that needs nothing else.
+
+A bar's length grows with the square root of its channels (pale: the expanded width inside the block), its colour tells
+the kind of block, a slab per repeated block shows depth, an arc on the left is a residual connection. The square of
+each stage is its resolution to scale. MACs are those of the form that ships.
+"""
+
+import math
+from html import escape
+
+import msgspec
+
+from ridgepoint.arch.network import Network
+from ridgepoint.arch.shape import Shape
+from ridgepoint.report.blocks import KINDS, BlockGroup, BlockRow, block_rows, stages
+from ridgepoint.units import format_count
+
+WIDTH = 1040
+_CENTRE, _HALF = 292, 138
+_LABEL, _CHANNELS, _MACS, _MACS_LENGTH, _MACS_TEXT = 462, 668, 858, 56, 972
+_ROW, _SLAB, _BAND, _GAP, _PAD = 26, 11, 52, 6, 8
+_SQUARE = 38
+
+# Light, dark; the same kinds of work keep the same hue in every network.
+_COLOURS = {
+    "conv": ("#66758a", "#8b9bb2"),
+    "separable": ("#0f8f83", "#2bb5a7"),
+    "fused_ib": ("#c2570c", "#ea7a2f"),
+    "ib": ("#2f6fcf", "#5794ee"),
+    "extra_dw": ("#6a4bc4", "#957af0"),
+    "conv_next": ("#1d8a4b", "#3bb06c"),
+    "ffn": ("#a87900", "#d3a21c"),
+    "rep_conv": ("#a87900", "#d3a21c"),
+    "mobileone": ("#0f8f83", "#2bb5a7"),
+    "pool_mixer": ("#2f6fcf", "#5794ee"),
+    "attention": ("#bf3468", "#ec6a97"),
+    "head": ("#3f4854", "#b9c2cf"),
+}
+_STYLE = (
+    ".rp-net{--ink:#1d232b;--muted:#5c6673;--band:#f4f6f9;--line:#c9d0d9;--paper:#ffffff;"
+    "font-family:system-ui,-apple-system,'Segoe UI',Roboto,'Liberation Sans',sans-serif}"
+    ".rp-net text{fill:var(--ink);font-size:13px}.rp-net .m{fill:var(--muted)}.rp-net .s{font-size:12px}"
+    ".rp-net .h{font-size:19px;font-weight:650}.rp-net .b{font-weight:600}.rp-net .e{text-anchor:end}"
+    ".rp-net .n{font-variant-numeric:tabular-nums}.rp-net .paper{fill:var(--paper)}.rp-net .band{fill:var(--band)}"
+    ".rp-net .flow{stroke:var(--line);stroke-width:2}.rp-net .arc{fill:none;stroke:var(--muted);stroke-width:1.2}"
+    ".rp-net .res{fill:none;stroke:var(--muted);stroke-width:1.2}.rp-net .pale{opacity:.3}"
+)
+_DARK = ".rp-net{--ink:#e8ecf1;--muted:#a0abb9;--band:#20252d;--line:#454e5a;--paper:#15191f}"
+
+
+class _Scale(msgspec.Struct, frozen=True, kw_only=True):
+    """What full lengths stand for: the most channels, pixels and MACs of a group; and all MACs, for shares."""
+
+    channels: int
+    pixels: int
+    macs: int
+    group_macs: int
+
+
+def draw(network: Network) -> str:
+    """The network as one SVG element, for a file of its own or inside a page; follows light and dark."""
+    rows = block_rows(network)
+    total = sum(row.deploy_macs for row in rows)
+    grouped = stages(rows)
+    scale = _Scale(
+        channels=max(width for row in rows for width in _drawn_widths(row)),
+        pixels=max(max(row.output.height, row.output.width) for row in rows),
+        macs=total,
+        group_macs=max(group.row.deploy_macs * group.repeat for _, groups in grouped for group in groups),
+    )
+    y, parts = _header(network, rows, total)
+    top = y
+    for stage, groups in grouped:
+        band, height = _stage(stage, groups, y, scale)
+        parts.append(band)
+        y += height + _GAP
+    height = y + _PAD
+    flow = f'<line class="flow" x1="{_CENTRE}" x2="{_CENTRE}" y1="{top - 4}" y2="{y - _GAP}"/>'
+    name = escape(network.name)
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="rp-net" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" '
+        f'height="{height}" role="img" aria-label="{name}, stage by stage"><title>{name}</title>'
+        f"<style>{_style({row.kind for row in rows})}</style>"
+        f'<rect class="paper" width="{WIDTH}" height="{height}" rx="10"/>{flow}{"".join(parts)}</svg>'
+    )
+
+
+def _header(network: Network, rows: tuple[BlockRow, ...], total: int) -> tuple[int, list[str]]:
+    """Title, totals, legend and column heads, and the y below them."""
+    size = "×".join(map(str, network.input))
+    params = sum(row.deploy_params for row in rows)
+    facts = f"input {size} · {len(rows) - 1} blocks · {format_count(params)} parameters · {format_count(total)} MACs"
+    legend, bottom = _legend(list(dict.fromkeys(row.kind for row in rows)), 82)
+    y = bottom + 34
+    heads = [(24, "", "output"), (_LABEL, "", "block"), (_CHANNELS, "", "channels")]
+    parts = [
+        _text(24, 36, network.name, "h"),
+        _text(24, 58, f"{facts} in the form that ships", "m"),
+        legend,
+        *(_text(x, y, text, f"m s {css}") for x, css, text in heads),
+        f'<text class="m s" text-anchor="middle" x="{_CENTRE}" y="{y}">width (√channels; pale: expanded)</text>',
+        _text(WIDTH - 20, y, "MACs and share", "m s e"),
+    ]
+    return y + 12, parts
+
+
+def _legend(kinds: list[str], y: int) -> tuple[str, int]:
+    """A swatch and a name per kind, wrapped, and the baseline of its last line."""
+    x, parts = 24.0, []
+    for kind in kinds:
+        needed = 38 + 6.6 * len(KINDS[kind])
+        if x + needed > WIDTH - 20:
+            x, y = 24.0, y + 20
+        parts.append(f'<rect class="k-{kind}" x="{x:.0f}" y="{y - 10}" width="12" height="12" rx="3"/>')
+        parts.append(_text(x + 18, y, KINDS[kind], "s"))
+        x += needed
+    return "".join(parts), y
+
+
+def _stage(stage: str, groups: list[BlockGroup], y: int, scale: _Scale) -> tuple[str, int]:
+    """A band with the stage's resolution and its groups, and the band's height."""
+    heights = [max(_ROW, _SLAB * group.repeat + 6) for group in groups]
+    height = max(_BAND, sum(heights) + 2 * _PAD)
+    parts = [f'<rect class="band" x="12" y="{y}" width="{WIDTH - 24}" height="{height}" rx="8"/>']
+    parts.append(f'<line class="flow" x1="{_CENTRE}" x2="{_CENTRE}" y1="{y}" y2="{y + height}"/>')
+    parts.append(_resolution(stage, groups[-1].row.output, y, height, scale.pixels))
+    inner = y + (height - sum(heights)) // 2
+    for group, needed in zip(groups, heights, strict=True):
+        parts.append(_group(group, inner, needed, scale))
+        inner += needed
+    return "".join(parts), height
+
+
+def _resolution(stage: str, output: Shape, y: int, height: int, pixels: int) -> str:
+    middle = y + min(height, 2 * _BAND) / 2
+    if output.layout == "vector":
+        return _text(24, middle - 4, stage, "b") + _text(24, middle + 13, f"{output.channels} classes", "m s n")
+    wide, tall = (max(3.0, _SQUARE * side / pixels) for side in (output.width, output.height))
+    corner = f'x="{134 - wide / 2:.1f}" y="{middle - tall / 2:.1f}"'
+    square = f'<rect class="res" {corner} width="{wide:.1f}" height="{tall:.1f}"/>'
+    label = f"{output.height}×{output.width}" + (" tokens" if output.layout == "tokens" else "")
+    return _text(24, middle - 4, stage, "b") + _text(24, middle + 13, label, "m s n") + square
+
+
+def _group(group: BlockGroup, y: int, height: int, scale: _Scale) -> str:
+    """The slabs of a group and its text."""
+    row, repeat = group.row, group.repeat
+    space = 2 if repeat > 1 else 0
+    pitch = (height - 8 + space) / repeat
+    inner, outer = (2 * _HALF * math.sqrt(width / scale.channels) for width in _drawn_widths(row))
+    slabs = [_slab(row, y + 4 + index * pitch, pitch - space, inner, outer) for index in range(repeat)]
+    middle = y + height / 2 + 4.5
+    times = f'<tspan class="b">{repeat} × </tspan>' if repeat > 1 else ""
+    stride = f" ↓{row.stride}" if row.stride > 1 else ""
+    label = f'{times}<tspan class="b">{escape(row.name)}</tspan> <tspan class="m">{escape(row.detail)}{stride}</tspan>'
+    macs = row.deploy_macs * repeat
+    length = max(1.0, _MACS_LENGTH * macs / scale.group_macs)
+    meter = f'<rect class="k-{row.kind}" x="{_MACS}" y="{middle - 9}" width="{length:.2f}" height="9" rx="2"/>'
+    return (
+        "".join(slabs)
+        + f'<text x="{_LABEL}" y="{middle}">{label}</text>'
+        + _text(_CHANNELS, middle, " → ".join(map(str, row.widths)), "n")
+        + meter
+        + _text(_MACS_TEXT, middle, format_count(macs), "s n e")
+        + _text(WIDTH - 20, middle, f"{macs / scale.macs:.1%}", "s n m e")
+    )
+
+
+def _slab(row: BlockRow, y: float, height: float, inner: float, outer: float) -> str:
+    parts = []
+    if row.residual:
+        x = _CENTRE - max(inner, outer) / 2 - 1
+        parts.append(f'<path class="arc" d="M{x:.1f} {y:.1f}c-9 0 -9 {height:.1f} 0 {height:.1f}"/>')
+    for css, width in (("paper", outer), (f"k-{row.kind} pale", outer), (f"k-{row.kind}", inner)):
+        parts.append(
+            f'<rect class="{css}" x="{_CENTRE - width / 2:.1f}" y="{y:.1f}" width="{width:.1f}" '
+            f'height="{height:.1f}" rx="2.5"/>'
+        )
+    return "".join(parts)
+
+
+def _drawn_widths(row: BlockRow) -> tuple[int, int]:
+    """The channels out, and the widest that the block has inside (the output where it has none)."""
+    return row.widths[-1], max(row.widths[1:])
+
+
+def _style(kinds: set[str]) -> str:
+    used = [kind for kind in _COLOURS if kind in kinds]
+    light, dark = ("".join(f".rp-net .k-{kind}{{fill:{_COLOURS[kind][mode]}}}" for kind in used) for mode in (0, 1))
+    return f"{_STYLE}{light}@media (prefers-color-scheme:dark){{{_DARK}{dark}}}"
+
+
+def _text(x: float, y: float, text: str, css: str) -> str:
+    return f'<text class="{css.strip()}" x="{x}" y="{y}">{escape(text)}</text>'

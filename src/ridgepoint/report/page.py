@@ -1,0 +1,164 @@
+"""One `report.html` per run: everything inside, nothing fetched."""
+
+import base64
+import json
+import math
+import mimetypes
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import msgspec
+import plotly.graph_objects as go
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs
+
+from ridgepoint.cost.count import CONVENTION
+from ridgepoint.report import figures
+from ridgepoint.report.blocks import block_rows
+from ridgepoint.report.drawing import draw
+from ridgepoint.report.points import Marks, collect
+from ridgepoint.report.result import Evaluation, Mistake, Run, read_run
+from ridgepoint.units import format_count, format_duration, format_ms
+
+REPORT = "report.html"
+_TEMPLATES = Path(__file__).parent / "templates"
+_Z95 = 1.959964
+
+
+class Picture(msgspec.Struct, frozen=True):
+    """A wrongly classified image, as a data URI, with its words."""
+
+    source: str
+    true: str
+    predicted: str
+    probability: float | None
+
+
+def build_report(run: Path) -> Path:
+    """Write `report.html` into a finished run's folder and return its path.
+
+    Raises:
+        RunError: If the folder is missing, or is not that of a finished run.
+    """
+    read = read_run(run)
+    page = _environment().get_template("report.html.jinja").render(_context(read))
+    path = run / REPORT
+    partial = path.with_suffix(".html.part")
+    partial.write_text(page, encoding="utf-8")
+    partial.replace(path)
+    return path
+
+
+def interval(share: float, count: int) -> tuple[float, float]:
+    """The 95 % Wilson interval of a share seen on `count` images.
+
+    Source: Wilson, J. Am. Stat. Assoc. 22 (1927), 209-212.
+    """
+    spread = _Z95**2 / count
+    centre = (share + spread / 2) / (1 + spread)
+    half = _Z95 * math.sqrt(share * (1 - share) / count + spread / (4 * count)) / (1 + spread)
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def _context(run: Run) -> dict[str, Any]:
+    """What the template shows."""
+    marks = collect(run)
+    rows = block_rows(run.network)
+    pictures, lost = _pictures(run.folder, run.evaluation)
+    drawn = _figures(run, marks)
+    drawn["blocks"] = figures.block_shares(rows)
+    return {
+        "run": run,
+        "result": run.result,
+        "evaluation": run.evaluation,
+        "marks": marks,
+        "rows": rows,
+        "pictures": pictures,
+        "lost_pictures": lost,
+        "drawing": Markup(draw(run.network)),
+        "figures": {name: _figure_json(figure) for name, figure in drawn.items()},
+        "plotly": Markup(get_plotlyjs().replace("</script", "<\\/script")),
+        "convention": CONVENTION,
+    }
+
+
+def _figures(run: Run, marks: Marks) -> dict[str, go.Figure]:
+    """The figures for which there is data; the template says what is missing for the others."""
+    drawn: dict[str, go.Figure] = {}
+    if marks.measured or marks.tabled or marks.finalists:
+        drawn["scatter"] = figures.accuracy_latency(marks)
+    for key, title, tickformat in (("val_accuracy", "validation accuracy", ".0%"), ("loss", "training loss", "~g")):
+        known = {
+            name: rows for name, rows in run.trainings.items() if any(getattr(row, key) is not None for row in rows)
+        }
+        if known:
+            drawn[key] = figures.training_curves(known, key, title, tickformat)
+    if run.evaluation is not None and run.evaluation.confusion:
+        drawn["confusion"] = figures.confusion_map(run.evaluation)
+    return drawn
+
+
+def _figure_json(figure: go.Figure) -> Markup:
+    """JSON that cannot end the script element it stands in."""
+    return Markup(figure.to_json().replace("<", "\\u003c"))
+
+
+def _pictures(folder: Path, evaluation: Evaluation | None) -> tuple[list[Picture], int]:
+    """The mistakes whose image is inside the run folder, and how many had none there."""
+    mistakes = evaluation.mistakes if evaluation is not None else []
+    found = [(mistake, _data_uri(folder, mistake)) for mistake in mistakes]
+    pictures = [
+        Picture(source, _class(mistake.true, evaluation), _class(mistake.predicted, evaluation), mistake.probability)
+        for mistake, source in found
+        if source is not None
+    ]
+    return pictures, len(found) - len(pictures)
+
+
+def _data_uri(folder: Path, mistake: Mistake) -> str | None:
+    path = (folder / (mistake.image or "")).resolve()
+    if not path.is_relative_to(folder.resolve()) or not path.is_file():
+        return None
+    kind = mimetypes.guess_type(path.name)[0] or "image/png"
+    return f"data:{kind};base64,{base64.b64encode(path.read_bytes()).decode()}"
+
+
+def _class(label: str | int, evaluation: Evaluation | None) -> str:
+    """A class by name, whether it was written as a name or as an index."""
+    return evaluation.classes[label] if isinstance(label, int) and evaluation is not None else str(label)
+
+
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    filters: dict[str, Callable[..., Any]] = {
+        "ms": _or_unknown(format_ms),
+        "count": _or_unknown(format_count),
+        "duration": _or_unknown(format_duration),
+        "percent": _or_unknown(lambda share: f"{100 * share:.1f} %"),
+        "kilobytes": _or_unknown(lambda size: f"{size / 1e3:,.0f} kB" if size < 1e6 else f"{size / 1e6:.2f} MB"),
+        "known": _or_unknown(str),
+        "plain": lambda value: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False),
+        "interval": _interval_text,
+    }
+    environment.filters.update(filters)
+    return environment
+
+
+def _or_unknown(show: Callable[[Any], str]) -> Callable[[Any], str]:
+    """What was not measured is said to be unknown, never shown as zero."""
+    return lambda value: "not known" if value is None or value == "" else show(value)
+
+
+def _interval_text(share: float | None, count: int | None) -> str:
+    if share is None or not count:
+        return "not known"
+    low, high = interval(share, count)
+    return f"{100 * low:.1f} to {100 * high:.1f} %"

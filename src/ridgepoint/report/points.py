@@ -1,0 +1,113 @@
+"""The marks of the accuracy-latency picture, in groups: what was measured never mixes with what was tabled."""
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+
+from ridgepoint.report.result import Run
+from ridgepoint.search.candidate import Candidate
+
+Side = Literal["top center", "bottom center", "middle left", "middle right"]
+
+
+class Mark(msgspec.Struct, frozen=True):
+    """A network in the picture: its latency in milliseconds and its accuracy as a share."""
+
+    name: str
+    ms: float
+    accuracy: float
+    note: str = ""
+
+
+class Marks(msgspec.Struct, frozen=True, kw_only=True):
+    """The groups. `chosen` and `baselines` are measured files on test images, the rest was judged on validation images.
+
+    `undrawn` counts candidates of the study without both a latency and an accuracy.
+    """
+
+    split: str
+    budget_ms: float
+    chosen: tuple[Mark, ...]
+    baselines: tuple[Mark, ...]
+    finalists: tuple[Mark, ...]
+    tabled: tuple[Mark, ...]
+    undrawn: int
+
+    @property
+    def measured(self) -> tuple[Mark, ...]:
+        """The exported files that were both clocked and tested."""
+        return self.chosen + self.baselines
+
+
+def collect(run: Run) -> Marks:
+    """The marks of a run."""
+    result = run.result
+    chosen = _mark(result.network.name, result.latency.ms, result.accuracy.artefact)
+    baselines = [_mark(each.name, each.latency.ms, each.accuracy.artefact) for each in result.baselines]
+    shown = {result.network.name, *(each.name for each in result.baselines)}
+    finalists = [
+        _finalist(each)
+        for each in run.candidates
+        if each.phase == "finalist" and each.name not in shown and each.network.digest != result.network.digest
+    ]
+    searched = [_tabled(each) for each in run.candidates if each.phase == "search"]
+    groups = ((chosen,), baselines, finalists, searched)
+    drawn = [tuple(mark for mark in group if mark is not None) for group in groups]
+    return Marks(
+        split=result.accuracy.split,
+        budget_ms=result.budget_ms,
+        chosen=drawn[0],
+        baselines=drawn[1],
+        finalists=drawn[2],
+        tabled=drawn[3],
+        undrawn=sum(mark is None for group in groups for mark in group),
+    )
+
+
+def pareto(marks: Sequence[Mark]) -> list[Mark]:
+    """The marks that no other mark beats in one of latency and accuracy without losing in the other, fastest first."""
+    front: list[Mark] = []
+    for mark in sorted(marks, key=lambda mark: (mark.ms, -mark.accuracy)):
+        if not front or mark.accuracy > front[-1].accuracy:
+            front.append(mark)
+    return front
+
+
+def label_sides(marks: Sequence[Mark], *, width: float, height: float) -> list[Side]:
+    """For each mark the side on which its name meets the fewest others, in a picture `width` x `height` latencies."""
+    sides: dict[Side, tuple[float, float]] = {
+        "top center": (0.0, 0.06),
+        "bottom center": (0.0, -0.06),
+        "middle right": (0.09, 0.0),
+        "middle left": (-0.09, 0.0),
+    }
+    places = [(mark.ms / (width or 1.0), mark.accuracy / (height or 1.0)) for mark in marks]
+    taken = list(places)
+    chosen: list[Side] = []
+    for x, y in places:
+        side = max(sides, key=lambda side: _room(x + sides[side][0], y + sides[side][1], taken, (x, y)))
+        chosen.append(side)
+        taken.append((x + sides[side][0], y + sides[side][1]))
+    return chosen
+
+
+def _room(x: float, y: float, taken: list[tuple[float, float]], own: tuple[float, float]) -> float:
+    """The distance to the nearest other thing, capped so that the first free side wins."""
+    others = [math.dist((x, 2 * y), (u, 2 * v)) for u, v in taken if (u, v) != own]
+    return min([*others, 0.12])
+
+
+def _mark(name: str, ms: float | None, accuracy: float | None, note: str = "") -> Mark | None:
+    return None if ms is None or accuracy is None else Mark(name, ms, accuracy, note)
+
+
+def _finalist(candidate: Candidate) -> Mark | None:
+    if candidate.val_accuracy is None:
+        return _mark(candidate.name, candidate.measured_ms, candidate.short_accuracy, "short training")
+    return _mark(candidate.name, candidate.measured_ms, candidate.val_accuracy, "full training")
+
+
+def _tabled(candidate: Candidate) -> Mark | None:
+    return _mark(candidate.name, candidate.tabled_ms, candidate.short_accuracy)

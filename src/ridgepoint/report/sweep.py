@@ -1,0 +1,67 @@
+"""The page of a sweep: a ridge-point slider, the front that moves with it, and every network's passes on the roofline.
+
+Everything is inside the page and nothing is fetched; the page computes its times from the passes it holds, the same
+sum that `ridgepoint.cost.roofline` computes.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs
+
+from ridgepoint.cost.count import CONVENTION
+from ridgepoint.cost.device import list_devices, load_device
+from ridgepoint.cost.sweep import Sweep, Swept
+
+_TEMPLATES = Path(__file__).parent / "templates"
+
+
+def sweep_page(sweep: Sweep) -> str:
+    """The page as HTML."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
+    )
+    return environment.get_template("sweep.html.jinja").render(
+        sweep=sweep,
+        unknown=[each.network.name for each in sweep.networks if each.top1 is None],
+        data=_json(_data(sweep)),
+        plotly=Markup(get_plotlyjs().replace("</script", "<\\/script")),
+        convention=CONVENTION,
+    )
+
+
+def _data(sweep: Sweep) -> dict[str, Any]:
+    devices = [load_device(name) for name in list_devices()]
+    return {
+        "ridgePoints": sweep.ridge_points,
+        "networks": [_network(each) for each in sweep.networks],
+        "devices": [{"name": each.name, "ridge": each.ridge, "what": each.description} for each in devices],
+    }
+
+
+def _network(swept: Swept) -> dict[str, Any]:
+    network = swept.network
+    return {
+        "name": network.name,
+        "size": network.input[1],
+        "top1": swept.top1,
+        "source": swept.source,
+        "front": [index for index, on in enumerate(swept.on_front) if on],
+        "passes": [
+            [
+                each.path,
+                "+".join([each.kind, *each.absorbed]),
+                each.macs,
+                round(each.weight_bytes + each.activation_bytes),
+            ]
+            for each in swept.passes
+        ],
+    }
+
+
+def _json(data: Any) -> Markup:
+    """JSON that cannot end the script element it stands in."""
+    return Markup(json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c"))

@@ -1,0 +1,156 @@
+"""The page as a file: what it says, also when parts of the run are missing, and that it fetches nothing."""
+
+import json
+import re
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from report_helpers import BASELINES, write_result
+
+from ridgepoint.errors import ArchitectureError, RunError
+from ridgepoint.report.page import build_report, interval
+
+
+class _Loads(HTMLParser):
+    """Every address that an element would load."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.addresses: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        for name, value in attrs:
+            if name in ("src", "href", "srcset", "poster", "data", "action"):
+                self.addresses.append(value or "")
+
+
+def words(run: Path) -> str:
+    """The page's visible text: no scripts, styles or tags, single spaces."""
+    page = build_report(run).read_text(encoding="utf-8")
+    page = re.sub(r"<(script|style)\b.*?</\1>", " ", page, flags=re.DOTALL)
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page))
+
+
+def test_the_page_loads_nothing_from_outside(run: Path) -> None:
+    page = build_report(run).read_text(encoding="utf-8")
+    seen = _Loads()
+    seen.feed(page)
+    assert len(seen.addresses) == 6  # an empty icon and five mistakes
+    assert all(address.startswith("data:") for address in seen.addresses)
+    styles = "".join(re.findall(r"<style>(.*?)</style>", page, flags=re.DOTALL))
+    assert "url(" not in styles and "@import" not in styles
+    assert page.count("plotly.js v") == 1  # inlined, and once
+
+
+def test_the_headline_tells_the_numbers_of_the_exported_file(run: Path) -> None:
+    text = words(run)
+    assert "shapes budget met" in text
+    assert "classifies 96.0 % of the test images rightly and runs in 3.1 ms, inside the budget of 4 ms" in text
+    assert "77.5 % of the budget" in text
+    for name in BASELINES:
+        assert name in text
+    assert "ridgepoint fit shapes/ --latency 4ms --seed 3 --evaluations 30" in text
+    assert "1 file could not be read" in text and "shapes/circle/broken.png: truncated" in text
+
+
+def test_a_budget_that_is_not_met_is_said_first(run: Path) -> None:
+    write_result(run, met=False, budget_ms=2.0)
+    text = words(run)
+    assert "budget not met" in text and "No network met the budget of 2 ms as measured." in text
+    assert "inside the budget" not in text
+
+
+def test_names_are_shown_as_they_are(run: Path) -> None:
+    write_result(run, name="</script><img src=x onerror=alert(1)>")
+    page = build_report(run).read_text(encoding="utf-8")
+    assert "<img src=x" not in page
+    assert "&lt;img src=x onerror=alert(1)&gt;" in page
+
+
+@pytest.mark.parametrize(
+    ("missing", "sentence"),
+    [
+        ("study.db", "This folder holds no study of candidates."),
+        ("trainings", "No training curves: this folder holds no metrics.jsonl"),
+        ("evaluation.json", "No per-class results: this folder holds no evaluation.json."),
+        ("mistakes", "Recorded mistakes without an image in this folder: 5."),
+    ],
+)
+def test_what_is_missing_is_said(run: Path, missing: str, sentence: str) -> None:
+    path = run / missing
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    assert sentence in words(run)
+
+
+def test_optional_parts_of_the_result_may_be_absent(run: Path) -> None:
+    document = json.loads((run / "result.json").read_text())
+    for key in ("baselines", "search", "parity", "phases", "reproduce", "warnings", "versions", "wall_s", "bound"):
+        del document[key]
+    document["accuracy"]["artefact"] = None
+    (run / "result.json").write_text(json.dumps(document))
+    text = words(run)
+    assert "No baselines were trained in this run" in text
+    assert "test accuracy, exported file not known" in text
+    assert "No search was recorded." in text and "No commands were recorded." in text
+    assert " 0.0 % of the test images" not in text
+
+
+def test_a_network_without_mistakes_says_so(run: Path) -> None:
+    document = json.loads((run / "evaluation.json").read_text())
+    (run / "evaluation.json").write_text(json.dumps({**document, "mistakes": [], "confusion": []}))
+    text = words(run)
+    assert "There are none: no mistake was recorded on the test images." in text
+    assert "No confusion matrix was recorded." in text
+
+
+def test_an_image_outside_the_run_folder_is_not_read(run: Path) -> None:
+    secret = run.parent / "secret.png"
+    secret.write_bytes(b"secret")
+    document = json.loads((run / "evaluation.json").read_text())
+    document["mistakes"][0]["image"] = "../secret.png"
+    (run / "evaluation.json").write_text(json.dumps(document))
+    assert "Recorded mistakes without an image in this folder: 1." in words(run)
+
+
+@pytest.mark.parametrize("missing", ["result.json", "architecture.yaml"])
+def test_a_folder_that_is_no_finished_run_is_refused(run: Path, missing: str) -> None:
+    (run / missing).unlink()
+    with pytest.raises(RunError, match=f"holds no {missing}"):
+        build_report(run)
+    assert not (run / "report.html").exists()
+
+
+def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="there is no such folder"):
+        build_report(tmp_path / "nothing")
+
+
+def test_a_wrong_result_names_the_key(run: Path) -> None:
+    write_result(run, budget_ms="fast")
+    with pytest.raises(RunError, match=r"result\.json: cannot be read: .*budget_ms"):
+        build_report(run)
+    (run / "result.json").write_text("{")
+    with pytest.raises(RunError, match=r"result\.json: cannot be read"):
+        build_report(run)
+
+
+def test_a_broken_architecture_is_refused(run: Path) -> None:
+    (run / "architecture.yaml").write_text("name: x\n")
+    with pytest.raises(ArchitectureError):
+        build_report(run)
+
+
+def test_the_report_does_not_change_the_run(run: Path) -> None:
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    build_report(run)
+    assert set(run.rglob("*.*")) >= set(before)
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_interval_against_a_published_example() -> None:
+    # Newcombe, Stat. Med. 17 (1998), Table I: 81 of 263, Wilson without continuity correction: 0.2553 to 0.3662.
+    low, high = interval(81 / 263, 263)
+    assert (round(low, 4), round(high, 4)) == (0.2553, 0.3662)
+    assert interval(0.0, 20)[0] == 0.0 and interval(1.0, 20)[1] == 1.0
