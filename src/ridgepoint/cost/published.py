@@ -1,4 +1,4 @@
-"""Published latencies of networks that the zoo holds: what rooflines of devices that are not at hand are tested on.
+"""Published latencies and accuracies of networks that the zoo holds: rooflines are fitted to them and tested on them.
 
 Source: MobileNetV4, arXiv:2404.10518 v2, Table 6.
 """
@@ -14,6 +14,8 @@ from ridgepoint.arch.scale import scale_width
 from ridgepoint.arch.zoo import load
 
 PUBLISHED = Path(__file__).parent / "published.yaml"
+ACCURACY = Path(__file__).parent / "accuracy.yaml"
+TABLE = "MobileNetV4, arXiv:2404.10518 v2, Table 6"
 
 
 class PublishedRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -44,3 +46,10 @@ class PublishedRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 def published_rows() -> tuple[PublishedRow, ...]:
     """The table's rows, by rising accuracy."""
     return msgspec.convert(read_document(PUBLISHED), tuple[PublishedRow, ...])
+
+
+@lru_cache(maxsize=1)
+def published_top1() -> dict[str, tuple[float, str]]:
+    """Published ImageNet-1k top-1 in percent by zoo name, and where from; a network without one is absent."""
+    known = {row.network: (row.top1, TABLE) for row in published_rows() if row.in_zoo}
+    return msgspec.convert(read_document(ACCURACY), dict[str, tuple[float, str]]) | known

@@ -34,7 +34,7 @@ def sweep_page(sweep: Sweep) -> str:
 
 
 def _data(sweep: Sweep) -> dict[str, Any]:
-    devices = [load_device(name) for name in list_devices()]
+    devices = sorted((load_device(name) for name in list_devices()), key=lambda device: device.ridge)
     return {
         "ridgePoints": sweep.ridge_points,
         "networks": [_network(each) for each in sweep.networks],

@@ -1,0 +1,100 @@
+"""`ridgepoint sweep`: which networks are Pareto-optimal at which ridge point."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ridgepoint.cli.output import JsonFlag, console, emit_json
+from ridgepoint.errors import InputError
+
+_SHOWN = (0, 30, 100, 300, 500)
+
+
+def sweep(
+    models: Annotated[
+        list[str], typer.Argument(metavar="MODEL...", help="Zoo names, globs such as '*', or YAML files.")
+    ],
+    html: Annotated[Path | None, typer.Option(help="Write one interactive page here.")] = None,
+    precision: Annotated[str, typer.Option(help="int8, fp16, fp32, w8a16 or w8a32.")] = "int8",
+    fused: Annotated[str, typer.Option(help="none, activation, residual or block.")] = "activation",
+    json_output: JsonFlag = False,
+) -> None:
+    """Compare networks at all ridge points from 0 to 500 MACs/byte, by time and published accuracy.
+
+    Example: ridgepoint sweep 'mobilenet*' --html sweep.html
+    """
+    from ridgepoint.cli.networks import load_all
+    from ridgepoint.cost.fusing import fusing_named
+    from ridgepoint.cost.sweep import sweep as run
+
+    networks = load_all(models)
+    swept = run(networks, precision=precision, fused=fusing_named(fused))
+    if html is not None:
+        _write(html, swept)
+    if json_output:
+        emit_json(_document(swept, html))
+        return
+    _print(swept)
+    if html is not None:
+        console().print(f"Page: {html}")
+
+
+def _write(html: Path, swept: Any) -> None:
+    from ridgepoint.files import write_atomic
+    from ridgepoint.report.sweep import sweep_page
+
+    if not html.parent.is_dir():
+        raise InputError(f"--html is '{html}', but there is no folder '{html.parent}'. Make it, or give another path")
+    write_atomic(html, sweep_page(swept))
+
+
+def _document(swept: Any, html: Path | None) -> dict[str, Any]:
+    from ridgepoint.cost.count import CONVENTION
+
+    return {
+        "convention": CONVENTION,
+        "form": swept.form,
+        "precision": swept.precision.name,
+        "fused": swept.fused,
+        "unit": "MACs: time with PeakMACs = 1",
+        "ridge_points": list(swept.ridge_points),
+        "html": None if html is None else str(html),
+        "networks": [
+            {
+                "name": each.network.name,
+                "input": list(each.network.input),
+                "top1": each.top1,
+                "source": each.source or None,
+                "times_macs": list(each.times_macs),
+                "front_share": each.share if each.top1 is not None else None,
+                "front_ranges": [list(stretch) for stretch in swept.ranges(each)],
+            }
+            for each in swept.networks
+        ],
+    }
+
+
+def _print(swept: Any) -> None:
+    from rich.table import Table
+
+    from ridgepoint.cli.cost_tables import show
+    from ridgepoint.units import format_count
+
+    table = Table(box=None, pad_edge=False)
+    for name in ("model", "top-1", *(f"at {ridge}" for ridge in _SHOWN), "on the front"):
+        table.add_column(name, justify="left" if name in ("model", "on the front") else "right", no_wrap=True)
+    for each in sorted(swept.networks, key=lambda each: each.times_macs[0]):
+        times = [format_count(each.times_macs[swept.ridge_points.index(ridge)]) for ridge in _SHOWN]
+        top1 = "not known" if each.top1 is None else f"{each.top1:.1f}"
+        ranges = ", ".join(f"{low:g} to {high:g}" if low < high else f"{low:g}" for low, high in swept.ranges(each))
+        front = f"{each.share:4.0%}  {ranges}" if each.top1 is not None else ""
+        table.add_row(each.network.name, top1, *times, front)
+    out = console()
+    show(out, table)
+    out.print(
+        f"Time at ridge points in MACs/byte, in MACs (PeakMACs = 1): {swept.form} form, {swept.precision.name}, fused: "
+        f"{swept.fused}. Predicted, not measured.\n"
+        "On the front: the share of ridge points 0..500 at which no other network shown is as fast and as accurate. "
+        "Accuracies are published ones, from different recipes."
+    )
