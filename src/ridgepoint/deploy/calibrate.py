@@ -1,7 +1,7 @@
 """Filling this machine's latency table: every block is exported, loaded in the runtime and timed."""
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import platformdirs
@@ -15,11 +15,11 @@ from ridgepoint.cost.host import cpu_name
 from ridgepoint.cost.latency import TabledLatency
 from ridgepoint.cost.table import Conditions, LatencyTable, load_table, row_key
 from ridgepoint.deploy.export import export_for_timing
-from ridgepoint.deploy.measure import reference_session, time_sessions
+from ridgepoint.deploy.measure import measure, reference_session, time_sessions
 from ridgepoint.deploy.runtimes import open_session, runtime_version
 from ridgepoint.files import make_folder
 from ridgepoint.nn import layers
-from ridgepoint.nn.build import initialise, module_of
+from ridgepoint.nn.build import build, initialise, module_of
 
 ROUNDS, ROUND_S = 5, 0.004
 
@@ -62,6 +62,21 @@ class HostTable:
             self.table.save(self.path)
             if progress:
                 progress(min(start + chunk, len(blocks)), len(blocks))
+
+    def measure_networks(self, networks: Mapping[str, Network]) -> dict[str, float]:
+        """Median milliseconds of whole networks as exported files, clocked side by side; what is known is not repeated."""
+        wanted = {name: network for name, network in networks.items() if network.digest not in self.table.networks}
+        if wanted:
+            with tempfile.TemporaryDirectory() as folder:
+                files = {name: Path(folder) / f"{index}.onnx" for index, name in enumerate(wanted)}
+                for name, network in wanted.items():
+                    export_for_timing(build(network), network.input_shape, files[name])
+                conditions = self.table.conditions
+                clocked = measure(files, runtime=conditions.runtime, threads=conditions.threads)
+            for name, network in wanted.items():
+                self.table.networks[network.digest] = clocked[name].ms
+            self.table.save(self.path)
+        return {name: self.table.networks[network.digest] for name, network in networks.items()}
 
     def _time(self, blocks: Sequence[PlacedBlock]) -> list[float]:
         conditions = self.table.conditions

@@ -1,0 +1,1 @@
+"""The main job: images, a device and a budget in; a checked model file out."""

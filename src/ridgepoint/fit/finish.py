@@ -1,0 +1,264 @@
+"""The last steps of a fit: export every trained network, clock them side by side, choose, check, and write it down."""
+
+import importlib.metadata
+import platform
+import shutil
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+import torch
+from PIL import Image
+
+from ridgepoint.arch.document import dump_network
+from ridgepoint.cost.count import cost
+from ridgepoint.cost.latency import MeasuredLatency
+from ridgepoint.data import ArraySplit, decode
+from ridgepoint.deploy.artefact import load_artefact, softmax
+from ridgepoint.deploy.export import export_onnx
+from ridgepoint.deploy.measure import measure
+from ridgepoint.deploy.verify import Parity, verify
+from ridgepoint.files import make_folder, save_atomic, write_atomic
+from ridgepoint.fit.folder import RESULT
+from ridgepoint.fit.plan import Plan
+from ridgepoint.search.candidate import Candidate
+from ridgepoint.search.study import open_study, record
+
+if TYPE_CHECKING:
+    from ridgepoint.fit.pipeline import Fit
+
+MISTAKES = 24
+PACKAGES = ("ridgepoint", "torch", "torchvision", "onnx", "onnxruntime", "optuna", "numpy")
+
+
+def finish(job: "Fit", plan: Plan, trained: list[Candidate], *, searched_s: float) -> dict[str, Any]:
+    """Export, measure, choose, verify, evaluate; write `result.json` and what the report needs.
+
+    Raises:
+        ParityError: If the chosen file disagrees with its source.
+    """
+    files = export_all(job, trained)
+    job.display.progress(0.5, "measuring the exported files side by side")
+    settings = job.run.settings
+    latencies = measure(files, runtime=settings.runtime, threads=settings.threads)
+    trained = [
+        msgspec.structs.replace(c, measured_ms=latencies[c.name].ms, measured_p90_ms=latencies[c.name].p90_ms)
+        for c in trained
+    ]
+    winner = choose(trained, job.budget_ms)
+    path = job.run.path
+    save_atomic(path / "model.onnx", lambda temporary: shutil.copyfile(files[winner.name], temporary))
+    write_atomic(path / "architecture.yaml", dump_network(winner.network))
+    write_atomic(path / "labels.txt", "".join(f"{label}\n" for label in job.prepared.dataset.classes))
+    job.display.progress(0.8, "checking the exported file on the test images")
+    parity, accuracies = check(job, winner, trained, files)
+    trained = [msgspec.structs.replace(c, test_accuracy=accuracies[c.name]["artefact"]) for c in trained]
+    study = open_study(path)
+    for candidate in trained:
+        phase = "winner" if candidate.name == winner.name else candidate.phase
+        record(study, msgspec.structs.replace(candidate, phase=phase))
+    result = describe(job, plan, winner, trained, latencies, accuracies, parity, searched_s)
+    write_atomic(path / RESULT, msgspec.json.format(msgspec.json.encode(result), indent=2))
+    return result
+
+
+def export_all(job: "Fit", trained: list[Candidate]) -> dict[str, Path]:
+    """The exported file of every trained network, with labels and preprocessing inside."""
+    from ridgepoint.fit.pipeline import load_trained
+
+    files = {}
+    for index, candidate in enumerate(trained):
+        job.display.progress(0.5 * index / len(trained), f"exporting {candidate.name}")
+        path = job.run.path / "trainings" / candidate.name / "model.onnx"
+        if not path.exists():
+            export_onnx(
+                load_trained(job, candidate),
+                path,
+                network=candidate.network,
+                preprocessing=job.prepared.preprocessing_for(candidate.network),
+                labels=job.prepared.dataset.classes,
+            )
+        files[candidate.name] = path
+    return files
+
+
+def choose(trained: list[Candidate], budget_ms: float) -> Candidate:
+    """The best validation accuracy among those whose exported file meets the budget; else the fastest.
+
+    A zoo network may win: what counts is what it measured here.
+    """
+    meeting = [candidate for candidate in trained if candidate.measured_ms <= budget_ms]
+    if meeting:
+        return max(meeting, key=lambda c: (c.val_accuracy, -c.measured_ms))
+    return min(trained, key=lambda candidate: candidate.measured_ms)
+
+
+def check(
+    job: "Fit", winner: Candidate, trained: list[Candidate], files: dict[str, Path]
+) -> tuple[Parity, dict[str, dict[str, float]]]:
+    """Parity of the winner on the test images, and every artefact's test accuracy in the real runtime."""
+    from ridgepoint.fit.pipeline import load_trained
+
+    runtime = job.run.settings.runtime
+    tests: dict[tuple[int, ...], ArraySplit] = {}
+    accuracies: dict[str, dict[str, float]] = {}
+    for candidate in trained:
+        preprocessing = job.prepared.preprocessing_for(candidate.network)
+        size = candidate.network.input[1:]
+        if size not in tests:
+            tests[size] = decode(job.prepared.dataset.test, preprocessing, train=False)
+        artefact = load_artefact(files[candidate.name], runtime=runtime)
+        logits = artefact.logits(tests[size].images.numpy())
+        labels = tests[size].labels.numpy()
+        accuracies[candidate.name] = {"artefact": float((logits.argmax(1) == labels).mean())}
+        if candidate.name == winner.name:
+            model = load_trained(job, candidate)
+            parity = verify(model, artefact, tests[size].images)
+            with torch.no_grad():
+                found = [model(preprocessing.normalize(chunk)).argmax(1) for chunk in tests[size].images.split(64)]
+            accuracies[candidate.name]["float"] = float((torch.cat(found).numpy() == labels).mean())
+            write_evaluation(job, tests[size], logits)
+    return parity, accuracies
+
+
+def write_evaluation(job: "Fit", test: ArraySplit, logits: np.ndarray) -> None:
+    """`evaluation.json`: confusion, recall by class, and the most confident mistakes with their images."""
+    classes = job.prepared.dataset.classes
+    labels, probabilities = test.labels.numpy(), softmax(logits)
+    predicted = logits.argmax(1)
+    confusion = np.zeros((len(classes), len(classes)), dtype=int)
+    np.add.at(confusion, (labels, predicted), 1)
+    wrong = np.flatnonzero(predicted != labels)
+    wrong = wrong[np.argsort(-probabilities[wrong, predicted[wrong]])][:MISTAKES]
+    folder = job.run.path / "mistakes"
+    make_folder(folder)
+    mistakes = []
+    for number, index in enumerate(wrong):
+        pixels = test.images[int(index)].numpy()
+        image = Image.fromarray(pixels[0] if len(pixels) == 1 else np.moveaxis(pixels, 0, -1))
+        image.save(folder / f"{number}.png")
+        mistakes.append(
+            {
+                "id": test.ids[index],
+                "true": classes[labels[index]],
+                "predicted": classes[predicted[index]],
+                "probability": float(probabilities[index, predicted[index]]),
+                "image": f"mistakes/{number}.png",
+            }
+        )
+    counts = confusion.sum(1)
+    per_class = [
+        {"class": name, "count": int(count), "recall": float(confusion[i, i] / count) if count else None}
+        for i, (name, count) in enumerate(zip(classes, counts, strict=True))
+    ]
+    content = {
+        "split": "test",
+        "classes": list(classes),
+        "confusion": confusion.tolist(),
+        "mistakes": mistakes,
+        "per_class": per_class,
+    }
+    write_atomic(job.run.path / "evaluation.json", msgspec.json.format(msgspec.json.encode(content), indent=1))
+
+
+def describe(
+    job: "Fit",
+    plan: Plan,
+    winner: Candidate,
+    trained: list[Candidate],
+    latencies: dict[str, MeasuredLatency],
+    accuracies: dict[str, dict[str, float]],
+    parity: Parity,
+    searched_s: float,
+) -> dict[str, Any]:
+    """The content of `result.json`."""
+    settings, dataset, path = job.run.settings, job.prepared.dataset, job.run.path.resolve()
+    counts = {name: len(getattr(dataset, name)) for name in ("train", "val", "test")}
+    warnings = []
+    if winner.phase == "baseline":
+        warnings.append("A zoo network beat everything that the search found; it is the result.")
+    command = settings.command(out=str(job.run.path))
+    return {
+        "command": command,
+        "reproduce": [command, f"ridgepoint report {job.run.path}", f"ridgepoint eval {job.run.path}/model.onnx DATA"],
+        "name": job.run.path.name,
+        "created": datetime.now().astimezone().isoformat(timespec="seconds"),
+        "run": str(path),
+        "data": {
+            "name": dataset.name,
+            "kind": dataset.kind,
+            "classes": list(dataset.classes),
+            "counts": counts,
+            "summary": dataset.summary(),
+            "split_note": dataset.split_note,
+            "skipped": list(dataset.skipped),
+            "input_reason": job.prepared.input_reason,
+            "preprocessing": msgspec.to_builtins(job.prepared.preprocessing_for(winner.network)),
+        },
+        "architecture": str(path / "architecture.yaml"),
+        "artefact": str(path / "model.onnx"),
+        "labels": str(path / "labels.txt"),
+        "report": str(path / "report.html"),
+        "network": _network(winner),
+        "budget_ms": settings.latency_ms,
+        "latency": msgspec.to_builtins(latencies[winner.name]),
+        "met": latencies[winner.name].ms <= settings.latency_ms,
+        "accuracy": {**accuracies[winner.name], "val": winner.val_accuracy, "split": "test", "count": counts["test"]},
+        "parity": msgspec.to_builtins(parity),
+        "baselines": [
+            _rival(c, latencies[c.name], accuracies[c.name], counts["test"], settings.latency_ms)
+            for c in trained
+            if c.phase == "baseline"
+        ],
+        "finalists": [
+            _rival(c, latencies[c.name], accuracies[c.name], counts["test"], settings.latency_ms)
+            for c in trained
+            if c.phase == "finalist"
+        ],
+        "search": {
+            "space": job.prepared.space.name,
+            "space_size": float(job.prepared.space.size),
+            "method": "evolution",
+            "reason": "NSGA-II over short trainings: no trained seed network was given",
+            "evaluations": job.run.read_step("search")["evaluated"],
+            "seconds": searched_s,
+        },
+        "bound": {"time_s": plan.full_s and (settings.time_s or None), "evaluations": settings.evaluations},
+        "plan": msgspec.to_builtins(plan),
+        "recipe": msgspec.to_builtins(job.prepared.recipe),
+        "seed": settings.seed,
+        "phases": job.phases,
+        "versions": {
+            "python": platform.python_version(),
+            **{name: importlib.metadata.version(name) for name in PACKAGES},
+        },
+        "warnings": warnings,
+        "wall_s": job.run.elapsed,
+    }
+
+
+def _network(candidate: Candidate) -> dict[str, Any]:
+    network = candidate.network
+    return {
+        "name": candidate.name,
+        "digest": network.digest,
+        "input": list(network.input),
+        "params": cost(network).params,
+        "deploy_params": cost(network, form="deploy").params,
+        "macs": cost(network, form="deploy").macs,
+    }
+
+
+def _rival(
+    candidate: Candidate, latency: MeasuredLatency, accuracy: dict[str, float], count: int, budget_ms: float
+) -> dict[str, Any]:
+    return {
+        **_network(candidate),
+        "role": "zoo" if candidate.phase == "baseline" else "finalist",
+        "latency": msgspec.to_builtins(latency),
+        "met": latency.ms <= budget_ms,
+        "accuracy": {**accuracy, "val": candidate.val_accuracy, "split": "test", "count": count},
+        "train_s": candidate.train_s,
+    }

@@ -1,0 +1,107 @@
+"""A run folder: what was asked, how much time was used, and every file that the run makes."""
+
+import time
+from pathlib import Path
+
+import msgspec
+
+from ridgepoint.errors import RunError
+from ridgepoint.files import make_folder, write_atomic
+from ridgepoint.fit.settings import FitSettings
+
+SETTINGS, CLOCK, RESULT = "settings.json", "clock.json", "result.json"
+
+
+class RunFolder:
+    """An open run. `elapsed` counts the time of all sittings, up to the last save of each."""
+
+    def __init__(self, path: Path, settings: FitSettings, *, before_s: float = 0.0):
+        self.path, self.settings = path, settings
+        self._before_s, self._opened_at, self._saved_at = before_s, time.monotonic(), 0.0
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds that the run has worked."""
+        return self._before_s + time.monotonic() - self._opened_at
+
+    def tick(self) -> None:
+        """Save the clock, at most once a second."""
+        if time.monotonic() - self._saved_at > 1.0:
+            self._saved_at = time.monotonic()
+            write_atomic(self.path / CLOCK, msgspec.json.encode({"elapsed_s": self.elapsed}))
+
+    def training(self, name: str) -> Path:
+        """The folder of one training."""
+        folder = self.path / "trainings" / name
+        make_folder(folder)
+        return folder
+
+    def read_step(self, name: str) -> dict | None:
+        """What a finished step wrote, or None if it has not finished."""
+        path = self.path / "steps" / f"{name}.json"
+        return msgspec.json.decode(path.read_bytes()) if path.exists() else None
+
+    def write_step(self, name: str, content: dict) -> dict:
+        """Mark a step as finished with what later steps need of it."""
+        make_folder(self.path / "steps")
+        write_atomic(self.path / "steps" / f"{name}.json", msgspec.json.format(msgspec.json.encode(content)))
+        self.tick()
+        return content
+
+
+def create_run(settings: FitSettings, out: Path | None) -> RunFolder:
+    """A new run folder: `out`, or the next free name under runs/fit.
+
+    Raises:
+        RunError: If the folder holds something already or cannot be written.
+    """
+    if out is None:
+        stem = Path(settings.data).resolve().name if "/" in settings.data or "." in settings.data else settings.data
+        base = Path("runs") / "fit" / (stem or "run")
+        out = base
+        number = 2
+        while out.exists():
+            out, number = base.with_name(f"{base.name}-{number}"), number + 1
+    elif out.exists() and (not out.is_dir() or any(out.iterdir())):
+        kind = "holds a run already" if (out / SETTINGS).exists() else "exists and is not empty"
+        raise RunError(f"{out}: {kind}. Give --resume to go on with a run, or another folder with --out")
+    make_folder(out)
+    write_atomic(out / SETTINGS, msgspec.json.format(msgspec.json.encode(settings)))
+    return RunFolder(out, settings)
+
+
+def resume_run(path: Path) -> RunFolder:
+    """A run folder that was left, with the settings it was begun with.
+
+    Raises:
+        RunError: If the folder holds no run.
+    """
+    try:
+        settings = msgspec.json.decode((path / SETTINGS).read_bytes(), type=FitSettings)
+        clock = path / CLOCK
+        before = msgspec.json.decode(clock.read_bytes())["elapsed_s"] if clock.exists() else 0.0
+    except FileNotFoundError:
+        raise RunError(f"{path}: holds no run to resume (no {SETTINGS}). Give the folder that --out named") from None
+    except (OSError, msgspec.MsgspecError) as error:
+        raise RunError(f"{path}: cannot be resumed: {error}") from None
+    make_folder(path)
+    return RunFolder(path, settings, before_s=before)
+
+
+def latest_run(settings: FitSettings) -> Path:
+    """The newest unfinished run under runs/fit that was asked the same.
+
+    Raises:
+        RunError: If there is none.
+    """
+    found = []
+    for path in Path("runs/fit").glob(f"*/{SETTINGS}"):
+        try:
+            same = msgspec.json.decode(path.read_bytes(), type=FitSettings) == settings
+        except msgspec.MsgspecError:
+            continue
+        if same and not (path.parent / RESULT).exists():
+            found.append(path)
+    if not found:
+        raise RunError("no unfinished run under runs/fit was asked the same. Give its folder: --resume --out FOLDER")
+    return max(found, key=lambda path: path.stat().st_mtime).parent

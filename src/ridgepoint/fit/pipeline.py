@@ -1,0 +1,293 @@
+"""`fit`, step by step. Every step leaves what it found in the run folder, and a resumed run skips finished steps."""
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import torch
+from safetensors.torch import load_file, save_file
+
+from ridgepoint.arch.document import dump_network
+from ridgepoint.arch.network import Network
+from ridgepoint.deploy.calibrate import HostTable
+from ridgepoint.display import Display, Silent
+from ridgepoint.errors import InterruptedRun, NotMetError
+from ridgepoint.files import save_atomic, write_atomic
+from ridgepoint.fit.finish import finish
+from ridgepoint.fit.folder import RESULT, RunFolder, create_run, latest_run, resume_run
+from ridgepoint.fit.plan import FINALISTS, Plan, make_plan
+from ridgepoint.fit.prepare import Prepared, check_settings, prepare
+from ridgepoint.fit.settings import FitSettings
+from ridgepoint.nn.build import build
+from ridgepoint.search.baselines import within_budget, zoo_networks
+from ridgepoint.search.candidate import Candidate
+from ridgepoint.search.evolution import Evolution, uniform_starts
+from ridgepoint.train.loop import train
+from ridgepoint.units import format_duration, format_ms
+
+# A finalist must be this much faster than the budget, so that the trained file, clocked later, still meets it.
+MARGIN = 0.97
+WEIGHTS = "weights.safetensors"
+
+
+@dataclass(kw_only=True)
+class Fit:
+    """One fit under way."""
+
+    run: RunFolder
+    prepared: Prepared
+    host: HostTable
+    display: Display
+    phases: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def budget_ms(self) -> float:
+        """The latency that must not be exceeded."""
+        return self.run.settings.latency_ms
+
+
+def fit(
+    settings: FitSettings, *, out: Path | None = None, resume: bool = False, display: Display | None = None
+) -> dict[str, Any]:
+    """Find, train, export, check and measure the most accurate network within a latency budget.
+
+    Args:
+        settings: The request.
+        out: The run folder; by default a new one under runs/fit.
+        resume: Go on with the run in `out` (or the newest unfinished one that was asked the same).
+        display: Whoever watches.
+
+    Returns:
+        The content of `result.json`.
+
+    Raises:
+        InputError: If the request or the data are wrong.
+        NotMetError: If no network meets the budget, or the exported file fails its check.
+        InterruptedRun: If the user stopped it; it can be resumed.
+    """
+    display = display or Silent()
+    if resume:
+        run = resume_run(out or latest_run(settings))
+        if (run.path / RESULT).exists():
+            display.say(f"{run.path}: is finished already")
+            return msgspec.json.decode((run.path / RESULT).read_bytes())
+    else:
+        check_settings(settings)
+        prepare_check(settings)
+        run = create_run(settings, out)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    try:
+        return _fit(run, display)
+    except KeyboardInterrupt:
+        run.tick()
+        raise InterruptedRun(
+            f"stopped after {format_duration(run.elapsed)}; everything so far is saved. "
+            f"Go on with: {run.settings.command(out=str(run.path))} --resume"
+        ) from None
+
+
+def prepare_check(settings: FitSettings) -> None:
+    """Read the data once before a folder is made, so that wrong data leave nothing behind."""
+    from ridgepoint.data import detect
+
+    detect(settings.data, seed=settings.seed, data_root=Path(settings.data_root) if settings.data_root else None)
+
+
+def _fit(run: RunFolder, display: Display) -> dict[str, Any]:
+    display.say(f"Run folder: {run.path}")
+    with display.phase("Data"):
+        prepared = prepare(run, display)
+    settings = run.settings
+    with display.phase("This machine"):
+        table = Path(settings.table) if settings.table else None
+        host = HostTable(runtime=settings.runtime, threads=settings.threads, path=table)
+        job = Fit(run=run, prepared=prepared, host=host, display=display)
+        require_possible(job)
+        rivals = choose_rivals(job)
+    plan = _plan(job, trainings=FINALISTS + len(rivals))
+    with display.phase("Search"):
+        started = time.monotonic()
+        search(job, plan)
+        finalists = choose_finalists(job)
+        searched = time.monotonic() - started
+    with display.phase("Training"):
+        trained = train_all(job, plan, finalists, rivals)
+    with display.phase("Export, check, measure"):
+        return finish(job, plan, trained, searched_s=searched)
+
+
+def require_possible(job: Fit) -> None:
+    """Measure the smallest network of the space; stop if even that is over the budget.
+
+    Raises:
+        NotMetError: Naming the fastest network and its latency.
+    """
+    space = job.prepared.space
+    smallest = space.decode(space.complete(lambda choice: 0))
+    if job.host.latency(smallest).ms <= MARGIN * job.budget_ms:
+        return
+    fastest = job.host.measure_networks({"smallest": smallest})["smallest"]
+    if fastest > MARGIN * job.budget_ms:
+        raise NotMetError(
+            f"no network meets {format_ms(job.budget_ms)}: the fastest one of {space.name} takes {format_ms(fastest)} "
+            f"on this machine ({job.host.table.conditions.runtime}, {job.host.table.conditions.threads} thread(s)). "
+            f"Allow at least {format_ms(fastest / MARGIN * 1.05)}, a smaller --size, or more --threads"
+        )
+
+
+def choose_rivals(job: Fit) -> list[tuple[Network, float]]:
+    """The zoo networks that will be trained beside the winner; chosen once per run."""
+    known = job.run.read_step("rivals")
+    if known is not None:
+        return [(msgspec.convert(row["network"], Network), row["tabled_ms"]) for row in known["rivals"]]
+    preprocessing, count = job.prepared.preprocessing, job.run.settings.baselines
+    zoo = zoo_networks(
+        preprocessing.channels, preprocessing.height, preprocessing.width, len(job.prepared.dataset.classes)
+    )
+    found = within_budget(
+        zoo,
+        job.host,
+        MARGIN * job.budget_ms,
+        count=count,
+        progress=lambda name: job.display.progress(0.5, f"latency table: {name}"),
+    )
+    rows = [{"network": msgspec.to_builtins(network), "tabled_ms": ms} for network, ms in found]
+    job.run.write_step("rivals", {"rivals": rows})
+    names = ", ".join(f"{network.name} ({format_ms(ms)})" for network, ms in found)
+    job.display.say(f"Zoo networks to beat, by this machine's latency table: {names or 'none meets the budget'}")
+    return found
+
+
+def _plan(job: Fit, *, trainings: int) -> Plan:
+    known = job.run.read_step("plan")
+    if known is not None:
+        return msgspec.convert(known, Plan)
+    plan = make_plan(job.run.settings, job.prepared.recipe, elapsed_s=job.run.elapsed, trainings=trainings)
+    job.run.write_step("plan", msgspec.to_builtins(plan))
+    return plan
+
+
+def search(job: Fit, plan: Plan) -> None:
+    """Let evolution propose and short trainings judge, until the plan's end."""
+    if job.run.read_step("search") is not None:
+        return
+    space, seed = job.prepared.space, job.run.settings.seed
+    evolution = Evolution(space, budget_ms=MARGIN * job.budget_ms, seed=seed, run=job.run.path)
+    fits = lambda network: job.host.latency(network).ms <= MARGIN * job.budget_ms  # noqa: E731
+    evolution.start_with(uniform_starts(space, fits))
+    started = job.run.elapsed
+    best = max((c.short_accuracy or 0.0 for c in evolution.evaluated()), default=0.0)
+
+    def judge(name: str, network: Network) -> Candidate:
+        ms = job.host.latency(network).ms
+        candidate = Candidate(name=name, phase="search", network=network, seed=seed, tabled_ms=ms)
+        if ms > MARGIN * job.budget_ms:
+            return msgspec.structs.replace(candidate, note="over the budget by the table; not trained")
+        done = train(
+            network, job.prepared.data_for(network), job.prepared.recipe, bound=plan.short, seed=seed, evaluations=1
+        )
+        return msgspec.structs.replace(candidate, short_accuracy=done.val_accuracy, train_s=done.seconds)
+
+    tried = 0
+    while (share := plan.search_progress(len(evolution.evaluated()), job.run.elapsed, started)) < 1.0 or not best:
+        tried += 1
+        count = len(evolution.evaluated())
+        job.display.progress(share, f"candidate {count + 1}, best short accuracy so far {best:.3f}")
+        best = max(best, evolution.step(judge).short_accuracy or 0.0)
+        job.run.tick()
+        if tried > 50 * (count + 10):  # nearly nothing fits the budget
+            break
+    job.run.write_step("search", {"evaluated": len(evolution.evaluated())})
+
+
+def choose_finalists(job: Fit) -> list[Candidate]:
+    """The candidates with the best short accuracy whose exported files meet the budget by the clock.
+
+    Raises:
+        NotMetError: If no candidate does.
+    """
+    known = job.run.read_step("finalists")
+    if known is not None:
+        return msgspec.convert(known["finalists"], list[Candidate])
+    evolution = Evolution(job.prepared.space, budget_ms=job.budget_ms, seed=0, run=job.run.path)
+    unique = {candidate.network.digest: candidate for candidate in reversed(evolution.evaluated())}
+    ranked = sorted(unique.values(), key=lambda c: (-(c.short_accuracy or 0.0), c.tabled_ms))
+    chosen: list[Candidate] = []
+    for start in range(0, len(ranked), 6):
+        group = ranked[start : start + 6]
+        job.display.progress(start / len(ranked), "measuring finalists")
+        clocked = job.host.measure_networks({candidate.name: candidate.network for candidate in group})
+        for candidate in group:
+            if clocked[candidate.name] <= MARGIN * job.budget_ms:
+                chosen.append(msgspec.structs.replace(candidate, phase="finalist", measured_ms=clocked[candidate.name]))
+        if len(chosen) >= FINALISTS:
+            break
+    if not chosen:
+        fastest = min(ranked, key=lambda candidate: candidate.tabled_ms)
+        raise NotMetError(
+            f"no candidate meets {format_ms(job.budget_ms)} by the clock; the fastest is {fastest.name} with "
+            f"{format_ms(fastest.tabled_ms)} by the table. Allow a little more latency or more time"
+        )
+    ratios = [candidate.measured_ms / candidate.tabled_ms for candidate in chosen]
+    job.display.say(
+        f"Finalists: {', '.join(f'{c.name} ({format_ms(c.measured_ms)})' for c in chosen[:FINALISTS])}; measured over "
+        f"tabled {min(ratios):.2f} to {max(ratios):.2f}"
+    )
+    job.run.write_step("finalists", {"finalists": msgspec.to_builtins(chosen[:FINALISTS])})
+    return chosen[:FINALISTS]
+
+
+def train_all(job: Fit, plan: Plan, finalists: list[Candidate], rivals: list[tuple[Network, float]]) -> list[Candidate]:
+    """Train finalists and zoo networks alike: same recipe, same bound; the result of each is kept in the run folder."""
+    seed = job.run.settings.seed
+    field_ = finalists + [
+        Candidate(name=network.name, phase="baseline", network=network, seed=seed, tabled_ms=ms)
+        for network, ms in rivals
+    ]
+    done = []
+    for index, candidate in enumerate(field_):
+        known = job.run.read_step(f"trained-{candidate.name}")
+        if known is None:
+            known = _train_one(job, plan, candidate, index / len(field_), 1 / len(field_))
+        candidate = msgspec.structs.replace(candidate, val_accuracy=known["val_accuracy"], train_s=known["seconds"])
+        done.append(candidate)
+        job.display.say(f"{candidate.name}: validation accuracy {candidate.val_accuracy:.4f}")
+    return done
+
+
+def _train_one(job: Fit, plan: Plan, candidate: Candidate, base: float, share: float) -> dict[str, Any]:
+    folder = job.run.training(candidate.name)
+    write_atomic(folder / "architecture.yaml", dump_network(candidate.network))
+
+    def on_step(progress: float, record: dict[str, Any]) -> None:
+        text = f"{candidate.name}: loss {record['loss']:.3f}"
+        if "val_accuracy" in record:
+            text += f", validation accuracy {record['val_accuracy']:.3f}"
+        job.display.progress(base + share * progress, text)
+        job.run.tick()
+
+    data = job.prepared.data_for(candidate.network)
+    done = train(
+        candidate.network,
+        data,
+        job.prepared.recipe,
+        bound=plan.full,
+        seed=job.run.settings.seed,
+        folder=folder,
+        on_step=on_step,
+    )
+    tensors = {name: tensor.contiguous() for name, tensor in done.model.state_dict().items()}
+    save_atomic(folder / WEIGHTS, lambda temporary: save_file(tensors, temporary))
+    return job.run.write_step(
+        f"trained-{candidate.name}",
+        {"val_accuracy": done.val_accuracy, "seconds": done.seconds, "steps": done.steps},
+    )
+
+
+def load_trained(job: Fit, candidate: Candidate) -> torch.nn.Module:
+    """The trained model of a candidate, in eval mode."""
+    model = build(candidate.network)
+    model.load_state_dict(load_file(job.run.path / "trainings" / candidate.name / WEIGHTS))
+    return model.eval()

@@ -1,0 +1,68 @@
+"""How a fit divides its time: by the clock, or by counts that reproduce."""
+
+import msgspec
+
+from ridgepoint.fit.settings import DEFAULT_TIME_S, FitSettings
+from ridgepoint.train.loop import Bound
+from ridgepoint.train.recipe import Recipe
+
+FINALISTS = 2
+SEARCH_SHARE = 0.4
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """When the search ends and how long trainings last.
+
+    Under a time limit: the search ends when the run's clock reads `search_until_s`, and trainings last seconds. By
+    count: the search ends after `evaluations` trained candidates, and trainings last the recipe's epochs.
+    """
+
+    evaluations: int | None = None
+    search_until_s: float | None = None
+    short_s: float | None = None
+    full_s: float | None = None
+    short_epochs: int
+    epochs: int
+
+    @property
+    def short(self) -> Bound:
+        """The bound of a candidate's training."""
+        return Bound(epochs=self.short_epochs) if self.short_s is None else Bound(seconds=self.short_s)
+
+    @property
+    def full(self) -> Bound:
+        """The bound of every full training: the winner's and the baselines' alike."""
+        return Bound(epochs=self.epochs) if self.full_s is None else Bound(seconds=self.full_s)
+
+    def search_progress(self, evaluated: int, elapsed_s: float, started_s: float) -> float:
+        """The share of the search that is done, 0 to 1."""
+        if self.evaluations is not None:
+            return min(evaluated / self.evaluations, 1.0)
+        assert self.search_until_s is not None
+        return min((elapsed_s - started_s) / max(self.search_until_s - started_s, 1e-9), 1.0)
+
+
+def make_plan(settings: FitSettings, recipe: Recipe, *, elapsed_s: float, trainings: int) -> Plan:
+    """Divide what is left of the time after preparation and calibration.
+
+    Of the time left, a share is kept for export, measurement and the report; of the rest the search gets 40 %, and the
+    full trainings (finalists and baselines) get equal parts of what remains.
+
+    Args:
+        settings: The request.
+        recipe: Gives the epochs where the run is bounded by count.
+        elapsed_s: Seconds used so far.
+        trainings: How many full trainings there will be.
+    """
+    if settings.evaluations is not None:
+        return Plan(evaluations=settings.evaluations, short_epochs=recipe.short_epochs, epochs=recipe.epochs)
+    left = max((settings.time_s or DEFAULT_TIME_S) - elapsed_s, 1.0)
+    kept = min(8.0 + 5.0 * trainings, 0.25 * left)
+    search = SEARCH_SHARE * (left - kept)
+    return Plan(
+        search_until_s=elapsed_s + search,
+        short_s=min(max(search / 24, 0.5), 20.0),
+        full_s=(left - kept - search) / trainings,
+        short_epochs=recipe.short_epochs,
+        epochs=recipe.epochs,
+    )

@@ -1,0 +1,61 @@
+"""What a user asks of `fit`, checked; it is written into the run folder and read back by a resume."""
+
+from typing import Annotated, Any
+
+import msgspec
+
+Count = Annotated[int, msgspec.Meta(ge=1)]
+DEFAULT_TIME_S = 600.0
+
+
+class FitSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """One request. Exactly one of `time_s` and `evaluations` bounds the search and the training."""
+
+    data: str
+    latency_ms: float
+    device: str = "host"
+    runtime: str = "onnxruntime"
+    threads: Count = 1
+    time_s: float | None = None
+    evaluations: Count | None = None
+    method: str = "auto"
+    space: str | None = None
+    recipe: str | None = None
+    changes: dict[str, Any] = {}
+    size: Count | None = None
+    baselines: Annotated[int, msgspec.Meta(ge=0)] = 3
+    seed: int = 0
+    table: str | None = None
+    data_root: str | None = None
+
+    def command(self, *, out: str | None = None) -> str:
+        """The command line that asks for the same."""
+        words = ["ridgepoint", "fit", quote(self.data), "--latency", f"{self.latency_ms:g}ms"]
+        defaults = FitSettings(data="", latency_ms=1.0)
+        for option, value, usual in (
+            ("--device", self.device, defaults.device),
+            ("--runtime", self.runtime, defaults.runtime),
+            ("--threads", self.threads, defaults.threads),
+            ("--time", f"{self.time_s:g}s" if self.time_s else None, None),
+            ("--evaluations", self.evaluations, None),
+            ("--method", self.method, defaults.method),
+            ("--space", self.space, None),
+            ("--recipe", self.recipe, None),
+            ("--size", self.size, None),
+            ("--baselines", self.baselines, defaults.baselines),
+            ("--table", self.table, None),
+            ("--data-root", self.data_root, None),
+            ("--out", out, None),
+        ):
+            if value != usual:
+                words += [option, quote(str(value))]
+        for key, value in self.changes.items():
+            words += ["--set", quote(f"{key}={value}")]
+        return " ".join([*words, "--seed", str(self.seed)])
+
+
+def quote(word: str) -> str:
+    """A word as a shell takes it."""
+    import shlex
+
+    return shlex.quote(word)
