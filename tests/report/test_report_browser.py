@@ -47,9 +47,9 @@ def test_every_point_is_drawn_in_its_own_group(browser: Any, page: str) -> None:
     open_page(browser, page, width=1200)
     assert browser.execute_script(POINTS, "scatter") == {
         "tabled, short training (validation images)": 28,
-        "finalist: measured, validation images": 1,
         "Pareto front of the measured files": 0,
         "baseline: measured, test images": len(BASELINES),
+        "finalist: measured, test images": 1,
         "chosen: measured, test images": 1,
     }
     assert browser.execute_script(POINTS, "val_accuracy") == {"winner": 12, **dict.fromkeys(BASELINES, 12)}

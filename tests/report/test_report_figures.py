@@ -21,7 +21,7 @@ def test_measured_and_tabled_never_mix(run: Path) -> None:
     assert [mark.name for mark in marks.chosen] == ["winner"]
     assert [mark.ms for mark in marks.baselines] == [1.4, 2.5, 5.2]
     assert len(marks.tabled) == 28 and marks.undrawn == 2
-    assert [(mark.name, mark.note) for mark in marks.finalists] == [("runner-up", "full training")]
+    assert [mark.name for mark in marks.finalists] == ["runner-up"]
     assert not {mark.name for mark in marks.tabled} & {mark.name for mark in marks.measured}
 
 
@@ -62,7 +62,7 @@ def test_the_static_picture_has_every_mark(run: Path, tmp_path: Path) -> None:
 
 def test_the_static_picture_of_a_run_without_a_study(run: Path, tmp_path: Path) -> None:
     (run / "study.db").unlink()
-    write_result(run, baselines=[])
+    write_result(run, baselines=[], finalists=[])
     out = tmp_path / "scatter.svg"
     save_scatter_svg(run, out)
     root = ElementTree.fromstring(out.read_text(encoding="utf-8"))

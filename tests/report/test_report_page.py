@@ -11,6 +11,8 @@ from report_helpers import BASELINES, write_result
 
 from ridgepoint.errors import ArchitectureError, RunError
 from ridgepoint.report.page import build_report, interval
+from ridgepoint.report.points import collect
+from ridgepoint.report.result import read_run
 
 
 class _Loads(HTMLParser):
@@ -62,6 +64,16 @@ def test_a_budget_that_is_not_met_is_said_first(run: Path) -> None:
     assert "inside the budget" not in text
 
 
+def test_a_zoo_network_that_wins_is_shown_once(run: Path) -> None:
+    document = json.loads((run / "result.json").read_text())
+    best = document["baselines"][1]
+    network = {**document["network"], "name": best["name"]}
+    write_result(run, network=network, latency=best["latency"], accuracy=best["accuracy"])
+    table = words(run).split("Chosen against the others")[1].split("Accuracies are those")[0]
+    assert table.count(best["name"]) == 1 and "mobileone_s0 chosen, zoo" in table
+    assert len(collect(read_run(run)).measured) == 5
+
+
 def test_names_are_shown_as_they_are(run: Path) -> None:
     write_result(run, name="</script><img src=x onerror=alert(1)>")
     page = build_report(run).read_text(encoding="utf-8")
@@ -73,7 +85,7 @@ def test_names_are_shown_as_they_are(run: Path) -> None:
     ("missing", "sentence"),
     [
         ("study.db", "This folder holds no study of candidates."),
-        ("trainings", "No training curves: this folder holds no metrics.jsonl"),
+        ("trainings", "No training curves: this folder holds no metrics.jsonl of a full training."),
         ("evaluation.json", "No per-class results: this folder holds no evaluation.json."),
         ("mistakes", "Recorded mistakes without an image in this folder: 5."),
     ],
@@ -86,12 +98,23 @@ def test_what_is_missing_is_said(run: Path, missing: str, sentence: str) -> None
 
 def test_optional_parts_of_the_result_may_be_absent(run: Path) -> None:
     document = json.loads((run / "result.json").read_text())
-    for key in ("baselines", "search", "parity", "phases", "reproduce", "warnings", "versions", "wall_s", "bound"):
+    for key in (
+        "baselines",
+        "finalists",
+        "search",
+        "parity",
+        "phases",
+        "reproduce",
+        "warnings",
+        "versions",
+        "wall_s",
+        "bound",
+    ):
         del document[key]
     document["accuracy"]["artefact"] = None
     (run / "result.json").write_text(json.dumps(document))
     text = words(run)
-    assert "No baselines were trained in this run" in text
+    assert "No other network was trained to the end in this run" in text
     assert "test accuracy, exported file not known" in text
     assert "No search was recorded." in text and "No commands were recorded." in text
     assert " 0.0 % of the test images" not in text

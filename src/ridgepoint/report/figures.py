@@ -15,7 +15,7 @@ from ridgepoint.report.result import Evaluation, Metric, read_run
 from ridgepoint.report.scatter import scatter_svg
 
 # Told apart by colour-blind eyes, and readable on white and on near-black.
-CHOSEN, BASELINE, FINALIST, TABLED, BUDGET = "#d9480f", "#2f78d6", "#8a63d2", "#8792a2", "#c2255c"
+CHOSEN, BASELINE, FINALIST, TABLED, BUDGET = "#d9480f", "#2f78d6", "#8a63d2", "#8792a2", "#d6336c"
 LINES = (CHOSEN, "#2f78d6", "#1f9d76", "#8a63d2", "#b8860b", "#8792a2")
 _MANY_CLASSES = 25
 
@@ -25,7 +25,6 @@ def accuracy_latency(marks: Marks) -> go.Figure:
     figure = _figure(height=460)
     short = f"measured, {marks.split} images"
     _scatter(figure, marks.tabled, "tabled, short training (validation images)", TABLED, symbol="circle", faint=True)
-    _scatter(figure, marks.finalists, "finalist: measured, validation images", FINALIST, symbol="diamond-open", size=10)
     front = pareto(marks.measured)
     if len(front) > 1:
         figure.add_scatter(
@@ -37,8 +36,10 @@ def accuracy_latency(marks: Marks) -> go.Figure:
             hoverinfo="skip",
         )
     sides = _sides(marks)
-    _scatter(figure, marks.baselines, f"baseline: {short}", BASELINE, symbol="square", size=10, sides=sides[1:])
-    _scatter(figure, marks.chosen, f"chosen: {short}", CHOSEN, symbol="star", size=17, sides=sides[:1])
+    one, two = len(marks.chosen), len(marks.chosen) + len(marks.finalists)
+    _scatter(figure, marks.baselines, f"baseline: {short}", BASELINE, symbol="square", size=10, sides=sides[two:])
+    _scatter(figure, marks.finalists, f"finalist: {short}", FINALIST, symbol="diamond", size=11, sides=sides[one:two])
+    _scatter(figure, marks.chosen, f"chosen: {short}", CHOSEN, symbol="star", size=17, sides=sides[:one])
     figure.update_layout(legend={"y": 1.1})  # above the budget's name
     figure.add_vline(x=marks.budget_ms, line={"color": BUDGET, "width": 1.5, "dash": "dash"})
     figure.add_annotation(
@@ -168,21 +169,14 @@ def _scatter(
         textposition=list(sides) or None,
         cliponaxis=False,
         name=name,
-        customdata=[mark.note for mark in marks],
-        marker={
-            "color": colour,
-            "symbol": symbol,
-            "size": size,
-            "opacity": 0.45 if faint else 1.0,
-            "line": {"width": 2 if symbol.endswith("open") else 0},
-        },
-        hovertemplate=f"<b>%{{text}}</b><br>%{{x:.3~g}} ms, %{{y:.1%}}<br>{name} %{{customdata}}<extra></extra>",
+        marker={"color": colour, "symbol": symbol, "size": size, "opacity": 0.45 if faint else 1.0},
+        hovertemplate=f"<b>%{{text}}</b><br>%{{x:.3~g}} ms, %{{y:.1%}}<br>{name}<extra></extra>",
     )
 
 
 def _sides(marks: Marks) -> list[str]:
     """Label places of the measured marks, the chosen one first."""
-    every = (*marks.measured, *marks.finalists, *marks.tabled)
+    every = (*marks.measured, *marks.tabled)
     if not every:
         return []
     accuracies = [mark.accuracy for mark in every]

@@ -7,7 +7,6 @@ from typing import Literal
 import msgspec
 
 from ridgepoint.report.result import Run
-from ridgepoint.search.candidate import Candidate
 
 Side = Literal["top center", "bottom center", "middle left", "middle right"]
 
@@ -18,50 +17,47 @@ class Mark(msgspec.Struct, frozen=True):
     name: str
     ms: float
     accuracy: float
-    note: str = ""
 
 
 class Marks(msgspec.Struct, frozen=True, kw_only=True):
-    """The groups. `chosen` and `baselines` are measured files on test images, the rest was judged on validation images.
+    """The groups. All are exported files judged on test images, but `tabled`, judged on validation images.
 
-    `undrawn` counts candidates of the study without both a latency and an accuracy.
+    `undrawn` counts networks without both a latency and an accuracy.
     """
 
     split: str
     budget_ms: float
     chosen: tuple[Mark, ...]
-    baselines: tuple[Mark, ...]
     finalists: tuple[Mark, ...]
+    baselines: tuple[Mark, ...]
     tabled: tuple[Mark, ...]
     undrawn: int
 
     @property
     def measured(self) -> tuple[Mark, ...]:
-        """The exported files that were both clocked and tested."""
-        return self.chosen + self.baselines
+        """The exported files that were both clocked and tested, the chosen one first."""
+        return self.chosen + self.finalists + self.baselines
 
 
 def collect(run: Run) -> Marks:
     """The marks of a run."""
     result = run.result
-    chosen = _mark(result.network.name, result.latency.ms, result.accuracy.artefact)
-    baselines = [_mark(each.name, each.latency.ms, each.accuracy.artefact) for each in result.baselines]
-    shown = {result.network.name, *(each.name for each in result.baselines)}
-    finalists = [
-        _finalist(each)
-        for each in run.candidates
-        if each.phase == "finalist" and each.name not in shown and each.network.digest != result.network.digest
-    ]
-    searched = [_tabled(each) for each in run.candidates if each.phase == "search"]
-    groups = ((chosen,), baselines, finalists, searched)
-    drawn = [tuple(mark for mark in group if mark is not None) for group in groups]
+    rivals = {rival.name: _mark(rival.name, rival.latency.ms, rival.accuracy.artefact) for rival in result.rivals}
+    searched = [candidate for candidate in run.candidates if candidate.phase == "search"]
+    groups = (
+        [_mark(result.network.name, result.latency.ms, result.accuracy.artefact)],
+        [rivals[each.name] for each in result.finalists if each.name in rivals],
+        [rivals[each.name] for each in result.baselines if each.name in rivals],
+        [_mark(each.name, each.tabled_ms, each.short_accuracy) for each in searched],
+    )
+    chosen, finalists, baselines, tabled = (tuple(mark for mark in group if mark is not None) for group in groups)
     return Marks(
         split=result.accuracy.split,
         budget_ms=result.budget_ms,
-        chosen=drawn[0],
-        baselines=drawn[1],
-        finalists=drawn[2],
-        tabled=drawn[3],
+        chosen=chosen,
+        finalists=finalists,
+        baselines=baselines,
+        tabled=tabled,
         undrawn=sum(mark is None for group in groups for mark in group),
     )
 
@@ -99,15 +95,5 @@ def _room(x: float, y: float, taken: list[tuple[float, float]], own: tuple[float
     return min([*others, 0.12])
 
 
-def _mark(name: str, ms: float | None, accuracy: float | None, note: str = "") -> Mark | None:
-    return None if ms is None or accuracy is None else Mark(name, ms, accuracy, note)
-
-
-def _finalist(candidate: Candidate) -> Mark | None:
-    if candidate.val_accuracy is None:
-        return _mark(candidate.name, candidate.measured_ms, candidate.short_accuracy, "short training")
-    return _mark(candidate.name, candidate.measured_ms, candidate.val_accuracy, "full training")
-
-
-def _tabled(candidate: Candidate) -> Mark | None:
-    return _mark(candidate.name, candidate.tabled_ms, candidate.short_accuracy)
+def _mark(name: str, ms: float | None, accuracy: float | None) -> Mark | None:
+    return None if ms is None or accuracy is None else Mark(name, ms, accuracy)

@@ -80,11 +80,11 @@ class Parity(msgspec.Struct, kw_only=True):
     count: int | None = None
 
 
-class Baseline(msgspec.Struct, kw_only=True):
-    """A published network, trained and measured in the same way."""
+class Rival(msgspec.Struct, kw_only=True):
+    """A baseline or another finalist, trained, exported, clocked and tested in the same way as the chosen network."""
 
     name: str
-    role: str = "zoo"
+    role: str
     latency: Stopwatch
     met: bool
     accuracy: Accuracy
@@ -133,7 +133,8 @@ class Result(msgspec.Struct, kw_only=True):
     created: str = ""
     reproduce: list[str] = []
     parity: Parity | None = None
-    baselines: list[Baseline] = []
+    finalists: list[Rival] = []
+    baselines: list[Rival] = []
     search: Search | None = None
     bound: Bound = msgspec.field(default_factory=Bound)
     seed: int | None = None
@@ -141,6 +142,17 @@ class Result(msgspec.Struct, kw_only=True):
     versions: dict[str, str] = {}
     warnings: list[str] = []
     wall_s: float | None = None
+
+    @property
+    def rivals(self) -> list[Rival]:
+        """Finalists, then baselines, without the chosen network, which is one of them."""
+        return [rival for rival in self.finalists + self.baselines if rival.name != self.network.name]
+
+    @property
+    def role(self) -> str:
+        """Where the chosen network comes from: `zoo`, `finalist`, or nothing where that was not recorded."""
+        roles = {rival.name: rival.role for rival in self.finalists + self.baselines}
+        return roles.get(self.network.name, "")
 
 
 class Metric(msgspec.Struct, kw_only=True):
@@ -202,7 +214,7 @@ def read_run(folder: Path) -> Run:
         if not (folder / file).is_file():
             raise RunError(_missing(folder, file))
     result = _read_json(folder / RESULT, Result)
-    names = [result.network.name, *(baseline.name for baseline in result.baselines)]
+    names = [result.network.name, *(rival.name for rival in result.rivals)]
     trainings = {name: _read_metrics(folder / "trainings" / name / METRICS) for name in names}
     evaluation = folder / EVALUATION
     return Run(

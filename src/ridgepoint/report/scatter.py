@@ -23,7 +23,7 @@ _STYLE = (
     ".rp-scatter .grid{stroke:var(--grid)}.rp-scatter .front{fill:none;stroke:var(--base);stroke-width:1.5;"
     "stroke-dasharray:2 4}.rp-scatter .budget{stroke:var(--budget);stroke-width:1.5;stroke-dasharray:6 4}"
     ".rp-scatter .tb{fill:var(--budget)}.rp-scatter .chosen{fill:var(--chosen)}.rp-scatter .base{fill:var(--base)}"
-    ".rp-scatter .final{fill:none;stroke:var(--final);stroke-width:1.8}"
+    ".rp-scatter .final{fill:var(--final)}"
     ".rp-scatter .tabled{fill:var(--tabled);opacity:.45}"
 )
 _ANCHOR = {"top center": "middle", "bottom center": "middle", "middle right": "start", "middle left": "end"}
@@ -46,7 +46,7 @@ class _Frame(msgspec.Struct, frozen=True):
 
 def scatter_svg(marks: Marks, *, title: str) -> str:
     """The picture; follows light and dark. With nothing measured it says so."""
-    every = (*marks.measured, *marks.finalists, *marks.tabled)
+    every = (*marks.measured, *marks.tabled)
     heading = _text(24, 30, f"{title}: accuracy against latency", "h")
     body = _plot(marks, every) if every else _text(24, 70, "No network has both a latency and an accuracy.", "m")
     return (
@@ -75,10 +75,9 @@ def _plot(marks: Marks, every: Sequence[Mark]) -> str:
     sides = label_sides(marks.measured, width=frame.ms, height=frame.high - frame.low)
     parts = [_axes(frame), _budget(frame, marks.budget_ms)]
     parts += [_shape(frame, mark, "tabled") for mark in marks.tabled]
-    parts += [_shape(frame, mark, "final") for mark in marks.finalists]
     parts.append(_front(frame, pareto(marks.measured)))
-    for index, (mark, side) in enumerate(zip(marks.measured, sides, strict=True)):
-        kind = "chosen" if index < len(marks.chosen) else "base"
+    kinds = ["chosen"] * len(marks.chosen) + ["final"] * len(marks.finalists) + ["base"] * len(marks.baselines)
+    for mark, side, kind in zip(marks.measured, sides, kinds, strict=True):
         parts += [_shape(frame, mark, kind), _label(frame, mark, side, "b" if kind == "chosen" else "")]
     parts.append(_legend(marks))
     return "".join(parts)
@@ -143,7 +142,7 @@ def _legend(marks: Marks) -> str:
     entries = [
         ("chosen", f"chosen: measured, {marks.split} images", marks.chosen),
         ("base", f"baseline: measured, {marks.split} images", marks.baselines),
-        ("final", "finalist: measured, validation images", marks.finalists),
+        ("final", f"finalist: measured, {marks.split} images", marks.finalists),
         ("tabled", "tabled, short training (validation images)", marks.tabled),
     ]
     parts = []
