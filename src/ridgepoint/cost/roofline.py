@@ -9,6 +9,7 @@ Source: MobileNetV4, arXiv:2404.10518, section 3.
 Differs: the paper says neither what a byte width, a fused pass nor the bytes of a layer are; here they are options.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -110,13 +111,14 @@ class Roofline:
 
     def passes(self, network: Network) -> tuple[Array, Array]:
         """MACs and bytes moved of every pass."""
-        layers = self._layers(network)
+        counted = cost(network, form=self.form, fused=self.fused)
+        layers = self._kept([layer for _, row in counted.rows for layer in row.layers])
         moved = [layer.bytes_moved(self.precision) for layer in layers]
-        return np.array([layer.macs for layer in layers], dtype=np.float64), np.array(moved)
+        return np.array([layer.macs for layer in layers], dtype=np.float64), np.array(moved, dtype=np.float64)
 
     def breakdown(self, network: Network) -> tuple[PassTime, ...]:
         """Every pass: its bytes, intensity, what bounds it, and its share of the time."""
-        layers, ridge = self._layers(network), self.device.ridge
+        layers, ridge = self._kept(cost(network, form=self.form, fused=self.fused).layers), self.device.ridge
         total = sum(max(layer.macs, ridge * layer.bytes_moved(self.precision)) for layer in layers)
         return tuple(self._pass(layer, ridge, total) for layer in layers)
 
@@ -134,9 +136,8 @@ class Roofline:
             told += f", which holds for {self.device.precision}, fused: {self.device.fused} only"
         return told
 
-    def _layers(self, network: Network) -> list[LayerCost]:
-        layers = cost(network, form=self.form, fused=self.fused).layers
-        return [layer for layer in layers if layer.macs or not self.multiplying_only]
+    def _kept(self, layers: Sequence[LayerCost]) -> Sequence[LayerCost]:
+        return [layer for layer in layers if layer.macs] if self.multiplying_only else layers
 
     def _pass(self, layer: LayerCost, ridge: float, total: float) -> PassTime:
         moved = layer.bytes_moved(self.precision)
