@@ -3,7 +3,6 @@
 import torch
 from torch import Tensor, nn
 
-# Square attention products of exponents: keep what flows at order 1.
 GAINS = ("gamma", "gain")
 
 
@@ -16,10 +15,10 @@ def randomise(model: nn.Module, seed: int = 0) -> nn.Module:
         return torch.rand(like.shape, generator=generator).mul(high - low).add(low).to(like.dtype)
 
     for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d | nn.LayerNorm):
+        if isinstance(module, nn.BatchNorm2d | nn.LayerNorm) and module.weight is not None:
             module.weight.copy_(uniform(module.weight, 0.5, 1.5))
             module.bias.copy_(uniform(module.bias, -0.5, 0.5))
-        if isinstance(module, nn.BatchNorm2d):
+        if isinstance(module, nn.BatchNorm2d) and module.running_mean is not None:
             module.running_mean.copy_(uniform(module.running_mean, -0.3, 0.3))
             module.running_var.copy_(uniform(module.running_var, 0.5, 2.0))
     for name, parameter in model.named_parameters():

@@ -182,7 +182,7 @@ def test_a_file_that_holds_code_is_refused(tmp_path):
     ):
         with pytest.raises(InputError, match=said):
             create_model(NAME, pretrained=tmp_path / name)
-    with pytest.raises(InputError, match="there is no weight file 'nowhere.pth'"):
+    with pytest.raises(InputError, match=r"there is no weight file 'nowhere\.pth'"):
         create_model(NAME, pretrained="nowhere.pth")
 
 

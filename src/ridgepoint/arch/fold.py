@@ -71,6 +71,13 @@ def _merge(join: Layer, branches: tuple[tuple[str, Recipe], ...]) -> Recipe | No
     convolutions = [leaf for leaf in leaves if isinstance(leaf, Conv2d)]
     if isinstance(join, Add) and convolutions and all(isinstance(leaf, Conv2d | BatchNorm) for leaf in leaves):
         widest = max(convolutions, key=lambda leaf: leaf.kernel)
+        # With stride, SAME padding puts the centres of a 3x3 and a 1x1 kernel on different pixels.
+        if (
+            widest.padding == "same"
+            and widest.stride > 1
+            and any(leaf.kernel != widest.kernel for leaf in convolutions)
+        ):
+            return None
         return msgspec.structs.replace(widest, bias=True)
     if isinstance(join, Average) and all(isinstance(leaf, Linear) for leaf in leaves):
         return leaves[0]
