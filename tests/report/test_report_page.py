@@ -76,8 +76,12 @@ def test_a_zoo_network_that_wins_is_shown_once(run: Path) -> None:
 
 def test_names_are_shown_as_they_are(run: Path) -> None:
     write_result(run, name="</script><img src=x onerror=alert(1)>")
+    document = json.loads((run / "evaluation.json").read_text())
+    document["classes"][0] = "</script><img src=x>"
+    (run / "evaluation.json").write_text(json.dumps(document))
     page = build_report(run).read_text(encoding="utf-8")
     assert "<img src=x" not in page
+    assert page.count("</script>") == 7  # five figures, the library, the page's own
     assert "&lt;img src=x onerror=alert(1)&gt;" in page
 
 

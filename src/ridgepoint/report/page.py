@@ -101,8 +101,8 @@ def _figures(run: Run, marks: Marks) -> dict[str, go.Figure]:
 
 
 def _figure_json(figure: go.Figure) -> Markup:
-    """JSON that cannot end the script element it stands in."""
-    return Markup(figure.to_json().replace("<", "\\u003c"))
+    """JSON that cannot end the script element it stands in: plotly writes no bare `<`."""
+    return Markup(figure.to_json())
 
 
 def _pictures(folder: Path, evaluation: Evaluation | None) -> tuple[list[Picture], int]:
