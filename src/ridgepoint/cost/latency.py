@@ -13,6 +13,11 @@ class Latency(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
     ms: float
     device: str
 
+    @property
+    def kind(self) -> str:
+        """`predicted`, `tabled` or `measured`."""
+        return str(self.__struct_config__.tag)
+
 
 class PredictedLatency(Latency, frozen=True, tag="predicted"):
     """Computed from counts and a device's peak rates; nothing was run."""

@@ -64,7 +64,7 @@ class HostTable:
                 progress(min(start + chunk, len(blocks)), len(blocks))
 
     def measure_networks(self, networks: Mapping[str, Network]) -> dict[str, float]:
-        """Median milliseconds of whole networks as exported files, clocked side by side; what is known is not repeated."""
+        """Median milliseconds of whole networks as exported files, side by side; what is known is not repeated."""
         wanted = {name: network for name, network in networks.items() if network.digest not in self.table.networks}
         if wanted:
             with tempfile.TemporaryDirectory() as folder:

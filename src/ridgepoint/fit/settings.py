@@ -1,8 +1,11 @@
 """What a user asks of `fit`, checked; it is written into the run folder and read back by a resume."""
 
+import shlex
 from typing import Annotated, Any
 
 import msgspec
+
+from ridgepoint.errors import InputError, nearest
 
 Count = Annotated[int, msgspec.Meta(ge=1)]
 DEFAULT_TIME_S = 600.0
@@ -12,11 +15,11 @@ class FitSettings(msgspec.Struct, frozen=True, kw_only=True):
     """One request. Exactly one of `time_s` and `evaluations` bounds the search and the training."""
 
     data: str
-    latency_ms: float
+    latency_ms: Annotated[float, msgspec.Meta(gt=0)]
     device: str = "host"
     runtime: str = "onnxruntime"
     threads: Count = 1
-    time_s: float | None = None
+    time_s: Annotated[float, msgspec.Meta(gt=0)] | None = None
     evaluations: Count | None = None
     method: str = "auto"
     space: str | None = None
@@ -54,8 +57,22 @@ class FitSettings(msgspec.Struct, frozen=True, kw_only=True):
         return " ".join([*words, "--seed", str(self.seed)])
 
 
+def make_settings(**values: Any) -> FitSettings:
+    """Settings from plain values.
+
+    Raises:
+        InputError: If a name is unknown or a value is not allowed.
+    """
+    names = [field.name for field in msgspec.structs.fields(FitSettings)]
+    for name in values:
+        if name not in names:
+            raise InputError(f"fit has no setting '{name}'; {nearest(name, names)}")
+    try:
+        return msgspec.convert(values, FitSettings)
+    except msgspec.ValidationError as error:
+        raise InputError(f"fit: {error}") from None
+
+
 def quote(word: str) -> str:
     """A word as a shell takes it."""
-    import shlex
-
     return shlex.quote(word)

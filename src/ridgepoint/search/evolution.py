@@ -69,6 +69,7 @@ class Evolution:
         candidate = judge(name, network) if known is None else _again(known, name, network)
         trial.set_user_attr(ATTRIBUTE, msgspec.json.encode(candidate).decode())
         assert candidate.tabled_ms is not None
+        trial.set_constraint("latency", candidate.tabled_ms / self.budget_ms - 1.0)
         self.study.tell(trial, [candidate.short_accuracy or 0.0, candidate.tabled_ms])
         return candidate
 
@@ -79,7 +80,6 @@ class Evolution:
         self.study.sampler = optuna.samplers.NSGAIISampler(
             population_size=POPULATION,
             seed=seed_for(self.seed, "proposal", number) % 2**32,
-            constraints_func=self._excess,
         )
         return optuna.Trial(self.study, left[0]._trial_id) if left else self.study.ask()
 
@@ -87,11 +87,6 @@ class Evolution:
         trials = self.study.get_trials(deepcopy=False)
         waiting = [trial.number for trial in trials if trial.state == TrialState.WAITING]
         return waiting[0] if waiting else len(trials)
-
-    def _excess(self, trial: optuna.trial.FrozenTrial) -> tuple[float]:
-        """How far over the budget, relative; feasible at or below 0."""
-        candidate = msgspec.json.decode(trial.user_attrs[ATTRIBUTE], type=Candidate)
-        return ((candidate.tabled_ms or float("inf")) / self.budget_ms - 1.0,)
 
 
 def uniform_starts(space: Space, fits: Callable[[Network], bool], *, count: int = STARTS) -> list[dict[str, int]]:

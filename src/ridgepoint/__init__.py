@@ -1,0 +1,39 @@
+"""Fit a vision network to a device.
+
+Give images, a device and a latency budget; get the most accurate network that meets the budget as measured on the
+exported file. `import ridgepoint as rp` is light: torch is imported when something needs it.
+"""
+
+from importlib.metadata import version
+
+# The packages of the same names must be loaded first, or a later import of theirs would replace these functions.
+import ridgepoint.cost
+import ridgepoint.fit  # noqa: F401
+from ridgepoint.api import (
+    build,
+    cost,
+    create_model,
+    export,
+    fit,
+    fuse,
+    list_models,
+    load,
+    load_space,
+    measure,
+    predict_latency,
+)
+
+__version__ = version("ridgepoint")
+__all__ = [
+    "build",
+    "cost",
+    "create_model",
+    "export",
+    "fit",
+    "fuse",
+    "list_models",
+    "load",
+    "load_space",
+    "measure",
+    "predict_latency",
+]

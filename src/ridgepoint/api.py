@@ -1,0 +1,205 @@
+"""The public surface of `import ridgepoint as rp`: thin functions that load the heavy parts only when called."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from ridgepoint.arch.network import Network
+    from ridgepoint.arch.space import Space
+    from ridgepoint.cost.count import NetworkCost
+    from ridgepoint.cost.latency import Latency, MeasuredLatency
+    from ridgepoint.data.preprocess import Preprocessing
+    from ridgepoint.display import Display
+
+
+def list_models(pattern: str = "*") -> list[str]:
+    """The zoo's names that match a glob such as ``mobilenetv4*``, sorted."""
+    from ridgepoint.arch import zoo
+
+    return zoo.list_models(pattern)
+
+
+def load(name_or_path: str | Path) -> Network:
+    """A network by zoo name or from a YAML or JSON file.
+
+    Raises:
+        ArchitectureError: If the name is unknown (the nearest is suggested), or the file is wrong or impossible.
+    """
+    from ridgepoint.arch import zoo
+
+    return zoo.load(name_or_path)
+
+
+def load_space(name_or_path: str | Path) -> Space:
+    """A search space by name or from a YAML or JSON file.
+
+    Raises:
+        ArchitectureError: If the name is unknown, or the file is wrong or holds an impossible network.
+    """
+    from ridgepoint.arch import space
+
+    return space.load_space(name_or_path)
+
+
+def cost(network: Network | str, *, form: str = "train", fused: bool = False) -> NetworkCost:
+    """MACs, parameters and bytes of a network at its own input: `.macs`, `.params`, `.layers`.
+
+    Args:
+        network: A network or a zoo name.
+        form: `train` counts norms and branches; `deploy` what ships.
+        fused: Whether element-wise layers are part of the pass before them.
+    """
+    from ridgepoint.cost import count
+
+    return count.cost(_network(network), form=form, fused=fused)  # type: ignore[arg-type]
+
+
+def predict_latency(network: Network | str, *, device: str = "host", threads: int = 1) -> Latency:
+    """A latency without running the network; `.ms` is milliseconds for one image, `.kind` says how it came about.
+
+    `host` sums this machine's block latencies (measured as needed, then kept): kind `tabled`. Any other device is
+    computed from its roofline: kind `predicted`.
+
+    Raises:
+        InputError: If the device is unknown; the nearest is suggested.
+    """
+    if device == "host":
+        from ridgepoint.deploy.calibrate import HostTable
+
+        return HostTable(threads=threads).latency(_network(network))
+    from ridgepoint.cost.roofline import predict_latency as predict
+
+    return predict(_network(network), device=device)
+
+
+def create_model(
+    network: str | Path | Network,
+    *,
+    pretrained: bool | str | Path = False,
+    num_classes: int | None = None,
+    in_channels: int | None = None,
+    features_only: bool = False,
+    out_indices: Sequence[int] | None = None,
+    drop_rate: float = 0.0,
+    drop_path_rate: float = 0.0,
+) -> nn.Module:
+    """A module by zoo name, YAML file or `Network`; see `ridgepoint.nn.create.create_model`."""
+    from ridgepoint.nn.create import create_model as create
+
+    return create(
+        network,
+        pretrained=pretrained,
+        num_classes=num_classes,
+        in_channels=in_channels,
+        features_only=features_only,
+        out_indices=out_indices,
+        drop_rate=drop_rate,
+        drop_path_rate=drop_path_rate,
+    )
+
+
+def build(network: Network, *, num_classes: int | None = None, in_channels: int | None = None) -> nn.Module:
+    """A module with fresh weights for a network."""
+    from ridgepoint.nn.build import build as build_network
+
+    return build_network(network, num_classes=num_classes, in_channels=in_channels)
+
+
+def fuse(model: nn.Module) -> nn.Module:
+    """A checked copy of a model in deploy form: batch norms and parallel branches folded.
+
+    Raises:
+        InputError: If the model is in train mode.
+    """
+    from ridgepoint.nn.fuse import fuse as fold
+
+    return fold(model)
+
+
+def fit(
+    data: str | Path,
+    *,
+    latency_ms: float,
+    out: str | Path | None = None,
+    resume: bool = False,
+    display: Display | None = None,
+    **settings: Any,
+) -> dict[str, Any]:
+    """What `ridgepoint fit` does: find, train, export, check and measure; the content of `result.json`.
+
+    Args:
+        data: A folder of class folders, a built-in name or a torchvision name.
+        latency_ms: The budget for one image.
+        out: The run folder.
+        resume: Go on with the run in `out`.
+        display: Whoever watches; `ridgepoint.cli.live.Live()` shows what the command shows.
+        settings: Fields of `ridgepoint.fit.settings.FitSettings`, such as `threads=2` or `time_s=300`.
+
+    Raises:
+        InputError: If the request or the data are wrong.
+        NotMetError: If no network meets the budget.
+    """
+    from ridgepoint.fit.pipeline import fit as run_fit
+    from ridgepoint.fit.settings import make_settings
+    from ridgepoint.report.page import build_report
+
+    given = make_settings(data=str(data), latency_ms=latency_ms, **settings)
+    result = run_fit(given, out=None if out is None else Path(out), resume=resume, display=display)
+    build_report(Path(result["run"]))
+    return result
+
+
+def export(
+    model: nn.Module,
+    path: str | Path,
+    *,
+    network: Network,
+    preprocessing: Preprocessing,
+    labels: Sequence[str],
+    dynamic_batch: bool = False,
+) -> Path:
+    """Write a model as a checked ONNX file with labels and preprocessing inside.
+
+    Raises:
+        InputError: If the model is in train mode.
+        RunError: If the file cannot be written.
+    """
+    from ridgepoint.deploy.export import export_onnx
+
+    batch = "dynamic" if dynamic_batch else "static"
+    export_onnx(model, Path(path), network=network, preprocessing=preprocessing, labels=labels, batch=batch)
+    return Path(path)
+
+
+def measure(model: Network | str | Path, *, runtime: str = "onnxruntime", threads: int = 1) -> MeasuredLatency:
+    """Clock an exported file, or a network with fresh weights, on this machine.
+
+    Args:
+        model: A path to an .onnx file, a zoo name, or a network.
+        runtime: The runtime that loads the file.
+        threads: Threads inside one inference.
+
+    Raises:
+        InputError: If the file or the runtime is not there.
+    """
+    from ridgepoint.deploy.export import export_for_timing
+    from ridgepoint.deploy.measure import measure as clock
+    from ridgepoint.nn.build import build as build_network
+
+    if isinstance(model, str | Path) and str(model).endswith(".onnx"):
+        return clock({"model": Path(model)}, runtime=runtime, threads=threads)["model"]
+    with tempfile.TemporaryDirectory() as folder:
+        network = _network(model)
+        path = Path(folder) / "model.onnx"
+        export_for_timing(build_network(network), network.input_shape, path)
+        return clock({"model": path}, runtime=runtime, threads=threads)["model"]
+
+
+def _network(network: Network | str | Path) -> Network:
+    return load(network) if isinstance(network, str | Path) else network
