@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from report_helpers import write_result
 
 from ridgepoint.report.figures import save_scatter_svg
-from ridgepoint.report.points import Mark, collect, pareto
+from ridgepoint.report.points import Mark, collect, label_sides, pareto
 from ridgepoint.report.result import read_run
 from ridgepoint.report.scatter import ticks
 
@@ -41,6 +41,11 @@ def test_a_front_holds_no_beaten_mark_and_misses_no_unbeaten_one(points: list[tu
 
     assert {key(mark) for mark in front} == {key(mark) for mark in marks if not beaten(mark)}
     assert front == sorted(front, key=key)
+
+
+def test_names_stay_inside_the_picture() -> None:
+    marks = [Mark("at the axis", 0.02, 0.9), Mark("free", 2.0, 0.5), Mark("at the end", 3.95, 0.8)]
+    assert label_sides(marks, width=4.0, height=0.5) == ["middle right", "top center", "middle left"]
 
 
 def test_the_static_picture_has_every_mark(run: Path, tmp_path: Path) -> None:

@@ -54,6 +54,7 @@ def test_the_headline_tells_the_numbers_of_the_exported_file(run: Path) -> None:
     for name in BASELINES:
         assert name in text
     assert "ridgepoint fit shapes/ --latency 4ms --seed 3 --evaluations 30" in text
+    assert "mobilenetv4_conv, about 10⁹ networks" in text
     assert "1 file could not be read" in text and "shapes/circle/broken.png: truncated" in text
 
 

@@ -144,6 +144,7 @@ def _environment() -> jinja2.Environment:
         "duration": _or_unknown(format_duration),
         "percent": _or_unknown(lambda share: f"{100 * share:.1f} %"),
         "kilobytes": _or_unknown(lambda size: f"{size / 1e3:,.0f} kB" if size < 1e6 else f"{size / 1e6:.2f} MB"),
+        "space_size": _or_unknown(_space_size),
         "known": _or_unknown(str),
         "plain": lambda value: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False),
         "interval": _interval_text,
@@ -155,6 +156,13 @@ def _environment() -> jinja2.Environment:
 def _or_unknown(show: Callable[[Any], str]) -> Callable[[Any], str]:
     """What was not measured is said to be unknown, never shown as zero."""
     return lambda value: "not known" if value is None or value == "" else show(value)
+
+
+def _space_size(size: float) -> str:
+    """A space's size: exact while people can read it, then its order of magnitude."""
+    if size < 1e6:
+        return f"{size:,.0f}"
+    return "about 10" + str(round(math.log10(size))).translate(str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹"))
 
 
 def _interval_text(share: float | None, count: int | None) -> str:

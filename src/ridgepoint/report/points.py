@@ -83,10 +83,16 @@ def label_sides(marks: Sequence[Mark], *, width: float, height: float) -> list[S
     taken = list(places)
     chosen: list[Side] = []
     for x, y in places:
-        side = max(sides, key=lambda side: _room(x + sides[side][0], y + sides[side][1], taken, (x, y)))
+        allowed = [side for side in sides if _inside(side, x)]
+        side = max(allowed, key=lambda side: _room(x + sides[side][0], y + sides[side][1], taken, (x, y)))
         chosen.append(side)
         taken.append((x + sides[side][0], y + sides[side][1]))
     return chosen
+
+
+def _inside(side: Side, x: float) -> bool:
+    """Whether a name on this side stays off the axis on the left and inside the picture on the right."""
+    return {"middle right": x < 0.8, "middle left": x > 0.2}.get(side, 0.1 < x < 0.9)
 
 
 def _room(x: float, y: float, taken: list[tuple[float, float]], own: tuple[float, float]) -> float:
