@@ -33,7 +33,7 @@ MISTAKES = 24
 PACKAGES = ("ridgepoint", "torch", "torchvision", "onnx", "onnxruntime", "optuna", "numpy")
 
 
-def finish(job: "Fit", plan: Plan, trained: list[Candidate], *, searched_s: float) -> dict[str, Any]:
+def finish(job: "Fit", plan: Plan, trained: list[Candidate]) -> dict[str, Any]:
     """Export, measure, choose, verify, evaluate; write `result.json` and what the report needs.
 
     Raises:
@@ -59,7 +59,7 @@ def finish(job: "Fit", plan: Plan, trained: list[Candidate], *, searched_s: floa
     for candidate in trained:
         phase = "winner" if candidate.name == winner.name else candidate.phase
         record(study, msgspec.structs.replace(candidate, phase=phase))
-    result = describe(job, plan, winner, trained, latencies, accuracies, parity, searched_s)
+    result = describe(job, plan, winner, trained, latencies, accuracies, parity)
     write_atomic(path / RESULT, msgspec.json.format(msgspec.json.encode(result), indent=2))
     return result
 
@@ -171,7 +171,6 @@ def describe(
     latencies: dict[str, MeasuredLatency],
     accuracies: dict[str, dict[str, float]],
     parity: Parity,
-    searched_s: float,
 ) -> dict[str, Any]:
     """The content of `result.json`."""
     settings, dataset, path = job.run.settings, job.prepared.dataset, job.run.path.resolve()
@@ -223,13 +222,13 @@ def describe(
             "method": "evolution",
             "reason": "NSGA-II over short trainings: no trained seed network was given",
             "evaluations": job.run.read_step("search")["evaluated"],
-            "seconds": searched_s,
+            "seconds": job.run.phases["Search"],
         },
         "bound": {"time_s": plan.full_s and (settings.time_s or None), "evaluations": settings.evaluations},
         "plan": msgspec.to_builtins(plan),
         "recipe": msgspec.to_builtins(job.prepared.recipe),
         "seed": settings.seed,
-        "phases": job.phases,
+        "phases": [{"name": name, "seconds": seconds} for name, seconds in job.run.phases.items()],
         "versions": {
             "python": platform.python_version(),
             **{name: importlib.metadata.version(name) for name in PACKAGES},

@@ -1,10 +1,14 @@
 """A run folder: what was asked, how much time was used, and every file that the run makes."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
+from ridgepoint.display import Display
 from ridgepoint.errors import RunError
 from ridgepoint.files import make_folder, write_atomic
 from ridgepoint.fit.settings import FitSettings
@@ -15,9 +19,11 @@ SETTINGS, CLOCK, RESULT = "settings.json", "clock.json", "result.json"
 class RunFolder:
     """An open run. `elapsed` counts the time of all sittings, up to the last save of each."""
 
-    def __init__(self, path: Path, settings: FitSettings, *, before_s: float = 0.0):
+    def __init__(self, path: Path, settings: FitSettings, *, clock: dict[str, Any] | None = None):
         self.path, self.settings = path, settings
-        self._before_s, self._opened_at, self._saved_at = before_s, time.monotonic(), 0.0
+        clock = clock or {"elapsed_s": 0.0, "phases": {}}
+        self._before_s, self.phases = clock["elapsed_s"], clock["phases"]
+        self._opened_at, self._saved_at = time.monotonic(), 0.0
 
     @property
     def elapsed(self) -> float:
@@ -28,7 +34,18 @@ class RunFolder:
         """Save the clock, at most once a second."""
         if time.monotonic() - self._saved_at > 1.0:
             self._saved_at = time.monotonic()
-            write_atomic(self.path / CLOCK, msgspec.json.encode({"elapsed_s": self.elapsed}))
+            state = {"elapsed_s": self.elapsed, "phases": self.phases}
+            write_atomic(self.path / CLOCK, msgspec.json.encode(state))
+
+    @contextmanager
+    def phase(self, title: str, display: Display) -> Iterator[None]:
+        """A part of the run that the display shows and whose time, over all sittings, is kept."""
+        last = self.elapsed
+        with display.phase(title):
+            try:
+                yield
+            finally:
+                self.phases[title] = self.phases.get(title, 0.0) + self.elapsed - last
 
     def training(self, name: str) -> Path:
         """The folder of one training."""
@@ -79,13 +96,13 @@ def resume_run(path: Path) -> RunFolder:
     try:
         settings = msgspec.json.decode((path / SETTINGS).read_bytes(), type=FitSettings)
         clock = path / CLOCK
-        before = msgspec.json.decode(clock.read_bytes())["elapsed_s"] if clock.exists() else 0.0
+        state = msgspec.json.decode(clock.read_bytes()) if clock.exists() else None
     except FileNotFoundError:
         raise RunError(f"{path}: holds no run to resume (no {SETTINGS}). Give the folder that --out named") from None
     except (OSError, msgspec.MsgspecError) as error:
         raise RunError(f"{path}: cannot be resumed: {error}") from None
     make_folder(path)
-    return RunFolder(path, settings, before_s=before)
+    return RunFolder(path, settings, clock=state)
 
 
 def latest_run(settings: FitSettings) -> Path:

@@ -1,7 +1,6 @@
 """`fit`, step by step. Every step leaves what it found in the run folder, and a resumed run skips finished steps."""
 
-import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +39,6 @@ class Fit:
     prepared: Prepared
     host: HostTable
     display: Display
-    phases: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def budget_ms(self) -> float:
@@ -97,25 +95,23 @@ def prepare_check(settings: FitSettings) -> None:
 
 def _fit(run: RunFolder, display: Display) -> dict[str, Any]:
     display.say(f"Run folder: {run.path}")
-    with display.phase("Data"):
+    with run.phase("Data", display):
         prepared = prepare(run, display)
     settings = run.settings
-    with display.phase("This machine"):
+    with run.phase("This machine", display):
         table = Path(settings.table) if settings.table else None
         host = HostTable(runtime=settings.runtime, threads=settings.threads, path=table)
         job = Fit(run=run, prepared=prepared, host=host, display=display)
         require_possible(job)
         rivals = choose_rivals(job)
     plan = _plan(job, trainings=FINALISTS + len(rivals))
-    with display.phase("Search"):
-        started = time.monotonic()
+    with run.phase("Search", display):
         search(job, plan)
         finalists = choose_finalists(job)
-        searched = time.monotonic() - started
-    with display.phase("Training"):
+    with run.phase("Training", display):
         trained = train_all(job, plan, finalists, rivals)
-    with display.phase("Export, check, measure"):
-        return finish(job, plan, trained, searched_s=searched)
+    with run.phase("Export, check, measure", display):
+        return finish(job, plan, trained)
 
 
 def require_possible(job: Fit) -> None:
