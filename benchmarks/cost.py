@@ -1,8 +1,8 @@
 """Speed of the cost engine on one core; fvcore on the built module beside it.
 
-No network is seen twice. `space`: samples of the mobilenetv4_conv space. `altered`: MobileNetV4-Conv-S with kernels and
-expansions drawn anew for every row, so that rows seldom repeat. Sampling is not timed. `warm rows`: single rows may have
-been seen in other networks, as in a search. `empty caches`: every cache is emptied before every network.
+No network is seen twice. `space`: samples of the mobilenetv4_conv space. `altered`: MobileNetV4-Conv-S with kernels
+and expansions drawn anew for every row, so that rows seldom repeat. Sampling is not timed. `warm rows`: single rows may
+have been seen in other networks, as in a search. `empty caches`: every cache is emptied before every network.
 """
 
 import argparse

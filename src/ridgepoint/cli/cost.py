@@ -61,6 +61,7 @@ def _row(network: Any, profile: Any, precision: str | None, form: Any, fused: An
     fusing = fusing_named(fused or (profile.fused if profile else "activation"))
     counted = count(network, form=form, fused=fusing)
     weights = counted.weight_bytes(widths.weight, widths.vector)
+    trained = count(network)
     row: dict[str, Any] = {
         "name": network.name,
         "input": list(network.input),
@@ -72,6 +73,7 @@ def _row(network: Any, profile: Any, precision: str | None, form: Any, fused: An
         "weight_bytes": weights,
         "activation_bytes": counted.activation_bytes(widths.activation),
         "macs_per_byte": counted.intensity(widths),
+        "trained": {"macs": trained.macs, "params": trained.params},
         "passes": sum(len(block.layers) for block in counted.blocks.values()),
         "blocks": [_block(path, block, widths) for path, block in counted.blocks.items()],
         "layers": [_layer(layer, widths) for layer in counted.layers],

@@ -95,11 +95,9 @@ class Roofline:
         """
         device = self.device
         macs, moved = self.passes(network)
-        seconds = (
-            float(roofline_macs(macs, moved, device.ridge)) / device.peak + len(macs) * device.pass_overhead_us * 1e-6
-        )
+        rates_ms = float(roofline_macs(macs, moved, device.ridge)) / device.peak * 1e3
         return PredictedLatency(
-            ms=seconds * 1e3 + device.overhead_ms + len(macs) * device.pass_overhead_us * 1e-3,
+            ms=rates_ms + device.overhead_ms + len(macs) * device.pass_overhead_us * 1e-3,
             device=device.name,
             method=self.method,
             bytes_per_element=self.precision.activation,

@@ -1,0 +1,125 @@
+"""The verbs cost, devices and sweep: what they print, and how they fail."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from ridgepoint.arch.zoo import load
+from ridgepoint.cli import cost as cost_verb
+from ridgepoint.cli import devices as devices_verb
+from ridgepoint.cli import sweep as sweep_verb
+from ridgepoint.cost.count import CONVENTION, cost
+from ridgepoint.cost.precision import INT8
+from ridgepoint.errors import RidgepointError
+
+app = typer.Typer(rich_markup_mode=None)
+app.command("cost")(cost_verb.cost)
+app.command("devices")(devices_verb.devices)
+app.command("sweep")(sweep_verb.sweep)
+
+
+def run(*words, code=0):
+    done = CliRunner().invoke(app, words)
+    if code == 0:
+        assert done.exit_code == 0, done.output
+        return done.output
+    assert isinstance(done.exception, RidgepointError), done.output
+    assert done.exception.exit_code == code
+    return str(done.exception)
+
+
+def test_no_torch_and_soon_done():
+    program = "import sys; from ridgepoint.cli import cost; cost.cost(['mobilenetv4*'], 'pixel6-cpu', True, True, "
+    program += "None, None, 'deploy', None, True); sys.exit(70 if 'torch' in sys.modules else 0)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=20)
+    assert done.returncode == 0, done.stderr
+    assert len(json.loads(done.stdout)["models"]) == 9
+
+
+def test_cost_as_json():
+    document = json.loads(run("cost", "mobilenetv4_conv_small", "mobilenetv2*0", "--json"))
+    names = [row["name"] for row in document["models"]]
+    assert names == ["mobilenetv4_conv_small", "mobilenetv2_050", "mobilenetv2_100", "mobilenetv2_140"]
+    row, ours = document["models"][0], cost(load("mobilenetv4_conv_small"), form="deploy", fused=True)
+    assert document["convention"] == CONVENTION
+    assert (row["macs"], row["params"]) == (ours.macs, ours.params)
+    assert row["trained"] == {"macs": 186005568, "params": 3774024}
+    assert row["precision"] == "fp32"
+    assert "layers" not in row
+
+
+def test_cost_on_a_device():
+    words = ("cost", "mobilenetv4_conv_small", "--device", "pixel6-cpu", "--layers", "--blocks", "--json")
+    row = json.loads(run(*words))["models"][0]
+    ours = cost(load("mobilenetv4_conv_small"), form="deploy", fused=True)
+    assert row["latency"]["kind"] == "predicted"
+    assert row["precision"] == "int8"
+    assert row["weight_bytes"] == ours.weight_bytes(INT8.weight, INT8.vector)
+    assert sum(layer["share"] for layer in row["layers"]) == pytest.approx(1)
+    assert sum(block["macs"] for block in row["blocks"]) == row["macs"]
+
+
+def test_cost_in_words():
+    told = run("cost", "mobilenetv4_conv_small", "--device", "pixel8-edgetpu", "--layers")
+    assert CONVENTION in told
+    assert "predicted, not measured" in told
+    assert "stages.2.1.body.middle_depthwise.conv" in told  # a pipe is wide: nothing is cut off
+    assert "…" not in told
+
+
+def test_cost_at_another_input_size():
+    row = json.loads(run("cost", "mobilenetv1_100", "--input", "160", "--json"))["models"][0]
+    assert row["input"] == [3, 160, 160]
+    assert row["macs"] == cost(load("mobilenetv1_100").at(height=160)).macs
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("cost", "mobilenetv4_conv_smal"), "did you mean 'mobilenetv4_conv_small'"),
+        (("cost", "nothing*"), "'nothing*' matches no model"),
+        (("cost", "mobilenetv1_100", "--device", "pixel6"), "did you mean 'pixel6-cpu'"),
+        (("cost", "mobilenetv1_100", "--input", "0"), "--input is 0. Allowed"),
+        (("cost", "mobilenetv1_100", "--form", "shipped"), "--form is 'shipped'; Allowed: deploy, train"),
+        (("cost", "mobilenetv1_100", "--precision", "int4"), "unknown precision 'int4'"),
+        (("sweep", "mobilenetv1_100", "--html", "/nowhere/page.html"), "there is no folder '/nowhere'"),
+        (("sweep", "mobilenetv1_100", "--fused", "everything"), "unknown way of fusing 'everything'"),
+    ],
+)
+def test_wrong_words(words, told):
+    assert told in run(*words, code=2)
+
+
+def test_a_device_with_a_ridge_point_alone(tmp_path):
+    path = tmp_path / "relative.yaml"
+    path.write_text("name: relative\nsource: invented\nridge_point: 100\n")
+    told = run("cost", "mobilenetv1_100", "--device", str(path))
+    assert "relative has a ridge point only" in told
+    row = json.loads(run("cost", "mobilenetv1_100", "--device", str(path), "--json"))["models"][0]
+    assert row["latency"] is None
+    assert row["time_macs"] > 0
+
+
+def test_devices():
+    document = json.loads(run("devices", "--json"))
+    device = next(each for each in document["devices"] if each["name"] == "pixel4-dsp")
+    assert device["ridge_point"] == 347.3
+    assert device["fit"]["networks"] == 11
+    told = run("devices")
+    assert "never measured" in told
+    assert "ridgepoint calibrate" in told
+
+
+def test_sweep():
+    document = json.loads(run("sweep", "mobilenetv1_100", "mobilenetv4_conv_small", "mobilenetv2_140", "--json"))
+    v1, v4, scaled = document["networks"]
+    assert (len(document["ridge_points"]), len(v1["times_macs"])) == (501, 501)
+    assert v4["front_ranges"] == [[0, 500]]
+    assert scaled["top1"] is None
+    assert scaled["front_share"] is None
+    told = run("sweep", "mobilenetv1_100", "mobilenetv4_conv_small")
+    assert "100%  0 to 500" in told

@@ -1,0 +1,120 @@
+"""Devices: the shipped ones, files of one's own, and what a wrong one says."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from ridgepoint.cost.count import cost
+from ridgepoint.cost.device import DEVICES, Device, list_devices, load_device
+from ridgepoint.cost.fitting import fit_device
+from ridgepoint.cost.published import published_rows, published_top1
+from ridgepoint.cost.roofline import Roofline
+from ridgepoint.errors import InputError
+
+GOOD = "name: board\nsource: my own hands\npeak_macs_per_s: 60.0e+9\nbandwidth_bytes_per_s: 8.0e+9\n"
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "board.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_the_paper_s_devices_and_their_ridge_points():
+    ridges = {name: load_device(name).ridge for name in list_devices()}
+    assert ridges == {"pixel6-cpu": 31.2, "galaxy-s23-cpu": 39.7, "pixel4-dsp": 347.3, "pixel8-edgetpu": 433.8}
+
+
+@pytest.mark.parametrize("name", ["pixel6-cpu", "galaxy-s23-cpu", "pixel4-dsp", "pixel8-edgetpu"])
+def test_shipped_numbers_are_what_a_new_fit_gives(name):
+    shipped = load_device(name)
+    assert shipped.fit is not None
+    bare = Device(name=name, description=shipped.description, source=shipped.source, ridge_point=shipped.ridge)
+    assert fit_device(bare, published_rows(), published=shipped.fit.published) == shipped
+
+
+def test_a_fit_finds_the_rates_that_made_the_latencies():
+    rows = published_rows()
+    made = Device(name="made", source="invented", ridge_point=50.0, peak_macs_per_s=2e11, overhead_ms=1.5)
+    exact = [msgspec.structs.replace(row, latency_ms={"made": Roofline(made).latency(row.load()).ms}) for row in rows]
+    fitted = fit_device(Device(name="made", source="invented", ridge_point=50.0), exact, published="invented")
+    assert fitted.peak == pytest.approx(2e11, rel=1e-3)
+    assert fitted.overhead_ms == pytest.approx(1.5, abs=1e-3)
+    assert fitted.fit is not None
+    assert fitted.fit.worst_error == 0.0
+
+
+def test_a_fit_needs_four_latencies():
+    with pytest.raises(ValueError, match="0 latencies for device 'nowhere'; a fit needs at least 4"):
+        fit_device(Device(name="nowhere", source="x", ridge_point=1.0), published_rows(), published="x")
+
+
+def test_published_networks_are_the_ones_that_were_published():
+    for row in published_rows():
+        counted = cost(row.load(), form="deploy")
+        assert counted.params / 1e6 == pytest.approx(row.params_m, rel=0.07), row.network
+        # Printed with one digit, for MobileNetV4 in units of 2^30; MobileOne's own paper has 2.978 G, this one 1.5.
+        printed = 2.978 if row.network == "mobileone_s4" else row.macs_g
+        assert counted.macs / 1e9 == pytest.approx(printed, rel=0.09, abs=0.051), row.network
+    assert published_top1()["mobilenetv4_conv_small"] == (73.8, "MobileNetV4, arXiv:2404.10518 v2, Table 6")
+
+
+def test_a_file_of_one_s_own(tmp_path):
+    device = load_device(write(tmp_path, GOOD))
+    assert (device.ridge, device.peak, device.timed) == (7.5, 60e9, True)
+    bandwidth = load_device(write(tmp_path, "name: b\nsource: s\nbandwidth_bytes_per_s: 2.0\nridge_point: 8.0\n"))
+    assert bandwidth.peak == 16.0
+    alone = load_device(write(tmp_path, "name: b\nsource: s\nridge_point: 8.0\n"))
+    assert not alone.timed
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("name: b\n", "the key 'source' is missing"),
+        (GOOD + "ridgepoint: 7.5\n", "unknown key 'ridgepoint'; did you mean 'ridge_point'"),
+        (GOOD.replace("60.0e+9", "fast"), "peak_macs_per_s: is 'fast'"),
+        (GOOD.replace("60.0e+9", "-1"), "peak_macs_per_s: is -1. Allowed"),
+        (GOOD + "ridge_point: 9\n", "ridge_point is 9, but peak_macs_per_s / bandwidth_bytes_per_s is 7.5"),
+        ("name: b\nsource: s\n", "a device needs peak_macs_per_s and bandwidth_bytes_per_s, or ridge_point"),
+        (GOOD + "precision: int7\n", "unknown precision 'int7'; did you mean 'int8'"),
+        (GOOD + "fused: all\n", "fused: is 'all'; Allowed: activation, block, none, residual"),
+        ("[1, 2]", "is [1, 2]. Allowed: a mapping"),
+        ("a: [", "cannot be read as .yaml"),
+    ],
+)
+def test_wrong_files_say_what_is_wrong(tmp_path, text, told):
+    with pytest.raises(InputError, match=re.escape(told)) as caught:
+        load_device(write(tmp_path, text))
+    assert "board.yaml" in str(caught.value)
+
+
+def test_unknown_names_and_paths():
+    with pytest.raises(InputError, match="unknown device 'pixel6_cpu'; did you mean 'pixel6-cpu'"):
+        load_device("pixel6_cpu")
+    with pytest.raises(InputError, match="no such file"):
+        load_device("nowhere/board.yaml")
+
+
+def test_host_is_a_profile_that_is_given_or_asked_for():
+    board = Device(name="host", source="calibrated", peak_macs_per_s=1e9, ridge_point=5.0)
+    assert load_device("host", host=board) is board
+    with pytest.raises(InputError, match="Run `ridgepoint calibrate` first"):
+        load_device("host")
+
+
+def test_every_shipped_file_is_named_as_its_device():
+    for path in DEVICES.glob("*.yaml"):
+        assert load_device(path).name == path.stem
+
+
+def test_no_torch():
+    code = (
+        "import sys; from ridgepoint.cost.roofline import predict_latency; from ridgepoint.arch.zoo import load; "
+        "predict_latency(load('mobilenetv4_conv_small'), 'pixel6-cpu'); sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
