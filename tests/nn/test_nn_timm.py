@@ -33,9 +33,14 @@ def slow_unless(fast):
     return [pytest.param(name, marks=[] if name in fast else [pytest.mark.slow]) for name in NAMES]
 
 
+def own_size(name: str, other: int) -> int:
+    """timm's EfficientFormer takes no size but its own."""
+    return 224 if name.startswith("efficientformer") else other
+
+
 def pair(name: str):
     """timm's network with random weights of order 1, and ours with the same weights."""
-    reference = randomise(timm.create_model(name))
+    reference = randomise(timm.create_model(name), size=own_size(name, 128))
     model = create_model(name).eval()
     load_weights(model, reference.state_dict())
     return model, reference
@@ -62,7 +67,6 @@ def test_every_name_of_the_zoo_that_timm_has_is_compared():
 
 @pytest.mark.parametrize("name", slow_unless([name for name in NAMES if name not in LARGE]))
 def test_logits_equal_timms(name):
-    # timm's EfficientFormer takes no size but its own.
     sizes = (load(name).input[1:],) if name.startswith("efficientformer") else SMALL_SIZES
     assert_same(*pair(name), sizes)
 
@@ -79,7 +83,7 @@ def test_logits_equal_timms_at_the_default_size_another_and_a_non_square_one(nam
 @torch.no_grad()
 def test_feature_maps_equal_timms(name):
     """Random norm gains and statistics too, so that every tap's place before or after an activation matters."""
-    source = randomise(timm.create_model(name))
+    source = randomise(timm.create_model(name), size=own_size(name, 128))
     reference = timm.create_model(name, features_only=True)
     wanted = reference.state_dict()
     prefix = "model." if next(iter(wanted)).startswith("model.") else ""
@@ -90,7 +94,7 @@ def test_feature_maps_equal_timms(name):
     load_weights(whole, plain)
     model = create_model(name, features_only=True)
     model.load_state_dict({key: whole.state_dict()[key] for key in model.state_dict()})
-    x = image(1, 3, *(load(name).input[1:] if name.startswith("efficientformer") else (96, 64)))
+    x = image(1, 3, own_size(name, 96), own_size(name, 64))
     ours, theirs = model.eval()(x), reference.eval()(x)
     assert list(model.channels) == reference.feature_info.channels()
     assert list(model.strides) == reference.feature_info.reduction()

@@ -148,7 +148,7 @@ def test_six_channels_that_repeat_rgb_get_the_answer_of_the_rgb_network(donor):
 
 
 def test_an_attention_bias_is_resized_to_the_grid_of_another_input_size():
-    reference = randomise(timm.create_model("efficientformer_l1"))
+    reference = randomise(timm.create_model("efficientformer_l1"), size=224)
     network = load("efficientformer_l1").at(height=256)
     model = create_model(network).eval()
     report = load_weights(model, reference.state_dict())

@@ -144,7 +144,10 @@ def _conv(layer: spec.Conv2d) -> nn.Conv2d:
 def initialise(model: nn.Module) -> None:
     """Fresh weights: convolutions normal by fan-out, linear layers normal with std 0.02, biases 0.
 
-    Source: MobileNetV2's and timm's practice; EfficientFormer uses std 0.02 for its linear layers.
+    The 1x1 convolutions around shared-key attention are Xavier-uniform: by fan-out the few key channels would get
+    logits so large that softmax starts as an argmax.
+
+    Source: MobileNetV2's and timm's practice; EfficientFormer uses std 0.02 for its linear layers; timm for attention.
     """
     for module in model.modules():
         if isinstance(module, nn.Conv2d):
@@ -154,3 +157,8 @@ def initialise(model: nn.Module) -> None:
             nn.init.trunc_normal_(module.weight, std=0.02)
         if isinstance(module, nn.Conv2d | nn.Linear) and module.bias is not None:
             nn.init.zeros_(module.bias)
+    for module in model.modules():
+        attention = getattr(module, "attention", None)
+        if isinstance(attention, layers.Parallel) and isinstance(attention.join, layers.MultiQueryAttention):
+            for part in (attention.query, attention.key.project, attention.value.project, module.output):
+                nn.init.xavier_uniform_(part.weight)
