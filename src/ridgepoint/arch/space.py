@@ -7,7 +7,8 @@ an assignment holds the open choices only.
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,20 +17,28 @@ import msgspec
 import numpy as np
 
 from ridgepoint.arch.block import Block
-from ridgepoint.arch.document import Raw, expect_mapping, parse_block, parse_network, read_document
+from ridgepoint.arch.choice import (
+    Assignment,
+    Choice,
+    check_stages,
+    close,
+    closings,
+    complete,
+    count,
+    parse,
+    open_rows,
+    walk,
+)
+from ridgepoint.arch.document import Raw, convert, expect_mapping, parse_network, parse_rows, read_document
 from ridgepoint.arch.network import Network
 from ridgepoint.arch.zoo import SPACES, list_spaces
 from ridgepoint.errors import ArchitectureError, nearest
 
-Assignment = dict[str, int]
+__all__ = ["Assignment", "Choice", "Space", "load_space", "parse_space"]
 
-
-@dataclass(frozen=True)
-class Choice:
-    """A value left open: its name and its options, which may hold choices themselves."""
-
-    name: str
-    options: tuple[Any, ...]
+_VALUES = {
+    field.name: field for field in msgspec.structs.fields(Network) if field.name not in ("name", "stem", "stages")
+}
 
 
 @dataclass(frozen=True)
@@ -42,19 +51,18 @@ class Space:
     @property
     def choices(self) -> tuple[Choice, ...]:
         """Every choice once, in the order of the document."""
-        seen: dict[str, Choice] = {}
-        for choice in _walk(self.template):
-            if seen.setdefault(choice.name, choice) != choice:
-                raise ArchitectureError(
-                    f"{self.name}: the choice '{choice.name}' appears with different options. "
-                    "Choices with one name must list the same options"
-                )
-        return tuple(seen.values())
+        return tuple({choice.name: choice for choice in reversed([*walk(self.template)])}.values())[::-1]
+
+    @property
+    def shared(self) -> frozenset[str]:
+        """The names of choices that occur in several places."""
+        occurrences = Counter(choice.name for choice in walk(self.template))
+        return frozenset(name for name, number in occurrences.items() if number > 1)
 
     @property
     def size(self) -> int:
         """How many assignments there are; choices in parts that are left out do not multiply."""
-        return _count(self.template, set())
+        return count(self.template)
 
     def decode(self, assignment: Mapping[str, int]) -> Network:
         """The network of an assignment from choice names to option indices; choices that are not open are ignored.
@@ -72,7 +80,7 @@ class Space:
                 )
             return index
 
-        return parse_network(_close(self.template, pick), source=self.name)
+        return parse_network(close(self.template, pick), source=self.name)
 
     def sample(self, rng: np.random.Generator) -> Network:
         """A network with every open choice drawn uniformly."""
@@ -83,14 +91,8 @@ class Space:
         return self.complete(lambda choice: int(rng.integers(len(choice.options))))
 
     def complete(self, pick: Callable[[Choice], int]) -> Assignment:
-        """The assignment that asking `pick` for every open choice gives."""
-        taken: Assignment = {}
-
-        def remember(choice: Choice) -> int:
-            return taken.setdefault(choice.name, pick(choice))
-
-        _close(self.template, remember)
-        return taken
+        """The assignment that asking `pick` once for every open choice gives."""
+        return complete(self.template, pick)
 
     def encode(self, network: Network) -> Assignment:
         """An assignment that gives the network.
@@ -98,23 +100,24 @@ class Space:
         Raises:
             ArchitectureError: If the network is not in the space; the message names the first part that differs.
         """
-        bound: Assignment = {}
-        for key in ("input", "conventions", "head", "num_classes"):
-            bound = self._match_value(key, network, bound)
-        rows = [("stem", self.template.get("stem", []), network.stem)]
+        found: list[Assignment] = [{}]
+        for key in _VALUES:
+            found = self._distinct(now for bound in found for now in self._match_value(key, network, bound))
+            if not found:
+                raise ArchitectureError(f"{self.name}: {key}: no choice gives {msgspec.to_builtins(network)[key]}")
         stages = self.template["stages"]
         if len(stages) != len(network.stages):
             raise ArchitectureError(f"{self.name}: has {len(stages)} stages, the network has {len(network.stages)}")
-        rows += [(f"stages.{i}", stages[i], stage.blocks) for i, stage in enumerate(network.stages)]
+        parts = [("stem", self.template.get("stem", []), network.stem)]
+        parts += [(f"stages.{i}", stages[i], stage.blocks) for i, stage in enumerate(network.stages)]
         channels = network.input[0]
-        for where, template, blocks in rows:
-            found = next(_match_rows(template, blocks, channels, bound), None)
-            if found is None:
+        for where, part, blocks in parts:
+            found = self._distinct(now for bound in found for now in self._match_part(part, blocks, channels, bound))
+            if not found:
                 raise ArchitectureError(f"{self.name}: {where}: no choice gives the network's blocks there")
-            bound = found
             for block in blocks:
                 channels = getattr(block, "out_channels", channels)
-        return bound
+        return found[0]
 
     def contains(self, network: Network) -> bool:
         """Whether some assignment gives this network, whatever it is called."""
@@ -125,34 +128,58 @@ class Space:
         return True
 
     def closest(self, network: Network) -> Network:
-        """A member near a network: depth first, then row by row the options with the most similar numbers.
+        """A member near a network: part by part the options with the most similar numbers.
 
         Greedy, so not always the nearest; a network of the space is its own closest.
         """
         if self.contains(network):
             return msgspec.structs.replace(network, name=self.name)
         bound: Assignment = {}
+        for key in _VALUES.keys() & self.template.keys():
+            wanted = msgspec.to_builtins(getattr(network, key))
+            _, bound = min(closings(self.template[key], bound), key=lambda found: _difference(found[0], wanted))  # noqa: B023
         targets = [network.stem, *(stage.blocks for stage in network.stages)]
-        parts: list[Raw] = [self.template.get("stem", []), *self.template["stages"]]
-        channels = network.input[0]
-        for index, template in enumerate(parts):
+        channels = close(self.template["input"], lambda choice: bound[choice.name])[0]
+        for index, part in enumerate([self.template.get("stem", []), *self.template["stages"]]):
             blocks = targets[index] if index < len(targets) else ()
-            bound, channels = _nearest_rows(template, blocks, channels, bound)
-        drawn = self.complete(lambda choice: bound.get(choice.name, len(choice.options) // 2))
-        return self.decode(drawn)
+            tried = [_nearest(rows, blocks, channels, now) for rows, now in open_rows(part, bound)]
+            _, bound, channels = min(tried, key=lambda found: found[0])
+        return self.decode(self.complete(lambda choice: bound.get(choice.name, len(choice.options) // 2)))
 
     def closed(self, **values: Raw) -> "Space":
         """The same space with top-level keys replaced, such as `input=[3, 96, 96]` or `num_classes=10`."""
         return Space(self.name, {**self.template, **values})
 
-    def _match_value(self, key: str, network: Network, bound: Assignment) -> Assignment:
-        target = msgspec.to_builtins(network).get(key)
-        for closed, now in _closings(self.template.get(key), bound):
-            given = {**self.template, "stages": [], "stem": [], "name": "x", "input": [1, 1, 1], key: closed}
-            given = {k: v for k, v in given.items() if v is not None and (k == key or k in ("name", "input", "stages"))}
-            if msgspec.to_builtins(_frame(given)).get(key) == target:
-                return now
-        raise ArchitectureError(f"{self.name}: {key}: no choice gives {target}")
+    def _match_value(self, key: str, network: Network, bound: Assignment) -> Iterator[Assignment]:
+        """Assignments under which a top-level value is the network's."""
+        for closed, now in closings(self.template.get(key), bound):
+            given = _VALUES[key].default if closed is None else convert(closed, _VALUES[key].type, where=key, source="")
+            if given == getattr(network, key):
+                yield now
+
+    def _match_part(
+        self, part: Any, blocks: tuple[Block, ...], channels: int, bound: Assignment
+    ) -> Iterator[Assignment]:
+        """Assignments under which the rows of a stem or stage give exactly the blocks."""
+        before = [channels]
+        for block in blocks:
+            before.append(getattr(block, "out_channels", before[-1]))
+        for rows, now in open_rows(part, bound):
+            states: dict[int, list[Assignment]] = {0: [now]}  # by the number of blocks that the rows so far gave
+            for row in rows:
+                after: dict[int, list[Assignment]] = {}
+                for done, known in states.items():
+                    for closed, then in (found for one in known for found in closings(row, one)):
+                        end = done + len(given) if (given := _blocks(closed, before[done])) else done
+                        if given == blocks[done:end]:
+                            after.setdefault(end, []).append(then)
+                states = {done: self._distinct(known) for done, known in after.items()}
+            yield from states.get(len(blocks), [])
+
+    def _distinct(self, found: Iterable[Assignment]) -> list[Assignment]:
+        """One of all assignments that agree on every shared choice: what comes later cannot tell them apart."""
+        shared = self.shared
+        return list({frozenset(one.items() & {(n, one[n]) for n in one if n in shared}): one for one in found}.values())
 
 
 def load_space(name_or_path: str | Path) -> Space:
@@ -168,7 +195,7 @@ def load_space(name_or_path: str | Path) -> Space:
         path = SPACES / f"{name_or_path}.yaml"
     space = parse_space(read_document(path), source=path.name)
     for end in (0, -1):
-        space.decode(space.complete(lambda choice, end=end: range(len(choice.options))[end]))  # type: ignore[misc]
+        parse_network(close(space.template, lambda choice, end=end: end), source=path.name)  # type: ignore[misc]
     return space
 
 
@@ -176,7 +203,7 @@ def parse_space(raw: Raw, *, source: str) -> Space:
     """A space from plain content.
 
     Raises:
-        ArchitectureError: If a choice is misspelt, or has no options.
+        ArchitectureError: If a choice is misspelt or has no options, or one name has different options.
     """
     raw = expect_mapping(
         raw,
@@ -185,159 +212,60 @@ def parse_space(raw: Raw, *, source: str) -> Space:
         where="",
         source=source,
     )
-    space = Space(str(raw["name"]), _parse(raw, "", source))
+    space = Space(str(raw["name"]), parse(raw, "", source))
+    check_stages(space.template, source)
     if not space.choices:
         raise ArchitectureError(f"{source}: no choice is left open. A space needs at least one {{choice: [...]}}")
+    first = {choice.name: choice for choice in space.choices}
+    for choice in walk(space.template):
+        if choice != first[choice.name]:
+            raise ArchitectureError(
+                f"{source}: the choice '{choice.name}' appears with different options, {_shown(first[choice.name])} "
+                f"and {_shown(choice)}. Choices with one name must list the same options"
+            )
     return space
 
 
-def _parse(raw: Raw, where: str, source: str) -> Any:
-    """The content with every `{choice: [...]}` turned into a `Choice`, named by its place unless it has a name."""
-    if isinstance(raw, Mapping) and "choice" in raw:
-        expect_mapping(raw, ("choice", "name"), required=("choice",), where=where, source=source)
-        options = raw["choice"]
-        if not isinstance(options, list) or not options:
-            raise ArchitectureError(f"{source}: {where}.choice: is {options!r}. Allowed: a list of options")
-        name = str(raw.get("name", where))
-        return Choice(name, tuple(_parse(option, f"{name}.{i}", source) for i, option in enumerate(options)))
-    if isinstance(raw, Mapping):
-        return {key: _parse(value, f"{where}.{key}" if where else str(key), source) for key, value in raw.items()}
-    if isinstance(raw, list):
-        return [_parse(value, f"{where}.{index}", source) for index, value in enumerate(raw)]
-    return raw
+def _shown(choice: Choice) -> str:
+    return str(list(choice.options)) if len(str(choice.options)) < 60 else f"{len(choice.options)} options"
 
 
-def _walk(node: Any) -> Iterator[Choice]:
-    if isinstance(node, Choice):
-        yield node
-        for option in node.options:
-            yield from _walk(option)
-    elif isinstance(node, Mapping):
-        for value in node.values():
-            yield from _walk(value)
-    elif isinstance(node, list):
-        for value in node:
-            yield from _walk(value)
+def _blocks(row: Any, channels: int) -> tuple[Block, ...]:
+    """The blocks of a closed row; none for a row that is left out."""
+    return () if row is None else parse_rows([row], channels, where="row", source="space")[0]
 
 
-def _close(node: Any, pick: Callable[[Choice], int]) -> Any:
-    if isinstance(node, Choice):
-        return _close(node.options[pick(node)], pick)
-    if isinstance(node, Mapping) and "depth" in node:
-        depth = _close(node["depth"], pick)
-        return {"blocks": _close(node["blocks"][:depth], pick)}
-    if isinstance(node, Mapping):
-        return {key: _close(value, pick) for key, value in node.items()}
-    if isinstance(node, list):
-        return [closed for value in node if (closed := _close(value, pick)) is not None]
-    return node
+def _nearest(
+    rows: list[Any], targets: tuple[Block, ...], channels: int, bound: Assignment
+) -> tuple[tuple[int, float], Assignment, int]:
+    """Row by row the closing nearest to the blocks at its place.
+
+    Returns:
+        How far the result is (difference in blocks, then in their numbers), the assignment, and the channels after it.
+    """
+    done, total = 0, 0.0
+    for row in rows:
+        options = []
+        for closed, now in closings(row, bound):
+            blocks = _blocks(closed, channels)
+            pairs = zip(blocks, targets[done:], strict=False)
+            apart = sum(_difference(msgspec.to_builtins(a), msgspec.to_builtins(b)) for a, b in pairs)
+            extra = max(done + len(blocks) - max(len(targets), done), 0)
+            lacking = 1 if not blocks and done < len(targets) else 0
+            options.append(((extra + lacking, apart), now, blocks))
+        (_, apart), bound, blocks = min(options, key=lambda option: option[0])
+        done, total = done + len(blocks), total + apart
+        for block in blocks:
+            channels = getattr(block, "out_channels", channels)
+    return (abs(done - len(targets)), total), bound, channels
 
 
-def _count(node: Any, bound: set[str]) -> int:
-    """Assignments below a node; names in `bound` are already decided and do not multiply."""
-    if isinstance(node, Choice):
-        if node.name in bound:
-            return 1
-        bound.add(node.name)
-        return sum(_count(option, bound) for option in node.options)
-    if isinstance(node, Mapping) and "depth" in node:
-        depths = [option for option, _ in _closings(node["depth"], {})]
-        counts = [_count(block, bound) for block in node["blocks"]]
-        return sum(math.prod(counts[:depth]) for depth in depths)
-    if isinstance(node, Mapping):
-        return math.prod(_count(value, bound) for value in node.values())
-    if isinstance(node, list):
-        return math.prod(_count(value, bound) for value in node)
-    return 1
-
-
-def _closings(node: Any, bound: Assignment) -> Iterator[tuple[Any, Assignment]]:
-    """Every way to close a node, with the choices that it takes; those in `bound` keep their option."""
-    opened = _open_choices(node, bound)
-    choice = opened[0] if opened else None
-    if choice is None:
-        yield _close(node, lambda known: bound[known.name]), bound
-        return
-    for index in range(len(choice.options)):
-        yield from _closings(node, {**bound, choice.name: index})
-
-
-def _open_choices(node: Any, bound: Assignment) -> list[Choice]:
-    """The choices of a node that are open and undecided, given the decided ones."""
-    found: list[Choice] = []
-
-    def pick(choice: Choice) -> int:
-        if choice.name not in bound:
-            found.append(choice)
-        return bound.get(choice.name, 0)
-
-    _close(node, pick)
-    return found
-
-
-def _frame(raw: Mapping[str, Raw]) -> Network:
-    """A network with the given top-level values and no blocks, to compare those values."""
-    return parse_network(raw, source="space")
-
-
-def _rows_and_depths(template: Any, bound: Assignment) -> Iterator[tuple[list[Any], Assignment]]:
-    """The rows of a stem or stage for every depth."""
-    if isinstance(template, Mapping):
-        for depth, now in _closings(template.get("depth", len(template["blocks"])), bound):
-            yield template["blocks"][:depth], now
-    else:
-        yield template, bound
-
-
-def _match_rows(template: Any, blocks: tuple[Block, ...], channels: int, bound: Assignment) -> Iterator[Assignment]:
-    for rows, now in _rows_and_depths(template, bound):
-        yield from _match(rows, blocks, channels, now)
-
-
-def _match(rows: list[Any], blocks: tuple[Block, ...], channels: int, bound: Assignment) -> Iterator[Assignment]:
-    """Assignments under which the rows give exactly the blocks."""
-    if not rows:
-        if not blocks:
-            yield bound
-        return
-    for closed, now in _closings(rows[0], bound):
-        if closed is None:
-            yield from _match(rows[1:], blocks, channels, now)
-        elif len(blocks) >= (repeat := closed.get("repeat", 1)):
-            after = channels
-            for block in blocks[:repeat]:
-                if parse_block(closed, after, where="row", source="space") != block:
-                    break
-                after = getattr(block, "out_channels", after)
-            else:
-                yield from _match(rows[1:], blocks[repeat:], after, now)
-
-
-def _nearest_rows(template: Any, blocks: tuple[Block, ...], channels: int, bound: Assignment) -> tuple[Assignment, int]:
-    """The depth closest in number of blocks, then each row's closing closest to the block at its place."""
-    rows, bound = min(_rows_and_depths(template, bound), key=lambda found: abs(len(found[0]) - len(blocks)))
-    for index, row in enumerate(rows):
-        target = blocks[min(index, len(blocks) - 1)] if blocks else None
-        options = [
-            (parse_block(closed, channels, where="row", source="space"), now)
-            for closed, now in _closings(row, bound)
-            if closed is not None
-        ]
-        block, bound = min(options, key=lambda option: _distance(option[0], target))
-        channels = getattr(block, "out_channels", channels)
-    return bound, channels
-
-
-def _distance(block: Block, target: Block | None) -> float:
-    """Sum over the fields both have: relative difference of numbers, 1 for other differences."""
-    if target is None:
-        return 0.0
-    mine, other = msgspec.to_builtins(block), msgspec.to_builtins(target)
-    total = 0.0
-    for key in mine.keys() | other.keys():
-        left, right = mine.get(key, 0), other.get(key, 0)
-        if isinstance(left, int) and isinstance(right, int):
-            total += abs(math.log((left + 1) / (right + 1)))
-        elif left != right:
-            total += 1.0
-    return total
+def _difference(mine: Raw, other: Raw) -> float:
+    """How far two contents are apart: logarithms of numbers, summed over mappings and lists; 1 for other differences."""
+    if isinstance(mine, Mapping) and isinstance(other, Mapping):
+        return sum(_difference(mine.get(key, 0), other.get(key, 0)) for key in {**mine, **other})
+    if isinstance(mine, list | tuple) and isinstance(other, list | tuple):
+        return sum(_difference(a, b) for a, b in zip(mine, other, strict=False)) + abs(len(mine) - len(other))
+    if isinstance(mine, int | float) and isinstance(other, int | float):
+        return abs(math.log((abs(mine) + 1) / (abs(other) + 1)))
+    return 0.0 if mine == other else 1.0

@@ -19,6 +19,7 @@ from ridgepoint.fit.folder import RESULT, RunFolder, create_run, latest_run, res
 from ridgepoint.fit.plan import FINALISTS, Plan, make_plan
 from ridgepoint.fit.prepare import Prepared, check_settings, prepare
 from ridgepoint.fit.settings import FitSettings
+from ridgepoint.fit.threads import set_training_threads
 from ridgepoint.nn.build import build
 from ridgepoint.search.baselines import within_budget, zoo_networks
 from ridgepoint.search.candidate import Candidate
@@ -103,6 +104,8 @@ def _fit(run: RunFolder, display: Display) -> dict[str, Any]:
         host = HostTable(runtime=settings.runtime, threads=settings.threads, path=table)
         job = Fit(run=run, prepared=prepared, host=host, display=display)
         require_possible(job)
+        threads = set_training_threads(run, prepared)
+        display.say(f"Training with {threads} thread(s)")
         rivals = choose_rivals(job)
     plan = _plan(job, trainings=FINALISTS + len(rivals))
     with run.phase("Search", display):

@@ -1,0 +1,181 @@
+"""Content with choices left open: reading it, closing it, and counting or listing the ways to close it.
+
+Content is what YAML gives (mappings, lists, numbers, texts), with a `Choice` in place of some values. A mapping with
+`depth` and `blocks` is a stage that keeps its first `depth` rows; an empty (`null`) member of a list is left out.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ridgepoint.arch.document import Raw, expect_list, expect_mapping
+from ridgepoint.errors import ArchitectureError
+
+Assignment = dict[str, int]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A value left open: its name and its options, which may hold choices themselves."""
+
+    name: str
+    options: tuple[Any, ...]
+
+
+def parse(raw: Raw, where: str, source: str) -> Any:
+    """The content with every `{choice: [...]}` turned into a `Choice`, named by its place unless it has a name.
+
+    Raises:
+        ArchitectureError: If a choice is misspelt or has no options.
+    """
+    if isinstance(raw, Mapping) and "choice" in raw:
+        expect_mapping(raw, ("choice", "name"), required=("choice",), where=where, source=source)
+        options = raw["choice"]
+        if not isinstance(options, list) or not options:
+            raise ArchitectureError(f"{source}: {where}.choice: is {options!r}. Allowed: a list of options")
+        name = str(raw.get("name", where))
+        return Choice(name, tuple(parse(option, f"{name}.{i}", source) for i, option in enumerate(options)))
+    if isinstance(raw, Mapping):
+        return {key: parse(value, f"{where}.{key}" if where else str(key), source) for key, value in raw.items()}
+    if isinstance(raw, list):
+        return [parse(value, f"{where}.{index}", source) for index, value in enumerate(raw)]
+    return raw
+
+
+def check_stages(template: Mapping[str, Any], source: str) -> None:
+    """Make sure that stem and stages are lists, and that every depth can be had from its stage's rows.
+
+    Raises:
+        ArchitectureError: Naming the file and the key.
+    """
+    expect_list(template.get("stem", []), where="stem", source=source)
+    for number, stage in enumerate(expect_list(template["stages"], where="stages", source=source)):
+        where = f"stages.{number}"
+        expect_mapping(stage, ("depth", "blocks"), required=("blocks",), where=where, source=source)
+        rows = expect_list(stage["blocks"], where=f"{where}.blocks", source=source)
+        for depth, _ in closings(stage.get("depth", len(rows)), {}):
+            if isinstance(depth, bool) or not isinstance(depth, int) or not 0 <= depth <= len(rows):
+                raise ArchitectureError(
+                    f"{source}: {where}.depth: is {depth!r}. Allowed: 0 to {len(rows)}, the number of its rows"
+                )
+
+
+def walk(node: Any) -> Iterator[Choice]:
+    """Every occurrence of a choice, in the order of the document."""
+    if isinstance(node, Choice):
+        yield node
+        for option in node.options:
+            yield from walk(option)
+    elif isinstance(node, Mapping):
+        for value in node.values():
+            yield from walk(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from walk(value)
+
+
+def close(node: Any, pick: Callable[[Choice], int]) -> Any:
+    """The content with every open choice replaced by the option that `pick` gives the index of."""
+    if isinstance(node, Choice):
+        return close(node.options[pick(node)], pick)
+    if isinstance(node, Mapping) and "depth" in node:
+        depth = close(node["depth"], pick)
+        return {"blocks": close(node["blocks"][:depth], pick)}
+    if isinstance(node, Mapping):
+        return {key: close(value, pick) for key, value in node.items()}
+    if isinstance(node, list):
+        return [closed for value in node if (closed := close(value, pick)) is not None]
+    return node
+
+
+def complete(node: Any, pick: Callable[[Choice], int]) -> Assignment:
+    """The assignment that asking `pick` once for every open choice gives."""
+    taken: Assignment = {}
+
+    def remember(choice: Choice) -> int:
+        if choice.name not in taken:
+            taken[choice.name] = pick(choice)
+        return taken[choice.name]
+
+    close(node, remember)
+    return taken
+
+
+def closings(node: Any, bound: Assignment) -> Iterator[tuple[Any, Assignment]]:
+    """Every way to close a node, with the choices that it takes; those in `bound` keep their option."""
+    undecided: list[Choice] = []
+
+    def pick(choice: Choice) -> int:
+        if choice.name not in bound:
+            undecided.append(choice)
+        return bound.get(choice.name, 0)
+
+    closed = close(node, pick)
+    if not undecided:
+        yield closed, bound
+        return
+    first = undecided[0]
+    for index in range(len(first.options)):
+        yield from closings(node, {**bound, first.name: index})
+
+
+def open_rows(part: Any, bound: Assignment) -> Iterator[tuple[list[Any], Assignment]]:
+    """The rows, still open, that a stem or a stage has for every depth."""
+    if isinstance(part, Mapping):
+        for depth, now in closings(part.get("depth", len(part["blocks"])), bound):
+            yield part["blocks"][:depth], now
+    else:
+        yield part, bound
+
+
+def count(template: Any) -> int:
+    """How many assignments close a template."""
+    names = Counter(choice.name for choice in walk(template))
+    shared = {name for name, occurrences in names.items() if occurrences > 1}
+    return sum(_count(template, {frozenset(): 1}, shared, _depth_names(template)).values())
+
+
+# A shared choice that has been decided: its name, and its index where the index matters once more, in a depth.
+_Decided = frozenset[tuple[str, int | None]]
+
+
+def _count(node: Any, ways: Mapping[_Decided, int], shared: set[str], depths: set[str]) -> Mapping[_Decided, int]:
+    """Ways to decide everything up to and with a node, by which shared choices are decided then.
+
+    A shared choice multiplies where it is met first; met again, it and all inside it is decided.
+    """
+    if isinstance(node, Choice):
+        after: Counter[_Decided] = Counter()
+        for decided, number in ways.items():
+            if any(name == node.name for name, _ in decided):
+                after[decided] += number
+                continue
+            for index, option in enumerate(node.options):
+                mark = {(node.name, index if node.name in depths else None)} if node.name in shared else set()
+                after.update(_count(option, {decided | mark: number}, shared, depths))
+        return after
+    if isinstance(node, Mapping) and "depth" in node:
+        after = Counter()
+        for decided, number in ways.items():
+            known = {name: index for name, index in decided if index is not None}
+            for depth, bound in closings(node["depth"], known):
+                now = decided | {(name, bound[name]) for name in bound.keys() & shared}
+                after.update(_count(node["blocks"][:depth], {now: number}, shared, depths))
+        return after
+    if isinstance(node, Mapping | list):
+        for value in node.values() if isinstance(node, Mapping) else node:
+            ways = _count(value, ways, shared, depths)
+    return ways
+
+
+def _depth_names(node: Any) -> set[str]:
+    """The names of the choices that depths are made of."""
+    if isinstance(node, Choice):
+        return set().union(*(_depth_names(option) for option in node.options))
+    if isinstance(node, Mapping):
+        own = {choice.name for choice in walk(node["depth"])} if "depth" in node else set()
+        return own.union(*(_depth_names(value) for value in node.values()))
+    if isinstance(node, list):
+        return set().union(*(_depth_names(value) for value in node))
+    return set()

@@ -1,0 +1,44 @@
+"""How many threads train: all cores, unless the machine is busy with something else and fewer are faster."""
+
+import os
+import statistics
+import time
+
+import torch
+
+from ridgepoint.fit.folder import RunFolder
+from ridgepoint.fit.prepare import Prepared
+from ridgepoint.nn.build import build
+
+STEPS = 4
+
+
+def set_training_threads(run: RunFolder, prepared: Prepared) -> int:
+    """Choose once per run and set it for torch; a resumed run uses the same, since sums depend on it.
+
+    Bounded by count, all cores are used, so that equal requests give equal weights. Under a time limit a short trial
+    decides: on a busy machine, threads that wait for each other can be several times slower than one.
+    """
+    known = run.read_step("threads")
+    if known is None:
+        cores = os.cpu_count() or 1
+        choices = [cores] if run.settings.evaluations is not None else sorted({1, cores})
+        best = min(choices, key=lambda threads: _step_s(prepared, threads)) if len(choices) > 1 else choices[0]
+        known = run.write_step("threads", {"threads": best})
+    torch.set_num_threads(known["threads"])
+    return known["threads"]
+
+
+def _step_s(prepared: Prepared, threads: int) -> float:
+    """Median seconds of a training step of a middling network of the space."""
+    torch.set_num_threads(threads)
+    space = prepared.space
+    network = space.decode(space.complete(lambda choice: (len(choice.options) - 1) // 2))
+    model = build(network).train().to(memory_format=torch.channels_last)
+    x = torch.zeros(prepared.recipe.batch_size, *network.input).to(memory_format=torch.channels_last)
+    times = []
+    for _ in range(STEPS + 1):
+        started = time.perf_counter()
+        model(x).square().mean().backward()
+        times.append(time.perf_counter() - started)
+    return statistics.median(times[1:])
