@@ -133,7 +133,7 @@ def count(template: Any) -> int:
     """How many assignments close a template."""
     names = Counter(choice.name for choice in walk(template))
     shared = {name for name, occurrences in names.items() if occurrences > 1}
-    return sum(_count(template, {frozenset(): 1}, shared, _depth_names(template)).values())
+    return sum(_count(template, {frozenset(): 1}, shared, depth_names(template)).values())
 
 
 # A shared choice that has been decided: its name, and its index where the index matters once more, in a depth.
@@ -169,13 +169,13 @@ def _count(node: Any, ways: Mapping[_Decided, int], shared: set[str], depths: se
     return ways
 
 
-def _depth_names(node: Any) -> set[str]:
+def depth_names(node: Any) -> set[str]:
     """The names of the choices that depths are made of."""
     if isinstance(node, Choice):
-        return set().union(*(_depth_names(option) for option in node.options))
+        return set().union(*(depth_names(option) for option in node.options))
     if isinstance(node, Mapping):
         own = {choice.name for choice in walk(node["depth"])} if "depth" in node else set()
-        return own.union(*(_depth_names(value) for value in node.values()))
+        return own.union(*(depth_names(value) for value in node.values()))
     if isinstance(node, list):
-        return set().union(*(_depth_names(value) for value in node))
+        return set().union(*(depth_names(value) for value in node))
     return set()

@@ -9,7 +9,9 @@ an assignment holds the open choices only.
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +27,9 @@ from ridgepoint.arch.choice import (
     closings,
     complete,
     count,
-    parse,
+    depth_names,
     open_rows,
+    parse,
     walk,
 )
 from ridgepoint.arch.document import Raw, convert, expect_mapping, parse_network, parse_rows, read_document
@@ -51,9 +54,12 @@ class Space:
     @property
     def choices(self) -> tuple[Choice, ...]:
         """Every choice once, in the order of the document."""
-        return tuple({choice.name: choice for choice in reversed([*walk(self.template)])}.values())[::-1]
+        first: dict[str, Choice] = {}
+        for choice in walk(self.template):
+            first.setdefault(choice.name, choice)
+        return tuple(first.values())
 
-    @property
+    @cached_property
     def shared(self) -> frozenset[str]:
         """The names of choices that occur in several places."""
         occurrences = Counter(choice.name for choice in walk(self.template))
@@ -104,7 +110,9 @@ class Space:
         for key in _VALUES:
             found = self._distinct(now for bound in found for now in self._match_value(key, network, bound))
             if not found:
-                raise ArchitectureError(f"{self.name}: {key}: no choice gives {msgspec.to_builtins(network)[key]}")
+                raise ArchitectureError(
+                    f"{self.name}: {key}: no choice gives {msgspec.to_builtins(getattr(network, key))}"
+                )
         stages = self.template["stages"]
         if len(stages) != len(network.stages):
             raise ArchitectureError(f"{self.name}: has {len(stages)} stages, the network has {len(network.stages)}")
@@ -135,9 +143,9 @@ class Space:
         if self.contains(network):
             return msgspec.structs.replace(network, name=self.name)
         bound: Assignment = {}
-        for key in _VALUES.keys() & self.template.keys():
+        for key in [key for key in _VALUES if key in self.template]:
             wanted = msgspec.to_builtins(getattr(network, key))
-            _, bound = min(closings(self.template[key], bound), key=lambda found: _difference(found[0], wanted))  # noqa: B023
+            _, bound = min(closings(self.template[key], bound), key=lambda found: _difference(found[0], wanted))
         targets = [network.stem, *(stage.blocks for stage in network.stages)]
         channels = close(self.template["input"], lambda choice: bound[choice.name])[0]
         for index, part in enumerate([self.template.get("stem", []), *self.template["stages"]]):
@@ -169,8 +177,8 @@ class Space:
             for row in rows:
                 after: dict[int, list[Assignment]] = {}
                 for done, known in states.items():
-                    for closed, then in (found for one in known for found in closings(row, one)):
-                        end = done + len(given) if (given := _blocks(closed, before[done])) else done
+                    for given, then in (found for one in known for found in _row_closings(row, before[done], one)):
+                        end = done + len(given)
                         if given == blocks[done:end]:
                             after.setdefault(end, []).append(then)
                 states = {done: self._distinct(known) for done, known in after.items()}
@@ -178,12 +186,11 @@ class Space:
 
     def _distinct(self, found: Iterable[Assignment]) -> list[Assignment]:
         """One of all assignments that agree on every shared choice: what comes later cannot tell them apart."""
-        shared = self.shared
-        return list({frozenset(one.items() & {(n, one[n]) for n in one if n in shared}): one for one in found}.values())
+        return list({frozenset((name, one[name]) for name in one.keys() & self.shared): one for one in found}.values())
 
 
 def load_space(name_or_path: str | Path) -> Space:
-    """A space by name or from a YAML or JSON file, checked by closing it both ways.
+    """A space by name or from a YAML or JSON file; every option is tried once in a network.
 
     Raises:
         ArchitectureError: If the name is unknown, or the file is wrong or holds an impossible network.
@@ -194,8 +201,14 @@ def load_space(name_or_path: str | Path) -> Space:
             raise ArchitectureError(f"unknown space '{name_or_path}'; {nearest(str(name_or_path), list_spaces())}")
         path = SPACES / f"{name_or_path}.yaml"
     space = parse_space(read_document(path), source=path.name)
-    for end in (0, -1):
-        parse_network(close(space.template, lambda choice, end=end: end), source=path.name)  # type: ignore[misc]
+    depths = depth_names(space.template)
+    for place in range(max(len(choice.options) for choice in space.choices)):
+        for deep in (False, True):  # at full depth, so that every row is seen with its first options too
+
+            def pick(choice: Choice, place: int = place, deep: bool = deep) -> int:
+                return -1 if deep and choice.name in depths else min(place, len(choice.options) - 1)
+
+            parse_network(close(space.template, pick), source=path.name)
     return space
 
 
@@ -230,9 +243,11 @@ def _shown(choice: Choice) -> str:
     return str(list(choice.options)) if len(str(choice.options)) < 60 else f"{len(choice.options)} options"
 
 
-def _blocks(row: Any, channels: int) -> tuple[Block, ...]:
-    """The blocks of a closed row; none for a row that is left out."""
-    return () if row is None else parse_rows([row], channels, where="row", source="space")[0]
+def _row_closings(row: Any, channels: int, bound: Assignment) -> Iterator[tuple[tuple[Block, ...], Assignment]]:
+    """The blocks that each possible closing of a row gives; none where it is left out."""
+    for closed, now in closings(row, bound):
+        with suppress(ArchitectureError):  # a combination of options that is no block
+            yield () if closed is None else parse_rows([closed], channels, where="row", source="space")[0], now
 
 
 def _nearest(
@@ -246,8 +261,7 @@ def _nearest(
     done, total = 0, 0.0
     for row in rows:
         options = []
-        for closed, now in closings(row, bound):
-            blocks = _blocks(closed, channels)
+        for blocks, now in _row_closings(row, channels, bound):
             pairs = zip(blocks, targets[done:], strict=False)
             apart = sum(_difference(msgspec.to_builtins(a), msgspec.to_builtins(b)) for a, b in pairs)
             extra = max(done + len(blocks) - max(len(targets), done), 0)
@@ -261,7 +275,7 @@ def _nearest(
 
 
 def _difference(mine: Raw, other: Raw) -> float:
-    """How far two contents are apart: logarithms of numbers, summed over mappings and lists; 1 for other differences."""
+    """How far two contents are apart: logarithms of numbers, summed; 1 for any other difference."""
     if isinstance(mine, Mapping) and isinstance(other, Mapping):
         return sum(_difference(mine.get(key, 0), other.get(key, 0)) for key in {**mine, **other})
     if isinstance(mine, list | tuple) and isinstance(other, list | tuple):
