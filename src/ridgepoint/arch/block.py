@@ -479,6 +479,6 @@ def _rep_unit(
         parallel.append(("skip", chain(norm=conventions.norm(in_channels))))
     return chain(
         rep=Parallel(tuple(parallel), Add()),
-        se=squeeze_excite(out_channels, out_channels // 16, "sigmoid") if se else None,
+        se=squeeze_excite(out_channels, max(1, out_channels // 16), "sigmoid") if se else None,
         act=Activation(kind=conventions.activation),
     )

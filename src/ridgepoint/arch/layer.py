@@ -54,6 +54,7 @@ class Conv2d(Layer, frozen=True):
         """(C, H, W) to (C', ceil(H/stride), ceil(W/stride))."""
         (given,) = inputs
         given.expect("map", by=f"a {self.kernel}x{self.kernel} convolution")
+        _expect_odd(self.kernel, by="a convolution")
         given.expect_channels(self.in_channels, by=f"a {self.kernel}x{self.kernel} convolution")
         return Shape(self.out_channels, -(-given.height // self.stride), -(-given.width // self.stride))
 
@@ -160,6 +161,7 @@ class AveragePool(Layer, frozen=True):
     def output(self, *inputs: Shape) -> Shape:
         """Keeps the shape."""
         inputs[0].expect("map", by="an average pool")
+        _expect_odd(self.kernel, by="an average pool")
         return inputs[0]
 
 
@@ -286,6 +288,13 @@ class MultiQueryAttention(Layer, frozen=True):
 
 
 AnyLayer: TypeAlias = Layer
+
+
+def _expect_odd(kernel: int, *, by: str) -> None:
+    if kernel % 2 == 0:
+        raise ArchitectureError(
+            f"{by} has a kernel of {kernel}. Allowed: odd kernels, which have a centre: 1, 3, 5, ..."
+        )
 
 
 def round_channels(channels: float, divisor: int = 8) -> int:

@@ -1,0 +1,108 @@
+"""Random networks from the whole language: any block mix that fits together, any valid size."""
+
+from hypothesis import strategies as st
+
+from ridgepoint.arch.block import (
+    AttentionMixer,
+    Conv,
+    Conventions,
+    FusedInvertedBottleneck,
+    InvertedBottleneck,
+    MobileMultiQueryAttention,
+    MobileOne,
+    PoolMixer,
+    RepConv,
+    Separable,
+    UniversalInvertedBottleneck,
+)
+from ridgepoint.arch.head import PooledHead, TokenHead
+from ridgepoint.arch.network import Network, Stage
+
+ACTIVATIONS = ("relu", "relu6", "hard_swish", "hard_sigmoid", "sigmoid", "silu", "gelu", "gelu_tanh")
+channels = st.integers(1, 24)
+kernels = st.sampled_from((1, 3, 5, 7))
+strides = st.integers(1, 3)
+activations = st.sampled_from((*ACTIVATIONS, None))
+
+conventions = st.builds(
+    Conventions,
+    activation=st.sampled_from(ACTIVATIONS),
+    padding=st.sampled_from(("symmetric", "same")),
+    norm_eps=st.sampled_from((1e-5, 1e-3)),
+    layer_scale=st.sampled_from((None, 1e-5, 1.0)),
+)
+# Blocks that take a map of any size and channels.
+map_blocks = st.one_of(
+    st.builds(Conv, out_channels=channels, kernel=kernels, stride=strides, bias=st.booleans(), activation=activations),
+    st.builds(Separable, out_channels=channels, kernel=kernels, stride=strides, activation=activations),
+    st.builds(
+        InvertedBottleneck,
+        expand_channels=channels,
+        out_channels=channels,
+        kernel=kernels,
+        stride=strides,
+        se_channels=st.none() | channels,
+        activation=activations,
+        residual=st.sampled_from((None, False)),
+    ),
+    st.builds(FusedInvertedBottleneck, expand_channels=channels, out_channels=channels, kernel=kernels, stride=strides),
+    st.builds(
+        UniversalInvertedBottleneck,
+        expand_channels=channels,
+        out_channels=channels,
+        start_kernel=st.sampled_from((0, 3, 5)),
+        middle_kernel=st.sampled_from((3, 5)),
+        stride=strides,
+    ),
+    st.builds(
+        UniversalInvertedBottleneck,
+        expand_channels=channels,
+        out_channels=channels,
+        start_kernel=st.sampled_from((0, 3)),
+    ),
+    st.builds(
+        MobileMultiQueryAttention,
+        heads=st.integers(1, 3),
+        key_dim=st.integers(1, 6),
+        value_dim=st.integers(1, 6),
+        kv_stride=st.integers(1, 3),
+    ),
+    st.builds(RepConv, out_channels=channels, kernel=kernels, stride=strides, branches=st.integers(1, 3)),
+    st.builds(
+        MobileOne, out_channels=channels, kernel=kernels, stride=strides, branches=st.integers(1, 3), se=st.booleans()
+    ),
+    st.builds(PoolMixer, expand_channels=channels, kernel=st.sampled_from((3, 5))),
+)
+token_blocks = st.builds(
+    AttentionMixer,
+    expand_channels=channels,
+    heads=st.integers(1, 3),
+    key_dim=st.integers(1, 6),
+    value_dim=st.integers(1, 6),
+    activation=st.sampled_from(ACTIVATIONS),
+)
+pooled_heads = st.builds(
+    PooledHead,
+    conv_channels=st.none() | channels,
+    hidden_channels=st.none() | channels,
+    hidden_norm=st.booleans(),
+    activation=activations,
+)
+token_heads = st.builds(TokenHead, distilled=st.booleans())
+
+
+@st.composite
+def networks(draw) -> Network:
+    """A network that fits together: stem, stages of map blocks, perhaps blocks of tokens, and a head for either."""
+    stages = draw(st.lists(st.lists(map_blocks, min_size=1, max_size=3), min_size=1, max_size=3))
+    tokens = draw(st.lists(token_blocks, max_size=2))
+    stages[-1] += tokens
+    return Network(
+        name=draw(st.sampled_from(("a", "net_1", "ä b"))),
+        input=(draw(st.integers(1, 4)), draw(st.integers(7, 40)), draw(st.integers(7, 40))),
+        conventions=draw(conventions),
+        stem=tuple(draw(st.lists(map_blocks, max_size=1))),
+        stages=tuple(Stage(blocks=tuple(stage)) for stage in stages),
+        head=draw(token_heads if tokens else token_heads | pooled_heads),
+        num_classes=draw(st.integers(1, 12)),
+    )

@@ -1,0 +1,146 @@
+"""Networks as text: strict reading, errors that name file, key, what was given and what is allowed."""
+
+import copy
+
+import msgspec
+import pytest
+import yaml
+
+from ridgepoint.arch.document import dump_network, parse_network
+from ridgepoint.arch.network import place_blocks
+from ridgepoint.arch.zoo import list_models, load
+from ridgepoint.errors import ArchitectureError
+
+GOOD = yaml.safe_load("""
+name: tiny
+input: [3, 32, 32]
+conventions: {activation: hard_swish}
+stem:
+  - {block: conv, out_channels: 8, stride: 2}
+stages:
+  - blocks:
+      - {block: uib, start_kernel: 3, middle_kernel: 5, expand_ratio: 4, out_channels: 16, stride: 2}
+      - {block: uib, start_kernel: 3, expand_ratio: 2, out_channels: 16, repeat: 2}
+      - {block: mqa, heads: 2, key_dim: 8, value_dim: 8}
+head: {head: pooled, conv_channels: 32}
+num_classes: 10
+""")
+
+
+def edited(where: str, value):
+    """The good document with one value changed; `-` removes a key."""
+    document = copy.deepcopy(GOOD)
+    *steps, last = where.split(".")
+    at = document
+    for step in steps:
+        at = at[int(step)] if isinstance(at, list) else at[step]
+    if value == "-":
+        del at[last]
+    else:
+        at[int(last) if isinstance(at, list) else last] = value
+    return document
+
+
+def test_the_good_document_reads_and_its_shorthands_are_resolved():
+    network = parse_network(GOOD, source="tiny.yaml")
+    rows = dict(network.rows())
+    assert rows["stages.0.0"].expand_channels == 32
+    assert rows["stages.0.1"] == rows["stages.0.2"]
+    assert rows["stages.0.1"].variant == "ConvNext"
+    assert str(place_blocks(network)[-1].output) == "10"
+
+
+ROW = "stages.0.blocks.0"
+WRONG = [
+    ("stage", [], r"tiny\.yaml: unknown key 'stage'; did you mean 'stages'\?"),
+    ("stages", "-", r"the key 'stages' is missing"),
+    ("stages", {}, r"stages: is \{\}\. Allowed: a list"),
+    ("input", [3, 32], r"input: .*length 3"),
+    ("input", [3, 32, "big"], r"input\.2: is 'big'\. Allowed: `?int"),
+    ("input", [3, 32, 0], r"input\.2: is 0\. Allowed: `?int`? >= 1"),
+    ("num_classes", 0, r"num_classes: is 0\. Allowed: `?int`? >= 1"),
+    ("num_classes", "ten", r"num_classes: is 'ten'\. Allowed: `?int"),
+    ("conventions.activation", "rleu", r"conventions\.activation: is 'rleu'; did you mean 'relu'\?"),
+    ("conventions.pading", "same", r"unknown key 'pading'; did you mean 'padding'\?"),
+    ("conventions.padding", "valid", r"conventions\.padding: is 'valid'; .*Allowed: same, symmetric"),
+    (f"{ROW}.block", "uibb", r"stages\.0\.blocks\.0\.block: is 'uibb'; did you mean 'uib'\?"),
+    (f"{ROW}.block", "-", r"stages\.0\.blocks\.0: the key 'block' is missing"),
+    (f"{ROW}.out_channels", -16, r"stages\.0\.blocks\.0\.out_channels: is -16\. Allowed: `?int`? >= 1"),
+    (f"{ROW}.out_channels", "16", r"stages\.0\.blocks\.0\.out_channels: is '16'\. Allowed: `?int"),
+    (f"{ROW}.out_channels", 16.5, r"out_channels: is 16\.5\. Allowed: `?int"),
+    (f"{ROW}.out_channels", True, r"out_channels: is True\. Allowed: `?int"),
+    (f"{ROW}.out_channels", "-", r"missing required field `out_channels`"),
+    (f"{ROW}.expand_ration", 4, r"unknown key 'expand_ration'"),
+    (f"{ROW}.expand_ratio", -2, r"expand_ratio: is -2\. Allowed: a number above 0"),
+    (f"{ROW}.stride", 0, r"stages\.0\.blocks\.0\.stride: is 0\. Allowed: `?int`? >= 1"),
+    (f"{ROW}.middle_kernel", -1, r"middle_kernel: is -1\. Allowed: `?int`? >= 0"),
+    (f"{ROW}.middle_kernel", 4, r"stages\.0\.0\..*a convolution has a kernel of 4\. Allowed: odd kernels"),
+    (f"{ROW}.repeat", 2, r"a row with stride 2 is repeated 2 times"),
+    ("stages.0.blocks.1.repeat", 0, r"stages\.0\.blocks\.1\.repeat: is 0\. Allowed: a whole number from 1"),
+    ("stages.0.blocks.0", "uib", r"stages\.0\.blocks\.0: is 'uib'\. Allowed: a mapping"),
+    ("head.head", "pool", r"head\.head: is 'pool'; .*pooled"),
+    ("head.hidden", 12, r"unknown key 'hidden'; did you mean 'hidden_"),
+]
+
+
+@pytest.mark.parametrize(("where", "value", "said"), WRONG, ids=[f"{where}={value}" for where, value, _ in WRONG])
+def test_a_wrong_document_is_an_error_that_says_where_and_what_is_allowed(where, value, said):
+    with pytest.raises(ArchitectureError, match=said) as caught:
+        parse_network(edited(where, value), source="tiny.yaml")
+    assert str(caught.value).startswith("tiny.yaml")
+    assert "$" not in str(caught.value)
+
+
+UIB = {"block": "uib", "expand_channels": 32, "out_channels": 16}
+TOKENS = {"block": "attention_mixer", "expand_channels": 32, "heads": 2, "key_dim": 4, "value_dim": 4}
+IMPOSSIBLE = [
+    ([{**UIB, "stride": 2}], r"a uib with stride 2 needs a depthwise convolution: give start_kernel or middle_kernel"),
+    ([{**UIB, "residual": True}], r"cannot add 8x16x16 and 16x16x16: both branches need one shape"),
+    ([{**UIB, "middle_kernel": 3, "stride": 2, "residual": True, "out_channels": 8}], r"cannot add 8x16x16 and 8x8x8"),
+    ([TOKENS, UIB], r"a 1x1 convolution needs a map, but its input is 8x16x16 tokens \(tokens\)"),
+    ([TOKENS, {"block": "mqa", "heads": 2, "key_dim": 4, "value_dim": 4}], r"needs a map"),
+    ([TOKENS], r"head\..*needs a map"),
+    ([{"block": "pool_mixer", "expand_channels": 8, "kernel": 2}], r"an average pool has a kernel of 2"),
+]
+
+
+@pytest.mark.parametrize(("blocks", "said"), IMPOSSIBLE)
+def test_an_impossible_network_is_an_error_that_starts_with_the_blocks_path(blocks, said):
+    document = {**copy.deepcopy(GOOD), "stages": [{"blocks": blocks}]}
+    with pytest.raises(ArchitectureError, match=said) as caught:
+        parse_network(document, source="tiny.yaml")
+    assert str(caught.value).startswith(("tiny.yaml: stages.0.", "tiny.yaml: head"))
+
+
+@pytest.mark.parametrize("name", list_models())
+def test_every_network_of_the_zoo_reads_back_equal(name, tmp_path):
+    network = load(name)
+    (tmp_path / "copy.yaml").write_text(dump_network(network), encoding="utf-8")
+    (tmp_path / "copy.json").write_bytes(msgspec.json.encode(network))
+    for copied in (load(tmp_path / "copy.yaml"), load(tmp_path / "copy.json")):
+        assert copied == network
+        assert hash(copied) == hash(network)
+        assert copied.digest == network.digest
+
+
+def test_a_file_that_is_missing_or_is_no_yaml_says_so(tmp_path):
+    (tmp_path / "torn.yaml").write_text("name: [", encoding="utf-8")
+    (tmp_path / "list.yaml").write_text("- 1", encoding="utf-8")
+    for name, said in (
+        ("no.yaml", "no such file"),
+        ("torn.yaml", "cannot be read"),
+        ("list.yaml", "Allowed: a mapping"),
+    ):
+        with pytest.raises(ArchitectureError, match=said):
+            load(tmp_path / name)
+
+
+def test_an_unknown_model_suggests_the_nearest():
+    with pytest.raises(ArchitectureError, match="'mobilnetv4_conv_small'; did you mean 'mobilenetv4_conv_small'"):
+        load("mobilnetv4_conv_small")
+
+
+def test_the_digest_is_of_the_structure_not_of_the_name():
+    network = load("mobilenetv4_conv_small")
+    assert msgspec.structs.replace(network, name="other").digest == network.digest
+    assert network.with_classes(10).digest != network.digest
