@@ -93,9 +93,7 @@ def parse_rows(rows: Raw, channels: int, *, where: str, source: str) -> tuple[tu
 def parse_block(row: Mapping[str, Raw], channels: int, *, where: str, source: str) -> Block:
     """One block; `expand_ratio` is turned into channels with the given input channels."""
     if "block" not in row:
-        raise ArchitectureError(
-            f"{source}: {where}: the key 'block' is missing: it says which kind of block this row is"
-        )
+        raise ArchitectureError(f"{source}: {where}: the key 'block' is missing: the kind of block that the row is")
     fields = {key: value for key, value in row.items() if key != "repeat"}
     if "expand_ratio" in fields:
         ratio = fields.pop("expand_ratio")
