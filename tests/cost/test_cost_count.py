@@ -177,6 +177,7 @@ def module_counts(network):
 
     from ridgepoint.nn.build import build
 
+    torch.set_num_threads(1)  # small products gain nothing from two
     module = build(network).eval()
     image = torch.zeros(1, *network.input)
     analysis = FlopCountAnalysis(module, image).unsupported_ops_warnings(False).uncalled_modules_warnings(False)

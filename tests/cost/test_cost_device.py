@@ -103,7 +103,7 @@ def test_unknown_names_and_paths():
 def test_host_is_a_profile_that_is_given_or_asked_for():
     board = Device(name="host", source="calibrated", peak_macs_per_s=1e9, ridge_point=5.0)
     assert load_device("host", host=board) is board
-    with pytest.raises(InputError, match="Run `ridgepoint calibrate` first"):
+    with pytest.raises(InputError, match="run `ridgepoint calibrate`, then"):
         load_device("host")
 
 

@@ -11,7 +11,7 @@ from ridgepoint.errors import InputError
 def cost(
     models: Annotated[list[str], typer.Argument(metavar="MODEL...", help="Zoo names, globs or YAML files.")],
     device: Annotated[
-        str | None, typer.Option(help="Predict latency on: a name of `ridgepoint devices`, a YAML file.")
+        str | None, typer.Option(help="Latency on: a name of `ridgepoint devices`, a YAML file, or host.")
     ] = None,
     layers: Annotated[bool, typer.Option("--layers", help="Show every pass, not only totals.")] = False,
     blocks: Annotated[bool, typer.Option("--blocks", help="Show every block, not only totals.")] = False,
@@ -23,9 +23,10 @@ def cost(
     fused: Annotated[
         str | None, typer.Option(help="none, activation, residual or block; the device's, else activation.")
     ] = None,
+    threads: Annotated[int, typer.Option(min=1, help="With --device host: threads inside one inference.")] = 1,
     json_output: JsonFlag = False,
 ) -> None:
-    """Count MACs, parameters and bytes; with --device, predict the latency there.
+    """Count MACs, parameters and bytes; with --device, tell the latency there: predicted, for `host` from its table.
 
     Example: ridgepoint cost mobilenetv4_conv_small mobilenetv2_100 --device pixel6-cpu
     """
@@ -36,20 +37,24 @@ def cost(
     if form not in FORMS:
         raise InputError(f"--form is '{form}'; {nearest(form, FORMS)}")
     profile = _profile(device)
-    rows = [_row(network, profile, precision, form, fused) for network in load_all(models, input_size)]
+    networks = load_all(models, input_size)
+    rows = [_row(network, profile, precision, form, fused) for network in networks]
+    if device == "host":
+        for row, network in zip(rows, networks, strict=True):
+            row["latency"] = _tabled(network, threads)
     if json_output:
         keep = {"layers": layers, "blocks": blocks}
         shown = [{key: value for key, value in row.items() if keep.get(key, True)} for row in rows]
         emit_json({"convention": CONVENTION, "device": device, "models": shown})
         return
-    _print(rows, profile, layers, blocks)
+    _print(rows, device, profile, layers, blocks)
     console().print(CONVENTION)
 
 
 def _profile(device: str | None) -> Any:
     from ridgepoint.cost.device import load_device
 
-    return None if device is None else load_device(device)
+    return None if device in (None, "host") else load_device(str(device))
 
 
 def _row(network: Any, profile: Any, precision: str | None, form: Any, fused: Any) -> dict[str, Any]:
@@ -79,6 +84,16 @@ def _row(network: Any, profile: Any, precision: str | None, form: Any, fused: An
         "layers": [_layer(layer, widths) for layer in counted.layers],
     }
     return row if profile is None else row | _on(network, profile, widths, form, fusing)
+
+
+def _tabled(network: Any, threads: int) -> dict[str, Any]:
+    """This machine's latency from its table; blocks that it lacks are measured now."""
+    import msgspec
+
+    from ridgepoint.deploy.calibrate import HostTable
+
+    latency: dict[str, Any] = msgspec.to_builtins(HostTable(threads=threads).latency(network))
+    return latency
 
 
 def _block(path: str, block: Any, widths: Any) -> dict[str, Any]:
@@ -124,7 +139,7 @@ def _on(network: Any, profile: Any, widths: Any, form: Any, fusing: Any) -> dict
     }
 
 
-def _print(rows: list[dict[str, Any]], profile: Any, layers: bool, blocks: bool) -> None:
+def _print(rows: list[dict[str, Any]], device: str | None, profile: Any, layers: bool, blocks: bool) -> None:
     from ridgepoint.cli import cost_tables as tables
 
     out = console()
@@ -133,10 +148,16 @@ def _print(rows: list[dict[str, Any]], profile: Any, layers: bool, blocks: bool)
         if blocks:
             tables.show(out, tables.of_blocks(row))
         if layers:
-            tables.show(out, tables.of_layers(row, profile))
-    tables.show(out, tables.of_totals(rows, profile))
+            tables.show(out, tables.of_layers(row))
+    tables.show(out, tables.of_totals(rows, profile.name if profile else device))
     out.print(f"Counts: {tables.assumed(rows[0])}.")
-    if profile is not None and profile.timed:
+    if device == "host":
+        told = rows[0]["latency"]
+        out.print(
+            f"Latency on host ({told['device']}): tabled, the sum of float32 blocks measured one by one with "
+            f"{told['runtime']}, {told['threads']} threads. `ridgepoint bench` measures whole networks."
+        )
+    elif profile is not None and profile.timed:
         out.print(f"Latency on {profile.name}: predicted, not measured; {rows[0]['latency']['method']}.")
         out.print("memory-bound: the share of the time in passes that wait for bytes, not for MACs.")
     elif profile is not None:

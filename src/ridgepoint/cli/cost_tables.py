@@ -20,16 +20,18 @@ def show(out: Any, table: Table) -> None:
     out.print(table)
 
 
-def of_totals(rows: list[dict[str, Any]], profile: Any) -> Table:
+def of_totals(rows: list[dict[str, Any]], device: str | None) -> Table:
     """One row per network; the latency first, where there is one."""
-    table = _table("model", *([profile.name, "memory-bound"] if profile else []))
+    bounded = "memory_bound_share" in rows[0]
+    table = _table("model", *([device] if device else []), *(["memory-bound"] if bounded else []))
     for name in ("params", "MACs", "weights", "activations", "MACs/B"):
         table.add_column(name, justify="right")
     for row in rows:
         cells = [f"{row['name']} @{row['input'][1]}"]
-        if profile is not None:
+        if device:
             latency = row["latency"]
             cells.append(format_ms(latency["ms"]) if latency else f"{format_count(row['time_macs'])} MACs")
+        if bounded:
             cells.append(f"{row['memory_bound_share']:.0%}")
         cells += [format_count(row["params"]), format_count(row["macs"])]
         cells += [f"{format_count(row[key])}B" for key in ("weight_bytes", "activation_bytes")]
@@ -46,18 +48,19 @@ def of_blocks(row: dict[str, Any]) -> Table:
     return table
 
 
-def of_layers(row: dict[str, Any], profile: Any) -> Table:
+def of_layers(row: dict[str, Any]) -> Table:
     """One row per pass; what was fused into it follows its kind."""
     table = _table("pass", "kind", "MACs", "weights", "activations", "MACs/B")
-    if profile is not None:
+    bounded = "memory_bound_share" in row
+    if bounded:
         table.add_column("bound")
         table.add_column("share of time", justify="right")
     for layer in row["layers"]:
         kind = "+".join([layer["kind"], *layer["absorbed"]])
         weights, moved = f"{format_count(layer['weight_bytes'])}B", f"{format_count(layer['activation_bytes'])}B"
-        intensity = layer["intensity" if profile is not None else "macs_per_byte"]
+        intensity = layer["intensity" if bounded else "macs_per_byte"]
         cells = [layer["path"], kind, format_count(layer["macs"]), weights, moved, f"{intensity:.1f}"]
-        table.add_row(*cells, *([layer["bound"], f"{layer['share']:.1%}"] if profile is not None else []))
+        table.add_row(*cells, *([layer["bound"], f"{layer['share']:.1%}"] if bounded else []))
     return table
 
 

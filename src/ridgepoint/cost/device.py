@@ -120,8 +120,9 @@ def load_device(name_or_path: str | Path, *, host: Device | None = None) -> Devi
     if str(name_or_path) == "host":
         if host is None:
             raise InputError(
-                "device 'host' is this machine, and no profile of it was found. Run `ridgepoint calibrate` first, "
-                f"or give one of: {', '.join(list_devices())}"
+                "device 'host' is this machine and has no roofline profile here; its latencies are tabled: run "
+                "`ridgepoint calibrate`, then `ridgepoint cost MODEL --device host`. "
+                f"Allowed here: {', '.join(list_devices())}, or a path to a .yaml file"
             )
         return host
     if str(name_or_path) not in _names():
