@@ -33,8 +33,8 @@ def run(*words, code=0):
 
 
 def test_no_torch_and_soon_done():
-    program = "import sys; from ridgepoint.cli import cost; cost.cost(['mobilenetv4*'], 'pixel6-cpu', True, True, "
-    program += "None, None, 'deploy', None, True); sys.exit(70 if 'torch' in sys.modules else 0)"
+    program = "import sys; from ridgepoint.cli import cost; cost.cost(['mobilenetv4*'], device='pixel6-cpu', "
+    program += "layers=True, json_output=True); sys.exit(70 if 'torch' in sys.modules else 0)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=20)
     assert done.returncode == 0, done.stderr
     assert len(json.loads(done.stdout)["models"]) == 9
@@ -102,6 +102,16 @@ def test_a_device_with_a_ridge_point_alone(tmp_path):
     row = json.loads(run("cost", "mobilenetv1_100", "--device", str(path), "--json"))["models"][0]
     assert row["latency"] is None
     assert row["time_macs"] > 0
+
+
+def test_cost_on_host_is_tabled(monkeypatch):
+    latency = {"kind": "tabled", "ms": 1.25, "device": "some CPU", "runtime": "onnxruntime", "threads": 2, "rows": 9}
+    monkeypatch.setattr(cost_verb, "_tabled", lambda network, threads: {**latency, "threads": threads})
+    row = json.loads(run("cost", "mobilenetv1_100", "--device", "host", "--threads", "2", "--json"))["models"][0]
+    assert row["latency"] == latency
+    told = run("cost", "mobilenetv1_100", "--device", "host")
+    assert "1.25 ms" in told
+    assert "Latency on host (some CPU): tabled" in told
 
 
 def test_devices():
