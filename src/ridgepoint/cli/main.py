@@ -5,8 +5,24 @@ import sys
 
 import typer
 
-from ridgepoint.cli import bench, calibrate, cost, devices, eval, fit, models, predict, report, show, sweep
-from ridgepoint.errors import RidgepointError
+from ridgepoint.cli import (
+    bench,
+    calibrate,
+    cost,
+    devices,
+    eval,
+    export,
+    fit,
+    models,
+    predict,
+    report,
+    show,
+    sweep,
+    train,
+)
+from ridgepoint.cli.streams import be_patient, discard
+from ridgepoint.errors import InterruptedRun, RidgepointError, WriteError
+from ridgepoint.files import cannot_write, writing
 
 app = typer.Typer(
     name="ridgepoint",
@@ -33,6 +49,8 @@ for name, verb in {
     "sweep": sweep.sweep,
     "calibrate": calibrate.calibrate,
     "bench": bench.bench,
+    "train": train.train,
+    "export": export.export,
     "eval": eval.evaluate,
     "predict": predict.predict,
     "report": report.report,
@@ -43,8 +61,30 @@ for name, verb in {
 def main() -> None:
     """Run a verb; end with 0 done, 2 wrong input, 3 budget or check not met, 130 interrupted, 1 a bug."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # idle threads must not spin while others are timed
+    be_patient()
+    code = _run()
     try:
-        app()
+        sys.stdout.flush()
+    except OSError as error:  # the disk that stdout goes to is full
+        discard(sys.stdout)
+        code = _tell(WriteError(cannot_write("stdout", error)))
+    sys.exit(code)
+
+
+def _run() -> int:
+    """The exit code of the verb that the command line names."""
+    try:
+        with writing("a file", verb="read or written"):
+            app()
     except RidgepointError as error:
-        sys.stderr.write(f"ridgepoint: {error}\n")
-        sys.exit(error.exit_code)
+        return _tell(error)
+    except SystemExit as ended:
+        if ended.code == InterruptedRun.exit_code:  # Ctrl-C where there is nothing to go on with
+            return _tell(InterruptedRun("stopped"))
+        return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    return 0
+
+
+def _tell(error: RidgepointError) -> int:
+    sys.stderr.write(f"ridgepoint: {error}\n")
+    return error.exit_code

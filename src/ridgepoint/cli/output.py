@@ -11,11 +11,12 @@ JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON document 
 
 def emit_json(document: Any) -> None:
     """Print one JSON document on stdout."""
-    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    plain = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
+    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=plain, allow_nan=False) + "\n")
 
 
 def console(*, json_output: bool = False) -> Any:
-    """A rich console: stderr when stdout is kept for JSON."""
+    """A rich console that prints text as it is: stderr when stdout is kept for JSON."""
     from rich.console import Console
 
-    return Console(stderr=json_output, highlight=False, soft_wrap=True)
+    return Console(stderr=json_output, highlight=False, soft_wrap=True, markup=False, emoji=False)

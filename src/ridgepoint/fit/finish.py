@@ -25,6 +25,7 @@ from ridgepoint.fit.folder import RESULT
 from ridgepoint.fit.plan import Plan
 from ridgepoint.search.candidate import Candidate
 from ridgepoint.search.study import open_study, record
+from ridgepoint.train.folder import load_training
 
 if TYPE_CHECKING:
     from ridgepoint.fit.pipeline import Fit
@@ -66,15 +67,13 @@ def finish(job: "Fit", plan: Plan, trained: list[Candidate]) -> dict[str, Any]:
 
 def export_all(job: "Fit", trained: list[Candidate]) -> dict[str, Path]:
     """The exported file of every trained network, with labels and preprocessing inside."""
-    from ridgepoint.fit.pipeline import load_trained
-
     files = {}
     for index, candidate in enumerate(trained):
         job.display.progress(0.5 * index / len(trained), f"exporting {candidate.name}")
         path = job.run.path / "trainings" / candidate.name / "model.onnx"
         if not path.exists():
             export_onnx(
-                load_trained(job, candidate),
+                load_training(path.parent)[0],
                 path,
                 network=candidate.network,
                 preprocessing=job.prepared.preprocessing_for(candidate.network),
@@ -99,8 +98,6 @@ def check(
     job: "Fit", winner: Candidate, trained: list[Candidate], files: dict[str, Path]
 ) -> tuple[Parity, dict[str, dict[str, float]]]:
     """Parity of the winner on the test images, and every artefact's test accuracy in the real runtime."""
-    from ridgepoint.fit.pipeline import load_trained
-
     runtime = job.run.settings.runtime
     tests: dict[tuple[int, ...], ArraySplit] = {}
     accuracies: dict[str, dict[str, float]] = {}
@@ -114,7 +111,7 @@ def check(
         labels = tests[size].labels.numpy()
         accuracies[candidate.name] = {"artefact": float((logits.argmax(1) == labels).mean())}
         if candidate.name == winner.name:
-            model = load_trained(job, candidate)
+            model, _ = load_training(files[candidate.name].parent)
             parity = verify(model, artefact, tests[size].images)
             with torch.no_grad():
                 found = [model(preprocessing.normalize(chunk)).argmax(1) for chunk in tests[size].images.split(64)]

@@ -56,7 +56,7 @@ class RunFolder:
     def read_step(self, name: str) -> dict | None:
         """What a finished step wrote, or None if it has not finished."""
         path = self.path / "steps" / f"{name}.json"
-        return msgspec.json.decode(path.read_bytes()) if path.exists() else None
+        return _read(path) if path.exists() else None
 
     def write_step(self, name: str, content: dict) -> dict:
         """Mark a step as finished with what later steps need of it."""
@@ -103,6 +103,18 @@ def resume_run(path: Path) -> RunFolder:
         raise RunError(f"{path}: cannot be resumed: {error}") from None
     make_folder(path)
     return RunFolder(path, settings, clock=state)
+
+
+def read_result(path: Path) -> dict[str, Any] | None:
+    """The result of a run folder, or None if the run has not finished."""
+    return _read(path / RESULT) if (path / RESULT).exists() else None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
+    except (OSError, msgspec.MsgspecError) as error:
+        raise RunError(f"{path}: cannot be read: {error}. Start anew with another --out") from None
 
 
 def latest_run(settings: FitSettings) -> Path:

@@ -6,30 +6,26 @@ from typing import Any
 
 import msgspec
 import torch
-from safetensors.torch import load_file, save_file
 
-from ridgepoint.arch.document import dump_network
 from ridgepoint.arch.network import Network
 from ridgepoint.deploy.calibrate import HostTable
 from ridgepoint.display import Display, Silent
 from ridgepoint.errors import InterruptedRun, NotMetError
-from ridgepoint.files import save_atomic, write_atomic
 from ridgepoint.fit.finish import finish
 from ridgepoint.fit.folder import RESULT, RunFolder, create_run, latest_run, resume_run
 from ridgepoint.fit.plan import FINALISTS, Plan, make_plan
 from ridgepoint.fit.prepare import Prepared, check_settings, prepare
 from ridgepoint.fit.settings import FitSettings
 from ridgepoint.fit.threads import set_training_threads
-from ridgepoint.nn.build import build
 from ridgepoint.search.baselines import within_budget, zoo_networks
 from ridgepoint.search.candidate import Candidate
 from ridgepoint.search.evolution import Evolution, uniform_starts
+from ridgepoint.train.folder import About, save_training
 from ridgepoint.train.loop import train
 from ridgepoint.units import format_duration, format_ms
 
 # A finalist must be this much faster than the budget, so that the trained file, clocked later, still meets it.
 MARGIN = 0.97
-WEIGHTS = "weights.safetensors"
 
 
 @dataclass(kw_only=True)
@@ -258,7 +254,6 @@ def train_all(job: Fit, plan: Plan, finalists: list[Candidate], rivals: list[tup
 
 def _train_one(job: Fit, plan: Plan, candidate: Candidate, base: float, share: float) -> dict[str, Any]:
     folder = job.run.training(candidate.name)
-    write_atomic(folder / "architecture.yaml", dump_network(candidate.network))
 
     def on_step(progress: float, record: dict[str, Any]) -> None:
         text = f"{candidate.name}: loss {record['loss']:.3f}"
@@ -277,16 +272,15 @@ def _train_one(job: Fit, plan: Plan, candidate: Candidate, base: float, share: f
         folder=folder,
         on_step=on_step,
     )
-    tensors = {name: tensor.contiguous() for name, tensor in done.model.state_dict().items()}
-    save_atomic(folder / WEIGHTS, lambda temporary: save_file(tensors, temporary))
+    about = About(
+        labels=job.prepared.dataset.classes,
+        preprocessing=data.preprocessing,
+        val_accuracy=done.val_accuracy,
+        steps=done.steps,
+        seconds=done.seconds,
+    )
+    save_training(folder, done.model, about)
     return job.run.write_step(
         f"trained-{candidate.name}",
         {"val_accuracy": done.val_accuracy, "seconds": done.seconds, "steps": done.steps},
     )
-
-
-def load_trained(job: Fit, candidate: Candidate) -> torch.nn.Module:
-    """The trained model of a candidate, in eval mode."""
-    model = build(candidate.network)
-    model.load_state_dict(load_file(job.run.path / "trainings" / candidate.name / WEIGHTS))
-    return model.eval()

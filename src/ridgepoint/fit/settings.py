@@ -1,11 +1,13 @@
 """What a user asks of `fit`, checked; it is written into the run folder and read back by a resume."""
 
+import json
+import math
 import shlex
 from typing import Annotated, Any
 
 import msgspec
 
-from ridgepoint.errors import InputError, nearest
+from ridgepoint.errors import InputError, nearest, told_wrong
 
 Count = Annotated[int, msgspec.Meta(ge=1)]
 DEFAULT_TIME_S = 600.0
@@ -27,7 +29,7 @@ class FitSettings(msgspec.Struct, frozen=True, kw_only=True):
     changes: dict[str, Any] = {}
     size: Count | None = None
     baselines: Annotated[int, msgspec.Meta(ge=0)] = 3
-    seed: int = 0
+    seed: Annotated[int, msgspec.Meta(ge=0)] = 0
     table: str | None = None
     data_root: str | None = None
 
@@ -53,7 +55,7 @@ class FitSettings(msgspec.Struct, frozen=True, kw_only=True):
             if value != usual:
                 words += [option, quote(str(value))]
         for key, value in self.changes.items():
-            words += ["--set", quote(f"{key}={value}")]
+            words += ["--set", quote(f"{key}={value if isinstance(value, str) else json.dumps(value)}")]
         return " ".join([*words, "--seed", str(self.seed)])
 
 
@@ -68,9 +70,13 @@ def make_settings(**values: Any) -> FitSettings:
         if name not in names:
             raise InputError(f"fit has no setting '{name}'; {nearest(name, names)}")
     try:
-        return msgspec.convert(values, FitSettings)
+        settings = msgspec.convert(values, FitSettings)
     except msgspec.ValidationError as error:
-        raise InputError(f"fit: {error}") from None
+        raise InputError(f"fit: {told_wrong(str(error), values, names)}") from None
+    for name in ("latency_ms", "time_s"):
+        if not math.isfinite(getattr(settings, name) or 0.0):
+            raise InputError(f"fit: {name} is {getattr(settings, name)}. Allowed: a finite number above 0")
+    return settings
 
 
 def quote(word: str) -> str:

@@ -1,5 +1,6 @@
 """Checkpoints: written whole, synced, and read without running code from the file."""
 
+import io
 import pickle
 from pathlib import Path
 from typing import Any
@@ -7,16 +8,18 @@ from typing import Any
 import torch
 
 from ridgepoint.errors import RunError
-from ridgepoint.files import save_atomic
+from ridgepoint.files import write_atomic
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     """Replace the checkpoint; after a crash the file holds the old state or the new one.
 
     Raises:
-        RunError: If the disk is full or the folder cannot be written.
+        WriteError: If the disk is full or the folder cannot be written.
     """
-    save_atomic(path, lambda temporary: torch.save(state, temporary))
+    whole = io.BytesIO()  # torch's own file writer hides why it fails
+    torch.save(state, whole)
+    write_atomic(path, whole.getvalue())
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:

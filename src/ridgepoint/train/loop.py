@@ -20,7 +20,8 @@ from ridgepoint.data import ArraySplit, Augmentation, Preprocessing
 from ridgepoint.data import build as build_augmentation
 from ridgepoint.errors import DivergedError
 from ridgepoint.files import write_atomic
-from ridgepoint.nn.build import build
+from ridgepoint.nn.build import BuiltNetwork, build
+from ridgepoint.nn.weights import load_weights
 from ridgepoint.seeds import seed_for
 from ridgepoint.train.checkpoint import load_checkpoint, save_checkpoint
 from ridgepoint.train.recipe import Recipe
@@ -58,7 +59,7 @@ class TrainingData:
 class Trained:
     """A trained model in eval mode (the average of its weights, where the recipe asks for one) and how it went."""
 
-    model: nn.Module
+    model: BuiltNetwork
     val_accuracy: float
     steps: int
     seconds: float
@@ -73,6 +74,7 @@ def train(
     bound: Bound,
     seed: int,
     folder: Path | None = None,
+    initial: str | None = None,
     evaluations: int = 10,
     on_step: Callable[[float, dict[str, Any]], None] | None = None,
 ) -> Trained:
@@ -85,6 +87,7 @@ def train(
         bound: Epochs or seconds.
         seed: Of the weights, the order of images and the augmentation.
         folder: Where checkpoints and `metrics.jsonl` go; None keeps nothing.
+        initial: Weights to start from, as `load_weights` takes them; None starts fresh.
         evaluations: How often validation accuracy is taken, evenly over the training.
         on_step: Called after every step with the share done and the latest record.
 
@@ -92,7 +95,7 @@ def train(
         DivergedError: If the loss is not finite; the last good checkpoint is kept.
         RunError: If a checkpoint cannot be written or read.
     """
-    run = _Run(network, data, recipe, bound, seed, folder)
+    run = _Run(network, data, recipe, bound, seed, folder, initial)
     run.restore()
     marks = [(index + 1) / evaluations for index in range(evaluations)]
     try:
@@ -126,10 +129,19 @@ class _Run:
     """The state of one training: everything that a checkpoint holds, and one step of it."""
 
     def __init__(
-        self, network: Network, data: TrainingData, recipe: Recipe, bound: Bound, seed: int, folder: Path | None
+        self,
+        network: Network,
+        data: TrainingData,
+        recipe: Recipe,
+        bound: Bound,
+        seed: int,
+        folder: Path | None,
+        initial: str | None,
     ):
         torch.manual_seed(seed_for(seed, "weights"))
         self.model = build(network, drop_rate=recipe.drop_rate, drop_path_rate=recipe.drop_path_rate)
+        if initial is not None:
+            load_weights(self.model, initial)
         self.model = self.model.to(memory_format=torch.channels_last)
         self.averaged = _averaged(self.model, recipe.ema_decay) if recipe.ema_decay else None
         self.optimizer = make_optimizer(self.model, recipe)

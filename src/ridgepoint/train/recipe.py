@@ -1,12 +1,14 @@
 """Recipes: how a network is taught, as a value read from YAML."""
 
+import contextlib
+import math
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
 import yaml
 
-from ridgepoint.errors import InputError, nearest
+from ridgepoint.errors import InputError, nearest, told_wrong
 
 RECIPES = Path(__file__).parent / "recipes"
 Positive = Annotated[float, msgspec.Meta(gt=0)]
@@ -59,14 +61,18 @@ def load_recipe(name_or_path: str, changes: dict[str, Any] | None = None) -> Rec
         path = RECIPES / f"{name_or_path}.yaml"
     try:
         raw = {**yaml.safe_load(path.read_text(encoding="utf-8")), **(changes or {})}
-        return msgspec.convert(raw, Recipe)
+        recipe = msgspec.convert(raw, Recipe)
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such file") from None
     except (yaml.YAMLError, TypeError) as error:
         raise InputError(f"{path}: is no recipe: {error}") from None
     except msgspec.ValidationError as error:
-        fields = ", ".join(field.name for field in msgspec.structs.fields(Recipe))
-        raise InputError(f"{path.name}: {error}. Fields: {fields}") from None
+        fields = [field.name for field in msgspec.structs.fields(Recipe)]
+        raise InputError(f"recipe {path.stem}: {told_wrong(str(error), raw, fields)}") from None
+    for name, value in msgspec.structs.asdict(recipe).items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise InputError(f"recipe {path.stem}: {name} is {value}. Allowed: a finite number")
+    return recipe
 
 
 def parse_changes(settings: list[str]) -> dict[str, Any]:
@@ -80,6 +86,16 @@ def parse_changes(settings: list[str]) -> dict[str, Any]:
         key, sign, value = setting.partition("=")
         if not sign:
             raise InputError(f"--set {setting}: has no '='. Allowed: key=value, for example --set lr=0.01")
-        number = value.replace(".", "", 1).replace("e-", "", 1).isdigit()
-        changes[key.strip()] = float(value) if number and not value.isdigit() else yaml.safe_load(value)
+        changes[key.strip()] = _value(value.strip())
     return changes
+
+
+def _value(text: str) -> Any:
+    """A number as Python reads it (YAML takes 1e9 for a text), anything else as YAML reads it."""
+    for kind in (int, float):
+        with contextlib.suppress(ValueError):
+            return kind(text)
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text

@@ -1,0 +1,129 @@
+"""`train` as a run: a folder that can be killed, one network, one recipe, accuracy on untouched images at the end."""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import torch
+
+from ridgepoint.arch.scale import limit_stride, total_stride
+from ridgepoint.arch.zoo import load
+from ridgepoint.data import choose_input, decode, default_augmentation, detect
+from ridgepoint.display import Display
+from ridgepoint.errors import InterruptedRun, RunError
+from ridgepoint.files import make_folder, write_atomic
+from ridgepoint.fit.folder import RESULT, SETTINGS
+from ridgepoint.fit.prepare import SMALL_IMAGE
+from ridgepoint.train.folder import About, save_training
+from ridgepoint.train.loop import Bound, TrainingData, logits, train
+from ridgepoint.train.recipe import load_recipe
+
+
+class TrainSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What a user asks of `train`; written into the run folder and read back by a resume."""
+
+    model: str
+    data: str
+    recipe: str | None = None
+    changes: dict[str, Any] = {}
+    weights: str | None = None
+    time_s: float | None = None
+    size: int | None = None
+    seed: int = 0
+    data_root: str | None = None
+
+
+def run_training(settings: TrainSettings, *, out: Path | None, resume: bool, display: Display) -> dict[str, Any]:
+    """Train, test and write everything down; the content of `result.json`.
+
+    Raises:
+        InputError: If the request or the data are wrong.
+        RunError: If the folder holds something already, or nothing to resume.
+        InterruptedRun: If the user stopped it; it can be resumed.
+    """
+    network = load(settings.model)
+    folder = out or _free(Path("runs") / "train" / network.name)
+    if resume:
+        settings = _read(folder)
+    elif folder.exists() and any(folder.iterdir()):
+        raise RunError(f"{folder}: exists and is not empty. Give --resume, or another folder with --out")
+    root = Path(settings.data_root) if settings.data_root else None
+    dataset = detect(settings.data, seed=settings.seed, data_root=root)
+    for line in dataset.summary().splitlines():
+        display.say(line)
+    preprocessing, reason = choose_input(dataset, size=settings.size)
+    display.say(reason)
+    side = preprocessing.height
+    network = network.at(channels=preprocessing.channels, height=side).with_classes(len(dataset.classes))
+    if total_stride(network) > max(side // 2, 1):
+        network = limit_stride(network, max(side // 2, 1))
+        display.say(f"{network.name}: its earliest strides are set to 1, so that {side} px leave a 2x2 map")
+    usual = "finetune" if settings.weights else "small_images" if side <= SMALL_IMAGE else "photographs"
+    recipe = load_recipe(settings.recipe or usual, dict(settings.changes))
+    make_folder(folder)
+    write_atomic(folder / SETTINGS, msgspec.json.format(msgspec.json.encode(settings)))
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    data = TrainingData(
+        train=decode(dataset.train, preprocessing, train=True),
+        val=decode(dataset.val, preprocessing, train=False),
+        preprocessing=preprocessing,
+        augmentation=default_augmentation(dataset, preprocessing),
+    )
+    bound = Bound(seconds=settings.time_s) if settings.time_s else Bound(epochs=recipe.epochs)
+    with display.phase("Training"):
+        try:
+            done = train(
+                network,
+                data,
+                recipe,
+                bound=bound,
+                seed=settings.seed,
+                folder=folder,
+                initial=settings.weights,
+                on_step=lambda share, row: display.progress(share, _note(row)),
+            )
+        except KeyboardInterrupt:
+            raise InterruptedRun(f"stopped; go on with the same command and --out {folder} --resume") from None
+    about = About(
+        labels=dataset.classes,
+        preprocessing=preprocessing,
+        val_accuracy=done.val_accuracy,
+        steps=done.steps,
+        seconds=done.seconds,
+    )
+    save_training(folder, done.model, about)
+    test = decode(dataset.test, preprocessing, train=False)
+    right = logits(done.model, test.images, preprocessing).argmax(1) == test.labels
+    result = {
+        "model": settings.model,
+        "run": str(folder.resolve()),
+        "data": dataset.summary(),
+        "counts": {name: len(getattr(dataset, name)) for name in ("train", "val", "test")},
+        "accuracy": {"val": done.val_accuracy, "test": right.float().mean().item()},
+        "steps": done.steps,
+        "train_s": done.seconds,
+        "recipe": msgspec.to_builtins(recipe),
+        "weights": settings.weights,
+        "seed": settings.seed,
+    }
+    write_atomic(folder / RESULT, msgspec.json.format(msgspec.json.encode(result)))
+    return result
+
+
+def _note(row: dict[str, Any]) -> str:
+    accuracy = f", validation accuracy {row['val_accuracy']:.3f}" if "val_accuracy" in row else ""
+    return f"loss {row['loss']:.3f}{accuracy}"
+
+
+def _read(folder: Path) -> TrainSettings:
+    try:
+        return msgspec.json.decode((folder / SETTINGS).read_bytes(), type=TrainSettings)
+    except (OSError, msgspec.MsgspecError):
+        raise RunError(f"{folder}: holds no training to resume (no {SETTINGS}). Name its folder with --out") from None
+
+
+def _free(base: Path) -> Path:
+    path, number = base, 2
+    while path.exists():
+        path, number = base.with_name(f"{base.name}-{number}"), number + 1
+    return path

@@ -1,0 +1,54 @@
+"""What a training leaves behind: a folder from which the model can be loaded, exported and continued."""
+
+from pathlib import Path
+
+import msgspec
+
+from ridgepoint.arch.document import dump_network
+from ridgepoint.arch.zoo import load
+from ridgepoint.data import Preprocessing
+from ridgepoint.errors import RunError
+from ridgepoint.files import save_atomic, write_atomic
+from ridgepoint.nn.build import BuiltNetwork, build
+from ridgepoint.nn.weights import load_weights, save_weights
+
+ARCHITECTURE, WEIGHTS, ABOUT = "architecture.yaml", "weights.safetensors", "training.json"
+
+
+class About(msgspec.Struct, frozen=True, kw_only=True):
+    """What the weights alone do not tell: labels, preprocessing and how well it went."""
+
+    labels: tuple[str, ...]
+    preprocessing: Preprocessing
+    val_accuracy: float
+    steps: int
+    seconds: float
+
+
+def save_training(folder: Path, model: BuiltNetwork, about: About) -> None:
+    """Write architecture, weights and what else an export needs; each file whole or not at all.
+
+    Raises:
+        RunError: If the disk is full or the folder cannot be written.
+    """
+    write_atomic(folder / ARCHITECTURE, dump_network(model.network))
+    save_atomic(folder / WEIGHTS, lambda temporary: save_weights(model, temporary))
+    write_atomic(folder / ABOUT, msgspec.json.format(msgspec.json.encode(about)))
+
+
+def load_training(folder: Path) -> tuple[BuiltNetwork, About]:
+    """The trained model in eval mode, and what is known about it.
+
+    Raises:
+        RunError: If the folder holds no finished training.
+    """
+    try:
+        about = msgspec.json.decode((folder / ABOUT).read_bytes(), type=About)
+    except (OSError, msgspec.MsgspecError):
+        raise RunError(
+            f"{folder}: holds no finished training (no {ABOUT}). Give the folder that `ridgepoint train --out` named, "
+            "or one below trainings/ of a fit"
+        ) from None
+    model = build(load(folder / ARCHITECTURE))
+    load_weights(model, folder / WEIGHTS)
+    return model.eval(), about
