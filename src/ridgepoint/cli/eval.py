@@ -12,7 +12,7 @@ def evaluate(
     file: Annotated[Path, typer.Argument(help="An exported model.onnx, or the run folder that holds it.")],
     data: Annotated[str, typer.Argument(help="As for fit: class folders, 'digits', a torchvision name.")],
     split: Annotated[str, typer.Option(help="train, val or test.")] = "test",
-    seed: Annotated[int, typer.Option(help="The seed that split the data, where no split is given.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="The seed that split the data, where no split is given.")] = 0,
     runtime: Annotated[str, typer.Option(help="The runtime that loads the file.")] = "onnxruntime",
     threads: Annotated[int, typer.Option(min=1, help="Threads inside one inference.")] = 1,
     data_root: Annotated[Path | None, typer.Option(help="Where torchvision data sets lie or go.")] = None,

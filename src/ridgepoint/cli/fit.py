@@ -27,8 +27,12 @@ def fit(
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a field of the recipe.")
     ] = None,
     size: Annotated[int | None, typer.Option(help="Input size in pixels.  [default: from the images]")] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(help="Weights that zoo networks may start from: .safetensors, .pth, or a hub id."),
+    ] = None,
     baselines: Annotated[int, typer.Option(min=0, help="How many zoo networks the winner has to beat.")] = 3,
-    seed: Annotated[int, typer.Option(help="Of splits, weights, proposals and augmentation.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of splits, weights, proposals and augmentation.")] = 0,
     table: Annotated[
         Path | None, typer.Option(help="This machine's latency table.  [default: in the user's cache folder]")
     ] = None,
@@ -47,6 +51,8 @@ def fit(
     time_s = None if time is None else parse_seconds(time, what="--time", default_unit="s")
 
     from ridgepoint.cli.live import Live
+    from ridgepoint.errors import WriteError
+    from ridgepoint.files import writing
     from ridgepoint.fit.pipeline import fit as run_fit
     from ridgepoint.fit.settings import make_settings
     from ridgepoint.report.page import build_report
@@ -65,13 +71,18 @@ def fit(
         recipe=recipe,
         changes=parse_changes(changes or []),
         size=size,
+        weights=weights,
         baselines=baselines,
         seed=seed,
         table=None if table is None else str(table),
         data_root=None if data_root is None else str(data_root),
     )
     result = run_fit(settings, out=out, resume=resume, display=Live())
-    build_report(Path(result["run"]))
+    try:
+        with writing(Path(result["run"])):
+            build_report(Path(result["run"]))
+    except WriteError as error:
+        raise WriteError(f"{error}. All but the report is done; then: ridgepoint report {result['run']}") from None
     if json_output:
         emit_json(result)
     else:

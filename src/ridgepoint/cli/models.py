@@ -17,10 +17,14 @@ def models(
     """
     from ridgepoint.arch.zoo import list_models, load
     from ridgepoint.cost.count import CONVENTION, cost
+    from ridgepoint.errors import InputError, nearest
     from ridgepoint.units import format_count
 
+    names = list_models(pattern)
+    if not names:
+        raise InputError(f"'{pattern}' matches no model of the zoo; {nearest(pattern.strip('*'), list_models())}")
     rows = []
-    for name in list_models(pattern):
+    for name in names:
         network = load(name)
         train, deploy = cost(network), cost(network, form="deploy")
         rows.append(

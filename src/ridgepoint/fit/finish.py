@@ -173,7 +173,9 @@ def describe(
     settings, dataset, path = job.run.settings, job.prepared.dataset, job.run.path.resolve()
     counts = {name: len(getattr(dataset, name)) for name in ("train", "val", "test")}
     warnings = []
-    if winner.phase == "baseline":
+    if winner.weights is not None:
+        warnings.append(f"The result started from the weights {winner.weights}.")
+    elif winner.phase == "baseline":
         warnings.append("A zoo network beat everything that the search found; it is the result.")
     command = settings.command(out=str(job.run.path))
     return {
@@ -253,6 +255,7 @@ def _rival(
     return {
         **_network(candidate),
         "role": "zoo" if candidate.phase == "baseline" else "finalist",
+        "weights": candidate.weights,
         "latency": msgspec.to_builtins(latency),
         "met": latency.ms <= budget_ms,
         "accuracy": {**accuracy, "val": candidate.val_accuracy, "split": "test", "count": count},

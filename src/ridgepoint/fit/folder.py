@@ -80,29 +80,40 @@ def create_run(settings: FitSettings, out: Path | None) -> RunFolder:
         while out.exists():
             out, number = base.with_name(f"{base.name}-{number}"), number + 1
     elif out.exists() and (not out.is_dir() or any(out.iterdir())):
-        kind = "holds a run already" if (out / SETTINGS).exists() else "exists and is not empty"
-        raise RunError(f"{out}: {kind}. Give --resume to go on with a run, or another folder with --out")
+        if out.is_dir() and (out / SETTINGS).exists():
+            raise RunError(f"{out}: holds a run already. Give --resume to go on with it, or another folder with --out")
+        raise RunError(
+            f"{out}: exists and is {'not empty' if out.is_dir() else 'a file'}. Give a new folder with --out"
+        )
     make_folder(out)
     write_atomic(out / SETTINGS, msgspec.json.format(msgspec.json.encode(settings)))
     return RunFolder(out, settings)
 
 
-def resume_run(path: Path) -> RunFolder:
+def resume_run(path: Path, given: FitSettings) -> RunFolder:
     """A run folder that was left, with the settings it was begun with.
 
     Raises:
-        RunError: If the folder holds no run.
+        RunError: If the folder holds no run, or the run was begun with other settings than those given now.
     """
     try:
         settings = msgspec.json.decode((path / SETTINGS).read_bytes(), type=FitSettings)
-        clock = path / CLOCK
-        state = msgspec.json.decode(clock.read_bytes()) if clock.exists() else None
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise RunError(f"{path}: holds no run to resume (no {SETTINGS}). Give the folder that --out named") from None
     except (OSError, msgspec.MsgspecError) as error:
-        raise RunError(f"{path}: cannot be resumed: {error}") from None
+        raise RunError(f"{path}: cannot be resumed: {error}. Start anew with another --out") from None
+    usual = FitSettings(data=given.data, latency_ms=given.latency_ms)
+    for name in FitSettings.__struct_fields__:
+        then, now, default = (getattr(each, name) for each in (settings, given, usual))
+        asked = now != default or name in ("data", "latency_ms")
+        if asked and now != then and not (name == "data" and Path(now).resolve() == Path(then).resolve()):
+            raise RunError(
+                f"{path}: was begun with {name} {then!r}, not {now!r}. Go on with: "
+                f"{settings.command(out=str(path))} --resume, or start anew with another --out"
+            )
+    clock = _read(path / CLOCK) if (path / CLOCK).exists() else None
     make_folder(path)
-    return RunFolder(path, settings, clock=state)
+    return RunFolder(path, settings, clock=clock)
 
 
 def read_result(path: Path) -> dict[str, Any] | None:

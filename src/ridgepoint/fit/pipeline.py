@@ -1,5 +1,6 @@
 """`fit`, step by step. Every step leaves what it found in the run folder, and a resumed run skips finished steps."""
 
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,13 +9,16 @@ import msgspec
 import torch
 
 from ridgepoint.arch.network import Network
+from ridgepoint.data import Dataset
 from ridgepoint.deploy.calibrate import HostTable
 from ridgepoint.display import Display, Silent
-from ridgepoint.errors import InterruptedRun, NotMetError
+from ridgepoint.errors import InterruptedRun, NotMetError, WriteError
+from ridgepoint.files import writing
 from ridgepoint.fit.finish import finish
-from ridgepoint.fit.folder import RESULT, RunFolder, create_run, latest_run, resume_run
+from ridgepoint.fit.folder import RunFolder, create_run, latest_run, read_result, resume_run
 from ridgepoint.fit.plan import FINALISTS, Plan, make_plan
-from ridgepoint.fit.prepare import Prepared, check_settings, prepare
+from ridgepoint.fit.prepare import Prepared, check_settings, prepare, read_data
+from ridgepoint.fit.pretrained import networks_for
 from ridgepoint.fit.settings import FitSettings
 from ridgepoint.fit.threads import set_training_threads
 from ridgepoint.search.baselines import within_budget, zoo_networks
@@ -64,36 +68,34 @@ def fit(
     """
     display = display or Silent()
     if resume:
-        run = resume_run(out or latest_run(settings))
-        if (run.path / RESULT).exists():
+        run = resume_run(out or latest_run(settings), settings)
+        dataset = None
+        if (result := read_result(run.path)) is not None:
             display.say(f"{run.path}: is finished already")
-            return msgspec.json.decode((run.path / RESULT).read_bytes())
+            return result
     else:
         check_settings(settings)
-        prepare_check(settings)
+        dataset = read_data(settings)  # before a folder is made, so that wrong data leave nothing behind
         run = create_run(settings, out)
     torch.use_deterministic_algorithms(True, warn_only=True)
+    go_on = f"Go on with: {run.settings.command(out=str(run.path))} --resume"
     try:
-        return _fit(run, display)
+        with writing(run.path, verb="read or written"):
+            return _fit(run, display, dataset)
     except KeyboardInterrupt:
-        run.tick()
+        with contextlib.suppress(WriteError):
+            run.tick()
         raise InterruptedRun(
-            f"stopped after {format_duration(run.elapsed)}; everything so far is saved. "
-            f"Go on with: {run.settings.command(out=str(run.path))} --resume"
+            f"stopped after {format_duration(run.elapsed)}; everything so far is saved. {go_on}"
         ) from None
+    except WriteError as error:
+        raise WriteError(f"{error}; what was saved before is intact. {go_on}") from None
 
 
-def prepare_check(settings: FitSettings) -> None:
-    """Read the data once before a folder is made, so that wrong data leave nothing behind."""
-    from ridgepoint.data import detect
-
-    detect(settings.data, seed=settings.seed, data_root=Path(settings.data_root) if settings.data_root else None)
-
-
-def _fit(run: RunFolder, display: Display) -> dict[str, Any]:
+def _fit(run: RunFolder, display: Display, dataset: Dataset | None) -> dict[str, Any]:
     display.say(f"Run folder: {run.path}")
     with run.phase("Data", display):
-        prepared = prepare(run, display)
+        prepared = prepare(run, display, dataset)
     settings = run.settings
     with run.phase("This machine", display):
         table = Path(settings.table) if settings.table else None
@@ -132,27 +134,43 @@ def require_possible(job: Fit) -> None:
         )
 
 
-def choose_rivals(job: Fit) -> list[tuple[Network, float]]:
-    """The zoo networks that will be trained beside the winner; chosen once per run."""
+def choose_rivals(job: Fit) -> list[Candidate]:
+    """The zoo networks that will be trained beside the finalists, some from given weights; chosen once per run."""
     known = job.run.read_step("rivals")
     if known is not None:
-        return [(msgspec.convert(row["network"], Network), row["tabled_ms"]) for row in known["rivals"]]
-    preprocessing, count = job.prepared.preprocessing, job.run.settings.baselines
-    zoo = zoo_networks(
-        preprocessing.channels, preprocessing.height, preprocessing.width, len(job.prepared.dataset.classes)
-    )
+        return msgspec.convert(known["rivals"], list[Candidate])
+    settings, limit = job.run.settings, MARGIN * job.budget_ms
+    preprocessing = job.prepared.preprocessing
+    channels, height, width = preprocessing.channels, preprocessing.height, preprocessing.width
+    classes = len(job.prepared.dataset.classes)
     found = within_budget(
-        zoo,
+        zoo_networks(channels, height, width, classes),
         job.host,
-        MARGIN * job.budget_ms,
-        count=count,
+        limit,
+        count=settings.baselines,
         progress=lambda name: job.display.progress(0.5, f"latency table: {name}"),
     )
-    rows = [{"network": msgspec.to_builtins(network), "tabled_ms": ms} for network, ms in found]
-    job.run.write_step("rivals", {"rivals": rows})
-    names = ", ".join(f"{network.name} ({format_ms(ms)})" for network, ms in found)
+    rivals = [
+        Candidate(name=network.name, phase="baseline", network=network, seed=settings.seed, tabled_ms=ms)
+        for network, ms in found
+    ]
+    names = ", ".join(f"{rival.name} ({format_ms(rival.tabled_ms)})" for rival in rivals)
     job.display.say(f"Zoo networks to beat, by this machine's latency table: {names or 'none meets the budget'}")
-    return found
+    if settings.weights is not None:
+        for network in networks_for(
+            settings.weights, channels=channels, height=height, width=width, num_classes=classes
+        ):
+            ms = job.host.latency(network).ms
+            job.display.say(
+                f"{network.name} may start from {settings.weights}: {format_ms(ms)} by the table"
+                + ("" if ms <= limit else ", over the budget, left out")
+            )
+            if ms <= limit:
+                named = msgspec.structs.replace(network, name=f"{network.name}-pretrained")
+                start = Candidate(name=named.name, phase="baseline", network=named, seed=settings.seed, tabled_ms=ms)
+                rivals.append(msgspec.structs.replace(start, weights=settings.weights))
+    job.run.write_step("rivals", {"rivals": msgspec.to_builtins(rivals)})
+    return rivals
 
 
 def _plan(job: Fit, *, trainings: int) -> Plan:
@@ -236,16 +254,12 @@ def choose_finalists(job: Fit) -> list[Candidate]:
 
 def train_all(job: Fit, plan: Plan, finalists: list[Candidate], rivals: list[tuple[Network, float]]) -> list[Candidate]:
     """Train finalists and zoo networks alike: same recipe, same bound; the result of each is kept in the run folder."""
-    seed = job.run.settings.seed
-    field_ = finalists + [
-        Candidate(name=network.name, phase="baseline", network=network, seed=seed, tabled_ms=ms)
-        for network, ms in rivals
-    ]
+    contenders = finalists + rivals
     done = []
-    for index, candidate in enumerate(field_):
+    for index, candidate in enumerate(contenders):
         known = job.run.read_step(f"trained-{candidate.name}")
         if known is None:
-            known = _train_one(job, plan, candidate, index / len(field_), 1 / len(field_))
+            known = _train_one(job, plan, candidate, index / len(contenders), 1 / len(contenders))
         candidate = msgspec.structs.replace(candidate, val_accuracy=known["val_accuracy"], train_s=known["seconds"])
         done.append(candidate)
         job.display.say(f"{candidate.name}: validation accuracy {candidate.val_accuracy:.4f}")
@@ -266,10 +280,11 @@ def _train_one(job: Fit, plan: Plan, candidate: Candidate, base: float, share: f
     done = train(
         candidate.network,
         data,
-        job.prepared.recipe,
-        bound=plan.full,
+        job.prepared.recipe_for(candidate),
+        bound=plan.full(job.prepared.recipe_for(candidate)),
         seed=job.run.settings.seed,
         folder=folder,
+        initial=candidate.weights,
         on_step=on_step,
     )
     about = About(

@@ -22,17 +22,15 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     short_s: float | None = None
     full_s: float | None = None
     short_epochs: int
-    epochs: int
 
     @property
     def short(self) -> Bound:
         """The bound of a candidate's training."""
         return Bound(epochs=self.short_epochs) if self.short_s is None else Bound(seconds=self.short_s)
 
-    @property
-    def full(self) -> Bound:
-        """The bound of every full training: the winner's and the baselines' alike."""
-        return Bound(epochs=self.epochs) if self.full_s is None else Bound(seconds=self.full_s)
+    def full(self, recipe: Recipe) -> Bound:
+        """The bound of a full training: equal seconds for all, or the epochs of its recipe."""
+        return Bound(epochs=recipe.epochs) if self.full_s is None else Bound(seconds=self.full_s)
 
     def search_progress(self, evaluated: int, elapsed_s: float, started_s: float) -> float:
         """The share of the search that is done, 0 to 1."""
@@ -55,7 +53,7 @@ def make_plan(settings: FitSettings, recipe: Recipe, *, elapsed_s: float, traini
         trainings: How many full trainings there will be.
     """
     if settings.evaluations is not None:
-        return Plan(evaluations=settings.evaluations, short_epochs=recipe.short_epochs, epochs=recipe.epochs)
+        return Plan(evaluations=settings.evaluations, short_epochs=recipe.short_epochs)
     left = max((settings.time_s or DEFAULT_TIME_S) - elapsed_s, 1.0)
     kept = min(8.0 + 5.0 * trainings, 0.25 * left)
     search = SEARCH_SHARE * (left - kept)
@@ -64,5 +62,4 @@ def make_plan(settings: FitSettings, recipe: Recipe, *, elapsed_s: float, traini
         short_s=min(max(search / 24, 0.5), 20.0),
         full_s=(left - kept - search) / trainings,
         short_epochs=recipe.short_epochs,
-        epochs=recipe.epochs,
     )

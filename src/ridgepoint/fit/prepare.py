@@ -20,6 +20,7 @@ from ridgepoint.display import Display
 from ridgepoint.errors import InputError, RunError, nearest
 from ridgepoint.fit.folder import RunFolder
 from ridgepoint.fit.settings import FitSettings
+from ridgepoint.search.candidate import Candidate
 from ridgepoint.train.loop import TrainingData
 from ridgepoint.train.recipe import Recipe, load_recipe
 
@@ -38,8 +39,13 @@ class Prepared:
     space: Space
     space_reason: str
     recipe: Recipe
+    finetune: Recipe
     augmentation: Augmentation
     _decoded: dict[tuple[int, int], TrainingData] = field(default_factory=dict)
+
+    def recipe_for(self, candidate: Candidate) -> Recipe:
+        """The run's recipe; `finetune` for what starts from weights, unless the user named a recipe."""
+        return self.recipe if candidate.weights is None else self.finetune
 
     def preprocessing_for(self, network: Network) -> Preprocessing:
         """The data's preprocessing at a network's input size."""
@@ -75,21 +81,30 @@ def check_settings(settings: FitSettings) -> None:
             raise InputError(f"--{option} is '{value}'; {nearest(value, allowed)}")
     if settings.time_s is not None and settings.evaluations is not None:
         raise InputError("--time and --evaluations are both given. Give one: the clock or the count bounds the run")
+    if settings.space is not None:
+        load_space(settings.space)
+    load_recipe(settings.recipe or "photographs", dict(settings.changes))
 
 
-def prepare(run: RunFolder, display: Display) -> Prepared:
-    """Detect the data, choose input, space and recipe, and say all of it.
+def read_data(settings: FitSettings) -> Dataset:
+    """The images that the request names.
+
+    Raises:
+        DataError: If they are missing, broken or too few.
+    """
+    root = Path(settings.data_root) if settings.data_root else None
+    return detect(settings.data, seed=settings.seed, data_root=root)
+
+
+def prepare(run: RunFolder, display: Display, dataset: Dataset | None = None) -> Prepared:
+    """Detect the data (unless that is done), choose input, space and recipe, and say all of it.
 
     Raises:
         DataError: If the data are missing, broken or too few.
         RunError: If a resumed run finds other data than it was begun with.
     """
     settings = run.settings
-    dataset = detect(
-        settings.data,
-        seed=settings.seed,
-        data_root=Path(settings.data_root) if settings.data_root else None,
-    )
+    dataset = dataset or read_data(settings)
     for line in dataset.summary().splitlines():
         display.say(line)
     _check_same_data(run, dataset)
@@ -108,6 +123,7 @@ def prepare(run: RunFolder, display: Display) -> Prepared:
         space=space,
         space_reason=space_reason,
         recipe=recipe,
+        finetune=load_recipe(settings.recipe or "finetune", dict(settings.changes)),
         augmentation=default_augmentation(dataset, preprocessing),
     )
 

@@ -28,6 +28,7 @@ class FitSettings(msgspec.Struct, frozen=True, kw_only=True):
     recipe: str | None = None
     changes: dict[str, Any] = {}
     size: Count | None = None
+    weights: str | None = None
     baselines: Annotated[int, msgspec.Meta(ge=0)] = 3
     seed: Annotated[int, msgspec.Meta(ge=0)] = 0
     table: str | None = None
@@ -35,18 +36,19 @@ class FitSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     def command(self, *, out: str | None = None) -> str:
         """The command line that asks for the same."""
-        words = ["ridgepoint", "fit", quote(self.data), "--latency", f"{self.latency_ms:g}ms"]
+        words = ["ridgepoint", "fit", quote(self.data), "--latency", f"{_plain(self.latency_ms)}ms"]
         defaults = FitSettings(data="", latency_ms=1.0)
         for option, value, usual in (
             ("--device", self.device, defaults.device),
             ("--runtime", self.runtime, defaults.runtime),
             ("--threads", self.threads, defaults.threads),
-            ("--time", f"{self.time_s:g}s" if self.time_s else None, None),
+            ("--time", f"{_plain(self.time_s)}s" if self.time_s else None, None),
             ("--evaluations", self.evaluations, None),
             ("--method", self.method, defaults.method),
             ("--space", self.space, None),
             ("--recipe", self.recipe, None),
             ("--size", self.size, None),
+            ("--weights", self.weights, None),
             ("--baselines", self.baselines, defaults.baselines),
             ("--table", self.table, None),
             ("--data-root", self.data_root, None),
@@ -77,6 +79,11 @@ def make_settings(**values: Any) -> FitSettings:
         if not math.isfinite(getattr(settings, name) or 0.0):
             raise InputError(f"fit: {name} is {getattr(settings, name)}. Allowed: a finite number above 0")
     return settings
+
+
+def _plain(number: float) -> str:
+    """Digits that read back as the same number."""
+    return repr(float(number)).removesuffix(".0")
 
 
 def quote(word: str) -> str:

@@ -13,7 +13,8 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     """One network, where it came from, and what was found out. What was not measured is None, never zero.
 
     Accuracies are shares between 0 and 1. `short_accuracy` comes from a short training and ranks candidates of one
-    run; `val_accuracy` from the full training; `test_accuracy` from images that no decision has seen.
+    run; `val_accuracy` from the full training; `test_accuracy` from images that no decision has seen. `weights` is what
+    the training started from, None for fresh ones.
     """
 
     name: str
@@ -21,6 +22,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     network: Network
     seed: int
     parent: str | None = None
+    weights: str | None = None
     predicted_ms: float | None = None
     tabled_ms: float | None = None
     measured_ms: float | None = None

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import optuna
 from optuna.trial import TrialState
 
@@ -40,11 +41,10 @@ class Evolution:
         }
 
     def start_with(self, assignments: list[dict[str, int]]) -> None:
-        """Queue assignments to be judged first; does nothing in a study that has begun."""
-        if not self.study.get_trials(deepcopy=False):
-            for assignment in assignments:
-                full = {name: assignment.get(name, 0) for name in self.distributions}
-                self.study.enqueue_trial(full)
+        """Queue assignments to be judged first; those that the study has already are not queued again."""
+        for assignment in assignments[len(self.study.get_trials(deepcopy=False)) :]:
+            full = {name: assignment.get(name, 0) for name in self.distributions}
+            self.study.enqueue_trial(full)
 
     def evaluated(self) -> list[Candidate]:
         """The candidates that were trained, in order."""
@@ -77,16 +77,36 @@ class Evolution:
         """The next trial; one that a killed process left behind is taken up again."""
         left = self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
         number = left[0].number if left else self._next_number()
-        self.study.sampler = optuna.samplers.NSGAIISampler(
-            population_size=POPULATION,
-            seed=seed_for(self.seed, "proposal", number) % 2**32,
-        )
+        self.study.sampler = _Proposals(seed_for(self.seed, "proposal", number))
         return optuna.Trial(self.study, left[0]._trial_id) if left else self.study.ask()
 
     def _next_number(self) -> int:
         trials = self.study.get_trials(deepcopy=False)
         waiting = [trial.number for trial in trials if trial.state == TrialState.WAITING]
         return waiting[0] if waiting else len(trials)
+
+
+class _Proposals(optuna.samplers.NSGAIISampler):
+    """NSGA-II for one trial; a choice that it leaves to chance is drawn from (seed, choice).
+
+    So a trial that was killed between two choices gets the ones that are missing as it would have got them.
+    """
+
+    def __init__(self, seed: int):
+        super().__init__(population_size=POPULATION, seed=seed % 2**32)
+        self._chance = seed
+
+    def sample_independent(
+        self,
+        study: optuna.Study,
+        trial: optuna.trial.FrozenTrial,
+        param_name: str,
+        param_distribution: optuna.distributions.BaseDistribution,
+    ) -> int:
+        """A uniform draw."""
+        assert isinstance(param_distribution, optuna.distributions.CategoricalDistribution)
+        rng = np.random.default_rng(seed_for(self._chance, param_name))
+        return int(rng.integers(len(param_distribution.choices)))
 
 
 def uniform_starts(space: Space, fits: Callable[[Network], bool], *, count: int = STARTS) -> list[dict[str, int]]:

@@ -36,7 +36,7 @@ def record(study: optuna.Study, candidate: Candidate) -> None:
 
 
 def read_candidates(run: Path) -> list[Candidate]:
-    """Every candidate of a run, in the order in which it was looked at.
+    """Every candidate of a run, in the order in which it was looked at; what was recorded twice, as recorded last.
 
     Raises:
         RunError: If the folder holds no study.
@@ -44,8 +44,9 @@ def read_candidates(run: Path) -> list[Candidate]:
     if not (run / STUDY_FILE).is_file():
         raise RunError(f"{run}: holds no {STUDY_FILE}. Give the folder of a run, for example runs/fit/digits")
     study = open_study(run)
-    return [
+    found = [
         msgspec.json.decode(trial.user_attrs[ATTRIBUTE], type=Candidate)
         for trial in study.get_trials(deepcopy=False)
         if ATTRIBUTE in trial.user_attrs
     ]
+    return list({(candidate.name, candidate.phase): candidate for candidate in found}.values())

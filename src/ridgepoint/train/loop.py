@@ -3,10 +3,12 @@
 All randomness of step n is drawn from a seed made of (seed, n), so a checkpoint needs weights, optimizer and the step.
 """
 
+import contextlib
 import json
 import math
+import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -98,20 +100,19 @@ def train(
     run = _Run(network, data, recipe, bound, seed, folder, initial)
     run.restore()
     marks = [(index + 1) / evaluations for index in range(evaluations)]
-    try:
+    with _whole_steps() as asked_to_stop:
         while (progress := run.progress()) < 1.0:
             run.one_step(progress)
             progress = run.progress()
             due = run.evaluated < evaluations and progress >= marks[run.evaluated]
             if due:
                 run.evaluate(progress)
-            if due or time.monotonic() - run.saved_at > SAVE_EVERY_S:
+            if due or asked_to_stop() or time.monotonic() - run.saved_at > SAVE_EVERY_S:
                 run.save()
             if on_step:
                 on_step(progress, run.latest)
-    except KeyboardInterrupt:
-        run.save()
-        raise
+            if asked_to_stop():
+                raise KeyboardInterrupt
     if not run.history or run.history[-1]["step"] != run.step:
         run.evaluate(1.0)
     run.save()
@@ -123,6 +124,26 @@ def train(
         seconds=run.elapsed(),
         history=run.history,
     )
+
+
+@contextlib.contextmanager
+def _whole_steps() -> Iterator[Callable[[], bool]]:
+    """Ctrl-C waits for the end of a step, and is then told: a step that is half made must not be saved."""
+    asked: list[int] = []
+    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:  # ignored, or somebody else's
+        yield lambda: False
+        return
+    try:
+        before = signal.signal(signal.SIGINT, lambda number, frame: asked.append(number))
+    except ValueError:  # only the main thread hears signals
+        yield lambda: False
+        return
+    try:
+        yield lambda: bool(asked)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if asked:
+        raise KeyboardInterrupt
 
 
 class _Run:
@@ -235,9 +256,10 @@ class _Run:
 
     def _diverged(self, value: float, chosen: Tensor) -> None:
         names = [self.data.train.ids[int(index)] for index in chosen[:8]]
+        lower = min(self.recipe.lr / 3, 0.01)
         raise DivergedError(
             f"the loss is {value} at step {self.step}; the batch holds {', '.join(names)}, ... "
-            f"Try a lower learning rate: --set lr={self.recipe.lr / 3:.2g}. The last good checkpoint is kept"
+            f"Start anew with a lower learning rate: --set lr={lower:.2g}"
         )
 
 
