@@ -6,6 +6,7 @@
     │   ├── DataError           images that are missing, broken or too few
     │   ├── BudgetError         a latency or time that cannot be read
     │   └── RunError            a run folder that cannot be used
+    │       └── WriteError      a file that cannot be written: the disk is full, the folder is read-only
     ├── NotMetError             exit 3: everything worked, but the budget or a check was not met
     │   ├── ParityError         the exported file disagrees with its source
     │   └── DivergedError       the training loss is not finite
@@ -15,7 +16,8 @@ A message says what was given, what is allowed and what to do next.
 """
 
 import difflib
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 
 
 class RidgepointError(Exception):
@@ -46,6 +48,10 @@ class RunError(InputError):
     """A run folder cannot be created, read or resumed."""
 
 
+class WriteError(RunError):
+    """A file cannot be written: the disk is full, or the folder is read-only."""
+
+
 class NotMetError(RidgepointError):
     """The command finished, but the budget or a check was not met."""
 
@@ -64,6 +70,30 @@ class InterruptedRun(RidgepointError):
     """The user stopped the run; what was done is saved."""
 
     exit_code = 130
+
+
+def told_wrong(message: str, given: Mapping[str, object], names: Iterable[str]) -> str:
+    """What a validation message of msgspec about a flat mapping means to the one who wrote the mapping.
+
+    Args:
+        message: The message, for example ``Expected `int` >= 1 - at `$.size```.
+        given: The mapping.
+        names: The keys that it may have.
+
+    Returns:
+        ``size is 0. Allowed: a whole number >= 1``, or the nearest allowed key for an unknown one.
+    """
+    unknown = re.search(r"unknown field `(.*?)`", message)
+    if unknown:
+        return f"unknown key '{unknown[1]}'; {nearest(unknown[1], names)}"
+    found = re.fullmatch(r"Expected (.*?)(?:, got .*)? - at `\$\.(\w+).*`", message, re.DOTALL)
+    if found is None:
+        if message.startswith("Invalid enum value") and (place := re.search(r"`\$\.(\w+)`", message)):
+            return f"{place[1]} is {given.get(place[1])!r}, which is not among what is allowed"
+        return message
+    allowed = found[1].replace("`", "").replace("int", "a whole number").replace("float", "a number")
+    allowed = allowed.replace(" | ", " or ").replace("null", "nothing").replace("str", "a text")
+    return f"{found[2]} is {given.get(found[2])!r}. Allowed: {allowed}"
 
 
 def nearest(given: str, allowed: Iterable[str]) -> str:

@@ -1,18 +1,23 @@
 """Files that are either whole or not there: written aside, synced, then renamed."""
 
+import contextlib
 import os
+import re
+import sqlite3
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from ridgepoint.errors import RunError
+from ridgepoint.errors import RidgepointError, WriteError
+
+_DATABASE = ("full", "readonly", "read-only", "disk i/o", "unable to open")
 
 
 def write_atomic(path: Path, content: bytes | str) -> None:
     """Replace a file by the content; after a crash it holds the old or the new, never a part.
 
     Raises:
-        RunError: If the disk is full or the folder cannot be written.
+        WriteError: If the disk is full or the folder cannot be written.
     """
     data = content.encode() if isinstance(content, str) else content
     save_atomic(path, lambda temporary: temporary.write_bytes(data))
@@ -22,44 +27,70 @@ def save_atomic(path: Path, save: Callable[[Path], object]) -> None:
     """Let `save` write a temporary file beside the path, then put it in the path's place.
 
     Raises:
-        RunError: If the disk is full or the folder cannot be written.
+        WriteError: If the disk is full or the folder cannot be written.
     """
-    try:
+    with writing(path):
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
         os.close(handle)
-    except OSError as error:
-        raise _cannot_write(path, error) from None
-    temporary = Path(name)
-    try:
-        save(temporary)
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    except (OSError, RuntimeError) as error:  # torch.save raises RuntimeError when the disk is full
-        if isinstance(error, RuntimeError) and "writ" not in str(error) and "PytorchStreamWriter" not in str(error):
-            raise
-        raise _cannot_write(path, error) from None
-    finally:
-        temporary.unlink(missing_ok=True)
+        temporary = Path(name)
+        try:
+            save(temporary)
+            with temporary.open("rb+") as file:
+                os.fsync(file.fileno())
+            temporary.chmod(0o644)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 def make_folder(path: Path) -> None:
     """Create a folder and its parents.
 
     Raises:
-        RunError: If it cannot be created or written.
+        WriteError: If it cannot be created or written.
     """
-    try:
+    with writing(path):
         path.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path):
             pass
-    except OSError as error:
-        raise _cannot_write(path, error) from None
 
 
-def _cannot_write(path: Path, error: Exception) -> RunError:
-    return RunError(
-        f"{path}: cannot be written ({error}). Free some space or give another folder with --out; what was saved "
-        "before is intact, and --resume goes on from it"
-    )
+@contextlib.contextmanager
+def writing(what: Path | str, *, verb: str = "written") -> Iterator[None]:
+    """Turn what the system says about a full disk or a read-only folder into a `WriteError`.
+
+    Args:
+        what: What is named where the system names no file.
+        verb: What could not be done to it.
+    """
+    try:
+        yield
+    except RidgepointError:
+        raise
+    except Exception as error:
+        cause = _system_error(error)
+        if cause is None:
+            raise
+        raise WriteError(cannot_write(what, cause, verb=verb)) from None
+
+
+def cannot_write(what: Path | str, cause: Exception, *, verb: str = "written") -> str:
+    """One sentence on a file that cannot be written, and the way out."""
+    reason = getattr(cause, "strerror", None) or str(cause)
+    name = str(getattr(cause, "filename", None) or "")
+    unknown_to_user = not name or Path(name).name.startswith((".", "tmp"))
+    return f"{what if unknown_to_user else name}: cannot be {verb} ({reason}). Free some space, or give another place"
+
+
+def _system_error(error: BaseException | None) -> Exception | None:
+    """What the system itself said, if that is behind an error: a full disk and the like, no fault of the program."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno is not None and not isinstance(error, ConnectionError):
+            return error
+        if isinstance(error, sqlite3.Error) and any(word in str(error).lower() for word in _DATABASE):
+            return error
+        number = re.search(r"\(os error (\d+)\)", str(error))  # how libraries written in Rust tell it
+        if number is not None:
+            return OSError(int(number[1]), os.strerror(int(number[1])))
+        error = error.__cause__ or error.__context__
+    return None

@@ -19,6 +19,15 @@ def parse_seconds(text: str, *, what: str, default_unit: str) -> float:
     Raises:
         BudgetError: If the text is no duration, its unit is unknown, or it is not above zero.
     """
+    return _parse(text, what, default_unit, "s")
+
+
+def parse_latency_ms(text: str) -> float:
+    """A latency budget in milliseconds; a bare number means milliseconds."""
+    return _parse(text, "--latency", "ms", "ms")
+
+
+def _parse(text: str, what: str, default_unit: str, into: str) -> float:
     match = _QUANTITY.fullmatch(text)
     unit = (match[2] or default_unit) if match else ""
     if match is None or unit not in _SECONDS:
@@ -26,15 +35,10 @@ def parse_seconds(text: str, *, what: str, default_unit: str) -> float:
             f"{what} is '{text}': not a duration. Allowed: a number above 0 with one of the units "
             f"us, ms, s, m, h, for example 5ms or 10m."
         )
-    seconds = float(match[1]) * _SECONDS[unit]
-    if not 0 < seconds < float("inf"):
-        raise BudgetError(f"{what} is '{text}': it must be above 0, for example 5ms or 10m.")
-    return seconds
-
-
-def parse_latency_ms(text: str) -> float:
-    """A latency budget in milliseconds; a bare number means milliseconds."""
-    return parse_seconds(text, what="--latency", default_unit="ms") * 1e3
+    value = float(match[1]) * (_SECONDS[unit] / _SECONDS[into])  # exact where no unit changes
+    if not 0 < value < float("inf"):
+        raise BudgetError(f"{what} is '{text}': it must be above 0 and finite, for example 5ms or 10m.")
+    return value
 
 
 def format_ms(ms: float) -> str:

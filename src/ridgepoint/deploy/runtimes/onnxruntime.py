@@ -26,6 +26,11 @@ class OnnxRuntimeSession:
         except Exception as error:  # the runtime's own exception types are not public
             raise InputError(f"{path}: ONNX Runtime cannot load it: {_first_line(error)}") from None
         given = self._session.get_inputs()[0]
+        if len(given.shape) < 2 or given.type != "tensor(float)":
+            raise InputError(
+                f"{path}: takes {given.type} of shape {given.shape}. Allowed: float32 images, (batch, channels, "
+                f"height, width)"
+            )
         self._name = given.name
         self.input_shape = tuple(size if isinstance(size, int) else 0 for size in given.shape[1:])
         self.static_batch = given.shape[0] if isinstance(given.shape[0], int) else None
