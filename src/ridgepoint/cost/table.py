@@ -78,6 +78,8 @@ def load_table(path: Path, *, conditions: Conditions) -> LatencyTable:
         table = msgspec.json.decode(path.read_bytes(), type=LatencyTable)
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such file") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}). Give a file with --table") from None
     except msgspec.MsgspecError as error:
         raise InputError(f"{path}: is no latency table ({error}). Delete it to measure anew") from None
     if table.conditions != conditions:

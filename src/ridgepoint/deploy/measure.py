@@ -19,6 +19,7 @@ from ridgepoint.arch.zoo import load
 from ridgepoint.cost.host import cpu_name
 from ridgepoint.cost.latency import MeasuredLatency
 from ridgepoint.deploy.runtimes import Session, open_session
+from ridgepoint.errors import InputError
 
 WARMUP, ROUNDS, ROUND_S = 10, 20, 0.02
 
@@ -132,6 +133,8 @@ def _runs(session: Session, image: np.ndarray, seconds: float, least: int) -> li
 
 def _image(session: Session) -> np.ndarray:
     shape = (1, *session.input_shape)
+    if 0 in shape:
+        raise InputError(f"the file leaves its input size open: {shape}, 0 is open. Export it with a fixed size")
     return np.random.default_rng(0).standard_normal(shape).astype(np.float32)
 
 

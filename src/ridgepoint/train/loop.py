@@ -20,7 +20,7 @@ from torch.optim.swa_utils import AveragedModel
 from ridgepoint.arch.network import Network
 from ridgepoint.data import ArraySplit, Augmentation, Preprocessing
 from ridgepoint.data import build as build_augmentation
-from ridgepoint.errors import DivergedError
+from ridgepoint.errors import DivergedError, RunError
 from ridgepoint.files import write_atomic
 from ridgepoint.nn.build import BuiltNetwork, build
 from ridgepoint.nn.weights import load_weights
@@ -199,11 +199,12 @@ class _Run:
         loss = self.loss(self.model(images), self.data.train.labels[chosen])
         value = loss.item()
         if not math.isfinite(value):
-            self._diverged(value, chosen)
+            self._diverged("loss", value, chosen)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        if self.recipe.clip_norm:
-            nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip_norm)
+        norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip_norm or math.inf).item()
+        if not math.isfinite(norm):
+            self._diverged("norm of the gradient", norm, chosen)
         self.optimizer.step()
         if self.averaged is not None:
             self.averaged.update_parameters(self.model)
@@ -245,20 +246,25 @@ class _Run:
     def restore(self) -> None:
         if self.folder is None or not (self.folder / CHECKPOINT).exists():
             return
-        state = load_checkpoint(self.folder / CHECKPOINT)
-        self.model.load_state_dict(state["model"])
-        if self.averaged is not None:
-            self.averaged.load_state_dict(state["averaged"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.step, self.before_s, self.evaluated = state["step"], state["elapsed_s"], state["evaluated"]
-        self.running_loss, self.latest, self.history = state["running_loss"], state["latest"], state["history"]
+        path = self.folder / CHECKPOINT
+        state = load_checkpoint(path)
+        try:
+            self.model.load_state_dict(state["model"])
+            if self.averaged is not None:
+                self.averaged.load_state_dict(state["averaged"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.step, self.before_s, self.evaluated = state["step"], state["elapsed_s"], state["evaluated"]
+            self.running_loss, self.latest, self.history = state["running_loss"], state["latest"], state["history"]
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            reason = str(error).splitlines()[0]
+            raise RunError(f"{path}: belongs to another training ({reason}). Delete it to train anew") from None
         self.started_at = time.monotonic()
 
-    def _diverged(self, value: float, chosen: Tensor) -> None:
+    def _diverged(self, what: str, value: float, chosen: Tensor) -> None:
         names = [self.data.train.ids[int(index)] for index in chosen[:8]]
         lower = min(self.recipe.lr / 3, 0.01)
         raise DivergedError(
-            f"the loss is {value} at step {self.step}; the batch holds {', '.join(names)}, ... "
+            f"the {what} is {value} at step {self.step}; the batch holds {', '.join(names)}, ... "
             f"Start anew with a lower learning rate: --set lr={lower:.2g}"
         )
 
@@ -273,16 +279,15 @@ def logits(model: nn.Module, images: Tensor, preprocessing: Preprocessing, *, ba
 
 
 def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """AdamW or SGD with Nesterov momentum; vectors (norms, gains, biases) are not decayed."""
-    matrices = [weight for weight in model.parameters() if weight.dim() > 1]
-    vectors = [weight for weight in model.parameters() if weight.dim() <= 1]
-    groups = [
-        {"params": matrices, "weight_decay": recipe.weight_decay},
-        {"params": vectors, "weight_decay": 0.0},
-    ]
+    """AdamW or SGD with Nesterov momentum; norms, gains and biases are not decayed."""
+    groups: dict[bool, list[nn.Parameter]] = {True: [], False: []}
+    for name, weight in model.named_parameters():
+        groups[weight.dim() > 1 and not name.endswith("bias")].append(weight)
+    decayed = {"params": groups[True], "weight_decay": recipe.weight_decay}
+    others = {"params": groups[False], "weight_decay": 0.0}
     if recipe.optimizer == "sgd":
-        return torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=recipe.momentum > 0)
-    return torch.optim.AdamW(groups, lr=recipe.lr)
+        return torch.optim.SGD([decayed, others], lr=recipe.lr, momentum=recipe.momentum, nesterov=recipe.momentum > 0)
+    return torch.optim.AdamW([decayed, others], lr=recipe.lr)
 
 
 def schedule(progress: float, warmup: float) -> float:

@@ -60,15 +60,16 @@ def load_recipe(name_or_path: str, changes: dict[str, Any] | None = None) -> Rec
             raise InputError(f"unknown recipe '{name_or_path}'; {nearest(name_or_path, list_recipes())}")
         path = RECIPES / f"{name_or_path}.yaml"
     try:
-        raw = {**yaml.safe_load(path.read_text(encoding="utf-8")), **(changes or {})}
+        read = yaml.safe_load(path.read_text(encoding="utf-8")).items()
+        raw = {key: _value(value) if isinstance(value, str) and key != "name" else value for key, value in read}
+        raw |= changes or {}
         recipe = msgspec.convert(raw, Recipe)
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such file") from None
-    except (yaml.YAMLError, TypeError) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, AttributeError) as error:
         raise InputError(f"{path}: is no recipe: {error}") from None
     except msgspec.ValidationError as error:
-        fields = [field.name for field in msgspec.structs.fields(Recipe)]
-        raise InputError(f"recipe {path.stem}: {told_wrong(str(error), raw, fields)}") from None
+        raise InputError(f"recipe {path.stem}: {told_wrong(str(error), raw, Recipe)}") from None
     for name, value in msgspec.structs.asdict(recipe).items():
         if isinstance(value, float) and not math.isfinite(value):
             raise InputError(f"recipe {path.stem}: {name} is {value}. Allowed: a finite number")

@@ -1,0 +1,192 @@
+"""Killed and continued equals uninterrupted, bit for bit; broken checkpoints are told from whole ones."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+import train_helpers
+from train_helpers import quick, same, small_network
+
+from ridgepoint.errors import RunError
+from ridgepoint.train import loop
+from ridgepoint.train.checkpoint import load_checkpoint, save_checkpoint
+from ridgepoint.train.loop import CHECKPOINT, METRICS, Bound, Trained, TrainingData, train
+
+STEPS = 2 * 16  # two epochs of 1079 // 64 batches
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(data: TrainingData) -> Trained:
+    return train(small_network(), data, quick(), bound=Bound(epochs=2), seed=3)
+
+
+class Stop(Exception):
+    """The machine goes down."""
+
+
+def until(step: int, how: type[BaseException]):
+    def on_step(progress: float, record: dict[str, object]) -> None:
+        if record["step"] == step:
+            raise how
+
+    return on_step
+
+
+@pytest.mark.parametrize("how", [KeyboardInterrupt, Stop])
+def test_stopped_at_random_steps_and_continued(
+    data: TrainingData, uninterrupted: Trained, tmp_path: Path, how: type[BaseException]
+):
+    stops = sorted(random.Random(how.__name__).sample(range(1, STEPS), 4))
+    for stop in stops:
+        with pytest.raises(how):
+            train(
+                small_network(), data, quick(), bound=Bound(epochs=2), seed=3, folder=tmp_path, on_step=until(stop, how)
+            )
+    done = train(small_network(), data, quick(), bound=Bound(epochs=2), seed=3, folder=tmp_path)
+    assert same(done, uninterrupted), f"stopped at {stops}"
+    forgetful = [{k: v for k, v in row.items() if k != "elapsed_s"} for row in done.history]
+    assert forgetful == [{k: v for k, v in row.items() if k != "elapsed_s"} for row in uninterrupted.history]
+    assert len((tmp_path / METRICS).read_text().splitlines()) == len(done.history)
+
+
+def test_saved_after_every_step_and_continued_from_each(
+    data: TrainingData, uninterrupted: Trained, tmp_path: Path, monkeypatch
+):
+    monkeypatch.setattr(loop, "SAVE_EVERY_S", 0.0)
+    for stop in (5, 13, 14, STEPS - 1):
+        with pytest.raises(Stop):
+            train(
+                small_network(),
+                data,
+                quick(),
+                bound=Bound(epochs=2),
+                seed=3,
+                folder=tmp_path,
+                on_step=until(stop, Stop),
+            )
+        assert load_checkpoint(tmp_path / CHECKPOINT)["step"] == stop
+    done = train(small_network(), data, quick(), bound=Bound(epochs=2), seed=3, folder=tmp_path)
+    assert same(done, uninterrupted)
+
+
+def test_ctrl_c_waits_for_the_end_of_the_step(data: TrainingData, uninterrupted: Trained, tmp_path: Path, monkeypatch):
+    """The signal strikes between the forward pass, which moves statistics, and the counter of steps."""
+    one_step, counted = loop._Run.one_step, [0]
+
+    def struck(run, progress: float) -> None:
+        counted[0] += 1
+        if counted[0] == 9:
+            forward = run.loss.forward
+
+            def strike(*given):
+                os.kill(os.getpid(), signal.SIGINT)
+                run.loss.forward = forward
+                return forward(*given)
+
+            run.loss.forward = strike
+        one_step(run, progress)
+
+    monkeypatch.setattr(loop._Run, "one_step", struck)
+    with pytest.raises(KeyboardInterrupt):
+        train(small_network(), data, quick(), bound=Bound(epochs=2), seed=3, folder=tmp_path)
+    assert load_checkpoint(tmp_path / CHECKPOINT)["step"] == 9, "the step that was under way is whole and saved"
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert same(train(small_network(), data, quick(), bound=Bound(epochs=2), seed=3, folder=tmp_path), uninterrupted)
+
+
+def test_a_finished_training_is_not_trained_again(data: TrainingData, tmp_path: Path):
+    first = train(small_network(), data, quick(), bound=Bound(epochs=1), seed=3, folder=tmp_path)
+    again = train(
+        small_network(), data, quick(), bound=Bound(epochs=1), seed=3, folder=tmp_path, on_step=until(1, AssertionError)
+    )
+    assert same(first, again) and again.val_accuracy == first.val_accuracy and again.steps == first.steps
+
+
+def test_by_the_clock_a_continued_training_uses_the_time_that_was_left(data: TrainingData, tmp_path: Path):
+    with pytest.raises(Stop):
+        train(
+            small_network(), data, quick(), bound=Bound(seconds=4.0), seed=3, folder=tmp_path,
+            on_step=lambda progress, record: until(record["step"], Stop)(progress, record) if progress > 0.7 else None,
+        )  # fmt: skip
+    saved = load_checkpoint(tmp_path / CHECKPOINT)["elapsed_s"]
+    assert saved > 2.0
+    started = time.monotonic()
+    done = train(small_network(), data, quick(), bound=Bound(seconds=4.0), seed=3, folder=tmp_path)
+    assert time.monotonic() - started < 4.0 - saved + 0.8
+    assert done.seconds == pytest.approx(4.0, rel=0.2)
+
+
+@pytest.mark.slow
+def test_killed_at_random_moments_while_it_saves_after_every_step(
+    data: TrainingData, uninterrupted: Trained, tmp_path: Path
+):
+    rng = random.Random(5)
+    script = str(Path(train_helpers.__file__))
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    for until_step in (3, 11, 19, 28):
+        process = subprocess.Popen([sys.executable, script, str(tmp_path)], stdout=subprocess.PIPE, env=environment)
+        assert process.stdout is not None
+        for line in process.stdout:
+            if int(line) >= until_step:
+                break
+        time.sleep(rng.uniform(0.0, 0.03))  # somewhere in a step or in a save
+        process.kill()
+        process.communicate()
+        load_checkpoint(tmp_path / CHECKPOINT)  # whole, whatever the moment
+    done = train(small_network(), data, quick(), bound=Bound(epochs=2), seed=3, folder=tmp_path)
+    assert same(done, uninterrupted)
+
+
+def test_a_broken_checkpoint_is_refused_wherever_it_broke(data: TrainingData, tmp_path: Path):
+    path = tmp_path / CHECKPOINT
+    with pytest.raises(Stop):
+        train(small_network(), data, quick(), bound=Bound(epochs=1), seed=3, folder=tmp_path, on_step=until(4, Stop))
+    whole = path.read_bytes()
+    reference = load_checkpoint(path)
+    rng = random.Random(0)
+    for broken in (b"", b"nonsense", whole[:100], whole[: len(whole) // 2], whole[:-30]):
+        path.write_bytes(broken)
+        with pytest.raises(RunError, match=r"checkpoint\.pt: is no readable checkpoint"):
+            train(small_network(), data, quick(), bound=Bound(epochs=1), seed=3, folder=tmp_path)
+    told = 0
+    for _ in range(60):
+        at = rng.randrange(len(whole))
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ (1 << rng.randrange(8))]) + whole[at + 1 :])
+        try:
+            state = load_checkpoint(path)
+        except RunError:
+            told += 1
+        else:  # a bit that carries nothing, such as padding: then nothing has changed
+            assert all(torch.equal(state["model"][name], reference["model"][name]) for name in reference["model"])
+    assert told > 30
+
+
+def test_a_checkpoint_of_another_training_is_refused(data: TrainingData, tmp_path: Path):
+    train(small_network(width=8), data, quick(), bound=Bound(epochs=1), seed=3, folder=tmp_path)
+    with pytest.raises(RunError, match=r"checkpoint\.pt: belongs to another training .* Delete it"):
+        train(small_network(width=16), data, quick(), bound=Bound(epochs=1), seed=3, folder=tmp_path)
+    save_checkpoint(tmp_path / CHECKPOINT, {"step": 3})
+    with pytest.raises(RunError, match="belongs to another training"):
+        train(small_network(), data, quick(), bound=Bound(epochs=1), seed=3, folder=tmp_path)
+
+
+def test_there_is_no_checkpoint(tmp_path: Path):
+    with pytest.raises(RunError, match="there is no such checkpoint"):
+        load_checkpoint(tmp_path / "absent.pt")
+
+
+def test_a_checkpoint_that_runs_code_is_refused(tmp_path: Path):
+    class Evil:
+        def __reduce__(self):
+            return (os.system, ("touch /tmp/ridgepoint_was_here",))
+
+    torch.save({"model": Evil()}, tmp_path / CHECKPOINT)
+    with pytest.raises(RunError, match="is no readable checkpoint"):
+        load_checkpoint(tmp_path / CHECKPOINT)
+    assert not Path("/tmp/ridgepoint_was_here").exists()

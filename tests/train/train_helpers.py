@@ -1,0 +1,72 @@
+"""A small network, the digits, and a recipe that is quick; also run as a program that trains until it is killed."""
+
+import sys
+from pathlib import Path
+
+import torch
+
+from ridgepoint.arch.document import parse_network
+from ridgepoint.arch.network import Network
+from ridgepoint.data import choose_input, decode, default_augmentation, detect
+from ridgepoint.train.loop import Bound, Trained, TrainingData, train
+from ridgepoint.train.recipe import Recipe
+
+
+def small_network(width: int = 16) -> Network:
+    return parse_network(
+        {
+            "name": "small",
+            "input": [1, 16, 16],
+            "num_classes": 10,
+            "stem": [{"block": "conv", "kernel": 3, "stride": 2, "out_channels": width}],
+            "stages": [
+                {
+                    "blocks": [
+                        {"block": "uib", "start_kernel": 3, "middle_kernel": 3, "expand_ratio": 2, "out_channels": 24},
+                        {"block": "uib", "start_kernel": 0, "middle_kernel": 3, "expand_ratio": 2, "out_channels": 24},
+                    ]
+                }
+            ],
+            "head": {"head": "pooled", "conv_channels": 48},
+        },
+        source="small",
+    )
+
+
+def digits() -> TrainingData:
+    dataset = detect("digits", seed=0)
+    preprocessing, _ = choose_input(dataset, size=16)
+    return TrainingData(
+        train=decode(dataset.train, preprocessing, train=True),
+        val=decode(dataset.val, preprocessing, train=False),
+        preprocessing=preprocessing,
+        augmentation=default_augmentation(dataset, preprocessing),
+    )
+
+
+def quick(**changes: object) -> Recipe:
+    return Recipe(**{"name": "quick", "lr": 0.01, "batch_size": 64, "ema_decay": 0.9, "drop_path_rate": 0.1, **changes})
+
+
+def same(left: Trained, right: Trained) -> bool:
+    """Whether two trainings end with the same weights and statistics, bit for bit."""
+    mine, other = left.model.state_dict(), right.model.state_dict()
+    return mine.keys() == other.keys() and all(torch.equal(mine[name], other[name]) for name in mine)
+
+
+def main(folder: str) -> None:
+    """Train and save after every step; a line on stdout for every step."""
+    torch.set_num_threads(1)
+    from ridgepoint.train import loop
+
+    loop.SAVE_EVERY_S = 0.0
+
+    def told(progress: float, record: dict[str, object]) -> None:
+        print(record["step"], flush=True)
+
+    train(small_network(), digits(), quick(), bound=Bound(epochs=2), seed=3, folder=Path(folder), on_step=told)
+    print("done", flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
