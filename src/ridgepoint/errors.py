@@ -17,6 +17,7 @@ A message says what was given, what is allowed and what to do next.
 
 import difflib
 import re
+import typing
 from collections.abc import Iterable, Mapping
 
 
@@ -72,24 +73,26 @@ class InterruptedRun(RidgepointError):
     exit_code = 130
 
 
-def told_wrong(message: str, given: Mapping[str, object], names: Iterable[str]) -> str:
+def told_wrong(message: str, given: Mapping[str, object], struct: type) -> str:
     """What a validation message of msgspec about a flat mapping means to the one who wrote the mapping.
 
     Args:
         message: The message, for example ``Expected `int` >= 1 - at `$.size```.
         given: The mapping.
-        names: The keys that it may have.
+        struct: What it should have become; its annotations are what is allowed.
 
     Returns:
         ``size is 0. Allowed: a whole number >= 1``, or the nearest allowed key for an unknown one.
     """
     unknown = re.search(r"unknown field `(.*?)`", message)
     if unknown:
-        return f"unknown key '{unknown[1]}'; {nearest(unknown[1], names)}"
+        return f"unknown key '{unknown[1]}'; {nearest(unknown[1], struct.__annotations__)}"
+    choice = re.fullmatch(r"Invalid enum value .* - at `\$\.(\w+)`", message, re.DOTALL)
+    if choice:
+        options = typing.get_args(struct.__annotations__[choice[1]])
+        return f"{choice[1]} is {given.get(choice[1])!r}; {nearest(str(given.get(choice[1])), map(str, options))}"
     found = re.fullmatch(r"Expected (.*?)(?:, got .*)? - at `\$\.(\w+).*`", message, re.DOTALL)
     if found is None:
-        if message.startswith("Invalid enum value") and (place := re.search(r"`\$\.(\w+)`", message)):
-            return f"{place[1]} is {given.get(place[1])!r}, which is not among what is allowed"
         return message
     allowed = found[1].replace("`", "").replace("int", "a whole number").replace("float", "a number")
     allowed = allowed.replace(" | ", " or ").replace("null", "nothing").replace("str", "a text")

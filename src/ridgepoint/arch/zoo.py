@@ -48,7 +48,10 @@ def load(name_or_path: str | Path) -> Network:
     """
     path = Path(name_or_path)
     if path.suffix in (".yaml", ".yml", ".json"):
-        return _parse(read_document(path), source=str(path))
+        try:
+            return _parse(read_document(path), source=str(path))
+        except RecursionError:
+            raise ArchitectureError(f"{path}: its base leads back to itself. Name a network of the zoo") from None
     return _load_name(str(name_or_path))
 
 

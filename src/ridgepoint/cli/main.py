@@ -74,7 +74,7 @@ def main() -> None:
 def _run() -> int:
     """The exit code of the verb that the command line names."""
     try:
-        with writing("a file", verb="read or written"):
+        with writing("stdout or a file", verb="read or written"):
             app()
     except RidgepointError as error:
         return _tell(error)

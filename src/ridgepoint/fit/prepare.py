@@ -16,6 +16,7 @@ from ridgepoint.data import (
     default_augmentation,
     detect,
 )
+from ridgepoint.data.resolution import LARGEST, SMALLEST
 from ridgepoint.display import Display
 from ridgepoint.errors import InputError, RunError, nearest
 from ridgepoint.fit.folder import RunFolder
@@ -81,6 +82,8 @@ def check_settings(settings: FitSettings) -> None:
             raise InputError(f"--{option} is '{value}'; {nearest(value, allowed)}")
     if settings.time_s is not None and settings.evaluations is not None:
         raise InputError("--time and --evaluations are both given. Give one: the clock or the count bounds the run")
+    if settings.size is not None and not SMALLEST <= settings.size <= LARGEST:
+        raise InputError(f"--size is {settings.size}. Allowed: {SMALLEST} to {LARGEST} pixels, for example 96")
     if settings.space is not None:
         load_space(settings.space)
     load_recipe(settings.recipe or "photographs", dict(settings.changes))

@@ -74,7 +74,7 @@ def make_settings(**values: Any) -> FitSettings:
     try:
         settings = msgspec.convert(values, FitSettings)
     except msgspec.ValidationError as error:
-        raise InputError(f"fit: {told_wrong(str(error), values, names)}") from None
+        raise InputError(f"fit: {told_wrong(str(error), values, FitSettings)}") from None
     for name in ("latency_ms", "time_s"):
         if not math.isfinite(getattr(settings, name) or 0.0):
             raise InputError(f"fit: {name} is {getattr(settings, name)}. Allowed: a finite number above 0")

@@ -1,0 +1,111 @@
+"""What a user may type wrong after `fit`: every time one message, the exit code, and nothing left behind."""
+
+import os
+from pathlib import Path
+
+import pytest
+from cli_helpers import TINY, call, refused, run
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def fit(*words: object) -> str:
+    message = refused(call("fit", "digits", "--latency", "5ms", *words))
+    assert not os.listdir(), "a refused request must leave nothing behind"
+    return message
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--latency", "0"), "--latency is '0': it must be above 0"),
+        (("--latency", "-1ms"), "--latency is '-1ms': it must be above 0"),
+        (("--latency=-1ms",), "--latency is '-1ms': it must be above 0"),
+        (("--latency", "5parsecs"), "--latency is '5parsecs': not a duration. Allowed: a number above 0 with one of"),
+        (("--latency", "1e999ms"), "it must be above 0 and finite"),
+        (("--latency", ""), "--latency is ''"),
+        (("--latency",), "Option '--latency' requires an argument"),
+        ((), "Missing option '--latency'"),
+    ],
+)
+def test_latency(words: tuple[str, ...], told: str) -> None:
+    refused(call("fit", "digits", *words), told)
+    assert not os.listdir()
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--device", "hots"), "did you mean 'host'"),
+        (("--runtime", "onnxruntim"), "did you mean 'onnxruntime'"),
+        (("--method", "evolutoin"), "did you mean 'evolution'"),
+        (("--space", "mobilenetv4_con"), "did you mean 'mobilenetv4_conv'"),
+        (("--space", "nowhere.yaml"), "nowhere.yaml: there is no such file"),
+        (("--recipe", "smallimages"), "did you mean 'small_images'"),
+        (("--recipe", "nowhere.yaml"), "nowhere.yaml: there is no such file"),
+        (("--set", "lrr=1"), "unknown key 'lrr'; did you mean 'lr'"),
+        (("--set", "lr"), "has no '='. Allowed: key=value"),
+        (("--set", "lr=-1"), "lr is -1. Allowed: a number > 0"),
+        (("--set", "lr=fast"), "lr is 'fast'. Allowed: a number"),
+        (("--set", "lr=inf"), "lr is inf. Allowed: a finite number"),
+        (("--set", "epochs=1.5"), "epochs is 1.5. Allowed: a whole number"),
+        (("--set", "optimizer=adam"), "optimizer is 'adam'; did you mean 'adamw'? Allowed: adamw, sgd"),
+        (("--time", "5m", "--evaluations", "3"), "--time and --evaluations are both given"),
+        (("--time", "soon"), "--time is 'soon': not a duration"),
+        (("--evaluations", "0"), "'--evaluations'"),
+        (("--threads", "0"), "'--threads'"),
+        (("--seed", "-1"), "'--seed'"),
+        (("--size", "0"), "size is 0. Allowed: a whole number >= 1"),
+        (("--size", "4"), "--size is 4. Allowed: 8 to 1024 pixels"),
+        (("--nonsense", "1"), "No such option"),
+    ],
+)
+def test_options(words: tuple[str, ...], told: str) -> None:
+    assert told in fit(*words)
+
+
+def test_numbers_in_every_spelling_are_numbers() -> None:
+    from ridgepoint.train.recipe import load_recipe, parse_changes
+
+    changes = parse_changes(["lr=1e-3", "weight_decay=1E+2", "epochs=7", "clip_norm=null", "momentum=.5"])
+    assert changes == {"lr": 1e-3, "weight_decay": 100.0, "epochs": 7, "clip_norm": None, "momentum": 0.5}
+    assert load_recipe("photographs", changes).weight_decay == 100.0
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("models", "mobilenetv9*"), "did you mean 'mobilenetv"),
+        (("show", "mobileone_s00"), "did you mean 'mobileone_s0'"),
+        (("cost", "mobileone_s0", "--device", "pixel6-cpuu"), "did you mean 'pixel6-cpu'"),
+        (("sweep", "nothing*"), "matches no model"),
+        (("bench", "mobileone_s00"), "did you mean 'mobileone_s0'"),
+        (("bench", "mobileone_s0", "--runtime", "onnx-runtime"), "did you mean 'onnxruntime'"),
+        (("calibrate", "--model", "mobileone_s00"), "did you mean 'mobileone_s0'"),
+        (("calibrate", "--runtime", "onnx-runtime"), "did you mean 'onnxruntime'"),
+        (("calibrate", "--table", "."), "cannot be read"),
+        (("ift",), "No such command 'ift'"),
+    ],
+)
+def test_names_of_other_verbs(words: tuple[str, ...], told: str) -> None:
+    refused(call(*words), told)
+
+
+def test_an_impossible_budget_names_the_fastest(here: Path) -> None:
+    done = run("fit", "digits", "--latency", "1us", *TINY, cwd=here)
+    message = refused(done, "no network meets 0.001 ms", "Allow at least", code=3)
+    assert "the fastest one of mobilenetv4_conv_32px takes 0.0" in message
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+def test_a_loss_that_is_no_number_says_where_and_what_to_do(here: Path, optimizer: str) -> None:
+    done = run(
+        "fit", "digits", "--latency", "5ms", *TINY, "--set", "lr=1e30", "--set", f"optimizer={optimizer}", cwd=here
+    )
+    message = refused(done, " at step ", "the batch holds digits/", "--set lr=0.01", code=3)
+    assert " is nan" in message or " is inf" in message
