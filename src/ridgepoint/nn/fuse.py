@@ -56,14 +56,19 @@ def _described(model: nn.Module) -> str:
 def _fused(module: nn.Module) -> nn.Module:
     for name, child in list(module.named_children()):
         setattr(module, name, _fused(child))
-    # A subclass that runs its parts in a way of its own is left alone.
-    if isinstance(module, nn.Sequential) and type(module).forward is nn.Sequential.forward:
+    if _is_sequence(module):
         _fold_sequence(module)
     elif isinstance(module, layers.Parallel):
         merged = _merge(module)
         if merged is not None:
             return merged
     return module
+
+
+def _is_sequence(module: nn.Module) -> bool:
+    """Whether a module runs its parts in order; a subclass that has a way of its own is left alone."""
+    own = (nn.Sequential.forward, layers.Chain.forward)
+    return isinstance(module, nn.Sequential) and type(module).forward in own
 
 
 def _fold_sequence(sequence: nn.Sequential) -> None:
@@ -105,7 +110,7 @@ def _last_linear(parent: nn.Module, key: str) -> tuple[nn.Module, str] | None:
     part = parent._modules[key]
     if type(part) in (*CONVOLUTIONS, nn.Linear):
         return parent, key
-    if isinstance(part, nn.Sequential) and len(part) and type(part).forward is nn.Sequential.forward:
+    if _is_sequence(part) and len(part):
         return _last_linear(part, list(part._modules)[-1])
     return None
 

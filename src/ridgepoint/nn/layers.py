@@ -9,8 +9,21 @@ from torch.nn import functional as F
 from ridgepoint.arch import layer as spec
 
 
+def call(module: nn.Module, *inputs: Tensor) -> Tensor:
+    """A module's answer, without the price of a call where nobody listens: it tells on small networks."""
+    if module._forward_hooks or module._forward_pre_hooks or module._backward_hooks or module._backward_pre_hooks:
+        return module(*inputs)
+    return module.forward(*inputs)
+
+
 class Chain(nn.Sequential):
     """Named modules run in order; empty is the identity."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Run the parts in order."""
+        for part in self._modules.values():
+            x = call(part, x) if type(part) in (Chain, Parallel) else part(x)
+        return x
 
 
 class Parallel(nn.Module):
@@ -25,7 +38,9 @@ class Parallel(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Run the branches in order and join them."""
-        return self.join(*[self._modules[name](x) for name in self.branches])
+        parts = self._modules
+        outputs = [call(parts[name], x) if type(parts[name]) is Chain else parts[name](x) for name in self.branches]
+        return call(self.join, *outputs)
 
 
 class SameConv2d(nn.Conv2d):
