@@ -1,6 +1,5 @@
 """What a user may type wrong after `fit`: every time one message, the exit code, and nothing left behind."""
 
-import os
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def fit(*words: object) -> str:
     message = refused(call("fit", "digits", "--latency", "5ms", *words))
-    assert not os.listdir(), "a refused request must leave nothing behind"
+    assert not list(Path().iterdir()), "a refused request must leave nothing behind"
     return message
 
 
@@ -34,7 +33,7 @@ def fit(*words: object) -> str:
 )
 def test_latency(words: tuple[str, ...], told: str) -> None:
     refused(call("fit", "digits", *words), told)
-    assert not os.listdir()
+    assert not list(Path().iterdir())
 
 
 @pytest.mark.parametrize(

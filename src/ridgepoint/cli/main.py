@@ -75,7 +75,7 @@ def _run() -> int:
     """The exit code of the verb that the command line names."""
     try:
         with writing("stdout or a file", verb="read or written"):
-            app()
+            app(prog_name="ridgepoint")
     except RidgepointError as error:
         return _tell(error)
     except SystemExit as ended:

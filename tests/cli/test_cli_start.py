@@ -1,0 +1,49 @@
+"""How soon the command answers: help and the zoo need no torch."""
+
+import subprocess
+import sys
+import time
+
+import pytest
+from cli_helpers import COMMAND
+
+HEAVY = {"torch", "torchvision", "onnx", "onnxruntime", "optuna", "plotly", "sklearn", "numpy", "PIL"}
+
+
+def loaded(*words: str) -> set[str]:
+    """The top-level modules that the command imports."""
+    arguments = [sys.executable, "-X", "importtime", *COMMAND[1:], *words]
+    done = subprocess.run(arguments, capture_output=True, text=True, check=True)
+    lines = [line for line in done.stderr.splitlines() if line.startswith("import time:")]
+    assert len(lines) > 50
+    return {line.rpartition("|")[2].strip().partition(".")[0] for line in lines}
+
+
+@pytest.mark.parametrize("words", [("--help",), ("fit", "--help"), ("models",), ("show", "mobileone_s0")])
+def test_light_verbs_import_nothing_heavy(words: tuple[str, ...]) -> None:
+    assert not HEAVY & loaded(*words)
+
+
+@pytest.mark.parametrize("words", [("cost", "mobileone_s0"), ("devices",), ("sweep", "mobileone_s0")])
+def test_counting_verbs_import_no_torch(words: tuple[str, ...]) -> None:
+    assert not {"torch", "torchvision", "onnx", "onnxruntime", "optuna"} & loaded(*words)
+
+
+def test_a_wrong_budget_is_refused_before_torch_is_loaded() -> None:
+    arguments = [sys.executable, "-X", "importtime", *COMMAND[1:], "fit", "digits", "--latency", "0"]
+    done = subprocess.run(arguments, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "| torch\n" not in done.stderr
+
+
+@pytest.mark.parametrize(("words", "seconds"), [(("--help",), 0.5), (("models",), 1.0)])
+def test_time_to_answer(words: tuple[str, ...], seconds: float) -> None:
+    """The best of several: other work on the machine is not the command's."""
+    taken = []
+    for _ in range(10):
+        began = time.perf_counter()
+        subprocess.run([*COMMAND, *words], capture_output=True, check=True)
+        taken.append(time.perf_counter() - began)
+        if taken[-1] < seconds:
+            return
+    pytest.fail(f"ridgepoint {' '.join(words)} took {min(taken):.2f} s; allowed: {seconds} s")
