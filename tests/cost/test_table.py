@@ -1,0 +1,117 @@
+"""The latency table: sums of rows, rows that equal blocks share, and what is refused rather than guessed."""
+
+from pathlib import Path
+
+import pytest
+
+from ridgepoint.arch.document import parse_network
+from ridgepoint.arch.network import Network, place_blocks
+from ridgepoint.arch.zoo import load
+from ridgepoint.cost.table import Conditions, LatencyTable, load_table, row_key
+from ridgepoint.errors import InputError
+
+HERE = Conditions(device="a cpu", runtime="onnxruntime", runtime_version="1.0", threads=1)
+
+
+def network(name: str, *widths: int, classes: int = 10) -> Network:
+    rows = [{"block": "conv", "kernel": 3, "out_channels": width} for width in widths]
+    raw = {"name": name, "input": [3, 8, 8], "num_classes": classes, "stages": [{"blocks": rows}]}
+    return parse_network(raw, source=name)
+
+
+def filled(*networks: Network, ms: float = 1.0) -> LatencyTable:
+    table = LatencyTable(conditions=HERE, overhead_ms=0.5)
+    for each in networks:
+        for number, block in enumerate(place_blocks(each, deploy=True)):
+            table.rows.setdefault(row_key(block), ms * (number + 1))
+    return table
+
+
+def test_a_tabled_latency_is_the_sum_of_rows_and_overhead():
+    found = filled(network("a", 8, 16)).tabled(network("a", 8, 16))
+    assert found.kind == "tabled" and found.rows == 3  # two blocks and the head
+    assert found.ms == pytest.approx(0.5 + 1.0 + 2.0 + 3.0)
+    assert (found.device, found.runtime, found.threads) == ("a cpu", "onnxruntime", 1)
+
+
+def test_equal_blocks_share_a_row():
+    """8 -> 8 at 8x8 twice in one network is one row; the first block of another network is the same row."""
+    twice = network("twice", 8, 8, 8)
+    assert len(filled(twice).rows) == 3  # 3 -> 8, 8 -> 8, and the head
+    other = network("other", 8, 24)
+    missing = filled(twice).missing(other)
+    assert [block.path for block in missing] == ["stages.0.1", "head"]
+
+
+@pytest.mark.parametrize("change", ["input", "classes", "width", "kernel"])
+def test_blocks_that_differ_have_rows_of_their_own(change: str):
+    base = network("a", 8)
+    other = {
+        "input": base.at(height=16),
+        "classes": base.with_classes(11),
+        "width": network("a", 16),
+        "kernel": parse_network(
+            {
+                "name": "a", "input": [3, 8, 8], "num_classes": 10,
+                "stages": [{"blocks": [{"block": "conv", "kernel": 5, "out_channels": 8}]}],
+            },
+            source="a",
+        ),
+    }[change]  # fmt: skip
+    assert filled(base).missing(other)
+
+
+def test_a_network_that_was_not_measured_is_an_error_and_never_zero():
+    table = filled(network("a", 8))
+    with pytest.raises(InputError, match="no row for 2 of 3 blocks of b"):
+        table.tabled(network("b", 8, 24))
+    with pytest.raises(InputError, match="no row for"):
+        LatencyTable(conditions=HERE, overhead_ms=0.5).tabled(load("mobilenetv4_conv_small"))
+
+
+def test_what_is_missing_is_told_once():
+    repeated = network("a", 8, 8, 8, 8)
+    missing = LatencyTable(conditions=HERE, overhead_ms=0.0).missing(repeated)
+    assert [block.path for block in missing][:1] == ["stages.0.0"]
+    assert len(missing) == 3
+
+
+def test_row_names_are_the_same_in_every_process():
+    """A table is a file: its names must not depend on the process that wrote it."""
+    block = place_blocks(network("a", 8), deploy=True)[0]
+    assert row_key(block) == row_key(place_blocks(network("z", 8, 16), deploy=True)[0])
+    assert len(row_key(block)) == 16 and int(row_key(block), 16) >= 0
+
+
+def test_a_table_comes_back_from_its_file(tmp_path: Path):
+    table = filled(network("a", 8))
+    table.networks["digest"] = 2.5
+    table.save(tmp_path / "table.json")
+    assert load_table(tmp_path / "table.json", conditions=HERE) == table
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"device": "another cpu"}, {"runtime": "litert"}, {"runtime_version": "1.1"}, {"threads": 2}],
+    ids=lambda change: next(iter(change)),
+)
+def test_a_table_of_other_conditions_is_refused(tmp_path: Path, other: dict[str, object]):
+    filled(network("a", 8)).save(tmp_path / "table.json")
+    fields = {name: getattr(HERE, name) for name in HERE.__struct_fields__}
+    with pytest.raises(InputError, match=r"table\.json: was measured on .* Delete it or give another file"):
+        load_table(tmp_path / "table.json", conditions=Conditions(**{**fields, **other}))
+    assert Conditions(**{**fields, **other}).file_name() != HERE.file_name()
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[1]", '{"rows": {"a": "fast"}}'])
+def test_what_is_no_table_is_refused(tmp_path: Path, content: str):
+    (tmp_path / "table.json").write_text(content)
+    with pytest.raises(InputError, match=r"table\.json: is no latency table"):
+        load_table(tmp_path / "table.json", conditions=HERE)
+
+
+def test_a_table_that_cannot_be_read_is_told(tmp_path: Path):
+    with pytest.raises(InputError, match="there is no such file"):
+        load_table(tmp_path / "absent.json", conditions=HERE)
+    with pytest.raises(InputError, match="cannot be read"):
+        load_table(tmp_path, conditions=HERE)
