@@ -113,7 +113,7 @@ def _leaf(layer: spec.Layer, shape: Shape, grid: layers.Grid, drop_rate: float, 
         case spec.Dropout():
             return nn.Dropout(drop_rate)
         case spec.AveragePool():
-            return nn.AvgPool2d(layer.kernel, stride=1, padding=layer.kernel // 2, count_include_pad=False)
+            return layers.AveragePool(layer.kernel)
         case spec.ToTokens():
             return layers.ToTokens(grid)
         case spec.ToVector():
