@@ -6,6 +6,7 @@ number), so a killed search goes on as if it had not been killed.
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -102,11 +103,11 @@ class _Proposals(optuna.samplers.NSGAIISampler):
         trial: optuna.trial.FrozenTrial,
         param_name: str,
         param_distribution: optuna.distributions.BaseDistribution,
-    ) -> int:
+    ) -> Any:
         """A uniform draw."""
         assert isinstance(param_distribution, optuna.distributions.CategoricalDistribution)
         rng = np.random.default_rng(seed_for(self._chance, param_name))
-        return int(rng.integers(len(param_distribution.choices)))
+        return param_distribution.choices[rng.integers(len(param_distribution.choices))]
 
 
 def uniform_starts(space: Space, fits: Callable[[Network], bool], *, count: int = STARTS) -> list[dict[str, int]]:

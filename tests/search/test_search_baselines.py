@@ -1,0 +1,66 @@
+"""The zoo networks that a found network must beat: which are chosen, in what order, and at what size they run."""
+
+import pytest
+from search_helpers import MacsLatency, macs_ms
+
+from ridgepoint.arch.network import place_blocks
+from ridgepoint.search.baselines import FAMILIES, within_budget, zoo_networks
+
+
+@pytest.fixture(scope="module")
+def zoo():
+    return zoo_networks(3, 64, 64, 10)
+
+
+def test_the_largest_of_each_family_come_first(zoo):
+    budget = 15.0
+    found = within_budget(zoo, MacsLatency(), budget, count=100)
+    assert found and all(ms <= budget and ms == macs_ms(network) for network, ms in found)
+    fitting = {
+        family: [network.name for network in networks if macs_ms(network) <= budget] for family, networks in zoo.items()
+    }
+    largest = {names[-1] for names in fitting.values() if names}
+    names = [network.name for network, _ in found]
+    assert set(names[: len(largest)]) == largest
+    assert set(names) == {name for family in fitting.values() for name in family}
+    for part in (found[: len(largest)], found[len(largest) :]):
+        assert [ms for _, ms in part] == sorted((ms for _, ms in part), reverse=True)
+
+
+def test_a_family_is_left_at_its_first_member_over_the_budget(zoo):
+    model = MacsLatency()
+    within_budget(zoo, model, 15.0, count=3)
+    for networks in zoo.values():
+        asked = [network for network in networks if network.name in model.asked]
+        assert asked == networks[: len(asked)], "smallest first"
+        assert all(macs_ms(network) <= 15.0 for network in asked[:-1])
+        if len(asked) < len(networks):
+            assert macs_ms(asked[-1]) > 15.0, "no table rows are measured for what cannot fit"
+
+
+@pytest.mark.parametrize("count", [0, 1, 4])
+def test_so_many_as_asked(zoo, count: int):
+    assert len(within_budget(zoo, MacsLatency(), 1e9, count=count)) == count
+
+
+def test_nothing_fits_a_budget_of_nothing(zoo):
+    told: list[str] = []
+    assert within_budget(zoo, MacsLatency(), 1e-9, count=3, progress=told.append) == []
+    assert told == [networks[0].name for networks in zoo.values()]
+
+
+@pytest.mark.parametrize("height, width", [(16, 16), (28, 28), (17, 40), (32, 32), (224, 224)])
+def test_every_network_keeps_at_least_a_2x2_map(height: int, width: int):
+    found = zoo_networks(1, height, width, 7)
+    assert set(found) == set(FAMILIES)
+    for networks in found.values():
+        for network in networks:
+            assert network.input == (1, height, width) and network.num_classes == 7
+            last = [block for block in place_blocks(network) if block.path != "head"][-1].output
+            assert last.height >= 2 and last.width >= 2, network.name
+
+
+def test_photographs_keep_the_published_strides():
+    (small,) = [network for network in zoo_networks(3, 224, 224, 10)["mobilenetv1"]]
+    last = [block for block in place_blocks(small) if block.path != "head"][-1].output
+    assert (last.height, last.width) == (7, 7)
