@@ -102,11 +102,10 @@ def _fit(run: RunFolder, display: Display, dataset: Dataset | None) -> dict[str,
         host = HostTable(runtime=settings.runtime, threads=settings.threads, path=table)
         job = Fit(run=run, prepared=prepared, host=host, display=display)
         require_possible(job)
-        threads = set_training_threads(run, prepared)
-        display.say(f"Training with {threads} thread(s)")
         rivals = choose_rivals(job)
     plan = _plan(job, trainings=FINALISTS + len(rivals))
     with run.phase("Search", display):
+        set_training_threads(run, prepared)
         search(job, plan)
         finalists = choose_finalists(job)
     with run.phase("Training", display):
@@ -277,6 +276,7 @@ def _train_one(job: Fit, plan: Plan, candidate: Candidate, base: float, share: f
         job.run.tick()
 
     data = job.prepared.data_for(candidate.network)
+    set_training_threads(job.run, job.prepared)
     done = train(
         candidate.network,
         data,

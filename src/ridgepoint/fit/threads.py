@@ -14,19 +14,18 @@ STEPS = 4
 
 
 def set_training_threads(run: RunFolder, prepared: Prepared) -> int:
-    """Choose once per run and set it for torch; a resumed run uses the same, since sums depend on it.
+    """Choose and set torch's threads; called before the search and before every full training.
 
-    Bounded by count, all cores are used, so that equal requests give equal weights. Under a time limit a short trial
-    decides: on a busy machine, threads that wait for each other can be several times slower than one.
+    Bounded by count, all cores are used, so that equal requests give equal weights. Under a time limit a trial of a
+    second decides each time: on a busy machine, threads that wait for each other can be ten times slower than one.
     """
-    known = run.read_step("threads")
-    if known is None:
-        cores = os.cpu_count() or 1
-        choices = [cores] if run.settings.evaluations is not None else sorted({1, cores})
-        best = min(choices, key=lambda threads: _step_s(prepared, threads)) if len(choices) > 1 else choices[0]
-        known = run.write_step("threads", {"threads": best})
-    torch.set_num_threads(known["threads"])
-    return known["threads"]
+    cores = os.cpu_count() or 1
+    if run.settings.evaluations is not None or cores == 1:
+        threads = cores
+    else:
+        threads = min((1, cores), key=lambda count: _step_s(prepared, count))
+    torch.set_num_threads(threads)
+    return threads
 
 
 def _step_s(prepared: Prepared, threads: int) -> float:
