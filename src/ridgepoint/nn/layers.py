@@ -189,14 +189,27 @@ class MultiQueryAttention(nn.Module):
         self.heads, self.key_dim, self.value_dim = layer.heads, layer.key_dim, layer.value_dim
 
     def forward(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        """Softmax of scaled products; heads lie in the rows of one product."""
+        """Softmax of scaled products, in the form that copies nothing for the memory format at hand."""
+        key_BDM, value_BDM = (key * self.key_dim**-0.5).flatten(2), value.flatten(2)
+        apart = query.is_contiguous() and not query.is_contiguous(memory_format=torch.channels_last)
+        if apart and not torch.compiler.is_compiling():
+            return self.by_channel(query, key_BDM, value_BDM)
+        return self.by_position(query, key_BDM, value_BDM)
+
+    def by_position(self, query: Tensor, key_BDM: Tensor, value_BDM: Tensor) -> Tensor:
+        """Heads lie in the rows of one product: nothing is copied where channels lie together. For files."""
         batch, _, height, width = query.shape
-        rows_BRD = query.reshape(batch, self.heads, self.key_dim, height * width).transpose(2, 3)
-        rows_BRD = rows_BRD.reshape(batch, self.heads * height * width, self.key_dim)
-        logits_BRM = (rows_BRD * self.key_dim**-0.5) @ key.flatten(2)
-        mixed_BRD = logits_BRM.softmax(-1) @ value.flatten(2).transpose(1, 2)
-        heads_BHND = mixed_BRD.view(batch, self.heads, height * width, self.value_dim)
-        return heads_BHND.transpose(2, 3).reshape(batch, self.heads * self.value_dim, height, width)
+        rows_BRD = query.permute(0, 2, 3, 1).reshape(batch, height * width * self.heads, self.key_dim)
+        mixed_BRD = (rows_BRD @ key_BDM).softmax(-1) @ value_BDM.transpose(1, 2)
+        mixed_BCHW = mixed_BRD.view(batch, height, width, self.heads * self.value_dim).permute(0, 3, 1, 2)
+        return mixed_BCHW.contiguous() if query.is_contiguous() else mixed_BCHW
+
+    def by_channel(self, query: Tensor, key_BDM: Tensor, value_BDM: Tensor) -> Tensor:
+        """The same product transposed, softmax over rows: nothing is copied where positions lie together."""
+        batch, _, height, width = query.shape
+        columns_BHDN = query.view(batch, self.heads, self.key_dim, height * width)
+        shares_BHMN = (key_BDM.transpose(1, 2)[:, None] @ columns_BHDN).softmax(2)
+        return (value_BDM[:, None] @ shares_BHMN).view(batch, self.heads * self.value_dim, height, width)
 
 
 class Add(nn.Module):

@@ -1,0 +1,118 @@
+"""Layers that torch does not have: against a plain writing of the same, in both memory formats and as files."""
+
+import pytest
+import torch
+from nn_helpers import image, randomise, relative_error
+from torch.nn import functional as F
+
+from ridgepoint.arch import layer as spec
+from ridgepoint.arch.zoo import load
+from ridgepoint.nn import layers
+from ridgepoint.nn.create import create_model
+from ridgepoint.nn.fuse import fuse
+
+FORMATS = (torch.contiguous_format, torch.channels_last)
+
+
+@pytest.mark.parametrize("memory_format", FORMATS)
+@pytest.mark.parametrize("keys", [(6, 4), (3, 2), (1, 1)])
+def test_attention_with_a_shared_key_equals_one_head_after_the_other(memory_format, keys):
+    layer = layers.MultiQueryAttention(spec.MultiQueryAttention(heads=3, key_dim=5, value_dim=7))
+    query = image(2, 15, 6, 4, dtype=torch.float64).contiguous(memory_format=memory_format)
+    key = image(2, 5, *keys, seed=2, dtype=torch.float64).contiguous(memory_format=memory_format)
+    value = image(2, 7, *keys, seed=3, dtype=torch.float64).contiguous(memory_format=memory_format)
+    heads = []
+    for number in range(3):
+        query_BND = query[:, number * 5 : number * 5 + 5].flatten(2).transpose(1, 2)
+        shares = (query_BND @ key.flatten(2) / 5**0.5).softmax(-1)
+        heads.append((shares @ value.flatten(2).transpose(1, 2)).transpose(1, 2).reshape(2, 7, 6, 4))
+    out = layer(query, key, value)
+    torch.testing.assert_close(out, torch.cat(heads, 1), rtol=1e-12, atol=1e-12)
+    assert out.is_contiguous(memory_format=memory_format)
+    for form in (layer.by_channel, layer.by_position):
+        got = form(query.contiguous(), key.flatten(2) / 5**0.5, value.flatten(2))
+        torch.testing.assert_close(got, out, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("memory_format", FORMATS)
+@pytest.mark.parametrize("kernel", [3, 5])
+def test_average_pool_counts_only_real_pixels_and_keeps_the_memory_format(memory_format, kernel):
+    x = image(2, 3, 7, 9).contiguous(memory_format=memory_format).requires_grad_()
+    out = layers.AveragePool(kernel)(x)
+    ones = torch.ones(3, 1, kernel, kernel)
+    total = F.conv2d(x, ones, padding=kernel // 2, groups=3)
+    real = F.conv2d(torch.ones_like(x), ones, padding=kernel // 2, groups=3)
+    torch.testing.assert_close(out, total / real)
+    assert out.is_contiguous(memory_format=memory_format)
+    out.sum().backward()
+    assert x.grad is not None
+
+
+def test_offsets_of_the_attention_bias_by_hand():
+    """A 2x3 grid: the bias of two positions is the table's entry at their vertical and horizontal distance."""
+    grid = layers.Grid()
+    layer = layers.SelfAttention(spec.SelfAttention(heads=1, key_dim=2, value_dim=2, bias_height=2, bias_width=3), grid)
+    grid.size = (2, 3)
+    with torch.no_grad():
+        layer.bias.copy_(torch.arange(6.0)[None])
+    bias = layer.offset_bias()[0]
+    for first in range(6):
+        for second in range(6):
+            dy, dx = abs(first // 3 - second // 3), abs(first % 3 - second % 3)
+            assert bias[first, second].item() == dy * 3 + dx
+
+
+def test_same_padding_adds_the_odd_pixel_right_and_below():
+    conv = layers.SameConv2d(1, 1, 3, stride=2, bias=False)
+    torch.nn.init.ones_(conv.weight)
+    x = torch.arange(16.0).view(1, 1, 4, 4)
+    # Windows start at 0 and 2, not at -1 and 1.
+    assert conv(x)[0, 0, 0, 0] == x[0, 0, 0:3, 0:3].sum()
+    assert conv(x)[0, 0, 1, 1] == x[0, 0, 2:, 2:].sum()
+
+
+@pytest.mark.parametrize("name", ["mobilenetv4_hybrid_medium_075", "mobileone_s0", "efficientformer_l1"])
+def test_channels_last_gives_the_same_answer(name):
+    model = fuse(randomise(create_model(name)))
+    x = image(2, 3, 96, 128)
+    with torch.inference_mode():
+        expected = model(x)
+        got = model.to(memory_format=torch.channels_last)(x.contiguous(memory_format=torch.channels_last))
+    assert relative_error(got, expected) < 1e-4
+
+
+def exported(model, x, path):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    torch.onnx.export(model, (x,), path, dynamo=True, external_data=False, verbose=False)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    return onnxruntime.InferenceSession(path, options, ["CPUExecutionProvider"])
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "mobilenetv4_hybrid_medium_075",
+        pytest.param("efficientformer_l1", marks=pytest.mark.slow),
+        pytest.param("tf_mobilenetv3_small_075", marks=pytest.mark.slow),
+        pytest.param("mobileone_s4", marks=pytest.mark.slow),
+    ],
+)
+@pytest.mark.filterwarnings("ignore")
+def test_the_exported_file_gives_the_same_answer(name, tmp_path):
+    model = fuse(randomise(create_model(name)))
+    x = image(1, *load(name).input)
+    session = exported(model, x, tmp_path / "model.onnx")
+    got = torch.from_numpy(session.run(None, {session.get_inputs()[0].name: x.numpy()})[0])
+    with torch.inference_mode():
+        assert relative_error(got, model(x)) < 1e-4
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_exported_attention_has_no_copies_of_the_shared_head(tmp_path):
+    onnx = pytest.importorskip("onnx")
+    network = load("mobilenetv4_hybrid_medium_075")
+    exported(fuse(create_model(network).eval()), image(1, *network.input), tmp_path / "model.onnx")
+    kinds = [node.op_type for node in onnx.load(tmp_path / "model.onnx").graph.node]
+    assert kinds.count("MatMul") == 2 * 8
+    assert not {"Expand", "Tile", "Loop", "Concat", "Split", "Unsqueeze"} & set(kinds)
