@@ -1,6 +1,6 @@
 """`ridgepoint models`: the zoo as a table."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -11,41 +11,76 @@ def models(
     pattern: Annotated[str, typer.Argument(metavar="GLOB", help="Which names, for example 'mobilenetv4*'.")] = "*",
     json_output: JsonFlag = False,
 ) -> None:
-    """List the networks of the zoo with their counts.
+    """List the networks of the zoo: counts as trained and as shipped, published accuracy and where it is from.
 
     Example: ridgepoint models 'mobilenetv4*'
     """
-    from ridgepoint.arch.zoo import list_models, load
-    from ridgepoint.cost.count import CONVENTION, cost
+    from ridgepoint.arch.zoo import list_models
+    from ridgepoint.cost.count import CONVENTION
     from ridgepoint.errors import InputError, nearest
     from ridgepoint.units import format_count
 
     names = list_models(pattern)
     if not names:
-        raise InputError(f"'{pattern}' matches no model of the zoo; {nearest(pattern.strip('*'), list_models())}")
-    rows = []
-    for name in names:
-        network = load(name)
-        train, deploy = cost(network), cost(network, form="deploy")
-        rows.append(
-            {
-                "name": name,
-                "input": list(network.input),
-                "params": train.params,
-                "deploy_params": deploy.params,
-                "macs": train.macs,
-                "deploy_macs": deploy.macs,
-            }
+        raise InputError(
+            f"no model of the zoo matches '{pattern}'; {nearest(pattern.strip('*?'), list_models())}. "
+            "A pattern may hold * for any letters, in quotes: 'mobilenetv4*'"
         )
+    rows = [_row(name) for name in names]
     if json_output:
         emit_json({"convention": CONVENTION, "models": rows})
         return
-    from rich.table import Table
+    from rich.table import Column, Table
 
-    table = Table("model", "input", "params", "deploy", "MACs", "deploy", box=None, pad_edge=False)
+    model = Column("model", no_wrap=True)
+    table = Table(model, "input", "params", "deploy", "MACs", "deploy", "top-1 %", box=None, pad_edge=False)
+    sources: list[str] = []
     for row in rows:
         counts = [format_count(row[key]) for key in ("params", "deploy_params", "macs", "deploy_macs")]
-        table.add_row(row["name"], "x".join(map(str, row["input"])), *counts)
+        table.add_row(row["name"], "x".join(map(str, row["input"])), *counts, _top1(row, sources))
     out = console()
     out.print(table)
     out.print(f"{len(rows)} models. {CONVENTION}")
+    out.print("Top-1 on ImageNet-1k as published, not measured here, with different trainings:")
+    for number, source in enumerate(sources, start=1):
+        out.print(f"  ({number}) {source}")
+
+
+def _top1(row: dict[str, Any], sources: list[str]) -> str:
+    """The accuracy and the number of its source."""
+    if row["published_top1"] is None:
+        return ""
+    top1, source = row["published_top1"]
+    if source not in sources:
+        sources.append(source)
+    return f"{top1} ({sources.index(source) + 1})"
+
+
+def _row(name: str) -> dict[str, Any]:
+    from ridgepoint.arch.published import published_accuracies, published_latencies
+    from ridgepoint.arch.zoo import load
+    from ridgepoint.cost.count import cost
+    from ridgepoint.cost.published import published_top1
+
+    network = load(name)
+    train, deploy = cost(network), cost(network, form="deploy")
+    accuracies = published_accuracies(name)
+    first = [(row.top1, row.source) for row in accuracies if row.size == network.input[1]][:1]
+    top1 = published_top1().get(name) or (first[0] if first else None)
+    return {
+        "name": name,
+        "input": list(network.input),
+        "params": train.params,
+        "deploy_params": deploy.params,
+        "macs": train.macs,
+        "deploy_macs": deploy.macs,
+        "published_top1": list(top1) if top1 else None,
+        "published_accuracies": [_plain(row) for row in accuracies],
+        "published_latencies": [_plain(row) for row in published_latencies(name)],
+    }
+
+
+def _plain(row: Any) -> dict[str, Any]:
+    from msgspec.structs import asdict
+
+    return {key: value for key, value in asdict(row).items() if key != "network"}
