@@ -73,6 +73,13 @@ class InterruptedRun(RidgepointError):
     exit_code = 130
 
 
+def stopped_by_user(error: BaseException | None) -> bool:
+    """Whether Ctrl-C is behind an error: extension modules that are being loaded turn it into errors of their own."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
+
+
 def told_wrong(message: str, given: Mapping[str, object], struct: type) -> str:
     """What a validation message of msgspec about a flat mapping means to the one who wrote the mapping.
 

@@ -57,6 +57,14 @@ def test_resume_keeps_what_the_run_was_begun_with(finished: Path) -> None:
     refused(call("fit", "nowhere", "--latency", "50ms", "--resume", "--out", finished), "with data 'digits'")
 
 
+def test_a_run_that_was_moved_tells_where_it_is_now(copy: Path) -> None:
+    (copy / "report.html").unlink()
+    document = json.loads(call(*FIT, "--resume", "--out", copy, "--json").stdout)
+    for name in ("architecture", "artefact", "labels", "report"):
+        assert Path(document[name]).parent == copy
+        assert Path(document[name]).is_file()
+
+
 @pytest.mark.parametrize("ms", [0.1, 1 / 3, 5.0, 123.456789012345])
 def test_the_command_that_reproduces_asks_for_the_same(ms: float) -> None:
     from ridgepoint.fit.settings import make_settings

@@ -21,7 +21,7 @@ from ridgepoint.cli import (
     train,
 )
 from ridgepoint.cli.streams import be_patient, discard
-from ridgepoint.errors import InterruptedRun, RidgepointError, WriteError
+from ridgepoint.errors import InterruptedRun, RidgepointError, WriteError, stopped_by_user
 from ridgepoint.files import cannot_write, writing
 
 app = typer.Typer(
@@ -82,6 +82,10 @@ def _run() -> int:
         if ended.code == InterruptedRun.exit_code:  # Ctrl-C where there is nothing to go on with
             return _tell(InterruptedRun("stopped"))
         return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    except Exception as error:
+        if stopped_by_user(error):
+            return _tell(InterruptedRun("stopped"))
+        raise
     return 0
 
 

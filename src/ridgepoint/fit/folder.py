@@ -14,6 +14,7 @@ from ridgepoint.files import make_folder, write_atomic
 from ridgepoint.fit.settings import FitSettings
 
 SETTINGS, CLOCK, RESULT = "settings.json", "clock.json", "result.json"
+PATHS = ("run", "architecture", "artefact", "labels", "report")
 
 
 class RunFolder:
@@ -117,8 +118,15 @@ def resume_run(path: Path, given: FitSettings) -> RunFolder:
 
 
 def read_result(path: Path) -> dict[str, Any] | None:
-    """The result of a run folder, or None if the run has not finished."""
-    return _read(path / RESULT) if (path / RESULT).exists() else None
+    """The result of a run folder, or None if the run has not finished; its paths are those of the folder now."""
+    if not (path / RESULT).exists():
+        return None
+    result = _read(path / RESULT)
+    try:
+        moved = {name: str(path.resolve() / Path(result[name]).relative_to(result["run"])) for name in PATHS}
+    except (KeyError, TypeError, ValueError) as error:
+        raise RunError(f"{path / RESULT}: is no result of a fit ({error!r}). Start anew with another --out") from None
+    return result | moved
 
 
 def _read(path: Path) -> dict[str, Any]:

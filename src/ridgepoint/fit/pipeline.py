@@ -12,7 +12,7 @@ from ridgepoint.arch.network import Network
 from ridgepoint.data import Dataset
 from ridgepoint.deploy.calibrate import HostTable
 from ridgepoint.display import Display, Silent
-from ridgepoint.errors import InterruptedRun, NotMetError, WriteError
+from ridgepoint.errors import InterruptedRun, NotMetError, RidgepointError, WriteError, stopped_by_user
 from ridgepoint.files import writing
 from ridgepoint.fit.finish import finish
 from ridgepoint.fit.folder import RunFolder, create_run, latest_run, read_result, resume_run
@@ -82,14 +82,16 @@ def fit(
     try:
         with writing(run.path, verb="read or written"):
             return _fit(run, display, dataset)
-    except KeyboardInterrupt:
+    except WriteError as error:
+        raise WriteError(f"{error}; what was saved before is intact. {go_on}") from None
+    except (KeyboardInterrupt, Exception) as error:
+        if isinstance(error, RidgepointError) or not stopped_by_user(error):
+            raise
         with contextlib.suppress(WriteError):
             run.tick()
         raise InterruptedRun(
             f"stopped after {format_duration(run.elapsed)}; everything so far is saved. {go_on}"
         ) from None
-    except WriteError as error:
-        raise WriteError(f"{error}; what was saved before is intact. {go_on}") from None
 
 
 def _fit(run: RunFolder, display: Display, dataset: Dataset | None) -> dict[str, Any]:
