@@ -32,18 +32,22 @@ def models(
         return
     from rich.table import Column, Table
 
-    model = Column("model", no_wrap=True)
-    table = Table(model, "input", "params", "deploy", "MACs", "deploy", "top-1 %", box=None, pad_edge=False)
+    titles = ("model", "px", "params", "deploy", "MACs", "deploy", "top-1 %")
+    table = Table(*(Column(title, no_wrap=True) for title in titles), box=None, pad_edge=False)
     sources: list[str] = []
     for row in rows:
         counts = [format_count(row[key]) for key in ("params", "deploy_params", "macs", "deploy_macs")]
-        table.add_row(row["name"], "x".join(map(str, row["input"])), *counts, _top1(row, sources))
+        table.add_row(row["name"], _pixels(*row["input"]), *counts, _top1(row, sources))
     out = console()
     out.print(table)
     out.print(f"{len(rows)} models. {CONVENTION}")
     out.print("Top-1 on ImageNet-1k as published, not measured here, with different trainings:")
     for number, source in enumerate(sources, start=1):
         out.print(f"  ({number}) {source}")
+
+
+def _pixels(channels: int, height: int, width: int) -> str:
+    return f"{height}" if height == width else f"{height}x{width}"
 
 
 def _top1(row: dict[str, Any], sources: list[str]) -> str:
