@@ -1,5 +1,6 @@
 """Weights from elsewhere into our networks, complete and checked; and ours into files that say what they are."""
 
+import json
 import logging
 import re
 import warnings
@@ -85,13 +86,30 @@ def _set_norm_eps(model: BuiltNetwork, eps: float) -> None:
 
 
 def save_weights(model: BuiltNetwork, path: str | Path) -> None:
-    """Write a model's tensors as safetensors, with the facts that loading must check as metadata."""
-    from safetensors.torch import save_file
+    """Write a model's tensors as safetensors, with the facts that loading must check as metadata.
+
+    Equal models give equal files, byte for byte.
+    """
+    from safetensors.torch import save
 
     conventions = model.network.conventions
     metadata = {"format": "pt", "network": model.network.name, "padding": conventions.padding}
     tensors = {key: value.detach().contiguous().cpu() for key, value in model.state_dict().items()}
-    save_file(tensors, str(path), metadata={**metadata, "norm_eps": repr(conventions.norm_eps)})
+    content = save(tensors, metadata={**metadata, "norm_eps": repr(conventions.norm_eps)})
+    Path(path).write_bytes(_sorted_metadata(content))
+
+
+def _sorted_metadata(content: bytes) -> bytes:
+    """The content of a safetensors file with its metadata sorted: the library writes them in a random order.
+
+    A file is the header's length (8 bytes, little-endian), the header (JSON, padded with spaces), the tensors.
+    """
+    start = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(content[8:start])
+    header = {**header, "__metadata__": dict(sorted(header["__metadata__"].items()))}
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + content[start:]
 
 
 def _check_padding(file: WeightFile, network: Network) -> None:

@@ -1,0 +1,79 @@
+"""A run's clock and plan: sittings add up, and time is divided so that nothing is left over or missing."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from ridgepoint.errors import RunError
+from ridgepoint.fit.folder import CLOCK, RunFolder, create_run, resume_run
+from ridgepoint.fit.plan import make_plan
+from ridgepoint.fit.settings import FitSettings, make_settings
+from ridgepoint.train.recipe import load_recipe
+
+SETTINGS = FitSettings(data="digits", latency_ms=1.0, time_s=100.0)
+RECIPE = load_recipe("small_images")
+
+
+def test_a_resumed_run_goes_on_from_the_clock_that_was_saved(tmp_path: Path):
+    run = create_run(SETTINGS, tmp_path / "run")
+    run.tick()
+    clock = msgspec.json.decode((run.path / CLOCK).read_bytes())
+    (run.path / CLOCK).write_bytes(msgspec.json.encode({**clock, "elapsed_s": 60.0}))
+    resumed = resume_run(run.path, SETTINGS)
+    assert 60.0 <= resumed.elapsed < 61.0
+    assert resumed.settings == SETTINGS
+    resumed.tick()
+    assert 60.0 <= msgspec.json.decode((run.path / CLOCK).read_bytes())["elapsed_s"] < 61.0
+
+
+def test_what_a_step_found_is_read_back_and_an_unfinished_step_is_none(tmp_path: Path):
+    run = create_run(SETTINGS, tmp_path / "run")
+    assert run.read_step("rivals") is None
+    run.write_step("rivals", {"rivals": [1, "ü", None]})
+    assert RunFolder(run.path, SETTINGS).read_step("rivals") == {"rivals": [1, "ü", None]}
+
+
+@pytest.mark.parametrize("elapsed", [0.0, 20.0, 90.0])
+@pytest.mark.parametrize("trainings", [2, 5])
+def test_a_plan_divides_the_time_that_is_left(elapsed: float, trainings: int):
+    plan = make_plan(SETTINGS, RECIPE, elapsed_s=elapsed, trainings=trainings)
+    assert plan.search_until_s is not None and plan.full_s is not None and plan.short_s is not None
+    ends = plan.search_until_s + trainings * plan.full_s
+    assert elapsed < plan.search_until_s < ends < 100.0, "something is kept for export and measurement"
+    assert 100.0 - ends == pytest.approx(min(8.0 + 5.0 * trainings, 0.25 * (100.0 - elapsed)))
+    assert plan.full(RECIPE).seconds == plan.full_s and plan.short.seconds == plan.short_s
+    halfway = (elapsed + plan.search_until_s) / 2
+    assert plan.search_progress(0, halfway, elapsed) == pytest.approx(0.5)
+    assert plan.search_progress(99, plan.search_until_s + 1, elapsed) == 1.0
+
+
+def test_a_plan_by_count_knows_no_clock():
+    counted = FitSettings(data="digits", latency_ms=1.0, evaluations=4)
+    plan = make_plan(counted, RECIPE, elapsed_s=1e6, trainings=3)
+    assert plan.full_s is None and plan.short_s is None and plan.search_until_s is None
+    assert plan.full(RECIPE).epochs == RECIPE.epochs and plan.short.epochs == RECIPE.short_epochs
+    assert [plan.search_progress(done, 1e6, 0.0) for done in (0, 1, 4, 9)] == [0.0, 0.25, 1.0, 1.0]
+
+
+def test_a_folder_without_a_run_cannot_be_resumed(tmp_path: Path):
+    with pytest.raises(RunError, match="holds no run to resume"):
+        resume_run(tmp_path, SETTINGS)
+
+
+@pytest.mark.parametrize("change", [{"latency_ms": 2.0}, {"seed": 3}, {"threads": 2}])
+def test_a_run_is_not_resumed_with_another_request(tmp_path: Path, change: dict[str, object]):
+    run = create_run(SETTINGS, tmp_path / "run")
+    other = msgspec.structs.replace(SETTINGS, **change)
+    with pytest.raises(RunError, match=f"was begun with {next(iter(change))}"):
+        resume_run(run.path, other)
+
+
+def test_a_command_line_asks_for_the_same_again():
+    settings = make_settings(
+        data="my photos/", latency_ms=2.5, evaluations=3, seed=7, changes={"lr": 0.01}, baselines=0, table="a b.json"
+    )
+    told = settings.command(out="runs/x y")
+    assert "'my photos/'" in told and "--latency 2.5ms" in told and "--evaluations 3" in told
+    assert "--set lr=0.01" in told and "--baselines 0" in told and "--seed 7" in told
+    assert "--table 'a b.json'" in told and "--out 'runs/x y'" in told and "--time" not in told
