@@ -4,24 +4,20 @@ Each block is a frozen row of a network's table. `recipe(shape, conventions)` is
 written; counts, modules, drawings and exported files all read it.
 """
 
-from typing import Annotated, TypeAlias
+from typing import TypeAlias
 
 import msgspec
 
+from ridgepoint.arch.conventions import Conventions, Count, KernelOrNone, squeeze_excite
 from ridgepoint.arch.layer import (
     Activation,
     ActivationKind,
     Add,
     AveragePool,
-    BatchNorm,
     Conv2d,
-    Gate,
-    GlobalPool,
     LayerNorm,
-    LayerScale,
     Linear,
     MultiQueryAttention,
-    Padding,
     SelfAttention,
     StochasticDepth,
     Subtract,
@@ -30,82 +26,6 @@ from ridgepoint.arch.layer import (
 from ridgepoint.arch.recipe import IDENTITY, Chain, Parallel, Recipe, chain, residual
 from ridgepoint.arch.shape import Shape
 from ridgepoint.errors import ArchitectureError
-
-
-class Conventions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What all blocks of a network share unless a row says otherwise."""
-
-    activation: ActivationKind = "relu"
-    padding: Padding = "symmetric"
-    norm_eps: float = 1e-5
-    norm_momentum: float = 0.1
-    layer_scale: float | None = None
-
-    def conv(
-        self,
-        in_channels: int,
-        out_channels: int,
-        *,
-        kernel: int = 1,
-        stride: int = 1,
-        groups: int = 1,
-        bias: bool = False,
-        norm: bool = True,
-        activation: ActivationKind = "none",
-    ) -> Chain:
-        """Convolution, batch norm and activation, the unit that runtimes fuse into one pass."""
-        return chain(
-            conv=Conv2d(
-                in_channels=in_channels,
-                out_channels=out_channels,
-                kernel=kernel,
-                stride=stride,
-                groups=groups,
-                bias=bias,
-                padding=self.padding,
-            ),
-            norm=self.norm(out_channels) if norm else None,
-            act=None if activation == "none" else Activation(kind=activation),
-        )
-
-    def depthwise(self, channels: int, *, kernel: int, stride: int = 1, activation: ActivationKind = "none") -> Chain:
-        """A depthwise convolution, batch norm and activation."""
-        return self.conv(channels, channels, kernel=kernel, stride=stride, groups=channels, activation=activation)
-
-    def norm(self, channels: int) -> BatchNorm:
-        """The network's batch norm."""
-        return BatchNorm(channels=channels, eps=self.norm_eps, momentum=self.norm_momentum)
-
-    def scale(self, channels: int) -> LayerScale | None:
-        """The network's layer scale, if it has one."""
-        return None if self.layer_scale is None else LayerScale(channels=channels, init=self.layer_scale)
-
-
-def squeeze_excite(channels: int, squeeze_channels: int, gate: ActivationKind) -> Parallel:
-    """Scale every channel by a gate computed from its mean.
-
-    Source: arXiv:1709.01507, section 3; MobileNetV3 (arXiv:1905.02244) uses the hard sigmoid as gate.
-    """
-    return Parallel(
-        (
-            ("features", IDENTITY),
-            (
-                "gate",
-                chain(
-                    pool=GlobalPool(),
-                    reduce=Conv2d(in_channels=channels, out_channels=squeeze_channels, bias=True),
-                    act=Activation(kind="relu"),
-                    expand=Conv2d(in_channels=squeeze_channels, out_channels=channels, bias=True),
-                    gate=Activation(kind=gate),
-                ),
-            ),
-        ),
-        Gate(),
-    )
-
-
-Count: TypeAlias = Annotated[int, msgspec.Meta(ge=1)]
-KernelOrNone: TypeAlias = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class BlockBase(

@@ -14,7 +14,8 @@ from typing import Any, TypeVar
 import msgspec
 import yaml
 
-from ridgepoint.arch.block import Block, Conventions
+from ridgepoint.arch.block import Block
+from ridgepoint.arch.conventions import Conventions
 from ridgepoint.arch.head import Head
 from ridgepoint.arch.layer import round_channels
 from ridgepoint.arch.network import Network, Stage, place_blocks

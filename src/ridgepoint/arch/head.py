@@ -4,7 +4,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from ridgepoint.arch.block import Conventions, Count
+from ridgepoint.arch.conventions import Conventions, Count
 from ridgepoint.arch.layer import (
     ActivationKind,
     Average,

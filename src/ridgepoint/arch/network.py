@@ -5,7 +5,8 @@ from functools import lru_cache
 
 import msgspec
 
-from ridgepoint.arch.block import Block, Conventions, Count
+from ridgepoint.arch.block import Block
+from ridgepoint.arch.conventions import Conventions, Count
 from ridgepoint.arch.fold import fold
 from ridgepoint.arch.head import Head, PooledHead
 from ridgepoint.arch.recipe import PlacedLayer, Recipe, place

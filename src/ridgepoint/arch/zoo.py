@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from ridgepoint.arch.block import Conventions
+from ridgepoint.arch.conventions import Conventions
 from ridgepoint.arch.document import Raw, convert, expect_mapping, parse_network, read_document
 from ridgepoint.arch.network import Network
 from ridgepoint.arch.scale import scale_width

@@ -10,7 +10,8 @@ from typing import Literal
 
 import msgspec
 
-from ridgepoint.arch.block import Block, Conventions
+from ridgepoint.arch.block import Block
+from ridgepoint.arch.conventions import Conventions
 from ridgepoint.arch.head import Head
 from ridgepoint.arch.network import Network, place_row
 from ridgepoint.arch.shape import Shape
