@@ -1,4 +1,4 @@
-"""Reading and writing quantities that people type: latencies and times."""
+"""Reading and writing what people type: latencies, times, names."""
 
 import re
 
@@ -62,3 +62,12 @@ def format_duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s"
     return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def is_text(name: str) -> bool:
+    """Whether a name can be written as UTF-8; file names in other encodings cannot."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

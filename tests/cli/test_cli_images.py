@@ -84,6 +84,13 @@ def test_data_that_cannot_be_used(make: Callable[[Path], Path], told: tuple[str,
     assert not out.exists()
 
 
+def test_names_in_another_encoding(tmp_path: Path) -> None:
+    data = folder_of(tmp_path / "fotos", {"cat": 5, "dog": 5})
+    refused(call("fit", data, "--latency", "5ms", "--out", tmp_path / "l\udce4ufe"), "no UTF-8 text. Rename the folder")
+    (data / "dog").rename(data / "caf\udce9")
+    refused(call("fit", data, "--latency", "5ms", "--out", tmp_path / "run"), "no UTF-8 text, first: 'caf\\udce9'")
+
+
 def test_a_known_name_that_is_misspelt() -> None:
     refused(call("fit", "digit", "--latency", "5ms"), "did you mean 'digits'")
     refused(call("fit", "", "--latency", "5ms"), "Give a folder of class folders")

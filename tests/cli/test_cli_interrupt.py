@@ -4,6 +4,7 @@ import json
 import shlex
 import signal
 import subprocess
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,6 @@ def test_an_interrupted_run_ends_with_130(monkeypatch: pytest.MonkeyPatch) -> No
     def interrupted() -> list[str]:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("ridgepoint.cost.device.list_devices", interrupted)
+    monkeypatch.setattr(import_module("ridgepoint.cost.device"), "list_devices", interrupted)
     done = call("devices")
     assert (done.returncode, done.stderr) == (130, "ridgepoint: stopped\n")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ridgepoint.data.image import SUFFIXES, reason_of
 from ridgepoint.errors import DataError
+from ridgepoint.units import is_text
 
 PART_NAMES = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 """Folder names, lower case, that stand for a part of the data."""
@@ -87,8 +88,14 @@ def check_classes(root: Path, parts: dict[str, Path], files: dict[str, dict[str,
     """Class names in natural order.
 
     Raises:
-        DataError: If there is one class alone, or the parts' classes differ.
+        DataError: If there is one class alone, the parts' classes differ, or a name is no UTF-8 text.
     """
+    names = [name for by_class in files.values() for label, paths in by_class.items() for name in (label, *paths)]
+    odd = [name for name in names if not is_text(name)]
+    if odd:
+        raise DataError(
+            f"'{root}' holds names that are no UTF-8 text, first: {odd[0]!r}. Rename these folders and files."
+        )
     first = "all" if "all" in files else "train"
     classes = tuple(sorted(files[first], key=natural_key))
     if len(classes) < 2:

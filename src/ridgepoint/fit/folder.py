@@ -12,6 +12,7 @@ from ridgepoint.display import Display
 from ridgepoint.errors import RunError
 from ridgepoint.files import make_folder, write_atomic
 from ridgepoint.fit.settings import FitSettings
+from ridgepoint.units import is_text
 
 SETTINGS, CLOCK, RESULT = "settings.json", "clock.json", "result.json"
 PATHS = ("run", "architecture", "artefact", "labels", "report")
@@ -86,6 +87,9 @@ def create_run(settings: FitSettings, out: Path | None) -> RunFolder:
         raise RunError(
             f"{out}: exists and is {'not empty' if out.is_dir() else 'a file'}. Give a new folder with --out"
         )
+    for name in (str(out.absolute()), settings.data):
+        if not is_text(name):
+            raise RunError(f"{name!r} is no UTF-8 text. Rename the folder, or give another one")
     make_folder(out)
     write_atomic(out / SETTINGS, msgspec.json.format(msgspec.json.encode(settings)))
     return RunFolder(out, settings)
