@@ -12,7 +12,7 @@ from mac_hooks import macs_by_hooks
 from torch import nn
 
 from ridgepoint.arch.document import dump_network, parse_network
-from ridgepoint.arch.network import Network, place_blocks
+from ridgepoint.arch.network import Network, lower, place_blocks
 from ridgepoint.cost.count import cost
 from ridgepoint.nn.build import build
 from ridgepoint.nn.count import count, macs_by_module
@@ -55,6 +55,9 @@ def test_cost_the_built_module_and_torchs_counter_agree(network: Network):
         wanted = cost(network, form=form)
         hooked, by_module = macs_by_hooks(model, network.input), macs_by_module(model, network.input)
         assert count(model, network.input).params == wanted.params
+        placed = lower(network, deploy=form == "deploy")
+        assert sum(at.layer.macs(*at.inputs) for at in placed) == wanted.macs
+        assert sum(at.layer.params() for at in placed) == wanted.params
         assert hooked.get("", 0) == wanted.macs
         assert by_module.get("Global", 0) == wanted.macs
         for path, block in wanted.blocks.items():
