@@ -144,3 +144,11 @@ def test_the_digest_is_of_the_structure_not_of_the_name():
     network = load("mobilenetv4_conv_small")
     assert msgspec.structs.replace(network, name="other").digest == network.digest
     assert network.with_classes(10).digest != network.digest
+
+
+@pytest.mark.parametrize("kind", ["uib", "ib", "fused_ib"])
+def test_a_strided_block_that_keeps_its_channels_has_no_residual(kind):
+    row = {"block": kind, "expand_channels": 32, "out_channels": 8, "stride": 2}
+    row |= {"middle_kernel": 3} if kind == "uib" else {}
+    network = parse_network({**copy.deepcopy(GOOD), "stages": [{"blocks": [row]}]}, source="tiny.yaml")
+    assert str(place_blocks(network)[1].output) == "8x8x8"
