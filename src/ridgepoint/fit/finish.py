@@ -41,9 +41,7 @@ def finish(job: "Fit", plan: Plan, trained: list[Candidate]) -> dict[str, Any]:
         ParityError: If the chosen file disagrees with its source.
     """
     files = export_all(job, trained)
-    job.display.progress(0.5, "measuring the exported files side by side")
-    settings = job.run.settings
-    latencies = measure(files, runtime=settings.runtime, threads=settings.threads)
+    latencies = measure_once(job, files)
     trained = [
         msgspec.structs.replace(c, measured_ms=latencies[c.name].ms, measured_p90_ms=latencies[c.name].p90_ms)
         for c in trained
@@ -81,6 +79,17 @@ def export_all(job: "Fit", trained: list[Candidate]) -> dict[str, Path]:
             )
         files[candidate.name] = path
     return files
+
+
+def measure_once(job: "Fit", files: dict[str, Path]) -> dict[str, MeasuredLatency]:
+    """Clock the exported files side by side; a resumed run keeps what was clocked before."""
+    known = job.run.read_step("measured")
+    if known is None:
+        job.display.progress(0.5, "measuring the exported files side by side")
+        settings = job.run.settings
+        found = measure(files, runtime=settings.runtime, threads=settings.threads)
+        known = job.run.write_step("measured", msgspec.to_builtins(found))
+    return msgspec.convert(known, dict[str, MeasuredLatency])
 
 
 def choose(trained: list[Candidate], budget_ms: float) -> Candidate:
