@@ -20,10 +20,12 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of one tiny finished run on digits. Read it; change copies only."""
+    """The folder of one tiny finished run on digits, what it printed beside it. Read it; change copies only."""
     folder = tmp_path_factory.mktemp("finished") / "run"
-    done = run(*FIT, "--out", folder)
+    done = run(*FIT, "--out", folder, "--json")
     assert done.returncode == 0, done.stderr
+    (folder.parent / "stdout.txt").write_text(done.stdout)
+    (folder.parent / "stderr.txt").write_text(done.stderr)
     return folder
 
 

@@ -20,7 +20,7 @@ def train(
     ] = None,
     time: Annotated[str | None, typer.Option(help="Train so long.  [default: the recipe's epochs]")] = None,
     size: Annotated[int | None, typer.Option(help="Input size in pixels.  [default: from the images]")] = None,
-    seed: Annotated[int, typer.Option(help="Of split, weights, order and augmentation.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of split, weights, order and augmentation.")] = 0,
     data_root: Annotated[Path | None, typer.Option(help="Where torchvision data sets lie or go.")] = None,
     out: Annotated[Path | None, typer.Option(help="The run folder.  [default: the next free under runs/train]")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
