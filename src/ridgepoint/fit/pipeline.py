@@ -12,7 +12,7 @@ from ridgepoint.arch.network import Network
 from ridgepoint.data import Dataset
 from ridgepoint.deploy.calibrate import HostTable
 from ridgepoint.display import Display, Silent
-from ridgepoint.errors import InterruptedRun, NotMetError, RidgepointError, WriteError, stopped_by_user
+from ridgepoint.errors import DivergedError, InterruptedRun, NotMetError, RidgepointError, WriteError, stopped_by_user
 from ridgepoint.files import writing
 from ridgepoint.fit.finish import finish
 from ridgepoint.fit.folder import RunFolder, create_run, latest_run, read_result, resume_run
@@ -155,8 +155,9 @@ def choose_rivals(job: Fit) -> list[Candidate]:
         Candidate(name=network.name, phase="baseline", network=network, seed=settings.seed, tabled_ms=ms)
         for network, ms in found
     ]
-    names = ", ".join(f"{rival.name} ({format_ms(rival.tabled_ms)})" for rival in rivals)
-    job.display.say(f"Zoo networks to beat, by this machine's latency table: {names or 'none meets the budget'}")
+    if settings.baselines:
+        names = ", ".join(f"{rival.name} ({format_ms(rival.tabled_ms)})" for rival in rivals)
+        job.display.say(f"Zoo networks to beat, by this machine's latency table: {names or 'none meets the budget'}")
     if settings.weights is not None:
         for network in networks_for(
             settings.weights, channels=channels, height=height, width=width, num_classes=classes
@@ -199,9 +200,14 @@ def search(job: Fit, plan: Plan) -> None:
         candidate = Candidate(name=name, phase="search", network=network, seed=seed, tabled_ms=ms)
         if ms > MARGIN * job.budget_ms:
             return msgspec.structs.replace(candidate, note="over the budget by the table; not trained")
-        done = train(
-            network, job.prepared.data_for(network), job.prepared.recipe, bound=plan.short, seed=seed, evaluations=1
-        )
+        data = job.prepared.data_for(network)
+        try:
+            done = train(network, data, job.prepared.recipe, bound=plan.short, seed=seed, evaluations=1)
+        except DivergedError as error:
+            if not best:  # nothing has trained yet: the recipe is wrong, not the candidate
+                raise
+            job.display.warn(f"{name} is left out: {error}")
+            return msgspec.structs.replace(candidate, note="diverged")
         return msgspec.structs.replace(candidate, short_accuracy=done.val_accuracy, train_s=done.seconds)
 
     tried = 0

@@ -21,6 +21,7 @@ from ridgepoint.display import Display
 from ridgepoint.errors import InputError, RunError, nearest
 from ridgepoint.fit.folder import RunFolder
 from ridgepoint.fit.settings import FitSettings
+from ridgepoint.nn.hub import read_weights
 from ridgepoint.search.candidate import Candidate
 from ridgepoint.train.loop import TrainingData
 from ridgepoint.train.recipe import Recipe, load_recipe
@@ -86,6 +87,8 @@ def check_settings(settings: FitSettings) -> None:
         raise InputError(f"--size is {settings.size}. Allowed: {SMALLEST} to {LARGEST} pixels, for example 96")
     if settings.space is not None:
         load_space(settings.space)
+    if settings.weights is not None:
+        read_weights(settings.weights)
     load_recipe(settings.recipe or "photographs", dict(settings.changes))
 
 

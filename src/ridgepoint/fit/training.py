@@ -14,6 +14,7 @@ from ridgepoint.errors import InterruptedRun, RunError
 from ridgepoint.files import make_folder, write_atomic
 from ridgepoint.fit.folder import RESULT, SETTINGS
 from ridgepoint.fit.prepare import SMALL_IMAGE
+from ridgepoint.nn.hub import read_weights
 from ridgepoint.train.folder import About, save_training
 from ridgepoint.train.loop import Bound, TrainingData, logits, train
 from ridgepoint.train.recipe import load_recipe
@@ -42,6 +43,8 @@ def run_training(settings: TrainSettings, *, out: Path | None, resume: bool, dis
         InterruptedRun: If the user stopped it; it can be resumed.
     """
     network = load(settings.model)
+    if settings.weights is not None:
+        read_weights(settings.weights)  # before a folder is made
     folder = out or _free(Path("runs") / "train" / network.name)
     if resume:
         settings = _read(folder)
