@@ -21,10 +21,10 @@ demo: $(VENV)/.installed
 	$(BIN)/ridgepoint fit digits --latency 0.2ms --time 4m
 
 test: $(VENV)/.tested
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --cov=ridgepoint --cov-report=term:skip-covered
 
 check: $(VENV)/.tested lint
-	$(BIN)/python -m pytest -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
 
 lint: $(VENV)/.tested
 	$(BIN)/ruff check .

@@ -14,7 +14,18 @@ from ridgepoint.nn.create import create_model
 from ridgepoint.nn.weights import load_weights
 
 NAMES = [name for name in list_models() if timm.is_model(name)]
-LARGE = ("efficientformer_l3", "efficientformer_l7", "mobilenetv4_conv_large", "mobilenetv4_hybrid_large")
+LARGE = (
+    "efficientformer_l3",
+    "efficientformer_l7",
+    "mobilenetv2_110d",
+    "mobilenetv2_120d",
+    "mobilenetv4_conv_large",
+    "mobilenetv4_conv_medium",
+    "mobilenetv4_hybrid_large",
+    "mobilenetv4_hybrid_large_075",
+    "mobileone_s2",
+    "mobileone_s3",
+)
 ONE_PER_FAMILY = (
     "efficientformer_l1",
     "mobilenetv1_100",

@@ -1,6 +1,5 @@
 """How many threads train: all cores, unless the machine is busy with something else and fewer are faster."""
 
-import os
 import statistics
 import time
 
@@ -11,19 +10,19 @@ from ridgepoint.fit.prepare import Prepared
 from ridgepoint.nn.build import build
 
 STEPS = 4
+ALL = torch.get_num_threads()  # one per core, or what OMP_NUM_THREADS says
 
 
 def set_training_threads(run: RunFolder, prepared: Prepared) -> int:
     """Choose and set torch's threads; called before the search and before every full training.
 
-    Bounded by count, all cores are used, so that equal requests give equal weights. Under a time limit a trial of a
+    Bounded by count, all threads are used, so that equal requests give equal weights. Under a time limit a trial of a
     second decides each time: on a busy machine, threads that wait for each other can be ten times slower than one.
     """
-    cores = os.cpu_count() or 1
-    if run.settings.evaluations is not None or cores == 1:
-        threads = cores
+    if run.settings.evaluations is not None or ALL == 1:
+        threads = ALL
     else:
-        threads = min((1, cores), key=lambda count: _step_s(prepared, count))
+        threads = min((1, ALL), key=lambda count: _step_s(prepared, count))
     torch.set_num_threads(threads)
     return threads
 
