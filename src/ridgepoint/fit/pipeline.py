@@ -233,7 +233,7 @@ def choose_finalists(job: Fit) -> list[Candidate]:
         return msgspec.convert(known["finalists"], list[Candidate])
     evolution = Evolution(job.prepared.space, budget_ms=job.budget_ms, seed=0, run=job.run.path)
     unique = {candidate.network.digest: candidate for candidate in reversed(evolution.evaluated())}
-    ranked = sorted(unique.values(), key=lambda c: (-(c.short_accuracy or 0.0), c.tabled_ms))
+    ranked = _hedged(sorted(unique.values(), key=lambda c: (-(c.short_accuracy or 0.0), c.tabled_ms)))
     chosen: list[Candidate] = []
     for start in range(0, len(ranked), 6):
         group = ranked[start : start + 6]
@@ -257,6 +257,15 @@ def choose_finalists(job: Fit) -> list[Candidate]:
     )
     job.run.write_step("finalists", {"finalists": msgspec.to_builtins(chosen[:FINALISTS])})
     return chosen[:FINALISTS]
+
+
+def _hedged(ranked: list[Candidate]) -> list[Candidate]:
+    """The same candidates, the best of the clearly larger ones second.
+
+    A short training favours networks that learn fast, which are small; a full training may prefer a larger one.
+    """
+    larger = [candidate for candidate in ranked if candidate.tabled_ms >= 1.5 * ranked[0].tabled_ms]
+    return ranked[:1] + larger[:1] + [candidate for candidate in ranked[1:] if candidate not in larger[:1]]
 
 
 def train_all(job: Fit, plan: Plan, finalists: list[Candidate], rivals: list[tuple[Network, float]]) -> list[Candidate]:
