@@ -233,6 +233,11 @@ def choose_finalists(job: Fit) -> list[Candidate]:
         return msgspec.convert(known["finalists"], list[Candidate])
     evolution = Evolution(job.prepared.space, budget_ms=job.budget_ms, seed=0, run=job.run.path)
     unique = {candidate.network.digest: candidate for candidate in reversed(evolution.evaluated())}
+    if not unique:
+        raise NotMetError(
+            f"no network of {job.prepared.space.name} within {format_ms(job.budget_ms)} was found and trained. Allow a "
+            "little more latency or more time"
+        )
     ranked = _hedged(sorted(unique.values(), key=lambda c: (-(c.short_accuracy or 0.0), c.tabled_ms)))
     chosen: list[Candidate] = []
     for start in range(0, len(ranked), 6):
