@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check lint install clean
+.PHONY: demo test coverage check lint install clean
 
 install: $(VENV)/.installed
 
@@ -21,6 +21,9 @@ demo: $(VENV)/.installed
 	$(BIN)/ridgepoint fit digits --latency 0.2ms --time 4m
 
 test: $(VENV)/.tested
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+
+coverage: $(VENV)/.tested
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --cov=ridgepoint --cov-report=term:skip-covered
 
 check: $(VENV)/.tested lint

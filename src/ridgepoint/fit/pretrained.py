@@ -1,9 +1,13 @@
 """Which networks of the zoo given weights belong to."""
 
+import warnings
+
 from ridgepoint.arch.network import Network
 from ridgepoint.arch.zoo import list_models, load
+from ridgepoint.cost.count import cost
 from ridgepoint.errors import InputError
 from ridgepoint.nn.build import build
+from ridgepoint.nn.hub import read_weights
 from ridgepoint.nn.weights import load_weights
 
 
@@ -13,16 +17,21 @@ def networks_for(weights: str, *, channels: int, height: int, width: int, num_cl
     Raises:
         InputError: If the weights cannot be read or fit no network of the zoo.
     """
+    elements = sum(tensor.numel() for tensor in read_weights(weights).tensors.values())
     found, reasons = [], {}
     for name in list_models():
         network = load(name).at(channels=channels, height=height, width=width).with_classes(num_classes)
+        if cost(network.with_classes(1), form="deploy").params > elements:  # without building what is far too large
+            continue
         try:
-            load_weights(build(network), weights)
-        except InputError as error:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", UserWarning)  # weights that sound like another padding
+                load_weights(build(network), weights)
+        except (InputError, UserWarning) as error:
             reasons[name] = str(error)
             continue
         found.append(network)
     if not found:
-        example = reasons.get("mobilenetv2_100") or next(iter(reasons.values()))
-        raise InputError(f"--weights {weights}: fit no network of the zoo completely. For example: {example}")
+        example = f" For example: {next(iter(reasons.values()))}" if reasons else ""
+        raise InputError(f"--weights {weights}: they fill no network of the zoo completely.{example}")
     return found
