@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
+from ridgepoint.arch.block import MobileOne, RepConv
 from ridgepoint.arch.network import Network
 from ridgepoint.data import ArraySplit, Augmentation, Preprocessing
 from ridgepoint.data import build as build_augmentation
@@ -30,6 +31,7 @@ from ridgepoint.train.recipe import Recipe
 
 CHECKPOINT, METRICS = "checkpoint.pt", "metrics.jsonl"
 SAVE_EVERY_S = 15.0
+EVALUATION_SHARE = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,8 +107,10 @@ def train(
             run.one_step(progress)
             progress = run.progress()
             due = run.evaluated < evaluations and progress >= marks[run.evaluated]
-            if due:
+            if due and run.may_evaluate():
                 run.evaluate(progress)
+            elif due:
+                run.evaluated += 1
             if due or asked_to_stop() or time.monotonic() - run.saved_at > SAVE_EVERY_S:
                 run.save()
             if on_step:
@@ -163,7 +167,8 @@ class _Run:
         self.model = build(network, drop_rate=recipe.drop_rate, drop_path_rate=recipe.drop_path_rate)
         if initial is not None:
             load_weights(self.model, initial)
-        self.model = self.model.to(memory_format=torch.channels_last)
+        self.memory_format = memory_format(network)
+        self.model = self.model.to(memory_format=self.memory_format)
         self.averaged = _averaged(self.model, recipe.ema_decay) if recipe.ema_decay else None
         self.optimizer = make_optimizer(self.model, recipe)
         self.loss = nn.CrossEntropyLoss(label_smoothing=recipe.label_smoothing)
@@ -174,7 +179,7 @@ class _Run:
         self.step, self.before_s, self.evaluated = 0, 0.0, 0
         self.history: list[dict[str, Any]] = []
         self.latest: dict[str, Any] = {}
-        self.running_loss = 0.0
+        self.running_loss = self.evaluating_s = 0.0
         self.started_at = self.saved_at = time.monotonic()
 
     def elapsed(self) -> float:
@@ -191,7 +196,7 @@ class _Run:
         chosen = order[index * self.batch : (index + 1) * self.batch]
         torch.manual_seed(seed_for(self.seed, "step", self.step))
         images = self.data.preprocessing.normalize(self.augment(self.data.train.images[chosen]))
-        images = images.to(memory_format=torch.channels_last)
+        images = images.to(memory_format=self.memory_format)
         lr = self.recipe.lr * schedule(progress, self.recipe.warmup)
         for group in self.optimizer.param_groups:
             group["lr"] = lr
@@ -212,7 +217,12 @@ class _Run:
         self.running_loss += (value - self.running_loss) / min(self.step, 20)
         self.latest = {**self.latest, "step": self.step, "epoch": epoch, "loss": self.running_loss, "learning_rate": lr}
 
+    def may_evaluate(self) -> bool:
+        """Under a time limit, evaluations get a tenth of it: they must not decide how much a network learns."""
+        return self.bound.seconds is None or self.evaluating_s <= EVALUATION_SHARE * self.elapsed()
+
     def evaluate(self, progress: float) -> None:
+        started = time.monotonic()
         model = self.averaged.module if self.averaged is not None else self.model
         predicted = logits(model, self.data.val.images, self.data.preprocessing).argmax(1)
         accuracy = (predicted == self.data.val.labels).float().mean().item()
@@ -224,6 +234,7 @@ class _Run:
         }
         self.history.append(dict(self.latest))
         self.evaluated += 1
+        self.evaluating_s += time.monotonic() - started
 
     def save(self) -> None:
         self.saved_at = time.monotonic()
@@ -270,12 +281,19 @@ class _Run:
 
 
 @torch.no_grad()
-def logits(model: nn.Module, images: Tensor, preprocessing: Preprocessing, *, batch: int = 256) -> Tensor:
+def logits(model: nn.Module, images: Tensor, preprocessing: Preprocessing, *, batch: int = 64) -> Tensor:
     """Logits in eval mode, (N, num_classes), for cropped images, uint8 (N, C, H, W)."""
     model.eval()
-    return torch.cat(
-        [model(preprocessing.normalize(chunk).to(memory_format=torch.channels_last)) for chunk in images.split(batch)]
-    )
+    return torch.cat([model(preprocessing.normalize(chunk)) for chunk in images.split(batch)])
+
+
+def memory_format(network: Network) -> torch.memory_format:
+    """Channels-last, which trains about 1.6 times as fast on CPUs; but not for parallel convolution branches.
+
+    Differs: torch 2.14 crashes in the backward pass of MobileOne's branches in channels-last on x86 CPUs.
+    """
+    branched = any(isinstance(block, MobileOne | RepConv) for _, block in network.rows())
+    return torch.contiguous_format if branched else torch.channels_last
 
 
 def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
