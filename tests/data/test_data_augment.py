@@ -7,6 +7,7 @@ from torchvision.transforms import v2
 
 from ridgepoint.data import Augmentation, Preprocessing, build, choose_input, default_augmentation, detect
 from ridgepoint.data.augment import _jitter
+from ridgepoint.data.draws import sample_seeds
 from ridgepoint.errors import DataError
 
 
@@ -33,19 +34,29 @@ STRONG = Augmentation(
 )
 
 
+def seeds(images, seed=0):
+    return sample_seeds(seed, len(images))
+
+
 def test_no_strength_changes_nothing():
     images = batch()
-    assert torch.equal(build(Augmentation(), preprocessing())(images), images)
+    assert torch.equal(build(Augmentation(), preprocessing())(images, seeds(images)), images)
 
 
 def test_a_certain_flip_is_a_flip():
     images = batch()
-    assert torch.equal(build(Augmentation(horizontal_flip=1.0), preprocessing())(images), images.flip(-1))
+    assert torch.equal(
+        build(Augmentation(horizontal_flip=1.0), preprocessing())(images, seeds(images)), images.flip(-1)
+    )
 
 
 def test_half_of_the_samples_are_flipped():
     images = batch(count=1000, size=4)
-    flipped = (build(Augmentation(horizontal_flip=0.5), preprocessing(4))(images) == images.flip(-1)).flatten(1).all(1)
+    flipped = (
+        (build(Augmentation(horizontal_flip=0.5), preprocessing(4))(images, seeds(images)) == images.flip(-1))
+        .flatten(1)
+        .all(1)
+    )
     assert 420 < flipped.sum() < 580
 
 
@@ -55,7 +66,7 @@ def test_turns_are_bounded_and_keep_shape(strength):
     images = torch.zeros(200, 1, 60, 120, dtype=torch.uint8)
     images[:, :, 27:33, 82:88] = 255  # 25 px right of the centre
     wide = Preprocessing(height=60, width=120, channels=1, resize=60, mean=(0.5,), std=(0.5,))
-    out = build(Augmentation(rotate=strength), wide)(images)[:, 0].double()
+    out = build(Augmentation(rotate=strength), wide)(images, seeds(images))[:, 0].double()
     y = (out.sum(2) * (torch.arange(60) + 0.5)).sum(1) / out.sum((1, 2)) - 30
     x = (out.sum(1) * (torch.arange(120) + 0.5)).sum(1) / out.sum((1, 2)) - 60
     angle, radius = torch.rad2deg(torch.atan2(y, x)), torch.hypot(x, y)
@@ -68,64 +79,67 @@ def test_crops_stay_inside_the_canvas_and_zoom_as_told():
     # x holds its own column: a crop's slope is its width, its ends are its place.
     columns = torch.arange(128, dtype=torch.uint8).expand(300, 1, 128, 128).contiguous()
     small = preprocessing(32, 32, channels=1)
-    out = build(Augmentation(crop_scale=(0.25, 1.0)), small)(columns).double()
+    out = build(Augmentation(crop_scale=(0.25, 1.0)), small)(columns, seeds(columns)).double()
     part = (out[..., 16, 30] - out[..., 16, 1]).squeeze(1) / 29 * 32 / 128
     assert 0.48 < part.min() < 0.56 and 0.95 < part.max() <= 1.02  # sides are the roots of areas 0.25..1
-    outside = build(Augmentation(crop_scale=(1.5, 1.5)), preprocessing(128, channels=1))(columns)
+    outside = build(Augmentation(crop_scale=(1.5, 1.5)), preprocessing(128, channels=1))(columns, seeds(columns))
     assert (outside[..., 0] == 0).all() and (outside[..., -1] == 127).all() and (outside[..., 8] == 0).all()
 
 
 def test_shifts_are_bounded():
     images = torch.zeros(300, 1, 40, 40, dtype=torch.uint8)
     images[:, :, 18:22, 18:22] = 255
-    out = build(Augmentation(translate=0.1), preprocessing(40, channels=1))(images)[:, 0].double()
+    out = build(Augmentation(translate=0.1), preprocessing(40, channels=1))(images, seeds(images))[:, 0].double()
     x = (out.sum(1) * (torch.arange(40) + 0.5)).sum(1) / out.sum((1, 2)) - 20
     assert 3.7 < x.max() <= 4.05 and -4.05 <= x.min() < -3.7
 
 
-def test_jitter_is_torchvisions(monkeypatch):
+def test_jitter_is_torchvisions():
     images = batch(count=1).float()
-    factors = iter([1.3, 0.7, 1.4])
-    monkeypatch.setattr("ridgepoint.data.augment._uniform", lambda count, low, high: torch.tensor([next(factors)]))
+    draws = torch.tensor([[1.3], [0.7], [1.4]]) - 0.5  # of 0..1, which becomes 0.5..1.5
     expected = v2.functional.adjust_brightness(images / 255, 1.3)
     expected = v2.functional.adjust_contrast(expected, 0.7)
     expected = v2.functional.adjust_saturation(expected, 1.4)
-    torch.testing.assert_close(_jitter(images, 0.5) / 255, expected, atol=2e-3, rtol=0)
+    torch.testing.assert_close(_jitter(images, draws, 0.5) / 255, expected, atol=2e-3, rtol=0)
 
 
 def test_every_sample_is_varied_on_its_own_and_the_seed_repeats_it():
     images = batch(size=36, count=1).expand(32, -1, -1, -1).contiguous()
     augment = build(STRONG, preprocessing(32, 36))
-    torch.manual_seed(5)
-    first = augment(images)
-    torch.manual_seed(5)
-    again = augment(images)
+    first = augment(images, seeds(images, 5))
+    again = augment(images, seeds(images, 5))
     assert first.shape == (32, 3, 32, 32) and first.dtype == torch.uint8
     assert torch.equal(first, again)
     assert len({image.numpy().tobytes() for image in first}) == 32
-    assert not torch.equal(first, augment(images))
+    assert not torch.equal(first, augment(images, seeds(images, 6)))
     assert torch.equal(images[0], batch(size=36, count=1)[0])  # the input is left alone
+
+
+def test_a_sample_is_varied_alike_whatever_is_beside_it():
+    images, augment = batch(size=36), build(STRONG, preprocessing(32, 36))
+    whole = augment(images, seeds(images))
+    assert torch.equal(augment(images[5:9], seeds(images)[5:9]), whole[5:9])
 
 
 def test_a_batch_above_the_chunk_is_done_whole(monkeypatch):
     monkeypatch.setattr("ridgepoint.data.augment._CHUNK", 3 * 32 * 32 * 5)
     images = batch()
-    assert torch.equal(build(Augmentation(), preprocessing())(images), images)
-    assert build(STRONG, preprocessing())(images[:0]).shape == (0, 3, 32, 32)
+    assert torch.equal(build(Augmentation(), preprocessing())(images, seeds(images)), images)
+    assert build(STRONG, preprocessing())(images[:0], seeds(images[:0])).shape == (0, 3, 32, 32)
 
 
 def test_erasing_leaves_the_mean_colour():
     images = torch.zeros(64, 3, 32, 32, dtype=torch.uint8)
-    out = build(Augmentation(random_erasing=1.0), preprocessing())(images)
+    out = build(Augmentation(random_erasing=1.0), preprocessing())(images, seeds(images))
     assert set(out.unique().tolist()) == {0, 128}
     assert (out == 128).flatten(1).any(1).all()
 
 
 def test_wrong_input_and_strengths_are_refused():
     with pytest.raises(DataError, match="uint8"):
-        build(STRONG, preprocessing())(batch().float())
+        build(STRONG, preprocessing())(batch().float(), seeds(batch()))
     with pytest.raises(DataError, match="shape"):
-        build(STRONG, preprocessing())(batch()[0])
+        build(STRONG, preprocessing())(batch()[0], seeds(batch()))
     for field, value in [
         ("crop_scale", (0.0, 1.0)),
         ("crop_ratio", (2.0, 1.0)),
@@ -165,11 +179,11 @@ def test_it_is_fast_enough_for_one_core(size, resize, floor):
     images, threads = batch(resize, count=64), torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        augment(images)
+        augment(images, seeds(images))
         best = 0.0
         for _ in range(5):  # the best of five: other work on the machine only slows it down
             start = time.perf_counter()
-            augment(images)
+            augment(images, seeds(images))
             best = max(best, len(images) / (time.perf_counter() - start))
     finally:
         torch.set_num_threads(threads)

@@ -10,7 +10,8 @@ from train_helpers import digits, quick, small_network
 
 from ridgepoint.deploy.export import export_onnx
 from ridgepoint.nn.build import BuiltNetwork
-from ridgepoint.train.loop import Bound, TrainingData, train
+from ridgepoint.train.batches import TrainingData
+from ridgepoint.train.loop import Bound, train
 
 torch.set_num_threads(1)
 LABELS = tuple(str(digit) for digit in range(10))

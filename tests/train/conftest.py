@@ -2,7 +2,7 @@ import pytest
 import torch
 from train_helpers import digits
 
-from ridgepoint.train.loop import TrainingData
+from ridgepoint.train.batches import TrainingData
 
 torch.set_num_threads(1)
 

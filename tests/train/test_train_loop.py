@@ -12,7 +12,11 @@ from train_helpers import quick, same, small_network
 from ridgepoint.arch.zoo import load
 from ridgepoint.errors import DivergedError
 from ridgepoint.nn.build import build
-from ridgepoint.train.loop import Bound, TrainingData, _averaged, logits, make_optimizer, schedule, train
+from ridgepoint.train.batches import TrainingData
+from ridgepoint.train.ema import average_of
+from ridgepoint.train.loop import Bound, logits, train
+from ridgepoint.train.optimizer import make_optimizer
+from ridgepoint.train.schedule import schedule
 
 
 def test_schedule_against_its_closed_form_at_five_points():
@@ -34,7 +38,7 @@ def test_schedule_at_its_ends(warmup: float, start: float):
 def test_average_against_hand_computation():
     """The share that is kept is the smaller of the decay and (1 + n) / (10 + n) at the n-th update."""
     model = nn.BatchNorm1d(1)
-    averaged = _averaged(model, 0.25)
+    averaged = average_of(model, 0.25)
     expected = None
     for count, value in enumerate([4.0, 8.0, 16.0, 0.0]):
         with torch.no_grad():

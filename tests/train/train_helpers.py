@@ -8,7 +8,8 @@ import torch
 from ridgepoint.arch.document import parse_network
 from ridgepoint.arch.network import Network
 from ridgepoint.data import choose_input, decode, default_augmentation, detect
-from ridgepoint.train.loop import Bound, Trained, TrainingData, train
+from ridgepoint.train.batches import TrainingData
+from ridgepoint.train.loop import Bound, Trained, train
 from ridgepoint.train.recipe import Recipe
 
 

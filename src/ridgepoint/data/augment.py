@@ -4,7 +4,7 @@ Random crop, flip, shift and turn are folded into one affine map a sample and dr
 torchvision's transforms do the same one image and one step at a time, which costs more than a small network's
 forward pass. What is rarer, RandAugment and erasing, is torchvision's, sample by sample.
 
-Shapes: B batch, C channels, H height, W width. All randomness is torch's global generator.
+Shapes: B batch, C channels, H height, W width. All that happens to a sample follows from its own seed.
 """
 
 from __future__ import annotations
@@ -14,16 +14,19 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import msgspec
+import numpy as np
 
 from ridgepoint.data.dataset import Dataset
+from ridgepoint.data.draws import uniform
 from ridgepoint.data.preprocess import Preprocessing
 from ridgepoint.errors import DataError
 
 if TYPE_CHECKING:
     import torch
 
-    Augment = Callable[[torch.Tensor], torch.Tensor]
+    Augment = Callable[[torch.Tensor, np.ndarray], torch.Tensor]
 
+_GEOMETRY_DRAWS, _JITTER_DRAWS = 8, 3
 _CHUNK = 2**19  # values resampled at once: what stays in a core's cache is several times faster
 
 
@@ -93,21 +96,22 @@ def default_augmentation(dataset: Dataset, preprocessing: Preprocessing) -> Augm
 
 
 def build(augmentation: Augmentation, preprocessing: Preprocessing) -> Augment:
-    """A function from canvases, uint8 (B, C, H', W'), to augmented inputs, uint8 (B, C, H, W).
+    """A function from canvases, uint8 (B, C, H', W'), and seeds, 64-bit (B,), to augmented inputs, uint8 (B, C, H, W).
 
-    Every sample is varied on its own. ``torch.manual_seed`` before the call makes it reproducible.
+    A sample's seed alone decides what happens to it, whatever else is in the batch. Torchvision's transforms draw from
+    torch's global generator, which is left seeded by the last sample.
     """
     from torchvision.transforms import v2
 
     a = augmentation
-    one_by_one: list[Augment] = []
+    one_by_one: list[Callable[[torch.Tensor], torch.Tensor]] = []
     if a.randaugment_ops:
         one_by_one.append(v2.RandAugment(a.randaugment_ops, a.randaugment_magnitude))
     if a.random_erasing:
         fill = [round(255 * mean) for mean in preprocessing.mean]
         one_by_one.append(v2.RandomErasing(a.random_erasing, value=fill))
 
-    def augment(images_BCHW: torch.Tensor) -> torch.Tensor:
+    def augment(images_BCHW: torch.Tensor, seeds_B: np.ndarray) -> torch.Tensor:
         import torch
 
         if images_BCHW.dtype != torch.uint8 or images_BCHW.ndim != 4:
@@ -115,14 +119,17 @@ def build(augmentation: Augmentation, preprocessing: Preprocessing) -> Augment:
             raise DataError(f"augmentation got {images_BCHW.dtype} of shape {shape}; allowed: uint8 (B, C, H, W).")
         batch, channels = images_BCHW.shape[:2]
         out_BCHW = images_BCHW.new_empty(batch, channels, preprocessing.height, preprocessing.width)
+        draws_KB = uniform(seeds_B, _GEOMETRY_DRAWS + _JITTER_DRAWS)
         chunk = max(1, _CHUNK // max(1, images_BCHW[:1].numel()))
         for start in range(0, batch, chunk):
-            x_BCHW = _resample(images_BCHW[start : start + chunk].float(), a, preprocessing)
+            part = slice(start, start + chunk)
+            x_BCHW = _resample(images_BCHW[part].float(), draws_KB[:_GEOMETRY_DRAWS, part], a, preprocessing)
             if a.color_jitter:
-                x_BCHW = _jitter(x_BCHW, a.color_jitter)
-            out_BCHW[start : start + chunk] = x_BCHW.round_().clamp_(0, 255)
+                x_BCHW = _jitter(x_BCHW, draws_KB[_GEOMETRY_DRAWS:, part], a.color_jitter)
+            out_BCHW[part] = x_BCHW.round_().clamp_(0, 255)
         if one_by_one:
-            for image_CHW in out_BCHW:
+            for image_CHW, seed in zip(out_BCHW, seeds_B.tolist(), strict=True):
+                torch.manual_seed(seed)
                 varied_CHW = image_CHW
                 for transform in one_by_one:
                     varied_CHW = transform(varied_CHW)
@@ -137,27 +144,28 @@ def _mirror_keeps_class(classes: tuple[str, ...]) -> bool:
     return not (all(len(name) == 1 for name in classes) or "left" in words or "right" in words)
 
 
-def _uniform(count: int, low: float, high: float) -> torch.Tensor:
-    import torch
-
-    return torch.rand(count) * (high - low) + low
+def _between(share: torch.Tensor, low: float, high: float) -> torch.Tensor:
+    return share * (high - low) + low
 
 
-def _resample(images_BCHW: torch.Tensor, a: Augmentation, preprocessing: Preprocessing) -> torch.Tensor:
+def _resample(
+    images_BCHW: torch.Tensor, draws_KB: torch.Tensor, a: Augmentation, preprocessing: Preprocessing
+) -> torch.Tensor:
     """Crop, stretch, flip, shift and turn in one bilinear resampling; float (B, C, H, W), 0..255."""
     import torch
     from torch.nn import functional
 
     batch, _, canvas_height, canvas_width = images_BCHW.shape
-    scale = _uniform(batch, *a.crop_scale)
-    stretch = torch.exp(_uniform(batch, *(math.log(ratio) for ratio in a.crop_ratio)))
+    of_scale, of_ratio, of_x, of_y, of_dx, of_dy, of_angle, of_flip = draws_KB
+    scale = _between(of_scale, *a.crop_scale)
+    stretch = torch.exp(_between(of_ratio, *(math.log(ratio) for ratio in a.crop_ratio)))
     limit = scale.sqrt().clamp(min=1)  # a crop passes the canvas's edge only where it zooms out
     across = (scale * stretch).sqrt().minimum(limit)  # the crop's width and height as parts of the canvas's
     down = (scale / stretch).sqrt().minimum(limit)
-    x0 = _uniform(batch, -1, 1) * (1 - across).clamp(min=0) + _uniform(batch, -a.translate, a.translate) * 2 * across
-    y0 = _uniform(batch, -1, 1) * (1 - down).clamp(min=0) + _uniform(batch, -a.translate, a.translate) * 2 * down
-    angle = torch.deg2rad(_uniform(batch, -a.rotate, a.rotate))
-    side = 1 - 2 * (torch.rand(batch) < a.horizontal_flip).float()
+    x0 = _between(of_x, -1, 1) * (1 - across).clamp(min=0) + _between(of_dx, -a.translate, a.translate) * 2 * across
+    y0 = _between(of_y, -1, 1) * (1 - down).clamp(min=0) + _between(of_dy, -a.translate, a.translate) * 2 * down
+    angle = torch.deg2rad(_between(of_angle, -a.rotate, a.rotate))
+    side = 1 - 2 * (of_flip < a.horizontal_flip).float()
 
     # From output to canvas coordinates, both -1..1: scale, turn (in pixels, so that squares stay square), shift.
     aspect = canvas_height / canvas_width
@@ -176,17 +184,17 @@ def _resample(images_BCHW: torch.Tensor, a: Augmentation, preprocessing: Preproc
     return functional.grid_sample(images_BCHW, grid_BHW2, mode="bilinear", padding_mode=padding, align_corners=False)
 
 
-def _jitter(x_BCHW: torch.Tensor, strength: float) -> torch.Tensor:
+def _jitter(x_BCHW: torch.Tensor, draws_KB: torch.Tensor, strength: float) -> torch.Tensor:
     """Brightness, contrast and saturation by factors of 1 +- strength a sample, as torchvision's ColorJitter.
 
     Differs: always in this order, and no hue; batched, at a tenth of the cost.
     """
     import torch
 
-    batch, channels = x_BCHW.shape[:2]
-
-    def factor() -> torch.Tensor:
-        return _uniform(batch, 1 - strength, 1 + strength).view(-1, 1, 1, 1).to(x_BCHW.device)
+    channels = x_BCHW.shape[1]
+    brightness, contrast, saturation = _between(draws_KB.to(x_BCHW.device), 1 - strength, 1 + strength)[
+        ..., None, None, None
+    ]
 
     def grey(x: torch.Tensor) -> torch.Tensor:
         if channels == 1:
@@ -194,9 +202,9 @@ def _jitter(x_BCHW: torch.Tensor, strength: float) -> torch.Tensor:
         weights = torch.tensor([0.2989, 0.587, 0.114], device=x.device).view(1, 3, 1, 1)
         return (x * weights).sum(1, keepdim=True)
 
-    x_BCHW = x_BCHW.mul(factor()).clamp_(0, 255)
+    x_BCHW = x_BCHW.mul(brightness).clamp_(0, 255)
     mean = grey(x_BCHW).mean(dim=(1, 2, 3), keepdim=True)
-    x_BCHW = torch.lerp(mean, x_BCHW, factor()).clamp_(0, 255)
+    x_BCHW = torch.lerp(mean, x_BCHW, contrast).clamp_(0, 255)
     if channels == 3:
-        x_BCHW = torch.lerp(grey(x_BCHW), x_BCHW, factor()).clamp_(0, 255)
+        x_BCHW = torch.lerp(grey(x_BCHW), x_BCHW, saturation).clamp_(0, 255)
     return x_BCHW

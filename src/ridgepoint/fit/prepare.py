@@ -23,7 +23,7 @@ from ridgepoint.fit.folder import RunFolder
 from ridgepoint.fit.settings import FitSettings
 from ridgepoint.nn.hub import read_weights
 from ridgepoint.search.candidate import Candidate
-from ridgepoint.train.loop import TrainingData
+from ridgepoint.train.batches import TrainingData
 from ridgepoint.train.recipe import Recipe, load_recipe
 
 SMALL_IMAGE = 64

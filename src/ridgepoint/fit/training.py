@@ -15,8 +15,9 @@ from ridgepoint.files import make_folder, write_atomic
 from ridgepoint.fit.folder import RESULT, SETTINGS
 from ridgepoint.fit.prepare import SMALL_IMAGE
 from ridgepoint.nn.hub import read_weights
+from ridgepoint.train.batches import TrainingData
 from ridgepoint.train.folder import About, save_training
-from ridgepoint.train.loop import Bound, TrainingData, logits, train
+from ridgepoint.train.loop import Bound, logits, train
 from ridgepoint.train.recipe import load_recipe
 
 

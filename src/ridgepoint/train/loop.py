@@ -9,25 +9,27 @@ import math
 import signal
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel
 
 from ridgepoint.arch.block import MobileOne, RepConv
 from ridgepoint.arch.network import Network
-from ridgepoint.data import ArraySplit, Augmentation, Preprocessing
-from ridgepoint.data import build as build_augmentation
+from ridgepoint.data import Preprocessing
 from ridgepoint.errors import DivergedError, RunError
 from ridgepoint.files import write_atomic
 from ridgepoint.nn.build import BuiltNetwork, build
 from ridgepoint.nn.weights import load_weights
 from ridgepoint.seeds import seed_for
+from ridgepoint.train.batches import AugmentedBatches, Batch, Batches, Loss, TrainingData, cross_entropy
 from ridgepoint.train.checkpoint import load_checkpoint, save_checkpoint
+from ridgepoint.train.ema import average_of
+from ridgepoint.train.optimizer import make_optimizer
 from ridgepoint.train.recipe import Recipe
+from ridgepoint.train.schedule import schedule
 
 CHECKPOINT, METRICS = "checkpoint.pt", "metrics.jsonl"
 SAVE_EVERY_S = 15.0
@@ -47,16 +49,6 @@ class Bound:
             return min(elapsed_s / self.seconds, 1.0)
         assert self.epochs is not None
         return min(step / (self.epochs * steps_per_epoch), 1.0)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class TrainingData:
-    """Decoded images to train and to validate on, and how they become inputs."""
-
-    train: ArraySplit
-    val: ArraySplit
-    preprocessing: Preprocessing
-    augmentation: Augmentation
 
 
 @dataclass(kw_only=True)
@@ -79,6 +71,8 @@ def train(
     seed: int,
     folder: Path | None = None,
     initial: str | None = None,
+    batches: Batches | None = None,
+    loss: Loss | None = None,
     evaluations: int = 10,
     on_step: Callable[[float, dict[str, Any]], None] | None = None,
 ) -> Trained:
@@ -92,6 +86,8 @@ def train(
         seed: Of the weights, the order of images and the augmentation.
         folder: Where checkpoints and `metrics.jsonl` go; None keeps nothing.
         initial: Weights to start from, as `load_weights` takes them; None starts fresh.
+        batches: What the steps see; by default the augmented images of the data.
+        loss: By default cross-entropy with the recipe's label smoothing.
         evaluations: How often validation accuracy is taken, evenly over the training.
         on_step: Called after every step with the share done and the latest record.
 
@@ -99,7 +95,9 @@ def train(
         DivergedError: If the loss is not finite; the last good checkpoint is kept.
         RunError: If a checkpoint cannot be written or read.
     """
-    run = _Run(network, data, recipe, bound, seed, folder, initial)
+    batches = batches or AugmentedBatches(data, batch_size=recipe.batch_size, seed=seed)
+    loss = loss or cross_entropy(recipe.label_smoothing)
+    run = _Run(network, data, recipe, bound, seed, folder, initial, batches, loss)
     run.restore()
     marks = [(index + 1) / evaluations for index in range(evaluations)]
     with _whole_steps() as asked_to_stop:
@@ -162,6 +160,8 @@ class _Run:
         seed: int,
         folder: Path | None,
         initial: str | None,
+        batches: Batches,
+        loss: Loss,
     ):
         torch.manual_seed(seed_for(seed, "weights"))
         self.model = build(network, drop_rate=recipe.drop_rate, drop_path_rate=recipe.drop_path_rate)
@@ -169,13 +169,10 @@ class _Run:
             load_weights(self.model, initial)
         self.memory_format = memory_format(network)
         self.model = self.model.to(memory_format=self.memory_format)
-        self.averaged = _averaged(self.model, recipe.ema_decay) if recipe.ema_decay else None
+        self.averaged = average_of(self.model, recipe.ema_decay) if recipe.ema_decay else None
         self.optimizer = make_optimizer(self.model, recipe)
-        self.loss = nn.CrossEntropyLoss(label_smoothing=recipe.label_smoothing)
-        self.augment = build_augmentation(data.augmentation, data.preprocessing)
+        self.batches, self.loss = batches, loss
         self.data, self.recipe, self.bound, self.seed, self.folder = data, recipe, bound, seed, folder
-        self.batch = min(recipe.batch_size, len(data.train))
-        self.steps_per_epoch = len(data.train) // self.batch
         self.step, self.before_s, self.evaluated = 0, 0.0, 0
         self.history: list[dict[str, Any]] = []
         self.latest: dict[str, Any] = {}
@@ -186,35 +183,31 @@ class _Run:
         return self.before_s + time.monotonic() - self.started_at
 
     def progress(self) -> float:
-        return self.bound.progress(self.step, self.steps_per_epoch, self.elapsed())
+        return self.bound.progress(self.step, self.batches.steps_per_epoch, self.elapsed())
 
     def one_step(self, progress: float) -> None:
-        epoch, index = divmod(self.step, self.steps_per_epoch)
-        order = torch.randperm(
-            len(self.data.train), generator=torch.Generator().manual_seed(seed_for(self.seed, "epoch", epoch))
-        )
-        chosen = order[index * self.batch : (index + 1) * self.batch]
-        torch.manual_seed(seed_for(self.seed, "step", self.step))
-        images = self.data.preprocessing.normalize(self.augment(self.data.train.images[chosen]))
-        images = images.to(memory_format=self.memory_format)
+        batch = self.batches.batch(self.step, progress)
+        batch = replace(batch, images=batch.images.to(memory_format=self.memory_format))
+        torch.manual_seed(seed_for(self.seed, "step", self.step))  # of dropout
         lr = self.recipe.lr * schedule(progress, self.recipe.warmup)
         for group in self.optimizer.param_groups:
             group["lr"] = lr
         self.model.train()
-        loss = self.loss(self.model(images), self.data.train.labels[chosen])
+        loss = self.loss(self.model, batch)
         value = loss.item()
         if not math.isfinite(value):
-            self._diverged("loss", value, chosen)
+            self._diverged("loss", value, batch)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip_norm or math.inf).item()
         if not math.isfinite(norm):
-            self._diverged("norm of the gradient", norm, chosen)
+            self._diverged("norm of the gradient", norm, batch)
         self.optimizer.step()
         if self.averaged is not None:
             self.averaged.update_parameters(self.model)
         self.step += 1
         self.running_loss += (value - self.running_loss) / min(self.step, 20)
+        epoch = (self.step - 1) // self.batches.steps_per_epoch
         self.latest = {**self.latest, "step": self.step, "epoch": epoch, "loss": self.running_loss, "learning_rate": lr}
 
     def may_evaluate(self) -> bool:
@@ -271,11 +264,10 @@ class _Run:
             raise RunError(f"{path}: belongs to another training ({reason}). Delete it to train anew") from None
         self.started_at = time.monotonic()
 
-    def _diverged(self, what: str, value: float, chosen: Tensor) -> None:
-        names = [self.data.train.ids[int(index)] for index in chosen[:8]]
+    def _diverged(self, what: str, value: float, batch: Batch) -> None:
         lower = min(self.recipe.lr / 3, 0.01)
         raise DivergedError(
-            f"the {what} is {value} at step {self.step}; the batch holds {', '.join(names)}, ... "
+            f"the {what} is {value} at step {self.step}; the batch holds {', '.join(batch.ids[:8])}, ... "
             f"Start anew with a lower learning rate: --set lr={lower:.2g}"
         )
 
@@ -294,34 +286,3 @@ def memory_format(network: Network) -> torch.memory_format:
     """
     branched = any(isinstance(block, MobileOne | RepConv) for _, block in network.rows())
     return torch.contiguous_format if branched else torch.channels_last
-
-
-def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """AdamW or SGD with Nesterov momentum; norms, gains and biases are not decayed."""
-    groups: dict[bool, list[nn.Parameter]] = {True: [], False: []}
-    for name, weight in model.named_parameters():
-        groups[weight.dim() > 1 and not name.endswith("bias")].append(weight)
-    decayed = {"params": groups[True], "weight_decay": recipe.weight_decay}
-    others = {"params": groups[False], "weight_decay": 0.0}
-    if recipe.optimizer == "sgd":
-        return torch.optim.SGD([decayed, others], lr=recipe.lr, momentum=recipe.momentum, nesterov=recipe.momentum > 0)
-    return torch.optim.AdamW([decayed, others], lr=recipe.lr)
-
-
-def schedule(progress: float, warmup: float) -> float:
-    """The share of the peak learning rate: a linear rise, then half a cosine down to 0."""
-    if progress < warmup:
-        return max(progress, 1e-3 * warmup) / warmup
-    return 0.5 * (1 + math.cos(math.pi * (progress - warmup) / max(1 - warmup, 1e-9)))
-
-
-def _averaged(model: nn.Module, decay: float) -> AveragedModel:
-    """An exponential average that forgets the first steps faster, as TensorFlow's does."""
-
-    def update(average: Tensor, current: Tensor, count: Tensor | int) -> Tensor:
-        if not average.is_floating_point():
-            return current
-        keep = min(decay, (1 + int(count)) / (10 + int(count)))
-        return average.lerp(current, 1 - keep)
-
-    return AveragedModel(model, avg_fn=update, use_buffers=True)

@@ -1,0 +1,87 @@
+"""Painted images, views of them, and a teacher of fresh weights; also run as a program that writes a store slowly."""
+
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from ridgepoint.data import ArraySplit, Augmentation, Preprocessing
+from ridgepoint.train import store
+from ridgepoint.train.lessons import OnlineLessons
+from ridgepoint.train.mixture import variations
+from ridgepoint.train.teacher import Teacher, digest_of
+from ridgepoint.train.views import Views
+
+CLASSES = 5
+
+
+def preprocessing(size: int = 32, channels: int = 3) -> Preprocessing:
+    return Preprocessing(
+        height=size, width=size, channels=channels, resize=size + 4, mean=(0.5,) * channels, std=(0.25,) * channels
+    )
+
+
+def painted(count: int, size: int = 36, channels: int = 3) -> ArraySplit:
+    """Smooth coloured blots, each image another."""
+    generator = torch.Generator().manual_seed(1)
+    rough = torch.rand(count, channels, 5, 5, generator=generator)
+    images = nn.functional.interpolate(rough, (size, size), mode="bicubic").clamp(0, 1).mul(255).to(torch.uint8)
+    return ArraySplit(images, torch.arange(count) % CLASSES, tuple(f"painted/{index}" for index in range(count)))
+
+
+def views(name: str = "D1", count: int = 40, size: int = 32, *, seed: int = 0, channels: int = 3) -> Views:
+    student = preprocessing(size, channels)
+    default = Augmentation(crop_scale=(0.4, 1.0), crop_ratio=(0.75, 4 / 3), horizontal_flip=0.5, color_jitter=0.2)
+    return Views(
+        painted(count, size + 4, channels),
+        variations(default, student)[name],
+        student,
+        num_classes=CLASSES,
+        seed=seed,
+    )
+
+
+def teacher(seed: int = 0, size: int = 24) -> Teacher:
+    torch.manual_seed(seed)
+    module = nn.Sequential(
+        nn.Conv2d(3, 8, 3, stride=2), nn.ReLU(), nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(32, CLASSES)
+    )
+    nn.init.normal_(module[-1].weight, std=3.0)
+    own = preprocessing(size)
+    return Teacher(
+        name="painter",
+        digest=digest_of(module.state_dict(), own),
+        classes=None,
+        preprocessing=own,
+        forward=module.eval(),
+    )
+
+
+def lessons(name: str = "D1", *, topk: int | None = None, count: int = 40) -> OnlineLessons:
+    return OnlineLessons(views=views(name, count), teacher=teacher(), topk=topk)
+
+
+def write(folder: Path, given: OnlineLessons, *, replicas: int = 2) -> store.Manifest:
+    manifest = store.manifest_of(given, data="painted")
+    store.write_store(folder, given, manifest, replicas=replicas)
+    return manifest
+
+
+def rows(*numbers: int) -> np.ndarray:
+    return np.array(numbers)
+
+
+if __name__ == "__main__":
+    store.ROWS_PER_SHARD = 8
+    given = lessons(topk=3)
+    manifest = store.manifest_of(given, data="painted")
+
+    def told(share: float) -> None:
+        print(share, flush=True)
+        time.sleep(float(sys.argv[2]))
+
+    store.write_store(Path(sys.argv[1]), given, manifest, replicas=3, on_shard=told)
+    print("done", flush=True)
