@@ -18,7 +18,7 @@ import numpy as np
 from ridgepoint.arch.zoo import load
 from ridgepoint.cost.host import cpu_name
 from ridgepoint.cost.latency import MeasuredLatency
-from ridgepoint.deploy.runtimes import Session, open_session
+from ridgepoint.deploy.runtimes import Session, find_runtime, open_session
 from ridgepoint.errors import InputError
 
 WARMUP, ROUNDS, ROUND_S = 10, 20, 0.02
@@ -146,6 +146,6 @@ def reference_session(runtime: str, threads: int) -> Session:
 
     network = load("mobilenetv3_small_050").at(height=64)
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "reference.onnx"
-        export_for_timing(build(network), network.input_shape, path)
+        path = Path(folder) / f"reference{find_runtime(runtime).suffix}"
+        export_for_timing(build(network), network.input_shape, path, runtime)
         return open_session(path, runtime=runtime, threads=threads)

@@ -1,0 +1,71 @@
+"""PyTorch eager: an exported program, run operator by operator in inference mode."""
+
+import contextlib
+import logging
+import warnings
+from collections.abc import Callable, Iterator
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ridgepoint.errors import InputError
+
+
+class TorchSession:
+    """A `.pt2` file loaded for a given number of threads.
+
+    Torch's number of threads is one setting for the whole process: a run sets it and puts back what it found.
+    """
+
+    runtime = "torch"
+    version = version("torch")
+    metadata: dict[str, str] = {}  # noqa: RUF012  a program carries none
+
+    def __init__(self, path: Path, *, threads: int):
+        program = _load(path)
+        (image,), _ = program.example_inputs
+        self.input_shape = tuple(image.shape[1:])
+        self.threads = threads
+        with _using(threads):
+            self._call = self._prepare(program.module(check_guards=False), image)
+
+    def run(self, x_BCHW: np.ndarray) -> np.ndarray:
+        """Logits; a program is exported for batch 1 and run once per image."""
+        with _using(self.threads):
+            logits = [self._call(image).numpy() for image in torch.from_numpy(x_BCHW).split(1)]
+        return logits[0] if len(logits) == 1 else np.concatenate(logits)
+
+    def _prepare(self, module: torch.nn.Module, image: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
+        return module
+
+
+def _load(path: Path) -> torch.export.ExportedProgram:
+    if not path.is_file():
+        raise InputError(f"{path}: there is no such file")
+    logger = logging.getLogger("torch")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)  # torch logs the traceback of what is told below in one line
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return torch.export.load(path)
+    except Exception as error:  # an archive can be broken in every place that the reader touches
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
+        raise InputError(f"{path}: PyTorch cannot load it as an exported program: {reason}") from None
+    finally:
+        logger.setLevel(level)
+
+
+@contextlib.contextmanager
+def _using(threads: int) -> Iterator[None]:
+    found = torch.get_num_threads()
+    if found != threads:
+        torch.set_num_threads(threads)
+    try:
+        with torch.inference_mode():
+            yield
+    finally:
+        if found != threads:
+            torch.set_num_threads(found)

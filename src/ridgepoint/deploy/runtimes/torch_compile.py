@@ -1,0 +1,34 @@
+"""PyTorch's compiler: an exported program as C++ for this processor, built once when the file is opened."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch._dynamo.exc import TorchDynamoException
+
+from ridgepoint.deploy.runtimes.torch import TorchSession
+from ridgepoint.errors import InputError
+
+# Weights become constants in the layout that the processor's kernels read, as one would deploy it.
+OPTIONS = {"freezing": True}
+
+
+class CompiledSession(TorchSession):
+    """A `.pt2` file compiled for a given number of threads.
+
+    Opening takes seconds to a minute; inductor keeps what it built on the disk, so that the same graph opens faster
+    again.
+    """
+
+    runtime = "torch_compile"
+
+    def __init__(self, path: Path, *, threads: int):
+        try:
+            super().__init__(path, threads=threads)
+        except TorchDynamoException as error:
+            raise InputError(f"{path}: torch.compile cannot build it: {str(error).splitlines()[0][:200]}") from None
+
+    def _prepare(self, module: torch.nn.Module, image: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
+        compiled = torch.compile(module, fullgraph=True, dynamic=False, options=OPTIONS)
+        compiled(image)  # the number of threads of this moment is built in
+        return compiled
