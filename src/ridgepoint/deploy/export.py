@@ -74,15 +74,20 @@ def export_onnx(
     save_atomic(path, lambda temporary: onnx.save(proto, temporary))
 
 
-def export_for_timing(model: nn.Module, shape: Shape, path: Path, runtime: str = "onnxruntime") -> None:
+def export_for_timing(
+    model: nn.Module, shape: Shape, path: Path, runtime: str = "onnxruntime", *, folded: bool = True
+) -> None:
     """Write a module fast in the format that a runtime loads, for the clock only: weights as they are, batch 1.
+
+    `folded=False` leaves norms and branches in; exporter and runtime still fold what they fold by themselves.
 
     Raises:
         InputError: If the runtime is unknown or cannot work here.
     """
     write = {".onnx": _write_onnx, ".pt2": _write_program}[find_runtime(runtime).suffix]
+    model = model.eval()
     with _quiet():
-        write(fuse(model.eval()), _example(shape), path)
+        write(fuse(model) if folded else model, _example(shape), path)
 
 
 def _write_onnx(model: nn.Module, example: torch.Tensor, path: Path) -> None:

@@ -72,10 +72,14 @@ def measure(
 
 
 class Timing:
-    """Times of one session: a list of runs for each round, in milliseconds, corrected by the reference."""
+    """Times of one session: a list of runs for each round, in milliseconds, corrected by the reference.
+
+    `rounds_ms` keeps every round's median: rounds of sessions that were timed together can be compared in pairs.
+    """
 
     def __init__(self, rounds_ms: Sequence[Sequence[float]]):
         medians = [statistics.median(runs) for runs in rounds_ms]
+        self.rounds_ms = tuple(medians)
         everything = np.concatenate([np.asarray(runs) for runs in rounds_ms])
         self.median_ms = float(np.median(medians))
         self.p90_ms = float(np.quantile(everything, 0.9))
