@@ -32,6 +32,7 @@ conventions = st.builds(
     layer_scale=st.sampled_from((None, 1e-5, 1.0)),
 )
 # Blocks that take a map of any size and channels.
+pool_mixers = st.builds(PoolMixer, expand_channels=channels, kernel=st.sampled_from((3, 5)))
 map_blocks = st.one_of(
     st.builds(Conv, out_channels=channels, kernel=kernels, stride=strides, bias=st.booleans(), activation=activations),
     st.builds(Separable, out_channels=channels, kernel=kernels, stride=strides, activation=activations),
@@ -71,7 +72,7 @@ map_blocks = st.one_of(
     st.builds(
         MobileOne, out_channels=channels, kernel=kernels, stride=strides, branches=st.integers(1, 3), se=st.booleans()
     ),
-    st.builds(PoolMixer, expand_channels=channels, kernel=st.sampled_from((3, 5))),
+    pool_mixers,
 )
 token_blocks = st.builds(
     AttentionMixer,
@@ -95,7 +96,7 @@ token_heads = st.builds(TokenHead, distilled=st.booleans())
 def networks(draw) -> Network:
     """A network that fits together: stem, stages of map blocks, perhaps blocks of tokens, and a head for either."""
     stages = draw(st.lists(st.lists(map_blocks, min_size=1, max_size=3), min_size=1, max_size=3))
-    tokens = draw(st.lists(token_blocks, max_size=2))
+    tokens = draw(st.lists(token_blocks | pool_mixers, max_size=3))
     stages[-1] += tokens
     return Network(
         name=draw(st.sampled_from(("a", "net_1", "ä b"))),

@@ -50,6 +50,17 @@ def test_the_good_document_reads_and_its_shorthands_are_resolved():
     assert str(place_blocks(network)[-1].output) == "10"
 
 
+def test_a_repeated_row_strides_once_and_a_share_of_the_expansion_is_squeezed():
+    row = {"block": "ib", "expand_ratio": 3, "se_ratio": 0.25, "out_channels": 16, "stride": 2, "repeat": 3}
+    plain = {"block": "ib", "expand_ratio": 3, "se_ratio": 0, "out_channels": 16}
+    network = parse_network({**copy.deepcopy(GOOD), "stages": [{"blocks": [row, plain]}]}, source="tiny.yaml")
+    blocks = network.stages[0].blocks
+    assert [block.stride for block in blocks] == [2, 1, 1, 1]
+    assert [block.expand_channels for block in blocks] == [3 * 8, 3 * 16, 3 * 16, 3 * 16]
+    # a quarter is 6 and 12: rounded to multiples of 8
+    assert [block.se_channels for block in blocks] == [8, 16, 16, None]
+
+
 ROW = "stages.0.blocks.0"
 WRONG = [
     ("stage", [], r"tiny\.yaml: unknown key 'stage'; did you mean 'stages'\?"),
@@ -75,7 +86,8 @@ WRONG = [
     (f"{ROW}.stride", 0, r"stages\.0\.blocks\.0\.stride: is 0\. Allowed: `?int`? >= 1"),
     (f"{ROW}.middle_kernel", -1, r"middle_kernel: is -1\. Allowed: `?int`? >= 0"),
     (f"{ROW}.middle_kernel", 4, r"stages\.0\.0\..*a convolution has a kernel of 4\. Allowed: odd kernels"),
-    (f"{ROW}.repeat", 2, r"a row with stride 2 is repeated 2 times"),
+    (f"{ROW}.se_ratio", 0.25, r"stages\.0\.blocks\.0: unknown key 'se_channels'"),
+    (f"{ROW}.se_ratio", 2, r"stages\.0\.blocks\.0\.se_ratio: is 2\. Allowed: 0 to 1"),
     ("stages.0.blocks.1.repeat", 0, r"stages\.0\.blocks\.1\.repeat: is 0\. Allowed: a whole number from 1"),
     ("stages.0.blocks.0", "uib", r"stages\.0\.blocks\.0: is 'uib'\. Allowed: a mapping"),
     ("head.head", "pool", r"head\.head: is 'pool'; .*pooled"),

@@ -21,6 +21,7 @@ from ridgepoint.arch.layer import (
     SelfAttention,
     StochasticDepth,
     Subtract,
+    ToMap,
     ToTokens,
 )
 from ridgepoint.arch.recipe import IDENTITY, Chain, Parallel, Recipe, chain, residual
@@ -39,7 +40,7 @@ class BlockBase(
 
 
 class Conv(BlockBase, frozen=True, tag="conv"):
-    """A convolution with batch norm and activation."""
+    """A convolution with batch norm and activation; tokens become a map again first."""
 
     out_channels: Count
     kernel: Count = 3
@@ -48,8 +49,8 @@ class Conv(BlockBase, frozen=True, tag="conv"):
     activation: ActivationKind | None = None
 
     def recipe(self, shape: Shape, conventions: Conventions) -> Recipe:
-        """Conv, norm, activation."""
-        return conventions.conv(
+        """[To map], conv, norm, activation."""
+        unit = conventions.conv(
             shape.channels,
             self.out_channels,
             kernel=self.kernel,
@@ -57,6 +58,7 @@ class Conv(BlockBase, frozen=True, tag="conv"):
             bias=self.bias,
             activation=self.activation or conventions.activation,
         )
+        return chain(to_map=_to_map(shape), **dict(unit.parts))
 
 
 class Separable(BlockBase, frozen=True, tag="separable"):
@@ -286,6 +288,8 @@ class MobileOne(BlockBase, frozen=True, tag="mobileone"):
 class PoolMixer(BlockBase, frozen=True, tag="pool_mixer"):
     """EfficientFormer's 4D MetaBlock: pooling as token mixer, then a convolutional MLP.
 
+    After a 3D one it brings the reshape from tokens back to a map; published networks have none there, a search may.
+
     Source: EfficientFormer, arXiv:2206.01191, section 3.2; PoolFormer, arXiv:2111.11418, for the mixer.
     """
 
@@ -294,7 +298,7 @@ class PoolMixer(BlockBase, frozen=True, tag="pool_mixer"):
     activation: ActivationKind = "gelu"
 
     def recipe(self, shape: Shape, conventions: Conventions) -> Recipe:
-        """Add scale * (pool(x) - x), then add scale * MLP(x)."""
+        """[To map], add scale * (pool(x) - x), then add scale * MLP(x)."""
         channels = shape.channels
         mixer = chain(
             mix=Parallel((("pool", AveragePool(kernel=self.kernel)), ("skip", IDENTITY)), Subtract()),
@@ -307,7 +311,7 @@ class PoolMixer(BlockBase, frozen=True, tag="pool_mixer"):
             layer_scale=conventions.scale(channels),
             drop_path=StochasticDepth(),
         )
-        return chain(mixer=residual(mixer), mlp=residual(mlp))
+        return chain(to_map=_to_map(shape), mixer=residual(mixer), mlp=residual(mlp))
 
 
 class AttentionMixer(BlockBase, frozen=True, tag="attention_mixer"):
@@ -374,6 +378,10 @@ def _adds(block: InvertedBottleneck | FusedInvertedBottleneck | UniversalInverte
     if block.residual is not None:
         return block.residual
     return block.stride == 1 and block.out_channels == shape.channels
+
+
+def _to_map(shape: Shape) -> ToMap | None:
+    return ToMap() if shape.layout == "tokens" else None
 
 
 def _rep_unit(

@@ -1,8 +1,9 @@
 """Networks as YAML or JSON: strict reading, errors that name file, key, given and allowed; writing that reads back.
 
-Two shorthands are resolved while reading, with the channels that reach the row: `repeat: 3` writes a row three times
-(rows after the first with stride 1 are what people want, so a strided row must not be repeated), and
-`expand_ratio: 4` stands for `expand_channels` = 4 x input channels, rounded to a multiple of 8.
+Three shorthands are resolved while reading, with the channels that reach the row: `repeat: 3` writes a row three times,
+its stride belonging to the first one (MobileNetV2, arXiv:1801.04381, Table 2); `expand_ratio: 4` stands for
+`expand_channels` = 4 x input channels; `se_ratio: 0.25` for `se_channels` = a quarter of the expanded channels, 0 for
+none. Channels are rounded to a multiple of 8.
 """
 
 import json
@@ -84,15 +85,17 @@ def parse_rows(rows: Raw, channels: int, *, where: str, source: str) -> tuple[tu
         place = f"{where}.{index}"
         if not isinstance(row, Mapping):
             raise ArchitectureError(f"{source}: {place}: is {row!r}. Allowed: a mapping such as {{block: uib, ...}}")
-        for _ in range(_repeats(row, place, source)):
+        for number in range(_repeats(row, place, source)):
             block = parse_block(row, channels, where=place, source=source)
+            if number and getattr(block, "stride", 1) > 1:
+                block = msgspec.structs.replace(block, stride=1)
             blocks.append(block)
             channels = getattr(block, "out_channels", channels)
     return tuple(blocks), channels
 
 
 def parse_block(row: Mapping[str, Raw], channels: int, *, where: str, source: str) -> Block:
-    """One block; `expand_ratio` is turned into channels with the given input channels."""
+    """One block; ratios are turned into channels with the given input channels."""
     if "block" not in row:
         raise ArchitectureError(f"{source}: {where}: the key 'block' is missing: the kind of block that the row is")
     fields = {key: value for key, value in row.items() if key != "repeat"}
@@ -103,6 +106,8 @@ def parse_block(row: Mapping[str, Raw], channels: int, *, where: str, source: st
                 f"{source}: {where}.expand_ratio: is {ratio!r}. Allowed: a number above 0, instead of expand_channels"
             )
         fields["expand_channels"] = round_channels(channels * ratio)
+    if "se_ratio" in fields:
+        fields |= _squeeze(fields.pop("se_ratio"), fields, where, source)
     block: Block = convert(fields, Block, where=where, source=source)
     return block
 
@@ -157,15 +162,22 @@ def expect_list(raw: Raw, *, where: str, source: str) -> list[Raw]:
     return raw
 
 
+def _squeeze(ratio: Raw, fields: Mapping[str, Raw], where: str, source: str) -> dict[str, int]:
+    """`se_channels` for a share of the expanded channels; nothing for 0."""
+    expand = fields.get("expand_channels")
+    number = isinstance(ratio, int | float) and not isinstance(ratio, bool)
+    if "se_channels" in fields or not number or not 0 <= ratio <= 1 or not isinstance(expand, int):
+        raise ArchitectureError(
+            f"{source}: {where}.se_ratio: is {ratio!r}. Allowed: 0 to 1, of a block with expand_channels or "
+            "expand_ratio, instead of se_channels"
+        )
+    return {"se_channels": round_channels(expand * ratio)} if ratio else {}
+
+
 def _repeats(row: Mapping[str, Raw], where: str, source: str) -> int:
     repeat = row.get("repeat", 1)
     if isinstance(repeat, bool) or not isinstance(repeat, int) or repeat < 1:
         raise ArchitectureError(f"{source}: {where}.repeat: is {repeat!r}. Allowed: a whole number from 1")
-    if repeat > 1 and row.get("stride", 1) != 1:
-        raise ArchitectureError(
-            f"{source}: {where}: a row with stride {row['stride']} is repeated {repeat} times; "
-            "write the strided block in a row of its own"
-        )
     return repeat
 
 

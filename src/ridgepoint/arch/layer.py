@@ -183,6 +183,15 @@ class ToTokens(Layer, frozen=True):
         return msgspec.structs.replace(inputs[0], layout="tokens")
 
 
+class ToMap(Layer, frozen=True):
+    """The reshape from tokens back to the map they came from."""
+
+    def output(self, *inputs: Shape) -> Shape:
+        """(H*W, C) to (C, H, W)."""
+        inputs[0].expect("tokens", by="the reshape to a map")
+        return msgspec.structs.replace(inputs[0], layout="map")
+
+
 class ToVector(Layer, frozen=True):
     """Drops the two spatial axes of a 1x1 map."""
 

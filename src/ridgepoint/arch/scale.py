@@ -64,6 +64,15 @@ def total_stride(network: Network) -> int:
     return stride
 
 
+def suited(network: Network, *, channels: int, height: int, width: int, num_classes: int) -> Network:
+    """The network for images and classes; on images so small that it would end in less than a 2x2 map, its earliest
+    strides are set to 1.
+    """
+    network = network.at(channels=channels, height=height, width=width).with_classes(num_classes)
+    limit = max(min(height, width) // 2, 1)
+    return network if total_stride(network) <= limit else limit_stride(network, limit)
+
+
 def limit_stride(network: Network, limit: int) -> Network:
     """The same network with the earliest strides set to 1 until its total stride is within the limit.
 

@@ -116,6 +116,8 @@ def _leaf(layer: spec.Layer, shape: Shape, grid: layers.Grid, drop_rate: float, 
             return layers.AveragePool(layer.kernel)
         case spec.ToTokens():
             return layers.ToTokens(grid)
+        case spec.ToMap():
+            return layers.ToMap(grid)
         case spec.ToVector():
             return nn.Flatten()
         case spec.SelfAttention():

@@ -137,6 +137,18 @@ class ToTokens(nn.Module):
         return x.flatten(2).transpose(1, 2)
 
 
+class ToMap(nn.Module):
+    """(B, H*W, C) -> (B, C, H, W), with the grid that the tokens came from."""
+
+    def __init__(self, grid: Grid):
+        super().__init__()
+        self.grid = grid
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Reshape."""
+        return x.transpose(1, 2).unflatten(2, self.grid.size)
+
+
 class SelfAttention(nn.Module):
     """Multi-head attention with a learned bias per offset, from joint projections.
 
@@ -157,9 +169,12 @@ class SelfAttention(nn.Module):
         """Softmax of scaled products plus bias."""
         batch, count, _ = x.shape
         heads_BHND = x.view(batch, count, self.heads, -1).transpose(1, 2)
-        query, key, value = heads_BHND.split((self.key_dim, self.key_dim, self.value_dim), dim=3)
-        logits_BHNN = (query * self.key_dim**-0.5) @ key.transpose(2, 3) + self.offset_bias()
-        return (logits_BHNN.softmax(-1) @ value).transpose(1, 2).reshape(batch, count, -1)
+        split = heads_BHND.split((self.key_dim, self.key_dim, self.value_dim), dim=3)
+        query_RND, key_RND, value_RND = (part.flatten(0, 1) for part in split)
+        products_RNN = torch.bmm(query_RND * self.key_dim**-0.5, key_RND.transpose(1, 2))
+        shares_BHNN = (products_RNN.unflatten(0, (batch, self.heads)) + self.offset_bias()).softmax(-1)
+        mixed_BHND = torch.bmm(shares_BHNN.flatten(0, 1), value_RND).unflatten(0, (batch, self.heads))
+        return mixed_BHND.transpose(1, 2).reshape(batch, count, -1)
 
     def offset_bias(self) -> Tensor:
         """The bias for every pair of positions of the current grid, (heads, N, N)."""
@@ -177,6 +192,8 @@ class SelfAttention(nn.Module):
 
 class MultiQueryAttention(nn.Module):
     """All heads share one key and one value, so attention is two plain matrix products.
+
+    In files they are `bmm`: `matmul` is exported with copies for broadcasting, at which delegates of ExecuTorch end.
 
     Shape: query (B, heads*key_dim, H, W), key (B, key_dim, H', W'), value (B, value_dim, H', W')
     -> (B, heads*value_dim, H, W).
@@ -200,7 +217,7 @@ class MultiQueryAttention(nn.Module):
         """Heads lie in the rows of one product: nothing is copied where channels lie together. For files."""
         batch, _, height, width = query.shape
         rows_BRD = query.permute(0, 2, 3, 1).reshape(batch, height * width * self.heads, self.key_dim)
-        mixed_BRD = (rows_BRD @ key_BDM).softmax(-1) @ value_BDM.transpose(1, 2)
+        mixed_BRD = torch.bmm(torch.bmm(rows_BRD, key_BDM).softmax(-1), value_BDM.transpose(1, 2))
         mixed_BCHW = mixed_BRD.view(batch, height, width, self.heads * self.value_dim).permute(0, 3, 1, 2)
         return mixed_BCHW.contiguous() if query.is_contiguous() else mixed_BCHW
 
