@@ -1,29 +1,33 @@
 """`train` as a run: a folder that can be killed, one network, one recipe, accuracy on untouched images at the end."""
 
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, TypeVar
 
 import msgspec
 import torch
 
+from ridgepoint.arch.network import Network
 from ridgepoint.arch.scale import limit_stride, total_stride
 from ridgepoint.arch.zoo import load
-from ridgepoint.data import choose_input, decode, default_augmentation, detect
+from ridgepoint.data import Dataset, Preprocessing, choose_input, decode, default_augmentation, detect
 from ridgepoint.display import Display
 from ridgepoint.errors import InterruptedRun, RunError
 from ridgepoint.files import make_folder, write_atomic
 from ridgepoint.fit.folder import RESULT, SETTINGS
 from ridgepoint.fit.prepare import SMALL_IMAGE
 from ridgepoint.nn.hub import read_weights
-from ridgepoint.train.batches import TrainingData
+from ridgepoint.train.batches import Batches, Loss, TrainingData
 from ridgepoint.train.folder import About, save_training
-from ridgepoint.train.loop import Bound, logits, train
-from ridgepoint.train.recipe import load_recipe
+from ridgepoint.train.loop import Bound, Trained, logits, train
+from ridgepoint.train.recipe import Recipe, load_recipe
 
 
 class TrainSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What a user asks of `train`; written into the run folder and read back by a resume."""
 
+    verb: ClassVar[str] = "train"
     model: str
     data: str
     recipe: str | None = None
@@ -35,22 +39,101 @@ class TrainSettings(msgspec.Struct, frozen=True, kw_only=True):
     data_root: str | None = None
 
 
-def run_training(settings: TrainSettings, *, out: Path | None, resume: bool, display: Display) -> dict[str, Any]:
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Course:
+    """What a training is to be, before an image is decoded or a file written."""
+
+    settings: TrainSettings
+    folder: Path
+    network: Network
+    dataset: Dataset
+    preprocessing: Preprocessing
+    recipe: Recipe
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Teaching:
+    """What is not as usual in a training.
+
+    Attributes:
+        batches: What the steps see, where it is not the augmented images.
+        loss: Where it is not cross-entropy with the labels.
+        result: What `result.json` tells besides.
+    """
+
+    batches: Batches | None = None
+    loss: Loss | None = None
+    result: dict[str, Any] = field(default_factory=dict)
+
+
+Begin = Callable[[TrainingData, Display], Teaching]
+_Settings = TypeVar("_Settings", bound=TrainSettings)
+
+
+def run_training(
+    settings: TrainSettings,
+    *,
+    out: Path | None,
+    resume: bool,
+    display: Display,
+    plan: Callable[[Course], Begin] = lambda course: lambda data, display: Teaching(),
+) -> dict[str, Any]:
     """Train, test and write everything down; the content of `result.json`.
+
+    Args:
+        settings: The request; a resume goes on with the one that is in the folder.
+        out: The run folder; the next free one under runs/ if left open.
+        resume: Go on with what is there.
+        display: Whoever watches.
+        plan: Refuses a request that makes no sense, and says how to begin once the folder is there.
 
     Raises:
         InputError: If the request or the data are wrong.
         RunError: If the folder holds something already, or nothing to resume.
         InterruptedRun: If the user stopped it; it can be resumed.
     """
-    network = load(settings.model)
-    if settings.weights is not None:
-        read_weights(settings.weights)  # before a folder is made
-    folder = out or _free(Path("runs") / "train" / network.name)
+    course = _course(settings, out, resume, display)
+    settings, folder = course.settings, course.folder
+    begin = plan(course)
+    make_folder(folder)
+    write_atomic(folder / SETTINGS, msgspec.json.format(msgspec.json.encode(settings)))
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    data = TrainingData(
+        train=decode(course.dataset.train, course.preprocessing, train=True),
+        val=decode(course.dataset.val, course.preprocessing, train=False),
+        preprocessing=course.preprocessing,
+        augmentation=default_augmentation(course.dataset, course.preprocessing),
+    )
+    try:
+        teaching = begin(data, display)
+        with display.phase("Training"):
+            done = train(
+                course.network,
+                data,
+                course.recipe,
+                bound=Bound(seconds=settings.time_s) if settings.time_s else Bound(epochs=course.recipe.epochs),
+                seed=settings.seed,
+                folder=folder,
+                initial=settings.weights,
+                batches=teaching.batches,
+                loss=teaching.loss,
+                on_step=lambda share, row: display.progress(share, _note(row)),
+            )
+    except KeyboardInterrupt:
+        raise InterruptedRun(f"stopped; go on with the same command and --out {folder} --resume") from None
+    return _finish(course, done, teaching)
+
+
+def _course(settings: TrainSettings, out: Path | None, resume: bool, display: Display) -> Course:
+    """Read the data, choose input and recipe, and say all of it."""
+    folder = out or _free(Path("runs") / settings.verb / Path(settings.model).stem)
     if resume:
-        settings = _read(folder)
+        settings = _read(folder, type(settings))
     elif folder.exists() and any(folder.iterdir()):
         raise RunError(f"{folder}: exists and is not empty. Give --resume, or another folder with --out")
+    network = load(settings.model)
+    if settings.weights is not None:
+        read_weights(settings.weights)
     root = Path(settings.data_root) if settings.data_root else None
     dataset = detect(settings.data, seed=settings.seed, data_root=root)
     for line in dataset.summary().splitlines():
@@ -63,41 +146,29 @@ def run_training(settings: TrainSettings, *, out: Path | None, resume: bool, dis
         network = limit_stride(network, max(side // 2, 1))
         display.say(f"{network.name}: its earliest strides are set to 1, so that {side} px leave a 2x2 map")
     usual = "finetune" if settings.weights else "small_images" if side <= SMALL_IMAGE else "photographs"
-    recipe = load_recipe(settings.recipe or usual, dict(settings.changes))
-    make_folder(folder)
-    write_atomic(folder / SETTINGS, msgspec.json.format(msgspec.json.encode(settings)))
-    torch.use_deterministic_algorithms(True, warn_only=True)
-    data = TrainingData(
-        train=decode(dataset.train, preprocessing, train=True),
-        val=decode(dataset.val, preprocessing, train=False),
+    return Course(
+        settings=settings,
+        folder=folder,
+        network=network,
+        dataset=dataset,
         preprocessing=preprocessing,
-        augmentation=default_augmentation(dataset, preprocessing),
+        recipe=load_recipe(settings.recipe or usual, dict(settings.changes)),
     )
-    bound = Bound(seconds=settings.time_s) if settings.time_s else Bound(epochs=recipe.epochs)
-    with display.phase("Training"):
-        try:
-            done = train(
-                network,
-                data,
-                recipe,
-                bound=bound,
-                seed=settings.seed,
-                folder=folder,
-                initial=settings.weights,
-                on_step=lambda share, row: display.progress(share, _note(row)),
-            )
-        except KeyboardInterrupt:
-            raise InterruptedRun(f"stopped; go on with the same command and --out {folder} --resume") from None
+
+
+def _finish(course: Course, done: Trained, teaching: Teaching) -> dict[str, Any]:
+    """Save the model, test it on untouched images, and write the result."""
+    settings, folder, dataset = course.settings, course.folder, course.dataset
     about = About(
         labels=dataset.classes,
-        preprocessing=preprocessing,
+        preprocessing=course.preprocessing,
         val_accuracy=done.val_accuracy,
         steps=done.steps,
         seconds=done.seconds,
     )
     save_training(folder, done.model, about)
-    test = decode(dataset.test, preprocessing, train=False)
-    right = logits(done.model, test.images, preprocessing).argmax(1) == test.labels
+    test = decode(dataset.test, course.preprocessing, train=False)
+    right = logits(done.model, test.images, course.preprocessing).argmax(1) == test.labels
     result = {
         "model": settings.model,
         "run": str(folder.resolve()),
@@ -106,9 +177,10 @@ def run_training(settings: TrainSettings, *, out: Path | None, resume: bool, dis
         "accuracy": {"val": done.val_accuracy, "test": right.float().mean().item()},
         "steps": done.steps,
         "train_s": done.seconds,
-        "recipe": msgspec.to_builtins(recipe),
+        "recipe": msgspec.to_builtins(course.recipe),
         "weights": settings.weights,
         "seed": settings.seed,
+        **teaching.result,
     }
     write_atomic(folder / RESULT, msgspec.json.format(msgspec.json.encode(result)))
     return result
@@ -119,9 +191,9 @@ def _note(row: dict[str, Any]) -> str:
     return f"loss {row['loss']:.3f}{accuracy}"
 
 
-def _read(folder: Path) -> TrainSettings:
+def _read(folder: Path, kind: type[_Settings]) -> _Settings:
     try:
-        return msgspec.json.decode((folder / SETTINGS).read_bytes(), type=TrainSettings)
+        return msgspec.json.decode((folder / SETTINGS).read_bytes(), type=kind)
     except (OSError, msgspec.MsgspecError):
         raise RunError(f"{folder}: holds no training to resume (no {SETTINGS}). Name its folder with --out") from None
 

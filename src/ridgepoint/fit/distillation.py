@@ -1,0 +1,180 @@
+"""`distill` as a run: as `train`, but the student learns what a teacher says to its own views."""
+
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+import msgspec
+import numpy as np
+
+from ridgepoint.arch.head import TokenHead
+from ridgepoint.data import Dataset, Split, decode, default_augmentation, detect
+from ridgepoint.display import Display
+from ridgepoint.errors import DataError, InputError, told_wrong
+from ridgepoint.fit.teachers import open_teacher
+from ridgepoint.fit.training import Begin, Course, Teaching, TrainSettings, run_training
+from ridgepoint.seeds import seed_for
+from ridgepoint.train.batches import TrainingData
+from ridgepoint.train.distill import soft_loss, two_head_loss
+from ridgepoint.train.lessons import Lessons, OnlineLessons
+from ridgepoint.train.mixture import MixtureBatches, Targets, parse_mixture, variations
+from ridgepoint.train.store import Store, manifest_of, write_store
+from ridgepoint.train.teacher import Teacher
+from ridgepoint.train.views import Views, balanced_rows
+
+REPLICAS = 10
+STORE = "teacher"
+Count = Annotated[int, msgspec.Meta(ge=1)]
+
+
+class DistillSettings(TrainSettings, frozen=True, kw_only=True):
+    """What a user asks of `distill`, beyond what `train` is asked.
+
+    Attributes:
+        teacher: As `open_teacher` takes it.
+        mixture: Sets and weights, such as ``D1:1,D2:1``.
+        extra: The folder of D3's images.
+        replicas: Views of each image; as many as the recipe has epochs, but at most 10, if left open.
+        topk: Kept classes of each answer; all if left open.
+        temperature: Of student and teacher.
+        hard: Whether the teacher's best class teaches a second head, instead of its probabilities the only one.
+        online: Whether the teacher is asked at every step, and nothing is stored.
+        store: Where the answers are kept; in the run folder if left open. Students of one input share a store.
+    """
+
+    verb: ClassVar[str] = "distill"
+    teacher: str
+    mixture: str = "D1:1,D2:1"
+    extra: str | None = None
+    replicas: Count | None = None
+    topk: Count | None = None
+    temperature: Annotated[float, msgspec.Meta(gt=0, le=100)] = 1.0
+    hard: bool = False
+    online: bool = False
+    store: str | None = None
+
+
+def make_distill_settings(**values: object) -> DistillSettings:
+    """Settings from plain values.
+
+    Raises:
+        InputError: If a value is not allowed.
+    """
+    try:
+        return msgspec.convert(values, DistillSettings)
+    except msgspec.ValidationError as error:
+        raise InputError(f"distill: {told_wrong(str(error), values, DistillSettings)}") from None
+
+
+def run_distillation(settings: DistillSettings, *, out: Path | None, resume: bool, display: Display) -> dict:
+    """Ask the teacher once, train the student, test it; the content of `result.json`.
+
+    Raises:
+        InputError: If the request, the data or the teacher are wrong.
+        RunError: If the folder or the store belong to something else.
+        InterruptedRun: If the user stopped it; it can be resumed.
+    """
+    return run_training(settings, out=out, resume=resume, display=display, plan=_plan)
+
+
+def _plan(course: Course) -> Begin:
+    """Refuse what cannot be; then say how lessons begin."""
+    settings = course.settings
+    weights = parse_mixture(settings.mixture)
+    if ("D3" in weights) != (settings.extra is not None):
+        raise InputError("D3 and --extra belong together: D3 is drawn from the images in the folder that --extra names")
+    head = course.network.head
+    if settings.hard and not (isinstance(head, TokenHead) and head.distilled):
+        raise InputError(
+            f"--hard teaches a second head, and {course.network.name} has one. Take an efficientformer, or leave it out"
+        )
+    teacher = open_teacher(settings.teacher, course.dataset.classes)
+    extra = None if settings.extra is None else _extra(settings.extra, course.dataset)
+    replicas = settings.replicas or min(REPLICAS, course.recipe.epochs)
+
+    def begin(data: TrainingData, display: Display) -> Teaching:
+        lessons: dict[str, Lessons] = {}
+        for name in weights:
+            views = _views(name, course, data, extra)
+            asked = OnlineLessons(views=views, teacher=teacher, topk=settings.topk)
+            lessons[name] = asked if settings.online else _stored(name, course, asked, extra, replicas, display)
+        batches = MixtureBatches(
+            lessons,
+            weights,
+            preprocessing=course.preprocessing,
+            targets=Targets(temperature=settings.temperature, hard=settings.hard),
+            replicas=replicas,
+            batch_size=course.recipe.batch_size,
+            seed=settings.seed,
+        )
+        loss = two_head_loss(course.recipe.label_smoothing) if settings.hard else soft_loss(settings.temperature)
+        return Teaching(batches=batches, loss=loss, result=_told(settings, teacher, weights, replicas))
+
+    return begin
+
+
+def _extra(folder: str, dataset: Dataset) -> Dataset:
+    """The images of D3, whose class folders must be those of the data.
+
+    Raises:
+        DataError: If they are not.
+    """
+    extra = detect(folder)
+    if extra.classes != dataset.classes:
+        raise DataError(
+            f"--extra {folder}: its class folders ({', '.join(extra.classes[:5])}, ...) are not the data's "
+            f"({', '.join(dataset.classes[:5])}, ...). Give extra images of the same classes"
+        )
+    return extra
+
+
+def _views(name: str, course: Course, data: TrainingData, extra: Dataset | None) -> Views:
+    """All views of a set. They do not depend on the run's seed, so that students may share what a teacher said."""
+    seed = seed_for(0, name)
+    images, rows = data.train, None
+    if name == "D3" and extra is not None:
+        images = decode(_whole(extra), course.preprocessing, train=True)
+        rows = balanced_rows(images.labels, seed)
+    default = default_augmentation(course.dataset, course.preprocessing)
+    return Views(
+        images,
+        variations(default, course.preprocessing)[name],
+        course.preprocessing,
+        num_classes=len(course.dataset.classes),
+        seed=seed,
+        rows=rows,
+    )
+
+
+def _whole(dataset: Dataset) -> Split:
+    """All images of a data set as one split."""
+    parts = (dataset.train, dataset.val, dataset.test)
+    ids = tuple(image_id for part in parts for image_id in part.ids)
+    return Split(ids, np.concatenate([part.labels for part in parts]), dataset.train.source)
+
+
+def _stored(
+    name: str, course: Course, asked: OnlineLessons, extra: Dataset | None, replicas: int, display: Display
+) -> Store:
+    """The lessons of a set, from a store that is written first as far as it is not there."""
+    settings = course.settings
+    folder = (Path(settings.store) if settings.store else course.folder / STORE) / name
+    of = extra if name == "D3" and extra is not None else course.dataset
+    manifest = manifest_of(asked, data=of.fingerprint)
+    with display.phase(f"Asking the teacher: {name}, {len(asked.views):,} images, {replicas} views each"):
+        write_store(
+            folder, asked, manifest, replicas=replicas, on_shard=lambda share: display.progress(share, "answers stored")
+        )
+    return Store(folder, asked.views, manifest, replicas=replicas)
+
+
+def _told(settings: DistillSettings, teacher: Teacher, weights: dict[str, float], replicas: int) -> dict:
+    """What the result says of the distillation."""
+    return {
+        "teacher": {"name": teacher.name, "sha256": teacher.digest},
+        "mixture": weights,
+        "replicas": replicas,
+        "topk": settings.topk,
+        "temperature": settings.temperature,
+        "hard": settings.hard,
+        "online": settings.online,
+    }
