@@ -2,9 +2,12 @@
 
 import json
 import sys
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from ridgepoint.errors import InputError
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout; progress goes to stderr.")]
 
@@ -20,3 +23,13 @@ def console(*, json_output: bool = False) -> Any:
     from rich.console import Console
 
     return Console(stderr=json_output, highlight=False, soft_wrap=True, markup=False, emoji=False)
+
+
+def expect_folder_of(html: Path | None) -> None:
+    """Refuse a page for which there is no folder, before the work that fills it.
+
+    Raises:
+        InputError: Naming the folder.
+    """
+    if html is not None and not html.parent.is_dir():
+        raise InputError(f"--html is '{html}', but there is no folder '{html.parent}'. Make it, or give another path")

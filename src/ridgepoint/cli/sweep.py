@@ -5,8 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ridgepoint.cli.output import JsonFlag, console, emit_json
-from ridgepoint.errors import InputError
+from ridgepoint.cli.output import JsonFlag, console, emit_json, expect_folder_of
 
 _SHOWN = (0, 30, 100, 300, 500)
 
@@ -28,6 +27,7 @@ def sweep(
     from ridgepoint.cost.fusing import fusing_named
     from ridgepoint.cost.sweep import sweep as run
 
+    expect_folder_of(html)
     networks = load_all(models)
     swept = run(networks, precision=precision, fused=fusing_named(fused))
     if html is not None:
@@ -44,8 +44,6 @@ def _write(html: Path, swept: Any) -> None:
     from ridgepoint.files import write_atomic
     from ridgepoint.report.sweep import sweep_page
 
-    if not html.parent.is_dir():
-        raise InputError(f"--html is '{html}', but there is no folder '{html.parent}'. Make it, or give another path")
     write_atomic(html, sweep_page(swept))
 
 

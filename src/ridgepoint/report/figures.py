@@ -22,7 +22,7 @@ _MANY_CLASSES = 25
 
 def accuracy_latency(marks: Marks) -> go.Figure:
     """Accuracy against latency: measured files as filled marks, tabled candidates as faint ones, front and budget."""
-    figure = _figure(height=460)
+    figure = blank_figure(height=460)
     short = f"measured, {marks.split} images"
     _scatter(figure, marks.tabled, "tabled, short training (validation images)", TABLED, symbol="circle", faint=True)
     front = pareto(marks.measured)
@@ -58,7 +58,7 @@ def accuracy_latency(marks: Marks) -> go.Figure:
 
 def block_shares(rows: Sequence[BlockRow]) -> go.Figure:
     """Each block's share of MACs and of parameters, in the form that ships."""
-    figure = _figure(height=380)
+    figure = blank_figure(height=380)
     paths = [row.path for row in rows]
     kinds = [escape(f"{row.name} {row.detail}") for row in rows]
     for name, colour, counts in (
@@ -82,7 +82,7 @@ def block_shares(rows: Sequence[BlockRow]) -> go.Figure:
 
 def training_curves(trainings: dict[str, list[Metric]], key: str, title: str, tickformat: str) -> go.Figure:
     """One quantity of every training against its progress; the first training is the chosen network's."""
-    figure = _figure(height=340)
+    figure = blank_figure(height=340)
     for index, (name, metrics) in enumerate(trainings.items()):
         known = [metric for metric in metrics if getattr(metric, key) is not None]
         figure.add_scatter(
@@ -104,7 +104,7 @@ def confusion_map(evaluation: Evaluation) -> go.Figure:
     names = [escape(name) for name in evaluation.classes]
     counts = evaluation.confusion
     few = len(names) <= _MANY_CLASSES
-    figure = _figure(height=520 if few else 640)
+    figure = blank_figure(height=520 if few else 640)
     figure.add_heatmap(
         x=names,
         y=names,
@@ -133,7 +133,8 @@ def save_scatter_svg(run: Path, out: Path) -> None:
     out.write_text(scatter_svg(collect(read), title=read.result.name), encoding="utf-8")
 
 
-def _figure(*, height: int) -> go.Figure:
+def blank_figure(*, height: int) -> go.Figure:
+    """An empty figure with what all figures share."""
     figure = go.Figure()
     figure.update_layout(
         template="none",

@@ -1,0 +1,90 @@
+"""A paper's claim as a ratio of two variants, and the range in which it holds."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+Quantity = Literal["time", "time per MAC", "MACs in the same time"]
+Verdict = Literal["holds", "does not hold", "not distinguishable in this run"]
+
+# Two sessions of one file may differ by so much on a noisy machine; what is smaller is not called a difference.
+SLOWER = 1.03
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """A claim: the ratio of `over` to `under` lies within a range.
+
+    Attributes:
+        claim: What the paper says, one sentence.
+        over: The variant (or group of variants) that is compared.
+        under: The one that it is compared with.
+        at_least: The claim holds from this ratio,
+        at_most: up to this one.
+        quantity: What the ratio is of.
+    """
+
+    claim: str
+    over: str
+    under: str
+    at_least: float = 0.0
+    at_most: float = math.inf
+    quantity: Quantity = "time"
+
+    def judge(self, low: float, high: float) -> Verdict:
+        """Whether a measured ratio, told as the interval from low to high, lies within the claim's range."""
+        if low >= self.at_least and high <= self.at_most:
+            return "holds"
+        if high < self.at_least or low > self.at_most:
+            return "does not hold"
+        return "not distinguishable in this run"
+
+
+@dataclass(frozen=True)
+class Clocked:
+    """A variant's MACs and its times in milliseconds, (loads, rounds): every file is loaded more than once."""
+
+    macs: int
+    ms: np.ndarray
+
+
+def ratios(quantity: Quantity, over: Sequence[Clocked], under: Sequence[Clocked]) -> np.ndarray:
+    """The ratio in every round, for every pair of loads, (loads, loads, rounds).
+
+    Both sides are one variant or several. Times of several are averaged; for MACs in the same time they are one block
+    at several widths.
+    """
+    return _RATIOS[quantity](over, under)
+
+
+def _time(over: Sequence[Clocked], under: Sequence[Clocked]) -> np.ndarray:
+    return _mean(over, lambda one: one.ms)[:, None] / _mean(under, lambda one: one.ms)[None]
+
+
+def _time_per_mac(over: Sequence[Clocked], under: Sequence[Clocked]) -> np.ndarray:
+    return _mean(over, lambda one: one.ms / one.macs)[:, None] / _mean(under, lambda one: one.ms / one.macs)[None]
+
+
+def _macs_in_the_same_time(over: Sequence[Clocked], under: Sequence[Clocked]) -> np.ndarray:
+    """MACs of `over` in the time of `under`'s middle width, by the power law through `over`'s widths."""
+    middle = under[len(under) // 2]
+    log_macs = np.log([one.macs for one in over])
+    log_ms = np.log([one.ms for one in over])  # (widths, loads, rounds)
+    centred = log_ms - log_ms.mean(0)
+    slope = (centred * (log_macs - log_macs.mean())[:, None, None]).sum(0) / (centred**2).sum(0)
+    beyond = np.log(middle.ms)[None] - log_ms.mean(0)[:, None]
+    return np.exp(log_macs.mean() + slope[:, None] * beyond) / middle.macs
+
+
+def _mean(side: Sequence[Clocked], value: Callable[[Clocked], np.ndarray]) -> np.ndarray:
+    return np.mean([value(one) for one in side], axis=0)
+
+
+_RATIOS: dict[Quantity, Callable[[Sequence[Clocked], Sequence[Clocked]], np.ndarray]] = {
+    "time": _time,
+    "time per MAC": _time_per_mac,
+    "MACs in the same time": _macs_in_the_same_time,
+}

@@ -1,0 +1,49 @@
+"""What a runtime makes of a file: the operators that it really runs, and whether two files become the same graph."""
+
+import hashlib
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnx
+import onnxruntime
+
+
+@dataclass(frozen=True)
+class Graph:
+    """The operators after the runtime's own fusing, each with the activation that was fused into it, and a digest.
+
+    Equal digests mean equal operators, attributes, weight shapes and wiring.
+    """
+
+    operators: dict[str, int]
+    digest: str
+
+
+def optimised_graph(path: Path) -> Graph:
+    """What ONNX Runtime makes of a file on this processor."""
+    written = path.with_suffix(".optimised.onnx")
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4  # it warns that the file is for this processor alone, which is what is wanted
+    options.optimized_model_filepath = str(written)
+    onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    graph = onnx.load(written).graph
+    written.unlink()
+    return Graph(dict(Counter(_name(node) for node in graph.node)), _digest(graph))
+
+
+def _name(node: onnx.NodeProto) -> str:
+    fused = [attribute.s.decode() for attribute in node.attribute if attribute.name == "activation"]
+    return "+".join([node.op_type, *fused])
+
+
+def _digest(graph: onnx.GraphProto) -> str:
+    """Names are the exporter's choice: values are known by their weight's shape or by who made them."""
+    known = {weight.name: f"weight {list(weight.dims)}" for weight in graph.initializer}
+    sha = hashlib.sha256()
+    for number, node in enumerate(graph.node):
+        inputs = [known.get(name, name and "input") for name in node.input]
+        attributes = sorted(attribute.SerializeToString() for attribute in node.attribute)
+        sha.update(repr((node.op_type, inputs, attributes)).encode())
+        known |= {name: f"output {index} of {number}" for index, name in enumerate(node.output)}
+    return sha.hexdigest()
