@@ -1,29 +1,21 @@
 """`ridgepoint train`: one network on one data set, by a recipe."""
 
-from pathlib import Path
-from typing import Annotated
-
-import typer
-
-from ridgepoint.cli.output import JsonFlag, emit_json
+from ridgepoint.cli import training
+from ridgepoint.cli.output import JsonFlag
 
 
 def train(
-    model: Annotated[str, typer.Argument(help="A zoo name or a network YAML file.")],
-    data: Annotated[str, typer.Argument(help="As for fit: class folders, 'digits', a torchvision name.")],
-    recipe: Annotated[str | None, typer.Option(help="By name or YAML file.  [default: by size]")] = None,
-    changes: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a field of the recipe.")
-    ] = None,
-    weights: Annotated[
-        str | None, typer.Option(help="Start from a .safetensors or .pth file, or a hub id; recipe: finetune.")
-    ] = None,
-    time: Annotated[str | None, typer.Option(help="Train so long.  [default: the recipe's epochs]")] = None,
-    size: Annotated[int | None, typer.Option(help="Input size in pixels.  [default: from the images]")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of split, weights, order and augmentation.")] = 0,
-    data_root: Annotated[Path | None, typer.Option(help="Where torchvision data sets lie or go.")] = None,
-    out: Annotated[Path | None, typer.Option(help="The run folder.  [default: the next free under runs/train]")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
+    model: training.Model,
+    data: training.Data,
+    recipe: training.RecipeName = None,
+    changes: training.Changes = None,
+    weights: training.Weights = None,
+    time: training.Time = None,
+    size: training.Size = None,
+    seed: training.Seed = 0,
+    data_root: training.DataRoot = None,
+    out: training.Out = None,
+    resume: training.Resume = False,
     json_output: JsonFlag = False,
 ) -> None:
     """Train a network and say its accuracy on images that the training did not see.
@@ -49,12 +41,4 @@ def train(
         seed=seed,
         data_root=None if data_root is None else str(data_root),
     )
-    result = run_training(settings, out=out, resume=resume, display=Live())
-    if json_output:
-        emit_json(result)
-        return
-    typer.echo(
-        f"{result['model']}: test accuracy {result['accuracy']['test']:.4f} on {result['counts']['test']} images, "
-        f"validation {result['accuracy']['val']:.4f}, {result['steps']} steps in {result['train_s']:.0f} s"
-    )
-    typer.echo(f"{result['run']}: weights, metrics, result.json; export it with: ridgepoint export {result['run']}")
+    training.tell(run_training(settings, out=out, resume=resume, display=Live()), json_output=json_output)
