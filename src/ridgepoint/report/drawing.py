@@ -17,7 +17,7 @@ from ridgepoint.units import format_count
 
 WIDTH = 1040
 _CENTRE, _HALF = 292, 138
-_LABEL, _CHANNELS, _MACS, _MACS_LENGTH, _MACS_TEXT = 462, 668, 858, 56, 972
+_LABEL, _CHANNELS, _MACS, _MACS_LENGTH, _MACS_TEXT = 450, 672, 858, 56, 972
 _ROW, _SLAB, _BAND, _GAP, _PAD = 26, 11, 52, 6, 8
 _SQUARE = 38
 
