@@ -16,9 +16,7 @@ A message says what was given, what is allowed and what to do next.
 """
 
 import difflib
-import re
-import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 
 class RidgepointError(Exception):
@@ -78,32 +76,6 @@ def stopped_by_user(error: BaseException | None) -> bool:
     while error is not None and not isinstance(error, KeyboardInterrupt):
         error = error.__cause__ or error.__context__
     return error is not None
-
-
-def told_wrong(message: str, given: Mapping[str, object], struct: type) -> str:
-    """What a validation message of msgspec about a flat mapping means to the one who wrote the mapping.
-
-    Args:
-        message: The message, for example ``Expected `int` >= 1 - at `$.size```.
-        given: The mapping.
-        struct: What it should have become; its annotations are what is allowed.
-
-    Returns:
-        ``size is 0. Allowed: a whole number >= 1``, or the nearest allowed key for an unknown one.
-    """
-    unknown = re.search(r"unknown field `(.*?)`", message)
-    if unknown:
-        return f"unknown key '{unknown[1]}'; {nearest(unknown[1], struct.__annotations__)}"
-    choice = re.fullmatch(r"Invalid enum value .* - at `\$\.(\w+)`", message, re.DOTALL)
-    if choice:
-        options = typing.get_args(struct.__annotations__[choice[1]])
-        return f"{choice[1]} is {given.get(choice[1])!r}; {nearest(str(given.get(choice[1])), map(str, options))}"
-    found = re.fullmatch(r"Expected (.*?)(?:, got .*)? - at `\$\.(\w+).*`", message, re.DOTALL)
-    if found is None:
-        return message
-    allowed = found[1].replace("`", "").replace("int", "a whole number").replace("float", "a number")
-    allowed = allowed.replace(" | ", " or ").replace("null", "nothing").replace("str", "a text")
-    return f"{found[2]} is {given.get(found[2])!r}. Allowed: {allowed}"
 
 
 def nearest(given: str, allowed: Iterable[str]) -> str:

@@ -46,7 +46,7 @@ def test_latency(words: tuple[str, ...], told: str) -> None:
         (("--space", "nowhere.yaml"), "nowhere.yaml: there is no such file"),
         (("--recipe", "smallimages"), "did you mean 'small_images'"),
         (("--recipe", "nowhere.yaml"), "nowhere.yaml: there is no such file"),
-        (("--set", "lrr=1"), "unknown key 'lrr'; did you mean 'lr'"),
+        (("--set", "optimizer.lrr=1"), "unknown key 'optimizer.lrr'; did you mean 'lr'"),
         (("--set", "lr"), "has no '='. Allowed: key=value"),
         (("--set", "lr=-1"), "lr is -1. Allowed: a number > 0"),
         (("--set", "lr=fast"), "lr is 'fast'. Allowed: a number"),

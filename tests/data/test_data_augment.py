@@ -5,7 +5,16 @@ import pytest
 import torch
 from torchvision.transforms import v2
 
-from ridgepoint.data import Augmentation, Preprocessing, build, choose_input, default_augmentation, detect
+from ridgepoint.data import (
+    Augmentation,
+    AutoAugment,
+    Preprocessing,
+    RandAugment,
+    build,
+    choose_input,
+    default_augmentation,
+    detect,
+)
 from ridgepoint.data.augment import _jitter
 from ridgepoint.data.draws import sample_seeds
 from ridgepoint.errors import DataError
@@ -29,7 +38,7 @@ STRONG = Augmentation(
     translate=0.1,
     rotate=20,
     color_jitter=0.4,
-    randaugment_ops=2,
+    policy=RandAugment(),
     random_erasing=0.5,
 )
 
@@ -147,8 +156,6 @@ def test_wrong_input_and_strengths_are_refused():
         ("translate", -0.1),
         ("rotate", 400.0),
         ("color_jitter", 2.0),
-        ("randaugment_ops", -1),
-        ("randaugment_magnitude", 31),
         ("random_erasing", float("nan")),
     ]:
         with pytest.raises(DataError, match=f"augmentation {field} is"):
@@ -175,7 +182,7 @@ def test_defaults_by_the_data(make_tree):
 
 @pytest.mark.parametrize(("size", "resize", "floor"), [(32, 32, 5000), (96, 110, 1500)])
 def test_it_is_fast_enough_for_one_core(size, resize, floor):
-    augment = build(msgspec.structs.replace(STRONG, randaugment_ops=0, random_erasing=0.0), preprocessing(size, resize))
+    augment = build(msgspec.structs.replace(STRONG, policy=None, random_erasing=0.0), preprocessing(size, resize))
     images, threads = batch(resize, count=64), torch.get_num_threads()
     torch.set_num_threads(1)
     try:

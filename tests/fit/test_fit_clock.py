@@ -71,9 +71,15 @@ def test_a_run_is_not_resumed_with_another_request(tmp_path: Path, change: dict[
 
 def test_a_command_line_asks_for_the_same_again():
     settings = make_settings(
-        data="my photos/", latency_ms=2.5, evaluations=3, seed=7, changes={"lr": 0.01}, baselines=0, table="a b.json"
+        data="my photos/",
+        latency_ms=2.5,
+        evaluations=3,
+        seed=7,
+        changes={"optimizer.lr": 0.01},
+        baselines=0,
+        table="a b.json",
     )
     told = settings.command(out="runs/x y")
     assert "'my photos/'" in told and "--latency 2.5ms" in told and "--evaluations 3" in told
-    assert "--set lr=0.01" in told and "--baselines 0" in told and "--seed 7" in told
+    assert "--set optimizer.lr=0.01" in told and "--baselines 0" in told and "--seed 7" in told
     assert "--table 'a b.json'" in told and "--out 'runs/x y'" in told and "--time" not in told

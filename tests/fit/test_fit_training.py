@@ -72,7 +72,7 @@ def test_a_folder_that_is_taken_or_holds_nothing_is_refused(trained: Path, small
 def test_starting_from_weights_starts_where_they_ended(trained: Path, small: Path, tmp_path: Path):
     """One epoch at a vanishing learning rate keeps what the first training had learnt."""
     weights = str(trained / "weights.safetensors")
-    changes = {"epochs": 1, "lr": 1e-9, "ema_decay": 0.0}
+    changes = {"epochs": 1, "optimizer.lr": 1e-9, "ema": None}
     settings = TrainSettings(model=str(small), data="digits", weights=weights, changes=changes)
     result = run_training(settings, out=tmp_path / "again", resume=False, display=Silent())
     assert result["accuracy"]["val"] > 0.3

@@ -10,7 +10,8 @@ from ridgepoint.arch.network import Network
 from ridgepoint.data import choose_input, decode, default_augmentation, detect
 from ridgepoint.train.batches import TrainingData
 from ridgepoint.train.loop import Bound, Trained, train
-from ridgepoint.train.recipe import Recipe
+from ridgepoint.train.optimizer import AdamW
+from ridgepoint.train.recipe import Ema, Recipe
 
 
 def small_network(width: int = 16) -> Network:
@@ -46,7 +47,8 @@ def digits() -> TrainingData:
 
 
 def quick(**changes: object) -> Recipe:
-    return Recipe(**{"name": "quick", "lr": 0.01, "batch_size": 64, "ema_decay": 0.9, "drop_path_rate": 0.1, **changes})
+    given = {"optimizer": AdamW(lr=0.01), "ema": Ema(decay=0.9), "stochastic_depth": 0.1}
+    return Recipe(**{"name": "quick", **given, **changes})
 
 
 def same(left: Trained, right: Trained) -> bool:

@@ -3,6 +3,7 @@
 from ridgepoint.data.arrays import ArraySplit, decode
 from ridgepoint.data.augment import Augmentation, build, default_augmentation
 from ridgepoint.data.dataset import Dataset, Split
+from ridgepoint.data.policy import AutoAugment, RandAugment
 from ridgepoint.data.preprocess import Preprocessing
 from ridgepoint.data.resolution import choose_input
 from ridgepoint.data.sources import detect
@@ -10,8 +11,10 @@ from ridgepoint.data.sources import detect
 __all__ = [
     "ArraySplit",
     "Augmentation",
+    "AutoAugment",
     "Dataset",
     "Preprocessing",
+    "RandAugment",
     "Split",
     "build",
     "choose_input",

@@ -2,7 +2,7 @@
 
 Random crop, flip, shift and turn are folded into one affine map a sample and drawn by a single ``grid_sample``:
 torchvision's transforms do the same one image and one step at a time, which costs more than a small network's
-forward pass. What is rarer, RandAugment and erasing, is torchvision's, sample by sample.
+forward pass. What is rarer, policies and erasing, is torchvision's, sample by sample.
 
 Shapes: B batch, C channels, H height, W width. All that happens to a sample follows from its own seed.
 """
@@ -18,6 +18,7 @@ import numpy as np
 
 from ridgepoint.data.dataset import Dataset
 from ridgepoint.data.draws import uniform
+from ridgepoint.data.policy import Policy
 from ridgepoint.data.preprocess import Preprocessing
 from ridgepoint.errors import DataError
 
@@ -40,8 +41,7 @@ class Augmentation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         translate: Largest shift either way, as a part of the input's height and width.
         rotate: Largest turn either way, in degrees.
         color_jitter: Largest relative change of brightness, contrast and (RGB only) saturation.
-        randaugment_ops: Number of RandAugment operations; 0 is off.
-        randaugment_magnitude: Their strength, 0..30.
+        policy: RandAugment or AutoAugment.
         random_erasing: Probability of blanking a rectangle with the mean colour.
     """
 
@@ -51,8 +51,7 @@ class Augmentation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     translate: float = 0.0
     rotate: float = 0.0
     color_jitter: float = 0.0
-    randaugment_ops: int = 0
-    randaugment_magnitude: int = 9
+    policy: Policy | None = None
     random_erasing: float = 0.0
 
     def __post_init__(self) -> None:
@@ -64,13 +63,15 @@ class Augmentation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             "translate": (0 <= self.translate <= 1, "0..1"),
             "rotate": (0 <= self.rotate <= 180, "0..180 degrees"),
             "color_jitter": (0 <= self.color_jitter <= 1, "0..1"),
-            "randaugment_ops": (0 <= self.randaugment_ops <= 10, "0..10"),
-            "randaugment_magnitude": (0 <= self.randaugment_magnitude <= 30, "0..30"),
             "random_erasing": (0 <= self.random_erasing <= 1, "0..1"),
         }
         for field, (good, what) in allowed.items():
             if not good:
                 raise DataError(f"augmentation {field} is {getattr(self, field)}; allowed: {what}.")
+
+    def times(self, strength: float) -> Augmentation:
+        """The same with the policy's strength multiplied."""
+        return self if self.policy is None else msgspec.structs.replace(self, policy=self.policy.times(strength))
 
 
 def default_augmentation(dataset: Dataset, preprocessing: Preprocessing) -> Augmentation:
@@ -105,8 +106,8 @@ def build(augmentation: Augmentation, preprocessing: Preprocessing) -> Augment:
 
     a = augmentation
     one_by_one: list[Callable[[torch.Tensor], torch.Tensor]] = []
-    if a.randaugment_ops:
-        one_by_one.append(v2.RandAugment(a.randaugment_ops, a.randaugment_magnitude))
+    if a.policy:
+        one_by_one.append(a.policy.build())
     if a.random_erasing:
         fill = [round(255 * mean) for mean in preprocessing.mean]
         one_by_one.append(v2.RandomErasing(a.random_erasing, value=fill))

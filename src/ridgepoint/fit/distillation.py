@@ -9,7 +9,7 @@ import numpy as np
 from ridgepoint.arch.head import TokenHead
 from ridgepoint.data import Dataset, Split, decode, default_augmentation, detect
 from ridgepoint.display import Display
-from ridgepoint.errors import DataError, InputError, told_wrong
+from ridgepoint.errors import DataError, InputError
 from ridgepoint.fit.teachers import open_teacher
 from ridgepoint.fit.training import Begin, Course, Teaching, TrainSettings, run_training
 from ridgepoint.seeds import seed_for
@@ -20,6 +20,7 @@ from ridgepoint.train.mixture import MixtureBatches, Targets, parse_mixture, var
 from ridgepoint.train.store import Store, manifest_of, write_store
 from ridgepoint.train.teacher import Teacher
 from ridgepoint.train.views import Views, balanced_rows
+from ridgepoint.validation import told_wrong
 
 REPLICAS = 10
 STORE = "teacher"
@@ -132,7 +133,7 @@ def _views(name: str, course: Course, data: TrainingData, extra: Dataset | None)
     seed = seed_for(0, name)
     images, rows = data.train, None
     if name == "D3" and extra is not None:
-        images = decode(_whole(extra), course.preprocessing, train=True)
+        images = decode(_whole(extra), course.preprocessing, train=True, keep=True)
         rows = balanced_rows(images.labels, seed)
     default = default_augmentation(course.dataset, course.preprocessing)
     return Views(

@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import msgspec
 
-from ridgepoint.errors import InputError, nearest, told_wrong
+from ridgepoint.errors import InputError, nearest
+from ridgepoint.validation import told_wrong
 
 Count = Annotated[int, msgspec.Meta(ge=1)]
 DEFAULT_TIME_S = 600.0

@@ -11,9 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from ridgepoint.data import ArraySplit, Augmentation, Preprocessing
-from ridgepoint.data import build as build_augmentation
 from ridgepoint.data.draws import sample_seeds
 from ridgepoint.seeds import seed_for
+from ridgepoint.train.curriculum import augmentation_by_progress
+from ridgepoint.train.recipe import Recipe
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -64,12 +65,14 @@ Loss = Callable[[nn.Module, Batch], Tensor]
 
 
 class AugmentedBatches:
-    """Shuffled images of a split, each varied on its own; the targets are class indices."""
+    """Shuffled images of a split, each varied on its own, and mixed if the recipe says so."""
 
-    def __init__(self, data: TrainingData, *, batch_size: int, seed: int):
-        self.data, self.seed = data, seed
-        self.batch_size = min(batch_size, len(data.train))
-        self.augment = build_augmentation(data.augmentation, data.preprocessing)
+    def __init__(self, data: TrainingData, recipe: Recipe, *, num_classes: int, seed: int):
+        self.data, self.seed, self.repeats = data, seed, recipe.repeats
+        self.batch_size = min(recipe.batch_size, len(data.train))
+        augmentation = recipe.augmentation or data.augmentation
+        self.augment_at = augmentation_by_progress(recipe.curriculum, augmentation, data.preprocessing)
+        self.mix = recipe.mixing.build(num_classes)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -80,14 +83,24 @@ class AugmentedBatches:
         """The images of a step, in an order drawn anew for every epoch."""
         split = self.data.train
         epoch, index = divmod(step, self.steps_per_epoch)
-        order = torch.randperm(len(split), generator=torch.Generator().manual_seed(seed_for(self.seed, "epoch", epoch)))
+        generator = torch.Generator().manual_seed(seed_for(self.seed, "epoch", epoch))
+        order = repeated_order(len(split), self.repeats, generator)
         chosen = order[index * self.batch_size : (index + 1) * self.batch_size]
         seeds_B = sample_seeds(seed_for(self.seed, "augmentation", step), self.batch_size)
-        return Batch(
-            images=self.data.preprocessing.normalize(self.augment(split.images[chosen], seeds_B)),
-            targets=split.labels[chosen],
-            ids=tuple(split.ids[index] for index in chosen.tolist()),
-        )
+        images = self.data.preprocessing.normalize(self.augment_at(progress)(split.images[chosen], seeds_B))
+        torch.manual_seed(seed_for(self.seed, "mixing", step))
+        images, targets = self.mix(images, split.labels[chosen])
+        return Batch(images=images, targets=targets, ids=tuple(split.ids[index] for index in chosen.tolist()))
+
+
+def repeated_order(count: int, repeats: int, generator: torch.Generator) -> Tensor:
+    """A random order of `count` indices, each `repeats` times in a row; as long as if each came once, int64 (count,).
+
+    Source: repeated augmentation, Hoffer et al., arXiv:1901.09335, as DeiT (arXiv:2012.12877) uses it: an epoch does as
+    many steps and shows a `repeats`-th of the images.
+    """
+    order = torch.randperm(count, generator=generator)
+    return order if repeats == 1 else order.repeat_interleave(repeats)[:count]
 
 
 def cross_entropy(label_smoothing: float) -> Loss:

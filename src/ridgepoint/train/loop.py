@@ -22,18 +22,21 @@ from ridgepoint.data import Preprocessing
 from ridgepoint.errors import DivergedError, RunError
 from ridgepoint.files import write_atomic
 from ridgepoint.nn.build import BuiltNetwork, build
+from ridgepoint.nn.norms import unfold_norms
 from ridgepoint.nn.weights import load_weights
 from ridgepoint.seeds import seed_for
 from ridgepoint.train.batches import AugmentedBatches, Batch, Batches, Loss, TrainingData, cross_entropy
 from ridgepoint.train.checkpoint import load_checkpoint, save_checkpoint
+from ridgepoint.train.clip import NO_CLIP
 from ridgepoint.train.ema import average_of
+from ridgepoint.train.freeze import freeze_backbone, reestimate_norms
 from ridgepoint.train.optimizer import make_optimizer
 from ridgepoint.train.recipe import Recipe
-from ridgepoint.train.schedule import schedule
 
 CHECKPOINT, METRICS = "checkpoint.pt", "metrics.jsonl"
 SAVE_EVERY_S = 15.0
 EVALUATION_SHARE = 0.1
+UNFOLD_BATCHES = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +98,7 @@ def train(
         DivergedError: If the loss is not finite; the last good checkpoint is kept.
         RunError: If a checkpoint cannot be written or read.
     """
-    batches = batches or AugmentedBatches(data, batch_size=recipe.batch_size, seed=seed)
+    batches = batches or AugmentedBatches(data, recipe, num_classes=network.num_classes, seed=seed)
     loss = loss or cross_entropy(recipe.label_smoothing)
     run = _Run(network, data, recipe, bound, seed, folder, initial, batches, loss)
     run.restore()
@@ -115,12 +118,13 @@ def train(
                 on_step(progress, run.latest)
             if asked_to_stop():
                 raise KeyboardInterrupt
-    if not run.history or run.history[-1]["step"] != run.step:
+    if recipe.norm_batches:
+        reestimate_norms(run.shipped, batches, range(run.step, run.step + recipe.norm_batches))
+    if recipe.norm_batches or not run.history or run.history[-1]["step"] != run.step:
         run.evaluate(1.0)
     run.save()
-    model = run.averaged.module if run.averaged is not None else run.model
     return Trained(
-        model=model.eval(),
+        model=run.shipped.eval(),
         val_accuracy=run.history[-1]["val_accuracy"],
         steps=run.step,
         seconds=run.elapsed(),
@@ -164,13 +168,18 @@ class _Run:
         loss: Loss,
     ):
         torch.manual_seed(seed_for(seed, "weights"))
-        self.model = build(network, drop_rate=recipe.drop_rate, drop_path_rate=recipe.drop_path_rate)
+        network = recipe.adapt(network)
+        self.model = build(network, drop_rate=recipe.dropout, drop_path_rate=recipe.stochastic_depth)
         if initial is not None:
             load_weights(self.model, initial)
+            unfold_norms(self.model, (batches.batch(step, 0.0).images for step in range(UNFOLD_BATCHES)))
         self.memory_format = memory_format(network)
         self.model = self.model.to(memory_format=self.memory_format)
-        self.averaged = average_of(self.model, recipe.ema_decay) if recipe.ema_decay else None
-        self.optimizer = make_optimizer(self.model, recipe)
+        self.compiled = torch.compile(self.model) if recipe.compile else self.model
+        self.averaged = average_of(self.model, recipe.ema.decay) if recipe.ema else None
+        self.optimizer = make_optimizer(self.model, recipe.optimizer, recipe.undecayed)
+        self.clip = recipe.clip or NO_CLIP
+        self.batch_size = min(recipe.batch_size, len(data.train))
         self.batches, self.loss = batches, loss
         self.data, self.recipe, self.bound, self.seed, self.folder = data, recipe, bound, seed, folder
         self.step, self.before_s, self.evaluated = 0, 0.0, 0
@@ -178,6 +187,11 @@ class _Run:
         self.latest: dict[str, Any] = {}
         self.running_loss = self.evaluating_s = 0.0
         self.started_at = self.saved_at = time.monotonic()
+
+    @property
+    def shipped(self) -> BuiltNetwork:
+        """What is evaluated and returned: the average, where there is one."""
+        return self.averaged.module if self.averaged is not None else self.model
 
     def elapsed(self) -> float:
         return self.before_s + time.monotonic() - self.started_at
@@ -189,17 +203,21 @@ class _Run:
         batch = self.batches.batch(self.step, progress)
         batch = replace(batch, images=batch.images.to(memory_format=self.memory_format))
         torch.manual_seed(seed_for(self.seed, "step", self.step))  # of dropout
-        lr = self.recipe.lr * schedule(progress, self.recipe.warmup)
+        lr, decay = self.recipe.lr(progress, self.batch_size), self.recipe.decay(progress)
         for group in self.optimizer.param_groups:
             group["lr"] = lr
+        self.optimizer.param_groups[0]["weight_decay"] = decay
         self.model.train()
-        loss = self.loss(self.model, batch)
+        if self.recipe.frozen:
+            freeze_backbone(self.model, progress < self.recipe.frozen)
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.recipe.precision == "bfloat16"):
+            loss = self.loss(self.compiled, batch)
         value = loss.item()
         if not math.isfinite(value):
             self._diverged("loss", value, batch)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip_norm or math.inf).item()
+        norm = self.clip(self.model).item()
         if not math.isfinite(norm):
             self._diverged("norm of the gradient", norm, batch)
         self.optimizer.step()
@@ -207,8 +225,15 @@ class _Run:
             self.averaged.update_parameters(self.model)
         self.step += 1
         self.running_loss += (value - self.running_loss) / min(self.step, 20)
-        epoch = (self.step - 1) // self.batches.steps_per_epoch
-        self.latest = {**self.latest, "step": self.step, "epoch": epoch, "loss": self.running_loss, "learning_rate": lr}
+        self.latest = {
+            **self.latest,
+            "step": self.step,
+            "epoch": (self.step - 1) // self.batches.steps_per_epoch,
+            "loss": self.running_loss,
+            "learning_rate": lr,
+            "weight_decay": decay,
+            "resolution": batch.images.shape[-1],
+        }
 
     def may_evaluate(self) -> bool:
         """Under a time limit, evaluations get a tenth of it: they must not decide how much a network learns."""
@@ -216,8 +241,7 @@ class _Run:
 
     def evaluate(self, progress: float) -> None:
         started = time.monotonic()
-        model = self.averaged.module if self.averaged is not None else self.model
-        predicted = logits(model, self.data.val.images, self.data.preprocessing).argmax(1)
+        predicted = logits(self.shipped, self.data.val.images, self.data.preprocessing).argmax(1)
         accuracy = (predicted == self.data.val.labels).float().mean().item()
         self.latest = {
             **self.latest,
@@ -265,10 +289,10 @@ class _Run:
         self.started_at = time.monotonic()
 
     def _diverged(self, what: str, value: float, batch: Batch) -> None:
-        lower = min(self.recipe.lr / 3, 0.01)
+        lower = min(self.recipe.optimizer.lr / 3, 0.01)
         raise DivergedError(
             f"the {what} is {value} at step {self.step}; the batch holds {', '.join(batch.ids[:8])}, ... "
-            f"Start anew with a lower learning rate: --set lr={lower:.2g}"
+            f"Start anew with a lower learning rate: --set optimizer.lr={lower:.2g}"
         )
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ridgepoint.data import Augmentation, Preprocessing
+from ridgepoint.data import Augmentation, Preprocessing, RandAugment
 from ridgepoint.data.draws import sample_seeds, uniform
 from ridgepoint.errors import InputError, nearest
 from ridgepoint.seeds import seed_for
@@ -64,7 +64,7 @@ def variations(default: Augmentation, preprocessing: Preprocessing) -> dict[str,
         crop = Augmentation(crop_scale=(0.08, 1.0), crop_ratio=(0.75, 4 / 3), horizontal_flip=default.horizontal_flip)
 
     def varied(magnitude: int) -> Variation:
-        return Variation(augmentation=msgspec.structs.replace(crop, randaugment_ops=2, randaugment_magnitude=magnitude))
+        return Variation(augmentation=msgspec.structs.replace(crop, policy=RandAugment(magnitude=magnitude)))
 
     return {"D1": varied(9), "D2": Variation(augmentation=crop, mixup=True), "D3": varied(5)}
 

@@ -2,41 +2,110 @@
 
 import contextlib
 import math
+from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
 import yaml
 
-from ridgepoint.errors import InputError, nearest, told_wrong
+from ridgepoint.arch.network import Network
+from ridgepoint.data import Augmentation
+from ridgepoint.errors import InputError, nearest
+from ridgepoint.train.clip import AnyClip, ClipNorm
+from ridgepoint.train.curriculum import Phase
+from ridgepoint.train.mixing import Mixing
+from ridgepoint.train.optimizer import AdamW, AnyOptimizer, Kind, LrScaling
+from ridgepoint.train.schedule import Annealed, AnySchedule, Cosine, Positive, Share
+from ridgepoint.validation import told_wrong
 
 RECIPES = Path(__file__).parent / "recipes"
-Positive = Annotated[float, msgspec.Meta(gt=0)]
-Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Count = Annotated[int, msgspec.Meta(ge=1)]
+NotNegative = Annotated[float, msgspec.Meta(ge=0)]
+
+
+class Ema(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An average of weights and statistics that keeps `decay` of itself at every step."""
+
+    decay: Share
+
+
+class Norm(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Batch norm as the source framework sets it: `momentum` is the share of a new batch (1 - TensorFlow's)."""
+
+    eps: Positive
+    momentum: Share
 
 
 class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One way to train a classifier.
 
-    The learning rate rises linearly over the `warmup` share of the training and falls to 0 along a cosine. Weight decay
-    spares norms, gains and biases. EMA averages weights and running statistics; its average is what is evaluated and
-    shipped. `epochs` and `short_epochs` hold where training is bounded by count; under a time limit the clock decides.
+    Attributes:
+        name: The file's.
+        epochs: Length of a training; under a time limit the clock decides, and schedules stretch.
+        short_epochs: Length of the trainings by which a search judges.
+        batch_size: Images in a step, over all processes together.
+        repeats: How often an image is in an epoch, side by side and varied anew; epochs stay as long.
+        optimizer: The rule and its peak learning rate.
+        lr_scaling: How that learning rate follows the batch size; it does not if left open.
+        schedule: Of the learning rate.
+        weight_decay: A number, or one that is annealed.
+        undecayed: Kinds of weights that are spared: norms, biases, gains.
+        clip: What is done about large gradients.
+        ema: The average that is evaluated and shipped instead of the weights themselves.
+        label_smoothing: Share of the target that is spread over all classes.
+        dropout: Before the classifier.
+        stochastic_depth: Of the last block, growing linearly from 0 at the first.
+        norm: Overrides the network's batch norm.
+        augmentation: How images are varied; by the data if left open.
+        mixing: Mixup and CutMix.
+        curriculum: Resolution and strength of augmentation while the training goes on.
+        frozen: Share of the training, from its start, in which only the head learns.
+        norm_batches: Batches over which the statistics of batch norm are taken anew at the end.
+        precision: Of the multiplications; weights and sums stay float32.
+        compile: Whether the model goes through `torch.compile`.
     """
 
     name: str
-    optimizer: Literal["adamw", "sgd"] = "adamw"
-    lr: Positive = 3e-3
-    momentum: Share = 0.9
-    weight_decay: Annotated[float, msgspec.Meta(ge=0)] = 0.05
+    epochs: Count = 60
+    short_epochs: Count = 5
     batch_size: Annotated[int, msgspec.Meta(ge=2)] = 64
-    warmup: Share = 0.1
+    repeats: Count = 1
+    optimizer: AnyOptimizer = AdamW(lr=3e-3)
+    lr_scaling: LrScaling | None = None
+    schedule: AnySchedule = Cosine(warmup=0.1)
+    weight_decay: NotNegative | Annealed = 0.05
+    undecayed: tuple[Kind, ...] = ("norm", "bias", "gain")
+    clip: AnyClip | None = ClipNorm(most=5.0)
+    ema: Ema | None = Ema(decay=0.999)
     label_smoothing: Share = 0.1
-    ema_decay: Share = 0.999
-    clip_norm: Positive | None = 5.0
-    drop_rate: Share = 0.1
-    drop_path_rate: Share = 0.0
-    epochs: Annotated[int, msgspec.Meta(ge=1)] = 60
-    short_epochs: Annotated[int, msgspec.Meta(ge=1)] = 5
+    dropout: Share = 0.1
+    stochastic_depth: Share = 0.0
+    norm: Norm | None = None
+    augmentation: Augmentation | None = None
+    mixing: Mixing = Mixing()
+    curriculum: tuple[Phase, ...] = ()
+    frozen: Share = 0.0
+    norm_batches: Annotated[int, msgspec.Meta(ge=0)] = 0
+    precision: Literal["float32", "bfloat16"] = "float32"
+    compile: bool = False
+
+    def lr(self, progress: float, batch_size: int) -> float:
+        """The learning rate for a batch size when so much of the training is done."""
+        factor = self.lr_scaling.factor(batch_size) if self.lr_scaling else 1.0
+        return self.optimizer.lr * factor * self.schedule.share(progress)
+
+    def decay(self, progress: float) -> float:
+        """The weight decay when so much of the training is done."""
+        return self.weight_decay.at(progress) if isinstance(self.weight_decay, Annealed) else self.weight_decay
+
+    def adapt(self, network: Network) -> Network:
+        """The network with the recipe's batch norm."""
+        if self.norm is None:
+            return network
+        norm = {"norm_eps": self.norm.eps, "norm_momentum": self.norm.momentum}
+        return msgspec.structs.replace(network, conventions=msgspec.structs.replace(network.conventions, **norm))
 
 
 def list_recipes() -> list[str]:
@@ -49,10 +118,10 @@ def load_recipe(name_or_path: str, changes: dict[str, Any] | None = None) -> Rec
 
     Args:
         name_or_path: A name from `list_recipes` or a path to a .yaml file.
-        changes: Fields and new values, as `--set key=value` gives them.
+        changes: Keys, dotted where they are nested, and new values, as `--set optimizer.lr=0.01` gives them.
 
     Raises:
-        InputError: If the recipe or a field is unknown or a value is not allowed.
+        InputError: If the recipe or a key is unknown or a value is not allowed.
     """
     path = Path(name_or_path)
     if path.suffix not in (".yaml", ".yml"):
@@ -60,9 +129,9 @@ def load_recipe(name_or_path: str, changes: dict[str, Any] | None = None) -> Rec
             raise InputError(f"unknown recipe '{name_or_path}'; {nearest(name_or_path, list_recipes())}")
         path = RECIPES / f"{name_or_path}.yaml"
     try:
-        read = yaml.safe_load(path.read_text(encoding="utf-8")).items()
-        raw = {key: _value(value) if isinstance(value, str) and key != "name" else value for key, value in read}
-        raw |= changes or {}
+        raw = _values(dict(yaml.safe_load(path.read_text(encoding="utf-8")).items()))
+        for key, value in (changes or {}).items():
+            _set(raw, key.split("."), value)
         recipe = msgspec.convert(raw, Recipe)
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such file") from None
@@ -70,9 +139,9 @@ def load_recipe(name_or_path: str, changes: dict[str, Any] | None = None) -> Rec
         raise InputError(f"{path}: is no recipe: {error}") from None
     except msgspec.ValidationError as error:
         raise InputError(f"recipe {path.stem}: {told_wrong(str(error), raw, Recipe)}") from None
-    for name, value in msgspec.structs.asdict(recipe).items():
+    for key, value in _leaves(msgspec.to_builtins(recipe)):
         if isinstance(value, float) and not math.isfinite(value):
-            raise InputError(f"recipe {path.stem}: {name} is {value}. Allowed: a finite number")
+            raise InputError(f"recipe {path.stem}: {key} is {value}. Allowed: a finite number")
     return recipe
 
 
@@ -86,17 +155,44 @@ def parse_changes(settings: list[str]) -> dict[str, Any]:
     for setting in settings:
         key, sign, value = setting.partition("=")
         if not sign:
-            raise InputError(f"--set {setting}: has no '='. Allowed: key=value, for example --set lr=0.01")
+            raise InputError(f"--set {setting}: has no '='. Allowed: key=value, for example --set optimizer.lr=0.01")
         changes[key.strip()] = _value(value.strip())
     return changes
 
 
+def _set(raw: dict[str, Any], steps: list[str], value: Any) -> None:
+    """Put a value into nested mappings; what lies on the way and is no mapping becomes one."""
+    *way, last = steps
+    for step in way:
+        inner = raw.get(step)
+        raw[step] = raw = dict(inner) if isinstance(inner, dict) else {}
+    raw[last] = value
+
+
+def _leaves(raw: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Every single value of nested mappings and lists, with its dotted key."""
+    if isinstance(raw, dict | list | tuple):
+        for key, value in raw.items() if isinstance(raw, dict) else enumerate(raw):
+            yield from _leaves(value, f"{path}.{key}" if path else str(key))
+    else:
+        yield path, raw
+
+
+def _values(raw: Any) -> Any:
+    """The same with every text that means a number as that number; names stay."""
+    if isinstance(raw, dict):
+        return {key: value if key == "name" else _values(value) for key, value in raw.items()}
+    if isinstance(raw, list):
+        return [_values(value) for value in raw]
+    return _value(raw) if isinstance(raw, str) else raw
+
+
 def _value(text: str) -> Any:
-    """A number as Python reads it (YAML takes 1e9 for a text), anything else as YAML reads it."""
-    for kind in (int, float):
-        with contextlib.suppress(ValueError):
+    """A number as Python reads it (YAML takes 1e9 for a text) or a fraction such as 5/300; else as YAML reads it."""
+    for kind in (int, float, lambda text: float(Fraction(text))):
+        with contextlib.suppress(ValueError, ZeroDivisionError):
             return kind(text)
     try:
-        return yaml.safe_load(text)
+        return _values(yaml.safe_load(text)) if text[:1] in "{[" else yaml.safe_load(text)
     except yaml.YAMLError:
         return text

@@ -1,0 +1,23 @@
+"""What of a pretrained network keeps still at first, and statistics taken anew at the end."""
+
+from collections.abc import Iterable
+
+import torch
+from torch import nn
+from torch.optim.swa_utils import update_bn
+
+from ridgepoint.nn.build import BuiltNetwork
+from ridgepoint.train.batches import Batches
+
+
+def freeze_backbone(model: BuiltNetwork, frozen: bool) -> None:
+    """Let only the head learn (frozen), or everything; frozen norms also keep their statistics."""
+    for part in (model.stem, model.stages):
+        part.requires_grad_(not frozen)
+        part.train(not frozen)
+
+
+def reestimate_norms(model: nn.Module, batches: Batches, steps: Iterable[int]) -> None:
+    """Replace the running statistics of all batch norms by plain means over the images of these steps."""
+    with torch.no_grad():
+        update_bn((batches.batch(step, 1.0).images for step in steps), model)
