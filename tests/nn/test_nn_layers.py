@@ -116,3 +116,12 @@ def test_exported_attention_has_no_copies_of_the_shared_head(tmp_path):
     kinds = [node.op_type for node in onnx.load(tmp_path / "model.onnx").graph.node]
     assert kinds.count("MatMul") == 2 * 8
     assert not {"Expand", "Tile", "Loop", "Concat", "Split", "Unsqueeze"} & set(kinds)
+
+
+@pytest.mark.parametrize("name", ["mobilenetv4_hybrid_medium_075", "efficientformer_l1"])
+@pytest.mark.filterwarnings("ignore")
+def test_no_product_of_attention_is_broadcast_when_exported(name):
+    # At a copy for broadcasting a delegate of ExecuTorch ends: the network would be cut at every attention.
+    program = torch.export.export(fuse(create_model(name).eval()), (image(1, *load(name).input),)).run_decompositions()
+    names = [str(node.target) for node in program.graph.nodes if node.op == "call_function"]
+    assert any("bmm" in name for name in names) and not any("expand" in name for name in names)
