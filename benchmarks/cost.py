@@ -53,7 +53,7 @@ def sampled(seed: int) -> Network:
 
 def empty_caches() -> None:
     arch_network._placed.cache_clear()
-    count._row.cache_clear()
+    count.count_part.cache_clear()
 
 
 def per_second(work: Callable[[Network], object], networks: Iterable[Network], before: Callable[[], None]) -> float:

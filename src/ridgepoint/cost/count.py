@@ -112,7 +112,7 @@ def cost(network: Network, *, form: Form = "train", fused: bool | Fusing = False
     shape, rows = network.input_shape, []
     for path, part in network.parts():
         try:
-            row = _row(part, shape, network.conventions, network.num_classes, form == "deploy", fusing)
+            row = count_part(part, shape, network.conventions, network.num_classes, form == "deploy", fusing)
         except ArchitectureError as error:
             raise ArchitectureError(f"{path}{error}") from None
         rows.append((path, row))
@@ -122,9 +122,14 @@ def cost(network: Network, *, form: Form = "train", fused: bool | Fusing = False
 
 # Most rows of a network that a search proposes were in an earlier one. Kept small: a row is about 2 kB.
 @lru_cache(maxsize=16384)
-def _row(
+def count_part(
     part: Block | Head, shape: Shape, conventions: Conventions, num_classes: int, deploy: bool, fusing: Fusing
 ) -> BlockCost:
+    """Count one block or head for a given input.
+
+    Raises:
+        ArchitectureError: If it cannot take the shape; the message lacks only the block's path in front.
+    """
     placed = place_row(part, shape, conventions, num_classes, deploy)
     kind = str(part.__struct_config__.tag)
     layers: list[LayerCost] = []

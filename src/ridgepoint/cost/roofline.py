@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ridgepoint.arch.network import Network
-from ridgepoint.cost.count import Form, cost
+from ridgepoint.cost.count import BlockCost, Form, cost
 from ridgepoint.cost.device import Device, load_device
 from ridgepoint.cost.fusing import Fusing, fusing_named
 from ridgepoint.cost.latency import PredictedLatency
@@ -93,15 +93,16 @@ class Roofline:
         Raises:
             InputError: If of the device only the ridge point is known.
         """
-        device = self.device
-        macs, moved = self.passes(network)
-        rates_ms = float(roofline_macs(macs, moved, device.ridge)) / device.peak * 1e3
         return PredictedLatency(
-            ms=rates_ms + device.overhead_ms + len(macs) * device.pass_overhead_us * 1e-3,
-            device=device.name,
+            ms=self._ms(*self.passes(network)) + self.device.overhead_ms,
+            device=self.device.name,
             method=self.method,
             bytes_per_element=self.precision.activation,
         )
+
+    def block_ms(self, block: BlockCost) -> float:
+        """The milliseconds of one block's passes; all blocks and the device's `overhead_ms` make the latency."""
+        return self._ms(*self._arrays(block.layers))
 
     def time_macs(self, network: Network, ridge_points: ArrayLike | None = None) -> Array:
         """The time in MACs, at the device's ridge point or at those given; orders networks without a peak."""
@@ -110,9 +111,7 @@ class Roofline:
     def passes(self, network: Network) -> tuple[Array, Array]:
         """MACs and bytes moved of every pass."""
         counted = cost(network, form=self.form, fused=self.fused)
-        layers = self._kept([layer for _, row in counted.rows for layer in row.layers])
-        moved = [layer.bytes_moved(self.precision) for layer in layers]
-        return np.array([layer.macs for layer in layers], dtype=np.float64), np.array(moved, dtype=np.float64)
+        return self._arrays([layer for _, row in counted.rows for layer in row.layers])
 
     def breakdown(self, network: Network) -> tuple[PassTime, ...]:
         """Every pass: its bytes, intensity, what bounds it, and its share of the time."""
@@ -133,6 +132,16 @@ class Roofline:
         if (self.precision.name, self.fused, self.form) != (self.device.precision, self.device.fused, "deploy"):
             told += f", which holds for {self.device.precision}, fused: {self.device.fused} only"
         return told
+
+    def _arrays(self, layers: Sequence[LayerCost]) -> tuple[Array, Array]:
+        kept = self._kept(layers)
+        moved = [layer.bytes_moved(self.precision) for layer in kept]
+        return np.array([layer.macs for layer in kept], dtype=np.float64), np.array(moved, dtype=np.float64)
+
+    def _ms(self, macs: Array, moved: Array) -> float:
+        device = self.device
+        rates_ms = float(roofline_macs(macs, moved, device.ridge)) / device.peak * 1e3
+        return rates_ms + len(macs) * device.pass_overhead_us * 1e-3
 
     def _kept(self, layers: Sequence[LayerCost]) -> Sequence[LayerCost]:
         return [layer for layer in layers if layer.macs] if self.multiplying_only else layers
