@@ -17,18 +17,6 @@ class NaiveHardSwish(nn.Module):
         return x * torch.clamp(x + 3.0, 0.0, 6.0) / 6.0
 
 
-class ToMap(nn.Module):
-    """(B, H*W, C) -> (B, C, H, W), the way back from tokens."""
-
-    def __init__(self, height: int, width: int):
-        super().__init__()
-        self.size = (height, width)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Transpose and unflatten."""
-        return x.transpose(1, 2).unflatten(2, self.size)
-
-
 class MultiHeadAttention(nn.Module):
     """Softmax attention whose heads each have a key and a value of their own.
 

@@ -10,8 +10,9 @@ import numpy as np
 Quantity = Literal["time", "time per MAC", "MACs in the same time"]
 Verdict = Literal["holds", "does not hold", "not distinguishable in this run"]
 
-# Two sessions of one file may differ by so much on a noisy machine; what is smaller is not called a difference.
+# Nobody chooses a block for less; and two sessions of one file may differ by so much on a noisy machine.
 SLOWER = 1.03
+_RESAMPLES = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +50,27 @@ class Clocked:
 
     macs: int
     ms: np.ndarray
+
+
+def interval(ratios_IJR: np.ndarray) -> tuple[float, float, float]:
+    """Median ratio between the ends of its 95 % interval: low, median, high.
+
+    Args:
+        ratios_IJR: What `ratios` gives.
+
+    Rounds scatter with the machine's other work, loads with where their memory lies; both are drawn anew, with
+    replacement (bootstrap).
+    """
+    draw = np.random.default_rng(0).integers
+    loads_I, loads_J, rounds = ratios_IJR.shape
+    medians = [
+        np.median(
+            ratios_IJR[np.ix_(draw(loads_I, size=loads_I), draw(loads_J, size=loads_J), draw(rounds, size=rounds))]
+        )
+        for _ in range(_RESAMPLES)
+    ]
+    low, high = np.quantile(medians, (0.025, 0.975))
+    return float(low), float(np.median(ratios_IJR)), float(high)
 
 
 def ratios(quantity: Quantity, over: Sequence[Clocked], under: Sequence[Clocked]) -> np.ndarray:

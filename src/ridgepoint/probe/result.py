@@ -39,8 +39,8 @@ class PublishedRatio(msgspec.Struct, frozen=True):
 class FindingResult(msgspec.Struct, frozen=True, kw_only=True):
     """A claim and how it fared.
 
-    `ratio` is the median over rounds and loads, `low` and `high` the 10th and 90th percentile. The claim holds where
-    all three lie from `at_least` to `at_most` (None: no bound).
+    `ratio` is the median over rounds and loads, `low` and `high` end its 95 % interval. The claim holds where all
+    three lie from `at_least` to `at_most` (None: no bound).
     """
 
     claim: str
@@ -107,6 +107,6 @@ class ProbeResult(msgspec.Struct, frozen=True, kw_only=True):
         return (
             f"Measured on {self.device}, {self.runtime} {self.runtime_version}, {self.threads} "
             f"thread{'' if self.threads == 1 else 's'}, {self.precision}, batch 1: every file loaded {self.loads} "
-            f"times, {self.rounds} interleaved rounds. In brackets: the 10th and 90th percentile of the ratio over "
-            "rounds and loads; a claim holds where all between them agrees with it. Less than 3 % is not called slower."
+            f"times, {self.rounds} interleaved rounds. In brackets: the 95 % interval of the ratio, from rounds and "
+            "loads drawn anew; a claim holds where all of it agrees. Less than 3 % is not called slower."
         )

@@ -1,7 +1,7 @@
-"""Running studies: every variant is exported, loaded twice and clocked in interleaved rounds beside the others.
+"""Running studies: every variant is exported, loaded three times and clocked in interleaved rounds beside the others.
 
-A file is loaded twice because where a session's memory lies moves its time by a few percent for as long as it lives:
-what differs between two loads of one file is no finding.
+A file is loaded more than once because where a session's memory lies moves its time by a few percent for as long as it
+lives: what differs between loads of one file is no finding.
 """
 
 import math
@@ -20,7 +20,7 @@ from ridgepoint.deploy.runtimes import find_runtime, open_session, runtime_versi
 from ridgepoint.display import Display, Silent
 from ridgepoint.nn.count import Counts, count
 from ridgepoint.nn.fuse import fuse
-from ridgepoint.probe.finding import Clocked, Finding, ratios
+from ridgepoint.probe.finding import Clocked, Finding, interval, ratios
 from ridgepoint.probe.graph import Graph, optimised_graph
 from ridgepoint.probe.result import (
     FindingResult,
@@ -33,7 +33,7 @@ from ridgepoint.probe.result import (
 from ridgepoint.probe.study import Study
 from ridgepoint.probe.variant import Variant
 
-LOADS, ROUNDS, ROUND_S = 2, 30, 0.02
+LOADS, ROUNDS, ROUND_S = 3, 30, 0.02
 _SPREAD = (0.1, 0.5, 0.9)
 
 
@@ -61,7 +61,7 @@ def probe(
     version, started = runtime_version(runtime), time.monotonic()
     found = []
     for study in studies:
-        with display.phase(study.title):
+        with display.phase(study.name):
             found.append(_run(study, runtime, threads, rounds, display.progress))
     return ProbeResult(
         device=cpu_name(),
@@ -139,7 +139,7 @@ def _variant(name: str, clocked: Clocked, counts: Counts, graphs: dict[str, Grap
 
 def _judge(study: Study, finding: Finding, clocked: dict[str, Clocked], graphs: dict[str, Graph]) -> FindingResult:
     over, under = ([clocked[name] for name in study.members(side)] for side in (finding.over, finding.under))
-    low, middle, high = np.quantile(ratios(finding.quantity, over, under), _SPREAD)
+    low, middle, high = interval(ratios(finding.quantity, over, under))
     both = [graphs[side].digest for side in (finding.over, finding.under) if side in graphs]
     published = [(each, each.ratio(finding)) for each in study.published]
     return FindingResult(
@@ -149,10 +149,10 @@ def _judge(study: Study, finding: Finding, clocked: dict[str, Clocked], graphs: 
         quantity=finding.quantity,
         at_least=finding.at_least or None,
         at_most=None if math.isinf(finding.at_most) else finding.at_most,
-        ratio=float(middle),
-        low=float(low),
-        high=float(high),
-        verdict=finding.judge(float(low), float(high)),
+        ratio=middle,
+        low=low,
+        high=high,
+        verdict=finding.judge(low, high),
         same_graph=len(both) == 2 and both[0] == both[1],
         published=tuple(
             PublishedRatio(each.device, each.source, ratio) for each, ratio in published if ratio is not None

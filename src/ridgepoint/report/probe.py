@@ -119,7 +119,7 @@ def _ratios(study: StudyResult) -> go.Figure:
         x=[finding.ratio for finding in study.findings],
         y=rows,
         mode="markers",
-        name="here, 10th to 90th percentile",
+        name="here, with 95 % interval",
         marker={"color": CHOSEN, "size": 11},
         error_x={
             "array": [finding.high - finding.ratio for finding in study.findings],

@@ -1,31 +1,25 @@
 """Reshapes between 4D maps and 3D tokens."""
 
-from torch import nn
-
+from ridgepoint.arch.layer import Activation, Conv2d, Linear, ToMap, ToTokens
+from ridgepoint.arch.recipe import Recipe, chain
 from ridgepoint.arch.shape import Shape
-from ridgepoint.nn import layers
-from ridgepoint.probe.changes import ToMap
 from ridgepoint.probe.finding import SLOWER, Finding
 from ridgepoint.probe.study import Study
-from ridgepoint.probe.variant import Variant
+from ridgepoint.probe.variant import Variant, of_recipe
 
-_SHAPE, _PAIRS = Shape(224, 14, 14), 6
-
-
-def _conv() -> list[nn.Module]:
-    return [nn.Conv2d(_SHAPE.channels, _SHAPE.channels, 1), nn.GELU()]
-
-
-def _linear() -> list[nn.Module]:
-    return [nn.Linear(_SHAPE.channels, _SHAPE.channels), nn.GELU()]
-
-
-def _to_tokens() -> nn.Module:
-    return layers.ToTokens(layers.Grid())
+_CHANNELS, _PAIRS = 224, 6
+_CONV = chain(
+    conv=Conv2d(in_channels=_CHANNELS, out_channels=_CHANNELS, bias=True),
+    act=Activation(kind="gelu"),
+)
+_LINEAR = chain(
+    linear=Linear(in_features=_CHANNELS, out_features=_CHANNELS),
+    act=Activation(kind="gelu"),
+)
 
 
-def _to_map() -> nn.Module:
-    return ToMap(_SHAPE.height, _SHAPE.width)
+def _stack(*parts: Recipe) -> Variant:
+    return of_recipe(chain(**{f"part{index}": part for index, part in enumerate(parts)}), Shape(_CHANNELS, 14, 14))
 
 
 STUDY = Study(
@@ -35,16 +29,9 @@ STUDY = Study(
     "linear layers over tokens, or one and the other in turn with a reshape in between.",
     source="EfficientFormer, arXiv:2206.01191, section 3, observation 2",
     variants={
-        "4D throughout": Variant(lambda: nn.Sequential(*(part for _ in range(2 * _PAIRS) for part in _conv())), _SHAPE),
-        "3D throughout": Variant(
-            lambda: nn.Sequential(_to_tokens(), *(part for _ in range(2 * _PAIRS) for part in _linear())), _SHAPE
-        ),
-        "4D and 3D in turn": Variant(
-            lambda: nn.Sequential(
-                *(part for _ in range(_PAIRS) for part in [*_conv(), _to_tokens(), *_linear(), _to_map()])
-            ),
-            _SHAPE,
-        ),
+        "4D throughout": _stack(*[_CONV] * 2 * _PAIRS),
+        "3D throughout": _stack(ToTokens(), *[_LINEAR] * 2 * _PAIRS),
+        "4D and 3D in turn": _stack(*[_CONV, ToTokens(), _LINEAR, ToMap()] * _PAIRS),
     },
     groups={"one layout throughout": ("4D throughout", "3D throughout")},
     findings=(
