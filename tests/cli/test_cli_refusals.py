@@ -104,7 +104,16 @@ def test_an_impossible_budget_names_the_fastest(here: Path) -> None:
 @pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
 def test_a_loss_that_is_no_number_says_where_and_what_to_do(here: Path, optimizer: str) -> None:
     done = run(
-        "fit", "digits", "--latency", "5ms", *TINY, "--set", "lr=1e30", "--set", f"optimizer={optimizer}", cwd=here
+        "fit",
+        "digits",
+        "--latency",
+        "5ms",
+        *TINY,
+        "--set",
+        "optimizer.lr=1e30",
+        "--set",
+        f"optimizer.kind={optimizer}",
+        cwd=here,
     )
-    message = refused(done, " at step ", "the batch holds digits/", "--set lr=0.01", code=3)
+    message = refused(done, " at step ", "the batch holds digits/", "--set optimizer.lr=0.01", code=3)
     assert " is nan" in message or " is inf" in message

@@ -11,7 +11,10 @@ from ridgepoint.data import choose_input, decode, default_augmentation, detect
 from ridgepoint.train.batches import TrainingData
 from ridgepoint.train.loop import Bound, Trained, train
 from ridgepoint.train.optimizer import AdamW
+from ridgepoint.train.processes import joined_by_torchrun
 from ridgepoint.train.recipe import Ema, Recipe
+
+NO_DROPOUT = {"dropout": 0.0, "stochastic_depth": 0.0}
 
 
 def small_network(width: int = 16) -> Network:
@@ -58,17 +61,19 @@ def same(left: Trained, right: Trained) -> bool:
 
 
 def main(folder: str) -> None:
-    """Train and save after every step; a line on stdout for every step."""
+    """Train and save after every step, alone or as one of several processes; the first says every step on stdout."""
     torch.set_num_threads(1)
     from ridgepoint.train import loop
 
     loop.SAVE_EVERY_S = 0.0
+    with joined_by_torchrun() as processes:
 
-    def told(progress: float, record: dict[str, object]) -> None:
-        print(record["step"], flush=True)
+        def told(progress: float, record: dict[str, object]) -> None:
+            if processes.first:
+                print(record["step"], flush=True)
 
-    train(small_network(), digits(), quick(), bound=Bound(epochs=2), seed=3, folder=Path(folder), on_step=told)
-    print("done", flush=True)
+        recipe = quick(**NO_DROPOUT) if processes.count > 1 else quick()
+        train(small_network(), digits(), recipe, bound=Bound(epochs=2), seed=3, folder=Path(folder), on_step=told)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ All randomness of step n is drawn from a seed made of (seed, n), so a checkpoint
 """
 
 import contextlib
-import json
 import math
 import signal
 import time
@@ -20,21 +19,24 @@ from ridgepoint.arch.block import MobileOne, RepConv
 from ridgepoint.arch.network import Network
 from ridgepoint.data import Preprocessing
 from ridgepoint.errors import DivergedError, RunError
-from ridgepoint.files import write_atomic
+from ridgepoint.files import save_atomic
 from ridgepoint.nn.build import BuiltNetwork, build
 from ridgepoint.nn.norms import unfold_norms
-from ridgepoint.nn.weights import load_weights
+from ridgepoint.nn.weights import load_weights, save_weights
 from ridgepoint.seeds import seed_for
 from ridgepoint.train.batches import AugmentedBatches, Batch, Batches, Loss, TrainingData, cross_entropy
 from ridgepoint.train.checkpoint import load_checkpoint, save_checkpoint
 from ridgepoint.train.clip import NO_CLIP
 from ridgepoint.train.ema import average_of
 from ridgepoint.train.freeze import freeze_backbone, reestimate_norms
+from ridgepoint.train.metrics import Row, write_metrics
 from ridgepoint.train.optimizer import make_optimizer
+from ridgepoint.train.processes import processes
 from ridgepoint.train.recipe import Recipe
 
-CHECKPOINT, METRICS = "checkpoint.pt", "metrics.jsonl"
+CHECKPOINT, BEST = "checkpoint.pt", "best.safetensors"
 SAVE_EVERY_S = 15.0
+ROW_EVERY = 0.01
 EVALUATION_SHARE = 0.1
 UNFOLD_BATCHES = 8
 
@@ -56,13 +58,16 @@ class Bound:
 
 @dataclass(kw_only=True)
 class Trained:
-    """A trained model in eval mode (the average of its weights, where the recipe asks for one) and how it went."""
+    """A trained model in eval mode (the average of its weights, where the recipe asks for one) and how it went.
+
+    `history` holds one row for every evaluation.
+    """
 
     model: BuiltNetwork
     val_accuracy: float
     steps: int
     seconds: float
-    history: list[dict[str, Any]] = field(default_factory=list)
+    history: list[Row] = field(default_factory=list)
 
 
 def train(
@@ -87,7 +92,7 @@ def train(
         recipe: Optimizer, schedule and regularisation.
         bound: Epochs or seconds.
         seed: Of the weights, the order of images and the augmentation.
-        folder: Where checkpoints and `metrics.jsonl` go; None keeps nothing.
+        folder: Where the checkpoint, the weights that were best in validation, and metrics go; None keeps nothing.
         initial: Weights to start from, as `load_weights` takes them; None starts fresh.
         batches: What the steps see; by default the augmented images of the data.
         loss: By default cross-entropy with the recipe's label smoothing.
@@ -112,17 +117,14 @@ def train(
                 run.evaluate(progress)
             elif due:
                 run.evaluated += 1
-            if due or asked_to_stop() or time.monotonic() - run.saved_at > SAVE_EVERY_S:
+            stop = run.processes.any(asked_to_stop())
+            if due or stop or time.monotonic() - run.saved_at > SAVE_EVERY_S:
                 run.save()
             if on_step:
                 on_step(progress, run.latest)
-            if asked_to_stop():
+            if stop:
                 raise KeyboardInterrupt
-    if recipe.norm_batches:
-        reestimate_norms(run.shipped, batches, range(run.step, run.step + recipe.norm_batches))
-    if recipe.norm_batches or not run.history or run.history[-1]["step"] != run.step:
-        run.evaluate(1.0)
-    run.save()
+    run.finish()
     return Trained(
         model=run.shipped.eval(),
         val_accuracy=run.history[-1]["val_accuracy"],
@@ -175,6 +177,8 @@ class _Run:
             unfold_norms(self.model, (batches.batch(step, 0.0).images for step in range(UNFOLD_BATCHES)))
         self.memory_format = memory_format(network)
         self.model = self.model.to(memory_format=self.memory_format)
+        self.processes = processes()
+        self.processes.prepare(self.model)
         self.compiled = torch.compile(self.model) if recipe.compile else self.model
         self.averaged = average_of(self.model, recipe.ema.decay) if recipe.ema else None
         self.optimizer = make_optimizer(self.model, recipe.optimizer, recipe.undecayed)
@@ -182,9 +186,9 @@ class _Run:
         self.batch_size = min(recipe.batch_size, len(data.train))
         self.batches, self.loss = batches, loss
         self.data, self.recipe, self.bound, self.seed, self.folder = data, recipe, bound, seed, folder
-        self.step, self.before_s, self.evaluated = 0, 0.0, 0
-        self.history: list[dict[str, Any]] = []
-        self.latest: dict[str, Any] = {}
+        self.step, self.before_s, self.evaluated, self.finished = 0, 0.0, 0, False
+        self.rows: list[Row] = []
+        self.latest: Row = {}
         self.running_loss = self.evaluating_s = 0.0
         self.started_at = self.saved_at = time.monotonic()
 
@@ -193,16 +197,21 @@ class _Run:
         """What is evaluated and returned: the average, where there is one."""
         return self.averaged.module if self.averaged is not None else self.model
 
+    @property
+    def history(self) -> list[Row]:
+        return [row for row in self.rows if "val_accuracy" in row]
+
     def elapsed(self) -> float:
         return self.before_s + time.monotonic() - self.started_at
 
     def progress(self) -> float:
-        return self.bound.progress(self.step, self.batches.steps_per_epoch, self.elapsed())
+        (elapsed_s,) = self.processes.mean(self.elapsed()) if self.bound.seconds else (0.0,)
+        return self.bound.progress(self.step, self.batches.steps_per_epoch, elapsed_s)
 
     def one_step(self, progress: float) -> None:
-        batch = self.batches.batch(self.step, progress)
+        batch = self.processes.share(self.batches.batch(self.step, progress))
         batch = replace(batch, images=batch.images.to(memory_format=self.memory_format))
-        torch.manual_seed(seed_for(self.seed, "step", self.step))  # of dropout
+        torch.manual_seed(seed_for(self.seed, "step", self.step, self.processes.rank))  # of dropout
         lr, decay = self.recipe.lr(progress, self.batch_size), self.recipe.decay(progress)
         for group in self.optimizer.param_groups:
             group["lr"] = lr
@@ -212,11 +221,12 @@ class _Run:
             freeze_backbone(self.model, progress < self.recipe.frozen)
         with torch.autocast("cpu", torch.bfloat16, enabled=self.recipe.precision == "bfloat16"):
             loss = self.loss(self.compiled, batch)
-        value = loss.item()
+        (value,) = self.processes.mean(loss.item())
         if not math.isfinite(value):
             self._diverged("loss", value, batch)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        self.processes.average_gradients(self.model.parameters())
         norm = self.clip(self.model).item()
         if not math.isfinite(norm):
             self._diverged("norm of the gradient", norm, batch)
@@ -234,42 +244,61 @@ class _Run:
             "weight_decay": decay,
             "resolution": batch.images.shape[-1],
         }
+        if not self.rows or progress >= self.rows[-1]["progress"] + ROW_EVERY:
+            self.note(progress)
+
+    def note(self, progress: float, **more: float) -> None:
+        """Keep a row of the metrics; one of the same step is replaced."""
+        row = {"progress": round(progress, 4), "elapsed_s": round(self.elapsed(), 3), **more}
+        row = {key: value for key, value in self.latest.items() if key != "val_accuracy"} | row
+        self.rows = [old for old in self.rows if old["step"] != self.step] + [row]
 
     def may_evaluate(self) -> bool:
         """Under a time limit, evaluations get a tenth of it: they must not decide how much a network learns."""
         return self.bound.seconds is None or self.evaluating_s <= EVALUATION_SHARE * self.elapsed()
 
     def evaluate(self, progress: float) -> None:
+        self.evaluated += 1
         started = time.monotonic()
         predicted = logits(self.shipped, self.data.val.images, self.data.preprocessing).argmax(1)
         accuracy = (predicted == self.data.val.labels).float().mean().item()
-        self.latest = {
-            **self.latest,
-            "progress": round(progress, 4),
-            "val_accuracy": accuracy,
-            "elapsed_s": round(self.elapsed(), 3),
-        }
-        self.history.append(dict(self.latest))
-        self.evaluated += 1
+        best = max((row["val_accuracy"] for row in self.history), default=-1.0)
+        self.latest = {**self.latest, "val_accuracy": accuracy}
+        self.note(progress, val_accuracy=accuracy)
+        if accuracy > best and self.folder is not None and self.processes.first:
+            save_atomic(self.folder / BEST, lambda temporary: save_weights(self.shipped, temporary))
         self.evaluating_s += time.monotonic() - started
+
+    def finish(self) -> None:
+        """Take the statistics of batch norm anew, if the recipe says so, judge what is shipped, and save."""
+        if self.finished:
+            return
+        steps = range(self.step, self.step + self.recipe.norm_batches)
+        if steps:
+            reestimate_norms(self.shipped, self.batches, steps)
+        if steps or not self.history or self.history[-1]["step"] != self.step:
+            self.evaluate(1.0)
+        self.finished = True
+        self.save()
 
     def save(self) -> None:
         self.saved_at = time.monotonic()
-        if self.folder is None:
+        if self.folder is None or not self.processes.first:
             return
         state = {
             "step": self.step,
+            "finished": self.finished,
             "elapsed_s": self.elapsed(),
             "evaluated": self.evaluated,
             "running_loss": self.running_loss,
             "latest": self.latest,
-            "history": self.history,
+            "rows": self.rows,
             "model": self.model.state_dict(),
             "averaged": None if self.averaged is None else self.averaged.state_dict(),
             "optimizer": self.optimizer.state_dict(),
         }
         save_checkpoint(self.folder / CHECKPOINT, state)
-        write_atomic(self.folder / METRICS, "".join(json.dumps(row) + "\n" for row in self.history))
+        write_metrics(self.folder, self.rows)
 
     def restore(self) -> None:
         if self.folder is None or not (self.folder / CHECKPOINT).exists():
@@ -282,7 +311,8 @@ class _Run:
                 self.averaged.load_state_dict(state["averaged"])
             self.optimizer.load_state_dict(state["optimizer"])
             self.step, self.before_s, self.evaluated = state["step"], state["elapsed_s"], state["evaluated"]
-            self.running_loss, self.latest, self.history = state["running_loss"], state["latest"], state["history"]
+            self.running_loss, self.latest, self.rows = state["running_loss"], state["latest"], state["rows"]
+            self.finished = state["finished"]
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             reason = str(error).splitlines()[0]
             raise RunError(f"{path}: belongs to another training ({reason}). Delete it to train anew") from None

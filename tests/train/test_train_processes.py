@@ -1,0 +1,98 @@
+"""Two processes that train one model: equal to one process, and killed and continued."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+import train_helpers
+from train_helpers import NO_DROPOUT, quick, small_network
+
+from ridgepoint.errors import InputError
+from ridgepoint.train.batches import AugmentedBatches, TrainingData
+from ridgepoint.train.checkpoint import load_checkpoint
+from ridgepoint.train.loop import CHECKPOINT, Bound, train
+from ridgepoint.train.processes import Processes
+
+STEPS = 2 * 16
+
+
+def start(folder: Path, count: int) -> subprocess.Popen:
+    """The helper program in so many processes, in a session of its own, so that all of them can be killed at once."""
+    torchrun = ["-m", "torch.distributed.run", "--nproc-per-node", str(count), "--master-port", str(free_port())]
+    words = [sys.executable, *(torchrun if count > 1 else []), train_helpers.__file__, str(folder)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, text=True, start_new_session=True
+    )
+
+
+def free_port() -> int:
+    import socket
+
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
+
+
+def kill_after(folder: Path, count: int, step: int, wait_s: float) -> None:
+    process = start(folder, count)
+    assert process.stdout is not None
+    for line in process.stdout:
+        if int(line) >= step:
+            break
+    time.sleep(wait_s)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+
+
+def finish(folder: Path, count: int) -> dict[str, torch.Tensor]:
+    _, told = (process := start(folder, count)).communicate(timeout=200)
+    assert process.returncode == 0, told
+    state = load_checkpoint(folder / CHECKPOINT)
+    assert state["step"] == STEPS
+    return state["model"] | {f"averaged.{name}": value for name, value in state["averaged"].items()}
+
+
+def test_shares_are_the_whole_batch(data: TrainingData):
+    whole = AugmentedBatches(data, quick(), num_classes=10, seed=0).batch(0, 0.0)
+    shares = [Processes(rank=rank, count=4).share(whole) for rank in range(4)]
+    assert sorted(name for share in shares for name in share.ids) == sorted(whole.ids)
+    assert torch.equal(torch.stack([share.images for share in shares], dim=1).flatten(0, 1), whole.images)
+    with pytest.raises(InputError, match=r"64 images cannot be divided between 3 processes. Give --set batch_size=63"):
+        Processes(count=3).share(whole)
+
+
+@pytest.mark.slow
+def test_two_processes_equal_one(data: TrainingData, tmp_path: Path):
+    """32 steps with batch norm, augmentation, EMA and clipping. What differs is the order of sums in float32."""
+    two = finish(tmp_path, 2)
+    (tmp_path / "one").mkdir()
+    one = train(small_network(), data, quick(**NO_DROPOUT), bound=Bound(epochs=2), seed=3, folder=tmp_path / "one")
+    state = load_checkpoint(tmp_path / "one" / CHECKPOINT)["model"]
+    furthest = max((two[name].double() - value.double()).abs().max().item() for name, value in state.items())
+    assert furthest < 2e-3
+    rows = load_checkpoint(tmp_path / CHECKPOINT)["rows"]
+    for mine, other in zip(rows, load_checkpoint(tmp_path / "one" / CHECKPOINT)["rows"], strict=True):
+        assert mine["loss"] == pytest.approx(other["loss"], abs=1e-3)
+    assert rows[-1]["val_accuracy"] == pytest.approx(one.val_accuracy, abs=0.01)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [1, 2])
+def test_killed_at_ten_random_steps_while_it_saves_after_every_one(tmp_path: Path, count: int):
+    """Bit for bit; the kill falls somewhere in a step or in the writing of a checkpoint."""
+    (tmp_path / "whole").mkdir()
+    (tmp_path / "killed").mkdir()
+    whole = finish(tmp_path / "whole", count)
+    rng = random.Random(count)
+    for step in sorted(rng.sample(range(1, STEPS), 10)):
+        kill_after(tmp_path / "killed", count, step, rng.uniform(0.0, 0.03))
+        load_checkpoint(tmp_path / "killed" / CHECKPOINT)  # whole, whatever the moment
+    continued = finish(tmp_path / "killed", count)
+    assert whole.keys() == continued.keys() and all(torch.equal(whole[name], continued[name]) for name in whole)
