@@ -70,7 +70,7 @@ def test_ours_by_name_with_weights(ours, tmp_path: Path):
     teacher = open_teacher(f"{architecture}@{weights}", CLASSES)
     mean, std = (torch.tensor(each).view(3, 1, 1) for each in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
     close(teacher, ours((resized(32) / 255 - mean) / std))
-    with pytest.raises(InputError, match=r"not weights of .* with 2 classes"):
+    with pytest.raises(InputError, match=r"does not hold weights of .* with 2 classes"):
         open_teacher(f"{architecture}@{weights}", CLASSES[:2])
 
 

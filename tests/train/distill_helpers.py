@@ -64,10 +64,8 @@ def lessons(name: str = "D1", *, topk: int | None = None, count: int = 40) -> On
     return OnlineLessons(views=views(name, count), teacher=teacher(), topk=topk)
 
 
-def write(folder: Path, given: OnlineLessons, *, replicas: int = 2) -> store.Manifest:
-    manifest = store.manifest_of(given, data="painted")
-    store.write_store(folder, given, manifest, replicas=replicas)
-    return manifest
+def kept(folder: Path, given: OnlineLessons, *, replicas: int = 2, data: str = "painted") -> store.Store:
+    return store.Store(folder, given, data=data, replicas=replicas)
 
 
 def rows(*numbers: int) -> np.ndarray:
@@ -76,11 +74,9 @@ def rows(*numbers: int) -> np.ndarray:
 
 if __name__ == "__main__":
     store.ROWS_PER_SHARD = 8
-    given = lessons(topk=3)
-    manifest = store.manifest_of(given, data="painted")
 
     def told(share: float) -> None:
         print(share, flush=True)
         time.sleep(0.2)
 
-    store.write_store(Path(sys.argv[1]), given, manifest, replicas=3, on_shard=told)
+    kept(Path(sys.argv[1]), lessons(topk=3), replicas=3).write(told)

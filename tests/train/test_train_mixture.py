@@ -7,7 +7,7 @@ import pytest
 import torch
 from distill_helpers import CLASSES, lessons, preprocessing
 
-from ridgepoint.data import Augmentation
+from ridgepoint.data import Augmentation, RandAugment
 from ridgepoint.errors import InputError
 from ridgepoint.train.mixture import MixtureBatches, Targets, parse_mixture, variations
 
@@ -33,8 +33,13 @@ def test_a_mixture_is_read():
 
 @pytest.mark.parametrize(
     "text, told",
-    [("D4:1", "unknown set 'D4'"), ("D1:0", "weight above 0"), ("D1:x", "cannot read"), ("", "unknown set ''")]
-    + [("D1:1,D1:2", "each set once"), ("D1:inf", "weight above 0"), ("D1:nan", "weight above 0")],
+    [
+        ("D4:1", "unknown set 'D4'"),
+        ("", "unknown set ''"),
+        ("D1:x", "cannot read"),
+        ("D1:1,D1:2", "each set once"),
+        *((f"D1:{weight}", "weight above 0") for weight in ("0", "-1", "inf", "nan")),
+    ],
 )
 def test_a_mixture_that_cannot_be_read_is_refused(text: str, told: str):
     with pytest.raises(InputError, match=told):
@@ -47,7 +52,7 @@ def test_sets_are_the_papers():
     assert photograph["D2"].augmentation == crop and photograph["D2"].mixup
     for name, magnitude in (("D1", 9), ("D3", 5)):
         made = photograph[name]
-        assert (made.augmentation.randaugment_ops, made.augmentation.randaugment_magnitude) == (2, magnitude)
+        assert made.augmentation.policy == RandAugment(operations=2, magnitude=magnitude)
         assert made.augmentation.crop_scale == crop.crop_scale and not made.mixup
     small = variations(Augmentation(crop_scale=(0.8, 1.2)), preprocessing(16))
     assert small["D2"].augmentation.crop_scale == (0.8, 1.2)

@@ -1,20 +1,19 @@
 """The teacher store: equal to asking the teacher, written once, resumable after SIGKILL, refused where it differs."""
 
+import json
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
 
-import msgspec
 import numpy as np
 import pytest
 import torch
-from distill_helpers import lessons, rows, teacher, views, write
+from distill_helpers import kept, lessons, rows, teacher, views
 
 from ridgepoint.errors import RunError
 from ridgepoint.train import store
 from ridgepoint.train.lessons import Lesson, OnlineLessons
-from ridgepoint.train.store import Store, manifest_of, write_store
 from ridgepoint.train.teacher import Teacher
 
 
@@ -38,9 +37,9 @@ def equal(left: Lesson, right: Lesson) -> bool:
 @pytest.mark.parametrize("topk", [None, 3])
 def test_what_is_read_is_what_the_teacher_answers_now(tmp_path: Path, name: str, topk: int | None):
     online = lessons(name, topk=topk)
-    manifest = write(tmp_path, online)
+    stored = kept(tmp_path, online)
+    stored.write()
     assert len(content(tmp_path)) == 1 + 2 * 3, "two replicas of 40 rows, 16 a shard"
-    stored = Store(tmp_path, views(name), manifest, replicas=2)
     for chosen, replicas in [
         (rows(5), rows(1)),
         (rows(39, 0, 15, 16, 7), rows(0, 1, 1, 0, 1)),
@@ -63,12 +62,12 @@ class Counting:
 def test_the_teacher_is_asked_once(tmp_path: Path):
     counting = Counting(teacher())
     given = OnlineLessons(views=views(), teacher=replace(teacher(), forward=counting))
-    manifest = write(tmp_path, given, replicas=1)
+    kept(tmp_path, given, replicas=1).write()
     asked, before = counting.images, content(tmp_path)
     assert asked >= 40
-    write_store(tmp_path, given, manifest, replicas=1)
+    kept(tmp_path, given, replicas=1).write()
     assert counting.images == asked
-    write_store(tmp_path, given, manifest, replicas=2)
+    kept(tmp_path, given, replicas=2).write()
     assert counting.images == 2 * asked, "only the new replica"
     assert before.items() <= content(tmp_path).items()
 
@@ -76,7 +75,7 @@ def test_the_teacher_is_asked_once(tmp_path: Path):
 def test_killed_and_resumed_it_holds_the_same_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(store, "ROWS_PER_SHARD", 8)
     killed, whole = tmp_path / "killed", tmp_path / "whole"
-    write(whole, lessons(topk=3), replicas=3)
+    kept(whole, lessons(topk=3), replicas=3).write()
     program = [sys.executable, str(Path(__file__).parent / "distill_helpers.py"), str(killed)]
     process = subprocess.Popen(program, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
@@ -86,51 +85,49 @@ def test_killed_and_resumed_it_holds_the_same_files(tmp_path: Path, monkeypatch:
     process.wait()
     (killed / ".00000-00004.safetensors.x.safetensors").write_bytes(b"half a shard")  # what a kill may leave
     assert 4 <= len(list(killed.glob("0*.safetensors"))) < 15
-    write(killed, lessons(topk=3), replicas=3)
+    kept(killed, lessons(topk=3), replicas=3).write()
     resumed = {name: data for name, data in content(killed).items() if not name.startswith(".")}
     assert resumed == content(whole) and len(resumed) == 1 + 15
 
 
+def other(**changes: object) -> OnlineLessons:
+    return OnlineLessons(**{"views": views(), "teacher": teacher(), "topk": 3, **changes})
+
+
 @pytest.mark.parametrize(
-    "field, value",
+    "field, given",
     [
-        ("teacher", teacher(seed=1).digest),
-        ("data", "others"),
-        ("variation", views("D2").variation),
-        ("preprocessing", views(size=28).preprocessing),
-        ("seed", 7),
-        ("rows", 41),
-        ("topk", 2),
-        ("pixels", "0" * 64),
+        ("teacher", other(teacher=teacher(seed=1))),
+        ("variation", other(views=views("D2"))),
+        ("preprocessing", other(views=views(size=28))),
+        ("seed", other(views=views(seed=7))),
+        ("rows", other(views=views(count=41))),
+        ("topk", other(topk=2)),
+        ("data", other()),
+        ("pixels", other()),
     ],
 )
-def test_another_store_is_refused(tmp_path: Path, field: str, value: object):
-    given = lessons()
-    manifest = write(tmp_path, given, replicas=1)
-    other = msgspec.structs.replace(manifest, **{field: value})
-    message = rf"this teacher store .* \({field}: .* Give another folder with --store"
-    with pytest.raises(RunError, match=message):
-        Store(tmp_path, given.views, other, replicas=1)
-    with pytest.raises(RunError, match=message):
-        write_store(tmp_path, given, other, replicas=1)
-
-
-def test_the_manifest_tells_teachers_and_views_apart():
-    first = manifest_of(lessons(), data="painted")
-    assert first == manifest_of(lessons(), data="painted")
-    assert first.teacher != manifest_of(replace(lessons(), teacher=teacher(seed=1)), data="painted").teacher
-    assert first.pixels != manifest_of(lessons("D2"), data="painted").pixels
+def test_another_store_is_refused_before_anything_is_asked(tmp_path: Path, field: str, given: OnlineLessons):
+    kept(tmp_path, other(), replicas=1).write()
+    if field == "pixels":  # as if another version had written it
+        manifest = json.loads((tmp_path / store.MANIFEST).read_text())
+        (tmp_path / store.MANIFEST).write_text(json.dumps(manifest | {"pixels": "0" * 64}))
+    before = content(tmp_path)
+    with pytest.raises(RunError, match=rf"this teacher store .* \({field}: .* Give another folder with --store"):
+        kept(tmp_path, given, data="others" if field == "data" else "painted")
+    assert content(tmp_path) == before
 
 
 def test_a_store_that_lacks_or_breaks_a_shard_says_which(tmp_path: Path):
-    given = lessons()
-    manifest = write(tmp_path, given)
-    (tmp_path / "00001-00002.safetensors").write_bytes(b"nothing")
-    broken = Store(tmp_path, given.views, manifest, replicas=2)
-    with pytest.raises(RunError, match=r"00001-00002\.safetensors: cannot be read .* Delete it"):
-        broken.lesson(rows(39), rows(1))
-    (tmp_path / "00001-00002.safetensors").unlink()
-    with pytest.raises(RunError, match=r"00001-00002\.safetensors is missing"):
-        Store(tmp_path, given.views, manifest, replicas=2)
+    kept(tmp_path, lessons()).write()
+    shard = tmp_path / "00001-00002.safetensors"
+    for prepare in (lambda: shard.write_bytes(b"nothing"), shard.unlink):
+        prepare()
+        with pytest.raises(RunError, match=r"00001-00002\.safetensors: cannot be read .* Delete it"):
+            kept(tmp_path, lessons()).lesson(rows(39), rows(1))
+
+
+def test_a_folder_with_something_else_is_no_store(tmp_path: Path):
+    (tmp_path / "letter.txt").write_text("dear")
     with pytest.raises(RunError, match="holds no teacher store"):
-        Store(tmp_path / "nowhere", given.views, manifest, replicas=2)
+        kept(tmp_path, lessons())

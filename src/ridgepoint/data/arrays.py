@@ -1,4 +1,4 @@
-"""A split decoded into memory once, so that training never waits for a file.
+"""A split decoded once, so that training never waits for a file.
 
 Shapes: N images, C channels, H height, W width.
 """
@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
+from PIL import Image
 
+from ridgepoint.data import cache
 from ridgepoint.data.dataset import Split
 from ridgepoint.data.preprocess import Preprocessing
 from ridgepoint.errors import DataError
@@ -49,6 +52,7 @@ def decode(
     preprocessing: Preprocessing,
     *,
     train: bool,
+    keep: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> ArraySplit:
     """Decode every image of a split, with two threads.
@@ -57,6 +61,8 @@ def decode(
         split: What to decode.
         preprocessing: Sizes, channels and filter.
         train: Keep the whole canvas, which random crops are drawn from, instead of the centre crop.
+        keep: Whether the decoded images of a folder are kept in the user's cache folder, and mapped from there: the
+            next run does not decode, and they may be larger than the memory.
         progress: Called with (images decoded, images in all).
 
     Raises:
@@ -66,19 +72,36 @@ def decode(
 
     height, width = preprocessing.canvas if train else (preprocessing.height, preprocessing.width)
     shape = (len(split), preprocessing.channels, height, width)
-    _check_memory(shape)
-    images = np.empty(shape, np.uint8)
     cut = preprocessing.crop_canvas if train else preprocessing.crop
+    decoded = partial(_decoded, split, preprocessing, cut, progress)
+    path = cache.kept_at(split, preprocessing, train=train) if keep else None
+    images = None
+    if path is not None:
+        images = cache.read_kept(path, shape)
+        if images is None and cache.keep(path, shape, decoded()):
+            images = cache.read_kept(path, shape)
+    if images is None:
+        _check_memory(shape)
+        images = np.empty(shape, np.uint8)
+        for index, image in enumerate(decoded()):
+            images[index] = image
+    return ArraySplit(torch.from_numpy(images), torch.tensor(split.labels, dtype=torch.int64), split.ids)
 
-    def fill(index: int) -> None:
-        images[index] = cut(preprocessing.open(split.load(index)))
 
+def _decoded(
+    split: Split,
+    preprocessing: Preprocessing,
+    cut: Callable[[Image.Image], np.ndarray],
+    progress: Callable[[int, int], None] | None,
+) -> Iterator[np.ndarray]:
+    """The images in order, uint8 (C, H, W)."""
     with warnings.catch_warnings(), ThreadPoolExecutor(2) as pool:
         warnings.simplefilter("ignore")  # Pillow's remarks on odd metadata
-        for done, _ in enumerate(pool.map(fill, range(len(split))), start=1):
+        images = pool.map(lambda index: cut(preprocessing.open(split.load(index))), range(len(split)))
+        for done, image in enumerate(images, start=1):
+            yield image
             if progress:
                 progress(done, len(split))
-    return ArraySplit(torch.from_numpy(images), torch.tensor(split.labels, dtype=torch.int64), split.ids)
 
 
 def _check_memory(shape: tuple[int, int, int, int]) -> None:

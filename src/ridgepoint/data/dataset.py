@@ -40,6 +40,11 @@ class FolderSource:
         """Size of the file."""
         return (self.root / image_id).stat().st_size
 
+    def stamp(self, image_id: str) -> str:
+        """Size and time of the file, which tell whether it was changed."""
+        about = (self.root / image_id).stat()
+        return f"{about.st_size} {about.st_mtime_ns}"
+
 
 @dataclass(frozen=True, eq=False)
 class ArraySource:

@@ -7,17 +7,16 @@ import msgspec
 import numpy as np
 
 from ridgepoint.arch.head import TokenHead
-from ridgepoint.data import Dataset, Split, decode, default_augmentation, detect
+from ridgepoint.data import Dataset, Split, decode, detect
 from ridgepoint.display import Display
 from ridgepoint.errors import DataError, InputError
 from ridgepoint.fit.teachers import open_teacher
 from ridgepoint.fit.training import Begin, Course, Teaching, TrainSettings, run_training
 from ridgepoint.seeds import seed_for
-from ridgepoint.train.batches import TrainingData
 from ridgepoint.train.distill import soft_loss, two_head_loss
-from ridgepoint.train.lessons import Lessons, OnlineLessons
+from ridgepoint.train.lessons import OnlineLessons
 from ridgepoint.train.mixture import MixtureBatches, Targets, parse_mixture, variations
-from ridgepoint.train.store import Store, manifest_of, write_store
+from ridgepoint.train.store import Store
 from ridgepoint.train.teacher import Teacher
 from ridgepoint.train.views import Views, balanced_rows
 from ridgepoint.validation import told_wrong
@@ -79,7 +78,7 @@ def run_distillation(settings: DistillSettings, *, out: Path | None, resume: boo
 
 def _plan(course: Course) -> Begin:
     """Refuse what cannot be; then say how lessons begin."""
-    settings = course.settings
+    settings, recipe = course.settings, course.recipe
     weights = parse_mixture(settings.mixture)
     if ("D3" in weights) != (settings.extra is not None):
         raise InputError("D3 and --extra belong together: D3 is drawn from the images in the folder that --extra names")
@@ -89,28 +88,48 @@ def _plan(course: Course) -> Begin:
             f"--hard teaches a second head, and {course.network.name} has one. Take an efficientformer, or leave it out"
         )
     teacher = open_teacher(settings.teacher, course.dataset.classes)
-    extra = None if settings.extra is None else _extra(settings.extra, course.dataset)
-    replicas = settings.replicas or min(REPLICAS, course.recipe.epochs)
+    replicas = settings.replicas or min(REPLICAS, recipe.epochs)
+    stores = {name: _store(name, course, teacher, replicas) for name in weights}
 
-    def begin(data: TrainingData, display: Display) -> Teaching:
-        lessons: dict[str, Lessons] = {}
-        for name in weights:
-            views = _views(name, course, data, extra)
-            asked = OnlineLessons(views=views, teacher=teacher, topk=settings.topk)
-            lessons[name] = asked if settings.online else _stored(name, course, asked, extra, replicas, display)
+    def begin(display: Display) -> Teaching:
+        if not settings.online:
+            for name, store in stores.items():
+                with display.phase(f"Asking the teacher: {name}, {len(store.views):,} images, {replicas} views each"):
+                    store.write(lambda share: display.progress(share, "answers stored"))
         batches = MixtureBatches(
-            lessons,
+            {name: store.asked if settings.online else store for name, store in stores.items()},
             weights,
-            preprocessing=course.preprocessing,
+            preprocessing=course.data.preprocessing,
             targets=Targets(temperature=settings.temperature, hard=settings.hard),
             replicas=replicas,
-            batch_size=course.recipe.batch_size,
+            batch_size=recipe.batch_size,
             seed=settings.seed,
         )
-        loss = two_head_loss(course.recipe.label_smoothing) if settings.hard else soft_loss(settings.temperature)
+        loss = two_head_loss(recipe.label_smoothing) if settings.hard else soft_loss(settings.temperature)
         return Teaching(batches=batches, loss=loss, result=_told(settings, teacher, weights, replicas))
 
     return begin
+
+
+def _store(name: str, course: Course, teacher: Teacher, replicas: int) -> Store:
+    """The lessons of a set. Its views do not depend on the run's seed, so that students may share a store."""
+    settings, data, seed = course.settings, course.data, seed_for(0, name)
+    of, images, rows = course.dataset, data.train, None
+    if name == "D3":
+        of = _extra(settings.extra, course.dataset)
+        images = decode(_whole(of), data.preprocessing, train=True, keep=True)
+        rows = balanced_rows(images.labels, seed)
+    views = Views(
+        images,
+        variations(data.augmentation, data.preprocessing)[name],
+        data.preprocessing,
+        num_classes=len(course.dataset.classes),
+        seed=seed,
+        rows=rows,
+    )
+    folder = Path(settings.store) if settings.store else course.folder / STORE
+    asked = OnlineLessons(views=views, teacher=teacher, topk=settings.topk)
+    return Store(folder / name, asked, data=of.fingerprint, replicas=replicas)
 
 
 def _extra(folder: str, dataset: Dataset) -> Dataset:
@@ -128,44 +147,11 @@ def _extra(folder: str, dataset: Dataset) -> Dataset:
     return extra
 
 
-def _views(name: str, course: Course, data: TrainingData, extra: Dataset | None) -> Views:
-    """All views of a set. They do not depend on the run's seed, so that students may share what a teacher said."""
-    seed = seed_for(0, name)
-    images, rows = data.train, None
-    if name == "D3" and extra is not None:
-        images = decode(_whole(extra), course.preprocessing, train=True, keep=True)
-        rows = balanced_rows(images.labels, seed)
-    default = default_augmentation(course.dataset, course.preprocessing)
-    return Views(
-        images,
-        variations(default, course.preprocessing)[name],
-        course.preprocessing,
-        num_classes=len(course.dataset.classes),
-        seed=seed,
-        rows=rows,
-    )
-
-
 def _whole(dataset: Dataset) -> Split:
     """All images of a data set as one split."""
     parts = (dataset.train, dataset.val, dataset.test)
     ids = tuple(image_id for part in parts for image_id in part.ids)
     return Split(ids, np.concatenate([part.labels for part in parts]), dataset.train.source)
-
-
-def _stored(
-    name: str, course: Course, asked: OnlineLessons, extra: Dataset | None, replicas: int, display: Display
-) -> Store:
-    """The lessons of a set, from a store that is written first as far as it is not there."""
-    settings = course.settings
-    folder = (Path(settings.store) if settings.store else course.folder / STORE) / name
-    of = extra if name == "D3" and extra is not None else course.dataset
-    manifest = manifest_of(asked, data=of.fingerprint)
-    with display.phase(f"Asking the teacher: {name}, {len(asked.views):,} images, {replicas} views each"):
-        write_store(
-            folder, asked, manifest, replicas=replicas, on_shard=lambda share: display.progress(share, "answers stored")
-        )
-    return Store(folder, asked.views, manifest, replicas=replicas)
 
 
 def _told(settings: DistillSettings, teacher: Teacher, weights: dict[str, float], replicas: int) -> dict:

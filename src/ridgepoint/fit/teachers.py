@@ -46,9 +46,7 @@ def open_teacher(text: str, classes: tuple[str, ...]) -> Teacher:
         library, _, network = name.rpartition(":")
         openers = {"": _zoo, "timm": _timm, "torchvision": _torchvision}
         if library not in openers:
-            raise InputError(
-                f"--teacher {text}: unknown library '{library}'; {nearest(library, filter(None, openers))}"
-            )
+            raise InputError(f"--teacher {text}: no library '{library}'; {nearest(library, ('timm', 'torchvision'))}")
         module, preprocessing = openers[library](network, weights, len(classes))
         teacher = _of_module(text, module, preprocessing, None)
     else:
@@ -142,15 +140,13 @@ def _fill(module: nn.Module, name: str, weights: str, classes: int) -> None:
     try:
         module.load_state_dict(read_weights(weights).tensors)
     except RuntimeError as error:
-        lines = str(error).splitlines()
-        raise InputError(
-            f"{_other_classes(name, weights, classes)} ({lines[min(1, len(lines) - 1)].strip()})"
-        ) from None
+        reasons = str(error).splitlines()[1:2]  # below torch's heading
+        raise InputError(_other_classes(name, weights, classes, *reasons)) from None
 
 
 def _other_classes(name: str, weights: str, classes: int, why: str = "") -> str:
     reason = f" ({why.strip()})" if why else ""
     return (
-        f"--teacher {name}@{weights}: these are not weights of {name} with {classes} classes, which the data have"
+        f"--teacher: {weights} does not hold weights of {name} with {classes} classes, which the data have"
         f"{reason}. Train it on the data first, for example: ridgepoint train NAME DATA --weights FILE"
     )

@@ -11,7 +11,7 @@ import torch
 from ridgepoint.arch.network import Network
 from ridgepoint.arch.scale import limit_stride, total_stride
 from ridgepoint.arch.zoo import load
-from ridgepoint.data import Dataset, Preprocessing, choose_input, decode, default_augmentation, detect
+from ridgepoint.data import Dataset, choose_input, decode, default_augmentation, detect
 from ridgepoint.display import Display
 from ridgepoint.errors import InterruptedRun, RunError
 from ridgepoint.files import make_folder, write_atomic
@@ -41,13 +41,13 @@ class TrainSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Course:
-    """What a training is to be, before an image is decoded or a file written."""
+    """What a training is to be, before a file is written."""
 
     settings: TrainSettings
     folder: Path
     network: Network
     dataset: Dataset
-    preprocessing: Preprocessing
+    data: TrainingData
     recipe: Recipe
 
 
@@ -66,7 +66,7 @@ class Teaching:
     result: dict[str, Any] = field(default_factory=dict)
 
 
-Begin = Callable[[TrainingData, Display], Teaching]
+Begin = Callable[[Display], Teaching]
 _Settings = TypeVar("_Settings", bound=TrainSettings)
 
 
@@ -76,7 +76,7 @@ def run_training(
     out: Path | None,
     resume: bool,
     display: Display,
-    plan: Callable[[Course], Begin] = lambda course: lambda data, display: Teaching(),
+    plan: Callable[[Course], Begin] = lambda course: lambda display: Teaching(),
 ) -> dict[str, Any]:
     """Train, test and write everything down; the content of `result.json`.
 
@@ -98,18 +98,12 @@ def run_training(
     make_folder(folder)
     write_atomic(folder / SETTINGS, msgspec.json.format(msgspec.json.encode(settings)))
     torch.use_deterministic_algorithms(True, warn_only=True)
-    data = TrainingData(
-        train=decode(course.dataset.train, course.preprocessing, train=True),
-        val=decode(course.dataset.val, course.preprocessing, train=False),
-        preprocessing=course.preprocessing,
-        augmentation=default_augmentation(course.dataset, course.preprocessing),
-    )
     try:
-        teaching = begin(data, display)
+        teaching = begin(display)
         with display.phase("Training"):
             done = train(
                 course.network,
-                data,
+                course.data,
                 course.recipe,
                 bound=Bound(seconds=settings.time_s) if settings.time_s else Bound(epochs=course.recipe.epochs),
                 seed=settings.seed,
@@ -146,29 +140,35 @@ def _course(settings: TrainSettings, out: Path | None, resume: bool, display: Di
         network = limit_stride(network, max(side // 2, 1))
         display.say(f"{network.name}: its earliest strides are set to 1, so that {side} px leave a 2x2 map")
     usual = "finetune" if settings.weights else "small_images" if side <= SMALL_IMAGE else "photographs"
+    recipe = load_recipe(settings.recipe or usual, dict(settings.changes))
     return Course(
         settings=settings,
         folder=folder,
         network=network,
         dataset=dataset,
-        preprocessing=preprocessing,
-        recipe=load_recipe(settings.recipe or usual, dict(settings.changes)),
+        data=TrainingData(
+            train=decode(dataset.train, preprocessing, train=True, keep=True),
+            val=decode(dataset.val, preprocessing, train=False, keep=True),
+            preprocessing=preprocessing,
+            augmentation=default_augmentation(dataset, preprocessing),
+        ),
+        recipe=recipe,
     )
 
 
 def _finish(course: Course, done: Trained, teaching: Teaching) -> dict[str, Any]:
     """Save the model, test it on untouched images, and write the result."""
-    settings, folder, dataset = course.settings, course.folder, course.dataset
+    settings, folder, dataset, preprocessing = course.settings, course.folder, course.dataset, course.data.preprocessing
     about = About(
         labels=dataset.classes,
-        preprocessing=course.preprocessing,
+        preprocessing=preprocessing,
         val_accuracy=done.val_accuracy,
         steps=done.steps,
         seconds=done.seconds,
     )
     save_training(folder, done.model, about)
-    test = decode(dataset.test, course.preprocessing, train=False)
-    right = logits(done.model, test.images, course.preprocessing).argmax(1) == test.labels
+    test = decode(dataset.test, preprocessing, train=False)
+    right = logits(done.model, test.images, preprocessing).argmax(1) == test.labels
     result = {
         "model": settings.model,
         "run": str(folder.resolve()),

@@ -24,7 +24,7 @@ from ridgepoint.errors import RunError
 from ridgepoint.files import make_folder, save_atomic, write_atomic
 from ridgepoint.train.answers import Answers
 from ridgepoint.train.lessons import Lesson, OnlineLessons
-from ridgepoint.train.views import Variation, Views
+from ridgepoint.train.views import Variation
 
 MANIFEST = "manifest.json"
 ROWS_PER_SHARD = 2048
@@ -68,90 +68,58 @@ _DIFFERS = {
 }
 
 
-def manifest_of(lessons: OnlineLessons, *, data: str) -> Manifest:
-    """The manifest of the store that answers as these lessons do.
-
-    Args:
-        lessons: Views, teacher and how many classes are kept.
-        data: The fingerprint of the images.
-    """
-    views = lessons.views
-    rows = np.arange(min(_PROBED, len(views)))
-    probe = views.images(rows, views.seeds(rows, np.zeros_like(rows)))
-    return Manifest(
-        teacher=lessons.teacher.digest,
-        data=data,
-        variation=views.variation,
-        preprocessing=views.preprocessing,
-        seed=views.seed,
-        rows=len(views),
-        topk=lessons.topk,
-        pixels=hashlib.sha256(probe.numpy()).hexdigest(),
-    )
-
-
-def write_store(
-    folder: Path,
-    lessons: OnlineLessons,
-    manifest: Manifest,
-    *,
-    replicas: int,
-    on_shard: Callable[[float], None] | None = None,
-) -> None:
-    """Ask the teacher about every view that the store does not answer yet; replicas may be added later.
-
-    Args:
-        folder: Where the store is, or goes.
-        lessons: What is asked.
-        manifest: That of the lessons.
-        replicas: Views of each row.
-        on_shard: Called with the share of the store that is done.
-
-    Raises:
-        RunError: If the folder holds another store, or the disk is full.
-        InputError: If the teacher's logits are not finite.
-    """
-    if (folder / MANIFEST).exists():
-        _check(folder, manifest)
-    else:
-        make_folder(folder)
-        write_atomic(folder / MANIFEST, msgspec.json.format(msgspec.json.encode(manifest)))
-    shards = _shards(manifest.rows, replicas)
-    for done, (replica, block) in enumerate(shards, start=1):
-        path = folder / _name(replica, block)
-        if not path.exists():
-            tensors = _answered(lessons, replica, block)
-            save_atomic(path, lambda temporary, tensors=tensors: save_file(tensors, temporary))
-        if on_shard:
-            on_shard(done / len(shards))
-
-
 class Store:
-    """Lessons from a written store.
+    """Lessons that are asked for once, then read.
 
-    Args:
-        folder: Where it is.
-        views: What it answers for.
-        manifest: What it must belong to.
-        replicas: How many of its replicas are used.
-
-    Raises:
-        RunError: If the folder holds no store, another one, or not all of it.
+    Attributes:
+        folder: Where the store is, or goes.
+        asked: The lessons that it keeps.
+        views: Theirs.
     """
 
-    def __init__(self, folder: Path, views: Views, manifest: Manifest, *, replicas: int):
-        _check(folder, manifest)
-        self.folder, self.views = folder, views
-        for replica, block in _shards(manifest.rows, replicas):
-            if not (folder / _name(replica, block)).exists():
-                raise RunError(f"{folder}: {_name(replica, block)} is missing. Run the command that writes it again")
+    def __init__(self, folder: Path, asked: OnlineLessons, *, data: str, replicas: int):
+        """Nothing is written yet.
+
+        Args:
+            folder: Where the store is, or goes.
+            asked: The lessons that it keeps.
+            data: Fingerprint of the images.
+            replicas: Views of each row; a store may hold more, and is given more by `write` if it holds less.
+
+        Raises:
+            RunError: If the folder holds another store.
+        """
+        self.folder, self.asked, self.views = folder, asked, asked.views
+        self._manifest = _manifest_of(asked, data)
+        self._shards = _shards(len(self.views), replicas)
         self._shard = lru_cache(maxsize=None)(lambda replica, block: _read(folder / _name(replica, block)))
+        if any(folder.glob("[!.]*")):
+            _check(folder, self._manifest)
+
+    def write(self, on_shard: Callable[[float], None] = lambda share: None) -> None:
+        """Ask the teacher about every view that is not answered yet.
+
+        Args:
+            on_shard: Called with the share of the store that is done.
+
+        Raises:
+            RunError: If the disk is full.
+            InputError: If the teacher's logits are not finite.
+        """
+        make_folder(self.folder)
+        write_atomic(self.folder / MANIFEST, msgspec.json.format(msgspec.json.encode(self._manifest)))
+        for done, (replica, block) in enumerate(self._shards, start=1):
+            path = self.folder / _name(replica, block)
+            if not path.exists():
+                tensors = _answered(self.asked, replica, block)
+                save_atomic(path, lambda temporary, tensors=tensors: save_file(tensors, temporary))
+            on_shard(done / len(self._shards))
 
     def lesson(self, rows_B: np.ndarray, replicas_B: np.ndarray) -> Lesson:
         """The views, replayed from the seeds that were noted with the answers.
 
         Raises:
-            RunError: If a shard cannot be read.
+            RunError: If a shard is not there or cannot be read.
         """
         blocks_B, inside_B = np.divmod(rows_B, ROWS_PER_SHARD)
         found: dict[str, Tensor] = {}
@@ -168,11 +136,27 @@ class Store:
         )
 
 
-def _answered(lessons: OnlineLessons, replica: int, block: int) -> dict[str, Tensor]:
+def _manifest_of(asked: OnlineLessons, data: str) -> Manifest:
+    views = asked.views
+    rows = np.arange(min(_PROBED, len(views)))
+    probe = views.images(rows, views.seeds(rows, np.zeros_like(rows)))
+    return Manifest(
+        teacher=asked.teacher.digest,
+        data=data,
+        variation=views.variation,
+        preprocessing=views.preprocessing,
+        seed=views.seed,
+        rows=len(views),
+        topk=asked.topk,
+        pixels=hashlib.sha256(probe.numpy()).hexdigest(),
+    )
+
+
+def _answered(asked: OnlineLessons, replica: int, block: int) -> dict[str, Tensor]:
     """The content of a shard."""
-    rows = np.arange(block * ROWS_PER_SHARD, min((block + 1) * ROWS_PER_SHARD, len(lessons.views)))
-    asked = [rows[start : start + _ASKED] for start in range(0, len(rows), _ASKED)]
-    given = [lessons.lesson(some, np.full_like(some, replica)) for some in asked]
+    rows = np.arange(block * ROWS_PER_SHARD, min((block + 1) * ROWS_PER_SHARD, len(asked.views)))
+    parts = [rows[start : start + _ASKED] for start in range(0, len(rows), _ASKED)]
+    given = [asked.lesson(part, np.full_like(part, replica)) for part in parts]
     seeds = np.concatenate([each.seeds for each in given])
     tensors = {
         "seeds": torch.from_numpy(seeds.view(np.int64)),
