@@ -89,6 +89,35 @@ def close(node: Any, pick: Callable[[Choice], int]) -> Any:
     return node
 
 
+def bind(node: Any, bound: Mapping[str, int]) -> Any:
+    """The content with some choices closed; the others stay open, with the names they had."""
+    if isinstance(node, Choice) and node.name in bound:
+        return bind(node.options[bound[node.name]], bound)
+    if isinstance(node, Choice):
+        return Choice(node.name, tuple(bind(option, bound) for option in node.options))
+    if isinstance(node, Mapping):
+        return {key: bind(value, bound) for key, value in node.items()}
+    if isinstance(node, list):
+        return [bind(value, bound) for value in node]
+    return node
+
+
+def keys(node: Any, key: str = "") -> dict[str, str]:
+    """By choice, the key of what it decides: `kernel`, `out_channels`, `depth`; `blocks` or `stem` for a whole row."""
+    found: dict[str, str] = {}
+    if isinstance(node, Choice):
+        found[node.name] = key
+        for option in node.options:
+            found |= keys(option, key)
+    elif isinstance(node, Mapping):
+        for name, value in node.items():
+            found |= keys(value, name)
+    elif isinstance(node, list):
+        for value in node:
+            found |= keys(value, key)
+    return found
+
+
 def complete(node: Any, pick: Callable[[Choice], int]) -> Assignment:
     """The assignment that asking `pick` once for every open choice gives."""
     taken: Assignment = {}

@@ -22,12 +22,14 @@ from ridgepoint.arch.block import Block
 from ridgepoint.arch.choice import (
     Assignment,
     Choice,
+    bind,
     check_stages,
     close,
     closings,
     complete,
     count,
     depth_names,
+    keys,
     open_rows,
     parse,
     walk,
@@ -58,6 +60,11 @@ class Space:
         for choice in walk(self.template):
             first.setdefault(choice.name, choice)
         return tuple(first.values())
+
+    @cached_property
+    def keys(self) -> dict[str, str]:
+        """By choice, the key of what it decides: `kernel`, `out_channels`, `depth`; `blocks` or `stem` for a row."""
+        return keys(self.template)
 
     @cached_property
     def shared(self) -> frozenset[str]:
@@ -157,6 +164,10 @@ class Space:
     def closed(self, **values: Raw) -> "Space":
         """The same space with top-level keys replaced, such as `input=[3, 96, 96]` or `num_classes=10`."""
         return Space(self.name, {**self.template, **values})
+
+    def bound(self, assignment: Mapping[str, int]) -> "Space":
+        """The part of the space in which some choices keep an option; the others keep their names."""
+        return Space(self.name, bind(self.template, assignment))
 
     def _match_value(self, key: str, network: Network, bound: Assignment) -> Iterator[Assignment]:
         """Assignments under which a top-level value is the network's."""

@@ -21,6 +21,8 @@ ACTIVATIONS = {
     "gelu": nn.GELU,
     "gelu_tanh": lambda: nn.GELU(approximate="tanh"),
 }
+# The 1x1 convolutions around shared-key attention, by their names in its block.
+ATTENTION_PROJECTIONS = ("attention.query", "attention.key.project", "attention.value.project", "output")
 IN_PLACE = ("relu", "relu6", "hard_swish", "silu")
 
 
@@ -162,5 +164,5 @@ def initialise(model: nn.Module) -> None:
     for module in model.modules():
         attention = getattr(module, "attention", None)
         if isinstance(attention, layers.Parallel) and isinstance(attention.join, layers.MultiQueryAttention):
-            for part in (attention.query, attention.key.project, attention.value.project, module.output):
-                nn.init.xavier_uniform_(part.weight)
+            for part in ATTENTION_PROJECTIONS:
+                nn.init.xavier_uniform_(module.get_submodule(part).weight)

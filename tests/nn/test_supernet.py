@@ -1,0 +1,146 @@
+"""The supernet: a child's path and the child extracted from it are one function; what is shared is shared."""
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from ridgepoint.arch.space import Space, load_space, parse_space
+from ridgepoint.arch.zoo import list_spaces
+from ridgepoint.cost.count import cost
+from ridgepoint.nn.supernet import Step, Supernet
+
+SMALL = [name for name in list_spaces() if name.endswith("_32px")]
+
+
+def supernet(space: Space) -> Supernet:
+    torch.manual_seed(0)
+    return Supernet(space).double()
+
+
+def images(*shape: int) -> torch.Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+
+
+def space_of(*rows: object, channels: int = 4) -> Space:
+    """One stage of the given rows on 8x8 maps, and a linear head."""
+    return parse_space(
+        {"name": "tiny", "input": [channels, 8, 8], "stages": [{"blocks": list(rows)}], "num_classes": 3}, source="tiny"
+    )
+
+
+def check_children(space: Space, *, side: int, count: int) -> None:
+    """The supernet's path and the extracted network agree, in their outputs and in their gradients for the images."""
+    net, rng = supernet(space), np.random.default_rng(3)
+    for _ in range(count):
+        assignment = space.sample_assignment(rng)
+        child = net.extract(assignment).train()
+        outputs = []
+        for model in (child, lambda x, a=assignment: net(x, net.steps(a))):
+            x = images(2, 3, side, side).requires_grad_()
+            y = model(x)
+            y.square().sum().backward()
+            outputs.append((y, x.grad))
+        for ours, theirs in zip(*outputs, strict=True):
+            torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_an_extracted_child_is_the_supernets_path(name: str):
+    check_children(load_space(name).closed(num_classes=5), side=32, count=3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in list_spaces() if name not in SMALL])
+def test_an_extracted_child_is_the_supernets_path_in_the_spaces_for_photographs(name: str):
+    check_children(load_space(name).closed(num_classes=5, input=[3, 64, 64]), side=64, count=3)
+
+
+@pytest.mark.parametrize("name", ["mobilenetv4_conv_32px", "mobilenetv3_32px", "mobileone_32px"])
+def test_a_child_does_its_own_multiplications_and_no_others(name: str):
+    space = load_space(name)
+    net, rng = supernet(space), np.random.default_rng(0)
+    for assignment in (space.complete(lambda choice: 0), space.sample_assignment(rng)):
+        with FlopCounterMode(display=False) as counter:
+            net(images(1, 3, 32, 32), net.steps(assignment))
+        assert counter.get_total_flops() == 2 * cost(space.decode(assignment)).macs
+
+
+KERNEL = {"choice": [0, 3, 5]}
+UIB = {"block": "uib", "start_kernel": KERNEL, "middle_kernel": KERNEL, "expand_ratio": {"choice": [2, 4]}}
+WIDTH = {"choice": [8, 16]}
+
+
+def test_the_1x1_convolutions_serve_every_instantiation_and_each_kernel_size_is_one_tensor():
+    net = supernet(space_of({**UIB, "out_channels": WIDTH}))
+    shapes = {
+        key: tuple(tensor.shape) for key, tensor in net.weights.items() if key.endswith("weight") and "conv" in key
+    }
+    assert shapes == {
+        "0/0/uib/expand/conv/weight": (16, 4, 1, 1),
+        "0/0/uib/project/conv/weight": (16, 16, 1, 1),
+        "0/0/uib/start_depthwise/conv/3/weight": (4, 1, 3, 3),
+        "0/0/uib/start_depthwise/conv/5/weight": (4, 1, 5, 5),
+        "0/0/uib/middle_depthwise/conv/3/weight": (16, 1, 3, 3),
+        "0/0/uib/middle_depthwise/conv/5/weight": (16, 1, 5, 5),
+    }
+
+
+def test_only_the_chosen_path_gets_a_gradient_and_only_the_first_channels():
+    space = space_of({**UIB, "out_channels": WIDTH})
+    net = supernet(space)
+    names = {choice.name: choice for choice in space.choices}
+    start, middle, ratio, width = names
+    net(images(2, 4, 8, 8), net.steps({start: 0, middle: 1, ratio: 0, width: 0})).square().sum().backward()
+    got = {key.removeprefix("0/0/uib/"): tensor.grad for key, tensor in net.weights.items() if key.startswith("0/")}
+    assert {key for key, grad in got.items() if grad is None and key.endswith("weight")} == {
+        f"start_depthwise/{part}/{kernel}/weight" for part in ("conv", "norm") for kernel in (3, 5)
+    } | {f"middle_depthwise/{part}/5/weight" for part in ("conv", "norm")}
+    assert got["project/conv/weight"][:8, :8].abs().min() > 0
+    assert got["project/conv/weight"][8:].abs().max() == 0 == got["project/conv/weight"][:, 8:].abs().max()
+
+
+def test_blended_children_average_what_differs():
+    """The head is linear, so the mean of two convolutions' outputs gives the mean of both children's logits."""
+    space = space_of({"block": "conv", "kernel": {"choice": [3, 5, 1]}, "out_channels": 8})
+    net, x = supernet(space), images(2, 4, 8, 8)
+    (name,) = (choice.name for choice in space.choices)
+    each = [net(x, net.steps({name: index})) for index in (0, 1)]
+    torch.testing.assert_close(net(x, net.blended([{name: 0}, {name: 1}])), (each[0] + each[1]) / 2)
+
+
+@pytest.mark.parametrize("first", [0, 1, 2])
+def test_a_block_of_maps_one_of_tokens_and_none_can_be_blended(first: int):
+    pool = {"block": "pool_mixer", "expand_ratio": 2}
+    attention = {"block": "attention_mixer", "expand_ratio": 2, "heads": 2, "key_dim": 2, "value_dim": 2}
+    space = parse_space(
+        {
+            "name": "tiny",
+            "input": [4, 8, 8],
+            "conventions": {"layer_scale": 0.5},
+            "stages": [{"blocks": [{"choice": [pool, attention, None], "name": "slot"}]}],
+            "head": {"head": "tokens", "distilled": False},
+        },
+        source="tiny",
+    )
+    net, x = supernet(space), images(2, 4, 8, 8)
+    steps = net.blended([{"slot": index} for index in (first, 0, 1, 2)])
+    assert len(steps[0].options) == 3
+    bodies = [net(x, net.steps({"slot": index})[:-1]) for index in range(3)]
+    tokens = [body.flatten(2).transpose(1, 2) if body.dim() == 4 else body for body in bodies]
+    given = net(x, steps[:1])
+    given = given.flatten(2).transpose(1, 2) if given.dim() == 4 else given
+    torch.testing.assert_close(given, sum(tokens) / 3)
+    shares = torch.tensor([0.2, 0.3, 0.5], dtype=torch.float64)
+    order = [steps[0].options.index(net.steps({"slot": i})[0].options[0]) if i < 2 else steps[0].options.index(None)
+             for i in range(3)]  # fmt: skip
+    shared = net(x, [Step(steps[0].options, shares)])
+    shared = shared.flatten(2).transpose(1, 2) if shared.dim() == 4 else shared
+    torch.testing.assert_close(shared, sum(shares[at] * tokens[index] for index, at in enumerate(order)))
+
+
+def test_the_same_seed_gives_the_same_weights():
+    space = load_space("mobilenetv4_conv_32px")
+    first, second = supernet(space).state_dict(), supernet(space).state_dict()
+    assert list(first) == list(second)
+    assert all(torch.equal(first[key], second[key]) for key in first)
