@@ -25,6 +25,7 @@ NAMES = [
     "load_space",
     "measure",
     "predict_latency",
+    "search",
 ]
 
 

@@ -8,7 +8,8 @@ from importlib.metadata import version
 
 # The packages of the same names must be loaded first, or a later import of theirs would replace these functions.
 import ridgepoint.cost
-import ridgepoint.fit  # noqa: F401
+import ridgepoint.fit
+import ridgepoint.search  # noqa: F401
 from ridgepoint.api import (
     build,
     cost,
@@ -21,6 +22,7 @@ from ridgepoint.api import (
     load_space,
     measure,
     predict_latency,
+    search,
 )
 
 __version__ = version("ridgepoint")
@@ -36,4 +38,5 @@ __all__ = [
     "load_space",
     "measure",
     "predict_latency",
+    "search",
 ]

@@ -155,6 +155,37 @@ def fit(
     return result
 
 
+def search(
+    space: str | Path,
+    data: str | Path,
+    *,
+    latency_ms: float,
+    method: str = "auto",
+    out: str | Path | None = None,
+    resume: bool = False,
+    display: Display | None = None,
+    **settings: Any,
+) -> dict[str, Any]:
+    """What `ridgepoint search` does: one method on one space, up to a trained, measured file; as `fit` returns it.
+
+    Args:
+        space: A search space by name or YAML file; a network, for methods that change one.
+        data: A folder of class folders, a built-in name or a torchvision name.
+        latency_ms: The budget for one image.
+        method: A name of `ridgepoint.search.methods.METHODS`.
+        out: The run folder.
+        resume: Go on with the run in `out`.
+        display: Whoever watches.
+        settings: Fields of `ridgepoint.fit.settings.FitSettings`, such as `evaluations=50` or `seed=1`.
+
+    Raises:
+        InputError: If the request or the data are wrong.
+        NotMetError: If no network meets the budget.
+    """
+    given: dict[str, Any] = {"verb": "search", "space": str(space), "method": method, "baselines": 0, **settings}
+    return fit(data, latency_ms=latency_ms, out=out, resume=resume, display=display, **given)
+
+
 def export(
     model: nn.Module,
     path: str | Path,

@@ -12,7 +12,7 @@ from ridgepoint.arch.network import Network
 from ridgepoint.arch.zoo import load
 from ridgepoint.cost.count import cost
 from ridgepoint.search.candidate import Candidate
-from ridgepoint.search.study import open_study, record
+from ridgepoint.search.study import Study
 
 CLASSES = ["circle", "square", "<b>star & moon</b>", "triangle"]
 BASELINES = ("mobilenetv3_small_100", "mobileone_s0", "mobilenetv2_100")
@@ -139,7 +139,7 @@ def make_run(folder: Path) -> Path:
 
 
 def _write_study(folder: Path, network: Network) -> None:
-    study = open_study(folder)
+    study = Study(folder)
     for index in range(30):
         candidate = Candidate(
             name=f"candidate-{index}",
@@ -148,13 +148,13 @@ def _write_study(folder: Path, network: Network) -> None:
             seed=3,
             tabled_ms=None if index < 2 else 1.2 + 0.13 * index,
             short_accuracy=0.7 + 0.19 * (index * 7 % 30) / 30,
+            train_s=8.0,
         )
-        record(study, candidate)
+        study.record(candidate)
     runner_up = msgspec.structs.replace(small("mobilenetv2_050"), name="runner-up")
     for phase, member, ms, accuracy in (("winner", network, 3.1, 0.97), ("finalist", runner_up, 3.6, 0.955)):
-        record(
-            study,
-            Candidate(name=member.name, phase=phase, network=member, seed=3, measured_ms=ms, val_accuracy=accuracy),
+        study.record(
+            Candidate(name=member.name, phase=phase, network=member, seed=3, measured_ms=ms, val_accuracy=accuracy)
         )
 
 

@@ -82,7 +82,7 @@ def test_names_are_shown_as_they_are(run: Path) -> None:
     (run / "evaluation.json").write_text(json.dumps(document))
     page = build_report(run).read_text(encoding="utf-8")
     assert "<img src=x" not in page
-    assert page.count("</script>") == 7  # five figures, the library, the page's own
+    assert page.count("</script>") == 9  # seven figures, the library, the page's own
     assert "&lt;img src=x onerror=alert(1)&gt;" in page
 
 

@@ -1,130 +1,42 @@
 """`ridgepoint fit`: the main job."""
 
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from ridgepoint.cli.output import JsonFlag, console, emit_json
+from ridgepoint.cli import request
+from ridgepoint.cli.output import JsonFlag
 
 
 def fit(
-    data: Annotated[
-        str, typer.Argument(help="A folder of class folders, 'digits', or a torchvision data set such as CIFAR10.")
-    ],
-    latency: Annotated[str, typer.Option(help="The budget for one image, for example 5ms.")],
-    device: Annotated[str, typer.Option(help="What it must run on; 'host' is this machine, measured.")] = "host",
-    runtime: Annotated[str, typer.Option(help="The runtime that loads the exported file.")] = "onnxruntime",
-    threads: Annotated[int, typer.Option(min=1, help="Threads inside one inference.")] = 1,
-    time: Annotated[str | None, typer.Option(help="Wall-clock bound of the whole command.  [default: 10m]")] = None,
-    evaluations: Annotated[
-        int | None, typer.Option(min=1, help="Bound the search by trained candidates instead: this reproduces.")
+    data: request.Data,
+    latency: request.Latency,
+    device: request.Device = "host",
+    runtime: request.Runtime = "onnxruntime",
+    threads: request.Threads = 1,
+    time: request.Time = None,
+    evaluations: request.Evaluations = None,
+    method: Annotated[str, typer.Option(help="How to search: auto, nsga2, evolution, random, scaling.")] = "auto",
+    space: Annotated[
+        str | None, typer.Option(help="A search space, or a network to start from.  [default: by size]")
     ] = None,
-    method: Annotated[str, typer.Option(help="How to search: auto or evolution.")] = "auto",
-    space: Annotated[str | None, typer.Option(help="A search space by name or YAML file.  [default: by size]")] = None,
-    recipe: Annotated[str | None, typer.Option(help="How to train, by name or YAML file.  [default: by size]")] = None,
-    changes: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a field of the recipe.")
-    ] = None,
-    size: Annotated[int | None, typer.Option(help="Input size in pixels.  [default: from the images]")] = None,
+    recipe: request.Recipe = None,
+    changes: request.Changes = None,
+    size: request.Size = None,
     weights: Annotated[
         str | None,
         typer.Option(help="Weights that zoo networks may start from: .safetensors, .pth, or a hub id."),
     ] = None,
-    baselines: Annotated[int, typer.Option(min=0, help="How many zoo networks the winner has to beat.")] = 3,
-    seed: Annotated[int, typer.Option(min=0, help="Of splits, weights, proposals and augmentation.")] = 0,
-    table: Annotated[
-        Path | None, typer.Option(help="This machine's latency table.  [default: in the user's cache folder]")
-    ] = None,
-    data_root: Annotated[Path | None, typer.Option(help="Where torchvision data sets lie or go.")] = None,
-    out: Annotated[Path | None, typer.Option(help="The run folder.  [default: the next free under runs/fit]")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped.")] = False,
+    baselines: request.Baselines = 3,
+    seed: request.Seed = 0,
+    table: request.Table = None,
+    data_root: request.DataRoot = None,
+    out: request.Out = None,
+    resume: request.Resume = False,
     json_output: JsonFlag = False,
 ) -> None:
     """Find, train and export the most accurate network that meets a latency budget on this device.
 
     Example: ridgepoint fit photos/ --latency 5ms
     """
-    from ridgepoint.units import parse_latency_ms, parse_seconds
-
-    budget_ms = parse_latency_ms(latency)
-    time_s = None if time is None else parse_seconds(time, what="--time", default_unit="s")
-
-    from ridgepoint.cli.live import Live
-    from ridgepoint.errors import WriteError
-    from ridgepoint.files import writing
-    from ridgepoint.fit.pipeline import fit as run_fit
-    from ridgepoint.fit.settings import make_settings
-    from ridgepoint.report.page import build_report
-    from ridgepoint.train.recipe import parse_changes
-
-    settings = make_settings(
-        data=data,
-        latency_ms=budget_ms,
-        device=device,
-        runtime=runtime,
-        threads=threads,
-        time_s=time_s,
-        evaluations=evaluations,
-        method=method,
-        space=space,
-        recipe=recipe,
-        changes=parse_changes(changes or []),
-        size=size,
-        weights=weights,
-        baselines=baselines,
-        seed=seed,
-        table=None if table is None else str(table),
-        data_root=None if data_root is None else str(data_root),
-    )
-    result = run_fit(settings, out=out, resume=resume, display=Live())
-    try:
-        with writing(Path(result["run"])):
-            build_report(Path(result["run"]))
-    except WriteError as error:
-        raise WriteError(f"{error}. All but the report is done; then: ridgepoint report {result['run']}") from None
-    if json_output:
-        emit_json(result)
-    else:
-        _summary(result)
-    if not result["met"]:
-        raise typer.Exit(3)
-
-
-def _summary(result: dict[str, Any]) -> None:
-    """The chosen network against what it had to beat, and where the files are."""
-    from rich.table import Table
-
-    from ridgepoint.units import format_count, format_duration, format_ms
-
-    out = console()
-    table = Table("", "network", "test accuracy", "measured p50", "p90", "params", "MACs", box=None, pad_edge=False)
-    chosen = {**result["network"], "latency": result["latency"], "accuracy": result["accuracy"]}
-    rows = [("chosen", chosen)] + [
-        (row["role"], row) for row in result["finalists"] + result["baselines"] if row["name"] != chosen["name"]
-    ]
-    for role, row in rows:
-        table.add_row(
-            role,
-            row["name"],
-            f"{row['accuracy']['artefact']:.4f}",
-            format_ms(row["latency"]["ms"]),
-            format_ms(row["latency"]["p90_ms"]),
-            format_count(row["params"]),
-            format_count(row["macs"]),
-        )
-    out.print()
-    out.print(table)
-    latency = result["latency"]
-    verdict = "meets" if result["met"] else "MISSES"
-    out.print(
-        f"\n{verdict} the budget of {format_ms(result['budget_ms'])}: {format_ms(latency['ms'])} measured on the "
-        f"exported file with {latency['runtime']} {latency['runtime_version']}, {latency['threads']} thread(s), "
-        f"{latency['runs']} runs; exported and source agree on {result['parity']['top1_agreement']:.0%} of "
-        f"{result['parity']['count']} test images."
-    )
-    for warning in result["warnings"]:
-        out.print(f"note: {warning}", markup=False)
-    for name in ("artefact", "architecture", "labels", "report"):
-        out.print(f"{name:>13}: {result[name]}", markup=False)
-    out.print(f"{'wall time':>13}: {format_duration(result['wall_s'])}")
+    request.carry_out(**locals())

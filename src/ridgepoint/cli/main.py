@@ -18,6 +18,7 @@ from ridgepoint.cli import (
     predict,
     probe,
     report,
+    search,
     show,
     sweep,
     train,
@@ -44,6 +45,7 @@ def root() -> None:
 
 for name, verb in {
     "fit": fit.fit,
+    "search": search.search,
     "models": models.models,
     "show": show.show,
     "devices": devices.devices,

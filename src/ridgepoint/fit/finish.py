@@ -24,7 +24,7 @@ from ridgepoint.files import make_folder, save_atomic, write_atomic
 from ridgepoint.fit.folder import RESULT
 from ridgepoint.fit.plan import Plan
 from ridgepoint.search.candidate import Candidate
-from ridgepoint.search.study import open_study, record
+from ridgepoint.search.study import Study
 from ridgepoint.train.folder import load_training
 
 if TYPE_CHECKING:
@@ -54,10 +54,10 @@ def finish(job: "Fit", plan: Plan, trained: list[Candidate]) -> dict[str, Any]:
     job.display.progress(0.8, "checking the exported file on the test images")
     parity, accuracies = check(job, winner, trained, files)
     trained = [msgspec.structs.replace(c, test_accuracy=accuracies[c.name]["artefact"]) for c in trained]
-    study = open_study(path)
+    study = Study(path)
     for candidate in trained:
         phase = "winner" if candidate.name == winner.name else candidate.phase
-        record(study, msgspec.structs.replace(candidate, phase=phase))
+        study.record(msgspec.structs.replace(candidate, phase=phase))
     result = describe(job, plan, winner, trained, latencies, accuracies, parity)
     write_atomic(path / RESULT, msgspec.json.format(msgspec.json.encode(result), indent=2))
     return result
@@ -225,11 +225,12 @@ def describe(
             if c.phase == "finalist"
         ],
         "search": {
-            "space": job.prepared.space.name,
-            "space_size": float(job.prepared.space.size),
-            "method": "evolution",
-            "reason": "NSGA-II over short trainings: no trained seed network was given",
+            "space": job.prepared.subject.name,
+            "space_size": float(job.prepared.space.size) if job.prepared.space else None,
+            "method": job.prepared.method,
+            "reason": job.prepared.method_reason,
             "evaluations": job.run.read_step("search")["evaluated"],
+            "gap": job.run.read_step("finalists")["gap"],
             "seconds": job.run.phases["Search"],
         },
         "bound": {"time_s": plan.full_s and (settings.time_s or None), "evaluations": settings.evaluations},

@@ -69,14 +69,16 @@ class RunFolder:
 
 
 def create_run(settings: FitSettings, out: Path | None) -> RunFolder:
-    """A new run folder: `out`, or the next free name under runs/fit.
+    """A new run folder: `out`, or the next free name under runs/fit or runs/search.
 
     Raises:
         RunError: If the folder holds something already or cannot be written.
     """
     if out is None:
         stem = Path(settings.data).resolve().name if "/" in settings.data or "." in settings.data else settings.data
-        base = Path("runs") / "fit" / (stem or "run")
+        if settings.verb == "search":
+            stem = f"{Path(settings.space or '').stem}-{settings.method}-{stem}"
+        base = Path("runs") / settings.verb / (stem or "run")
         out = base
         number = 2
         while out.exists():
@@ -141,13 +143,13 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def latest_run(settings: FitSettings) -> Path:
-    """The newest unfinished run under runs/fit that was asked the same.
+    """The newest unfinished run under runs/fit or runs/search that was asked the same.
 
     Raises:
         RunError: If there is none.
     """
     found = []
-    for path in Path("runs/fit").glob(f"*/{SETTINGS}"):
+    for path in Path("runs", settings.verb).glob(f"*/{SETTINGS}"):
         try:
             same = msgspec.json.decode(path.read_bytes(), type=FitSettings) == settings
         except msgspec.MsgspecError:
@@ -155,5 +157,7 @@ def latest_run(settings: FitSettings) -> Path:
         if same and not (path.parent / RESULT).exists():
             found.append(path)
     if not found:
-        raise RunError("no unfinished run under runs/fit was asked the same. Give its folder: --resume --out FOLDER")
+        raise RunError(
+            f"no unfinished run under runs/{settings.verb} was asked the same. Give its folder: --resume --out FOLDER"
+        )
     return max(found, key=lambda path: path.stat().st_mtime).parent

@@ -8,14 +8,14 @@ from typing import Any
 import msgspec
 import torch
 
-from ridgepoint.arch.network import Network
 from ridgepoint.data import Dataset
 from ridgepoint.deploy.calibrate import HostTable
 from ridgepoint.display import Display, Silent
-from ridgepoint.errors import DivergedError, InterruptedRun, NotMetError, RidgepointError, WriteError, stopped_by_user
+from ridgepoint.errors import InterruptedRun, NotMetError, RidgepointError, WriteError, stopped_by_user
 from ridgepoint.files import writing
 from ridgepoint.fit.finish import finish
 from ridgepoint.fit.folder import RunFolder, create_run, latest_run, read_result, resume_run
+from ridgepoint.fit.judging import ShortTraining
 from ridgepoint.fit.plan import FINALISTS, Plan, make_plan
 from ridgepoint.fit.prepare import Prepared, check_settings, prepare, read_data
 from ridgepoint.fit.pretrained import networks_for
@@ -23,8 +23,13 @@ from ridgepoint.fit.settings import FitSettings
 from ridgepoint.fit.threads import set_training_threads
 from ridgepoint.search.baselines import within_budget, zoo_networks
 from ridgepoint.search.candidate import Candidate
-from ridgepoint.search.evolution import Evolution, uniform_starts
-from ridgepoint.train.folder import About, save_training
+from ridgepoint.search.draw import smallest
+from ridgepoint.search.driver import run_search
+from ridgepoint.search.finalists import choose_finalists
+from ridgepoint.search.method import Problem
+from ridgepoint.search.methods import find_method
+from ridgepoint.search.study import Study
+from ridgepoint.train.folder import About, save_training, weight_file
 from ridgepoint.train.loop import train
 from ridgepoint.units import format_duration, format_ms
 
@@ -45,6 +50,11 @@ class Fit:
     def budget_ms(self) -> float:
         """The latency that must not be exceeded."""
         return self.run.settings.latency_ms
+
+    @property
+    def limit_ms(self) -> float:
+        """What the search allows itself: the budget less a margin."""
+        return MARGIN * self.budget_ms
 
 
 def fit(
@@ -109,7 +119,7 @@ def _fit(run: RunFolder, display: Display, dataset: Dataset | None) -> dict[str,
     with run.phase("Search", display):
         set_training_threads(run, prepared)
         search(job, plan)
-        finalists = choose_finalists(job)
+        finalists = measured_finalists(job)
     with run.phase("Training", display):
         trained = train_all(job, plan, finalists, rivals)
     with run.phase("Export, check, measure", display):
@@ -123,11 +133,13 @@ def require_possible(job: Fit) -> None:
         NotMetError: Naming the fastest network and its latency.
     """
     space = job.prepared.space
-    smallest = space.decode(space.complete(lambda choice: 0))
-    if job.host.latency(smallest).ms <= MARGIN * job.budget_ms:
+    if space is None:
         return
-    fastest = job.host.measure_networks({"smallest": smallest})["smallest"]
-    if fastest > MARGIN * job.budget_ms:
+    network = space.decode(smallest(space))
+    if job.host.latency(network).ms <= job.limit_ms:
+        return
+    fastest = job.host.measure_networks({"smallest": network})["smallest"]
+    if fastest > job.limit_ms:
         raise NotMetError(
             f"no network meets {format_ms(job.budget_ms)}: the fastest one of {space.name} takes {format_ms(fastest)} "
             f"on this machine ({job.host.table.conditions.runtime}, {job.host.table.conditions.threads} thread(s)). "
@@ -140,7 +152,7 @@ def choose_rivals(job: Fit) -> list[Candidate]:
     known = job.run.read_step("rivals")
     if known is not None:
         return msgspec.convert(known["rivals"], list[Candidate])
-    settings, limit = job.run.settings, MARGIN * job.budget_ms
+    settings, limit = job.run.settings, job.limit_ms
     preprocessing = job.prepared.preprocessing
     channels, height, width = preprocessing.channels, preprocessing.height, preprocessing.width
     classes = len(job.prepared.dataset.classes)
@@ -158,7 +170,7 @@ def choose_rivals(job: Fit) -> list[Candidate]:
     if settings.baselines:
         names = ", ".join(f"{rival.name} ({format_ms(rival.tabled_ms)})" for rival in rivals)
         job.display.say(f"Zoo networks to beat, by this machine's latency table: {names or 'none meets the budget'}")
-    if settings.weights is not None:
+    if settings.weights is not None and job.prepared.network is None:
         for network in networks_for(
             settings.weights, channels=channels, height=height, width=width, num_classes=classes
         ):
@@ -185,44 +197,33 @@ def _plan(job: Fit, *, trainings: int) -> Plan:
 
 
 def search(job: Fit, plan: Plan) -> None:
-    """Let evolution propose and short trainings judge, until the plan's end."""
+    """Let the method propose and short trainings judge, until the plan's end."""
     if job.run.read_step("search") is not None:
         return
-    space, seed = job.prepared.space, job.run.settings.seed
-    evolution = Evolution(space, budget_ms=MARGIN * job.budget_ms, seed=seed, run=job.run.path)
-    fits = lambda network: job.host.latency(network).ms <= MARGIN * job.budget_ms  # noqa: E731
-    evolution.start_with(uniform_starts(space, fits))
-    started = job.run.elapsed
-    best = max((c.short_accuracy or 0.0 for c in evolution.evaluated()), default=0.0)
-
-    def judge(name: str, network: Network) -> Candidate:
-        ms = job.host.latency(network).ms
-        candidate = Candidate(name=name, phase="search", network=network, seed=seed, tabled_ms=ms)
-        if ms > MARGIN * job.budget_ms:
-            return msgspec.structs.replace(candidate, note="over the budget by the table; not trained")
-        data = job.prepared.data_for(network)
-        try:
-            done = train(network, data, job.prepared.recipe, bound=plan.short, seed=seed, evaluations=1)
-        except DivergedError as error:
-            if not best:  # nothing has trained yet: the recipe is wrong, not the candidate
-                raise
-            job.display.warn(f"{name} is left out: {error}")
-            return msgspec.structs.replace(candidate, note="diverged")
-        return msgspec.structs.replace(candidate, short_accuracy=done.val_accuracy, train_s=done.seconds)
-
-    tried = 0
-    while (share := plan.search_progress(len(evolution.evaluated()), job.run.elapsed, started)) < 1.0 or not best:
-        tried += 1
-        count = len(evolution.evaluated())
-        job.display.progress(share, f"candidate {count + 1}, best short accuracy so far {best:.3f}")
-        best = max(best, evolution.step(judge).short_accuracy or 0.0)
-        job.run.tick()
-        if tried > 50 * (count + 10):  # nearly nothing fits the budget
-            break
-    job.run.write_step("search", {"evaluated": len(evolution.evaluated())})
+    run, prepared = job.run, job.prepared
+    problem = Problem(
+        latency=job.host,
+        budget_ms=job.limit_ms,
+        task=ShortTraining(run, prepared, plan.short, limit_ms=job.limit_ms),
+        seed=run.settings.seed,
+        space=prepared.space,
+        network=prepared.network,
+        evaluations=plan.expected,
+        folder=run.path,
+    )
+    started = run.elapsed
+    found = run_search(
+        problem,
+        find_method(prepared.method).method,
+        Study(run.path),
+        done=lambda trained: plan.search_progress(trained, run.elapsed, started),
+        display=job.display,
+        tick=run.tick,
+    )
+    run.write_step("search", {"evaluated": sum(candidate.train_s is not None for candidate in found)})
 
 
-def choose_finalists(job: Fit) -> list[Candidate]:
+def measured_finalists(job: Fit) -> list[Candidate]:
     """The candidates with the best short accuracy whose exported files meet the budget by the clock.
 
     Raises:
@@ -231,49 +232,38 @@ def choose_finalists(job: Fit) -> list[Candidate]:
     known = job.run.read_step("finalists")
     if known is not None:
         return msgspec.convert(known["finalists"], list[Candidate])
-    evolution = Evolution(job.prepared.space, budget_ms=job.budget_ms, seed=0, run=job.run.path)
-    unique = {candidate.network.digest: candidate for candidate in reversed(evolution.evaluated())}
-    if not unique:
+    study = Study(job.run.path)
+    job.display.progress(0.9, "measuring finalists")
+    found = choose_finalists(
+        study.candidates("search"), job.host.measure_networks, limit_ms=job.limit_ms, count=FINALISTS
+    )
+    for candidate in found.clocked:  # what the clock says belongs beside what the table said
+        study.record(msgspec.structs.replace(candidate, phase="search"))
+    if not found.clocked:
         raise NotMetError(
-            f"no network of {job.prepared.space.name} within {format_ms(job.budget_ms)} was found and trained. Allow a "
-            "little more latency or more time"
+            f"no network of {job.prepared.subject.name} within {format_ms(job.budget_ms)} was found and trained. Allow "
+            "a little more latency or more time"
         )
-    ranked = _hedged(sorted(unique.values(), key=lambda c: (-(c.short_accuracy or 0.0), c.tabled_ms)))
-    chosen: list[Candidate] = []
-    for start in range(0, len(ranked), 6):
-        group = ranked[start : start + 6]
-        job.display.progress(start / len(ranked), "measuring finalists")
-        clocked = job.host.measure_networks({candidate.name: candidate.network for candidate in group})
-        for candidate in group:
-            if clocked[candidate.name] <= MARGIN * job.budget_ms:
-                chosen.append(msgspec.structs.replace(candidate, phase="finalist", measured_ms=clocked[candidate.name]))
-        if len(chosen) >= FINALISTS:
-            break
-    if not chosen:
-        fastest = min(ranked, key=lambda candidate: candidate.tabled_ms)
+    if not found.chosen:
+        fastest = min(found.clocked, key=lambda candidate: candidate.measured_ms)
         raise NotMetError(
             f"no candidate meets {format_ms(job.budget_ms)} by the clock; the fastest is {fastest.name} with "
-            f"{format_ms(fastest.tabled_ms)} by the table. Allow a little more latency or more time"
+            f"{format_ms(fastest.measured_ms)} measured, {format_ms(fastest.estimated_ms)} by the table. Allow a "
+            "little more latency or more time"
         )
-    ratios = [candidate.measured_ms / candidate.tabled_ms for candidate in chosen]
+    names = ", ".join(f"{c.name} ({format_ms(c.measured_ms)})" for c in found.chosen)
     job.display.say(
-        f"Finalists: {', '.join(f'{c.name} ({format_ms(c.measured_ms)})' for c in chosen[:FINALISTS])}; measured over "
-        f"tabled {min(ratios):.2f} to {max(ratios):.2f}"
+        f"Finalists: {names}; measured over tabled {found.gap:.2f} (median of {len(found.clocked)} clocked)"
     )
-    job.run.write_step("finalists", {"finalists": msgspec.to_builtins(chosen[:FINALISTS])})
-    return chosen[:FINALISTS]
+    chosen = list(found.chosen)
+    if chosen[0].weights is not None:  # what inherited is trained on, and beside it from scratch: the images decide
+        fresh = f"{chosen[0].name}-from-scratch"
+        chosen = [chosen[0], msgspec.structs.replace(chosen[0], name=fresh, weights=None, parent=chosen[0].name)]
+    job.run.write_step("finalists", {"finalists": msgspec.to_builtins(chosen), "gap": found.gap})
+    return chosen
 
 
-def _hedged(ranked: list[Candidate]) -> list[Candidate]:
-    """The same candidates, the best of the clearly larger ones second.
-
-    A short training favours networks that learn fast, which are small; a full training may prefer a larger one.
-    """
-    larger = [candidate for candidate in ranked if candidate.tabled_ms >= 1.5 * ranked[0].tabled_ms]
-    return ranked[:1] + larger[:1] + [candidate for candidate in ranked[1:] if candidate not in larger[:1]]
-
-
-def train_all(job: Fit, plan: Plan, finalists: list[Candidate], rivals: list[tuple[Network, float]]) -> list[Candidate]:
+def train_all(job: Fit, plan: Plan, finalists: list[Candidate], rivals: list[Candidate]) -> list[Candidate]:
     """Train finalists and zoo networks alike: same recipe, same bound; the result of each is kept in the run folder."""
     contenders = finalists + rivals
     done = []
@@ -285,6 +275,12 @@ def train_all(job: Fit, plan: Plan, finalists: list[Candidate], rivals: list[tup
         done.append(candidate)
         job.display.say(f"{candidate.name}: validation accuracy {candidate.val_accuracy:.4f}")
     return done
+
+
+def _weights(job: Fit, given: str) -> str:
+    """Weights of this run, or what the user gave."""
+    own = job.run.path / given
+    return str(own) if own.is_file() else weight_file(given)
 
 
 def _train_one(job: Fit, plan: Plan, candidate: Candidate, base: float, share: float) -> dict[str, Any]:
@@ -306,7 +302,7 @@ def _train_one(job: Fit, plan: Plan, candidate: Candidate, base: float, share: f
         bound=plan.full(job.prepared.recipe_for(candidate)),
         seed=job.run.settings.seed,
         folder=folder,
-        initial=candidate.weights,
+        initial=None if candidate.weights is None else _weights(job, candidate.weights),
         on_step=on_step,
     )
     about = About(

@@ -14,10 +14,12 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """When the search ends and how long trainings last.
 
     Under a time limit: the search ends when the run's clock reads `search_until_s`, and trainings last seconds. By
-    count: the search ends after `evaluations` trained candidates, and trainings last the recipe's epochs.
+    count: the search ends after `evaluations` trained candidates, and trainings last the recipe's epochs. `expected`
+    is about how many candidates will be trained either way.
     """
 
     evaluations: int | None = None
+    expected: int
     search_until_s: float | None = None
     short_s: float | None = None
     full_s: float | None = None
@@ -53,13 +55,15 @@ def make_plan(settings: FitSettings, recipe: Recipe, *, elapsed_s: float, traini
         trainings: How many full trainings there will be.
     """
     if settings.evaluations is not None:
-        return Plan(evaluations=settings.evaluations, short_epochs=recipe.short_epochs)
+        return Plan(evaluations=settings.evaluations, expected=settings.evaluations, short_epochs=recipe.short_epochs)
     left = max((settings.time_s or DEFAULT_TIME_S) - elapsed_s, 1.0)
     kept = min(8.0 + 5.0 * trainings, 0.25 * left)
     search = SEARCH_SHARE * (left - kept)
+    short_s = min(max(search / 24, 0.5), 20.0)
     return Plan(
+        expected=max(round(search / short_s), 1),
         search_until_s=elapsed_s + search,
-        short_s=min(max(search / 24, 0.5), 20.0),
+        short_s=short_s,
         full_s=(left - kept - search) / trainings,
         short_epochs=recipe.short_epochs,
     )

@@ -5,8 +5,12 @@ from pathlib import Path
 
 import msgspec
 
+from ridgepoint.arch.choice import parse, walk
+from ridgepoint.arch.document import read_document
 from ridgepoint.arch.network import Network
+from ridgepoint.arch.scale import suited
 from ridgepoint.arch.space import Choice, Space, load_space
+from ridgepoint.arch.zoo import list_models, list_spaces, load
 from ridgepoint.data import (
     Augmentation,
     Dataset,
@@ -23,27 +27,45 @@ from ridgepoint.fit.folder import RunFolder
 from ridgepoint.fit.settings import FitSettings
 from ridgepoint.nn.hub import read_weights
 from ridgepoint.search.candidate import Candidate
+from ridgepoint.search.methods import METHODS, find_method
 from ridgepoint.train.batches import TrainingData
+from ridgepoint.train.folder import weight_file
 from ridgepoint.train.recipe import Recipe, load_recipe
 
 SMALL_IMAGE = 64
-METHODS = ("auto", "evolution")
 DEVICES = ("host",)
 
 
 @dataclass(kw_only=True)
 class Prepared:
-    """Data, space and recipe of one fit; images are decoded once per resolution."""
+    """Data, what is searched and how, and recipes of one fit; images are decoded once per resolution.
+
+    Exactly one of `space` and `network` is given, as the method takes it.
+    """
 
     dataset: Dataset
     preprocessing: Preprocessing
     input_reason: str
-    space: Space
-    space_reason: str
+    method: str
+    method_reason: str
+    space: Space | None
+    network: Network | None
     recipe: Recipe
     finetune: Recipe
     augmentation: Augmentation
     _decoded: dict[tuple[int, int], TrainingData] = field(default_factory=dict)
+
+    @property
+    def subject(self) -> Space | Network:
+        """What is searched: a space, or the network to start from."""
+        return self.space or self.network  # type: ignore[return-value]
+
+    def middling(self) -> Network:
+        """A network of average size among those that the search will train."""
+        if self.space is None:
+            assert self.network is not None
+            return self.network
+        return self.space.decode(self.space.complete(lambda choice: (len(choice.options) - 1) // 2))
 
     def recipe_for(self, candidate: Candidate) -> Recipe:
         """The run's recipe; `finetune` for what starts from weights, unless the user named a recipe."""
@@ -78,17 +100,21 @@ def check_settings(settings: FitSettings) -> None:
     from ridgepoint.deploy.runtimes import runtime_version
 
     runtime_version(settings.runtime)
-    for option, value, allowed in (("method", settings.method, METHODS), ("device", settings.device, DEVICES)):
-        if value not in allowed:
-            raise InputError(f"--{option} is '{value}'; {nearest(value, allowed)}")
+    if settings.device not in DEVICES:
+        raise InputError(f"--device is '{settings.device}'; {nearest(settings.device, DEVICES)}")
+    takes = find_method(choose_method(settings)[0]).takes
     if settings.time_s is not None and settings.evaluations is not None:
         raise InputError("--time and --evaluations are both given. Give one: the clock or the count bounds the run")
     if settings.size is not None and not SMALLEST <= settings.size <= LARGEST:
         raise InputError(f"--size is {settings.size}. Allowed: {SMALLEST} to {LARGEST} pixels, for example 96")
-    if settings.space is not None:
+    if takes == "network":
+        load(settings.space or "")
+    elif settings.space is not None:
         load_space(settings.space)
     if settings.weights is not None:
-        read_weights(settings.weights)
+        read_weights(weight_file(settings.weights))
+    elif find_method(choose_method(settings)[0]).trained:
+        raise InputError(f"--method {settings.method} starts from a trained network: give its weights with --weights")
     load_recipe(settings.recipe or "photographs", dict(settings.changes))
 
 
@@ -116,8 +142,15 @@ def prepare(run: RunFolder, display: Display, dataset: Dataset | None = None) ->
     _check_same_data(run, dataset)
     preprocessing, reason = choose_input(dataset, size=settings.size)
     display.say(reason)
-    space, space_reason = choose_space(dataset, preprocessing, settings.space)
-    display.say(f"{space_reason} {space.size:.2g} networks.")
+    method, method_reason = choose_method(settings)
+    space, network = None, None
+    if find_method(method).takes == "network":
+        network = seed_network(dataset, preprocessing, settings.space or "")
+        display.say(f"Search starts from {network.name} at {preprocessing.height} px.")
+    else:
+        space, space_reason = choose_space(dataset, preprocessing, settings.space)
+        display.say(f"{space_reason} {space.size:.2g} networks.")
+    display.say(f"Search method {method}: {method_reason}.")
     size = max(preprocessing.height, preprocessing.width)
     recipe = load_recipe(
         settings.recipe or ("small_images" if size <= SMALL_IMAGE else "photographs"), dict(settings.changes)
@@ -126,11 +159,56 @@ def prepare(run: RunFolder, display: Display, dataset: Dataset | None = None) ->
         dataset=dataset,
         preprocessing=preprocessing,
         input_reason=reason,
+        method=method,
+        method_reason=method_reason,
         space=space,
-        space_reason=space_reason,
+        network=network,
         recipe=recipe,
         finetune=load_recipe(settings.recipe or "finetune", dict(settings.changes)),
         augmentation=default_augmentation(dataset, preprocessing),
+    )
+
+
+def choose_method(settings: FitSettings) -> tuple[str, str]:
+    """The search method, and why it is that one.
+
+    Raises:
+        InputError: If there is no such method, or it searches something else than what was given.
+    """
+    given = "space" if settings.space is None else _kind(settings.space)
+    if settings.method == "auto":
+        if given != "network":
+            return "nsga2", "no trained network was given"
+        if settings.weights is None:
+            return "scaling", "a network without weights was given"
+        return "netadapt", "a trained network was given"
+    takes = find_method(settings.method).takes
+    if given in (takes, None):
+        return settings.method, "as asked"
+    others = ", ".join(name for name, entry in METHODS.items() if entry.takes == given)
+    what = "no network" if settings.space is None else f"'{settings.space}', a {given},"
+    raise InputError(
+        f"--method {settings.method} searches a {takes}, but {what} was given. Give a {takes}, or a method for a "
+        f"{given}: {others}"
+    )
+
+
+def _kind(name: str) -> str | None:
+    """Whether a name or file is that of a `space` or a `network`; None for what is neither, which loading will tell."""
+    path = Path(name)
+    if path.suffix in (".yaml", ".yml", ".json"):
+        return "space" if any(walk(parse(read_document(path), "", path.name))) else "network"
+    return "space" if name in list_spaces() else "network" if name in list_models() else None
+
+
+def seed_network(dataset: Dataset, preprocessing: Preprocessing, name: str) -> Network:
+    """The network that a search starts from, at the data's size, channels and classes."""
+    return suited(
+        load(name),
+        channels=preprocessing.channels,
+        height=preprocessing.height,
+        width=preprocessing.width,
+        num_classes=len(dataset.classes),
     )
 
 

@@ -1,9 +1,9 @@
-"""What a user asks of `fit`, checked; it is written into the run folder and read back by a resume."""
+"""What a user asks of `fit` or `search`, checked; it is written into the run folder and read back by a resume."""
 
 import json
 import math
 import shlex
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -15,8 +15,12 @@ DEFAULT_TIME_S = 600.0
 
 
 class FitSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """One request. Exactly one of `time_s` and `evaluations` bounds the search and the training."""
+    """One request. Exactly one of `time_s` and `evaluations` bounds the search and the training.
 
+    `space` is a search space, or a network for methods that change one. `search` is `fit` with both named by the user.
+    """
+
+    verb: Literal["fit", "search"] = "fit"
     data: str
     latency_ms: Annotated[float, msgspec.Meta(gt=0)]
     device: str = "host"
@@ -37,8 +41,9 @@ class FitSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     def command(self, *, out: str | None = None) -> str:
         """The command line that asks for the same."""
-        words = ["ridgepoint", "fit", quote(self.data), "--latency", f"{_plain(self.latency_ms)}ms"]
-        defaults = FitSettings(data="", latency_ms=1.0)
+        searched = [quote(self.space or "")] if self.verb == "search" else []
+        words = ["ridgepoint", self.verb, *searched, quote(self.data), "--latency", f"{_plain(self.latency_ms)}ms"]
+        defaults = FitSettings(data="", latency_ms=1.0, baselines=0 if searched else 3)
         for option, value, usual in (
             ("--device", self.device, defaults.device),
             ("--runtime", self.runtime, defaults.runtime),
@@ -46,7 +51,7 @@ class FitSettings(msgspec.Struct, frozen=True, kw_only=True):
             ("--time", f"{_plain(self.time_s)}s" if self.time_s else None, None),
             ("--evaluations", self.evaluations, None),
             ("--method", self.method, defaults.method),
-            ("--space", self.space, None),
+            ("--space", None if searched else self.space, None),
             ("--recipe", self.recipe, None),
             ("--size", self.size, None),
             ("--weights", self.weights, None),
@@ -71,7 +76,7 @@ def make_settings(**values: Any) -> FitSettings:
     names = [field.name for field in msgspec.structs.fields(FitSettings)]
     for name in values:
         if name not in names:
-            raise InputError(f"fit has no setting '{name}'; {nearest(name, names)}")
+            raise InputError(f"{values.get('verb', 'fit')} has no setting '{name}'; {nearest(name, names)}")
     try:
         settings = msgspec.convert(values, FitSettings)
     except msgspec.ValidationError as error:

@@ -28,10 +28,9 @@ def set_training_threads(run: RunFolder, prepared: Prepared) -> int:
 
 
 def _step_s(prepared: Prepared, threads: int) -> float:
-    """Median seconds of a training step of a middling network of the space."""
+    """Median seconds of a training step of a middling network."""
     torch.set_num_threads(threads)
-    space = prepared.space
-    network = space.decode(space.complete(lambda choice: (len(choice.options) - 1) // 2))
+    network = prepared.middling()
     model = build(network).train().to(memory_format=torch.channels_last)
     x = torch.zeros(prepared.recipe.batch_size, *network.input).to(memory_format=torch.channels_last)
     times = []

@@ -20,6 +20,7 @@ from ridgepoint.report.blocks import block_rows
 from ridgepoint.report.drawing import draw
 from ridgepoint.report.points import Marks, collect
 from ridgepoint.report.result import Evaluation, Mistake, Run, read_run
+from ridgepoint.report.tried import best_over_time, front_over_time, lineage, trained
 from ridgepoint.units import format_count, format_duration, format_ms
 
 REPORT = "report.html"
@@ -74,6 +75,9 @@ def _context(run: Run) -> dict[str, Any]:
         "result": run.result,
         "evaluation": run.evaluation,
         "marks": marks,
+        "looked_at": [candidate for candidate in run.candidates if candidate.phase == "search"],
+        "tried": trained(run.candidates),
+        "lineage": lineage(run.candidates, run.result.network.name),
         "rows": rows,
         "pictures": pictures,
         "lost_pictures": lost,
@@ -95,6 +99,9 @@ def _figures(run: Run, marks: Marks) -> dict[str, go.Figure]:
         }
         if known:
             drawn[key] = figures.training_curves(known, key, title, tickformat)
+    if tried := trained(run.candidates):
+        drawn["best"] = best_over_time(tried, run.result.budget_ms)
+        drawn["fronts"] = front_over_time(tried, run.result.budget_ms)
     if run.evaluation is not None and run.evaluation.confusion:
         drawn["confusion"] = figures.confusion_map(run.evaluation)
     return drawn

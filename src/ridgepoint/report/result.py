@@ -101,6 +101,7 @@ class Search(msgspec.Struct, kw_only=True):
     method: str = ""
     reason: str = ""
     evaluations: int | None = None
+    gap: float | None = None
     seconds: float | None = None
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from ridgepoint.arch.network import Network
-from ridgepoint.arch.scale import limit_stride, total_stride
+from ridgepoint.arch.scale import suited
 from ridgepoint.arch.zoo import load
 from ridgepoint.cost.count import cost
 from ridgepoint.cost.latency import LatencyModel
@@ -24,13 +24,9 @@ def zoo_networks(channels: int, height: int, width: int, num_classes: int) -> di
 
     On images so small that a network would end in less than a 2x2 map, its earliest strides are set to 1.
     """
-    limit = max(min(height, width) // 2, 1)
-    found: dict[str, list[Network]] = {}
-    for family, names in FAMILIES.items():
-        networks = [load(name).at(channels=channels, height=height, width=width) for name in names]
-        networks = [n if total_stride(n) <= limit else limit_stride(n, limit) for n in networks]
-        found[family] = sorted((n.with_classes(num_classes) for n in networks), key=_macs)
-    return found
+    given = {"channels": channels, "height": height, "width": width, "num_classes": num_classes}
+    suiting = {family: [suited(load(name), **given) for name in names] for family, names in FAMILIES.items()}
+    return {family: sorted(networks, key=_macs) for family, networks in suiting.items()}
 
 
 def within_budget(

@@ -14,7 +14,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
 
     Accuracies are shares between 0 and 1. `short_accuracy` comes from a short training and ranks candidates of one
     run; `val_accuracy` from the full training; `test_accuracy` from images that no decision has seen. `weights` is what
-    the training started from, None for fresh ones.
+    a full training starts from, None for fresh ones.
     """
 
     name: str
@@ -32,3 +32,8 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     test_accuracy: float | None = None
     train_s: float | None = None
     note: str = ""
+
+    @property
+    def estimated_ms(self) -> float | None:
+        """The latency that the search went by: tabled, or predicted for a device that is not at hand."""
+        return self.predicted_ms if self.tabled_ms is None else self.tabled_ms

@@ -1,4 +1,4 @@
-"""The journal of a run: every candidate in an Optuna study on SQLite, and reading it back."""
+"""The journal of a search: every candidate in an Optuna study, in the order in which it was looked at."""
 
 from pathlib import Path
 
@@ -6,47 +6,57 @@ import msgspec
 import optuna
 
 from ridgepoint.errors import RunError
-from ridgepoint.search.candidate import Candidate
+from ridgepoint.search.candidate import Candidate, Phase
 
 STUDY_FILE = "study.db"
 ATTRIBUTE = "candidate"
 
 
-def open_study(run: Path, sampler: optuna.samplers.BaseSampler | None = None) -> optuna.Study:
-    """The study inside a run folder; made if it is not there."""
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    return optuna.create_study(
-        study_name="candidates",
-        storage=f"sqlite:///{run / STUDY_FILE}",
-        directions=["maximize", "minimize"],
-        sampler=sampler,
-        load_if_exists=True,
-    )
+class Study:
+    """Candidates in an Optuna study: SQLite in a run folder, or memory. A candidate is there whole or not at all.
 
+    Args:
+        run: The folder that holds the study; None keeps it in memory.
+    """
 
-def record(study: optuna.Study, candidate: Candidate) -> None:
-    """Add a candidate that no sampler asked for, such as a baseline or the winner's full training."""
-    values = [candidate.val_accuracy or candidate.short_accuracy or 0.0, candidate.measured_ms or candidate.tabled_ms]
-    trial = optuna.trial.create_trial(
-        values=values if None not in values else None,
-        state=optuna.trial.TrialState.COMPLETE if None not in values else optuna.trial.TrialState.FAIL,
-        user_attrs={ATTRIBUTE: msgspec.json.encode(candidate).decode()},
-    )
-    study.add_trial(trial)
+    def __init__(self, run: Path | None = None):
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        self._study = optuna.create_study(
+            study_name="candidates",
+            storage=None if run is None else f"sqlite:///{run / STUDY_FILE}",
+            directions=["maximize", "minimize"],
+            load_if_exists=True,
+        )
+
+    def record(self, candidate: Candidate) -> None:
+        """Add a candidate."""
+        accuracy = candidate.short_accuracy if candidate.val_accuracy is None else candidate.val_accuracy
+        values = [accuracy, candidate.measured_ms or candidate.estimated_ms]
+        complete = None not in values
+        trial = optuna.trial.create_trial(
+            values=values if complete else None,
+            state=optuna.trial.TrialState.COMPLETE if complete else optuna.trial.TrialState.FAIL,
+            user_attrs={ATTRIBUTE: msgspec.json.encode(candidate).decode()},
+        )
+        self._study.add_trial(trial)
+
+    def candidates(self, phase: Phase | None = None) -> list[Candidate]:
+        """Every candidate, or those of a phase, in order; what was recorded twice, as recorded last."""
+        found = [
+            msgspec.json.decode(trial.user_attrs[ATTRIBUTE], type=Candidate)
+            for trial in self._study.get_trials(deepcopy=False)
+            if ATTRIBUTE in trial.user_attrs
+        ]
+        unique = {(candidate.name, candidate.phase): candidate for candidate in found}.values()
+        return [candidate for candidate in unique if phase in (None, candidate.phase)]
 
 
 def read_candidates(run: Path) -> list[Candidate]:
-    """Every candidate of a run, in the order in which it was looked at; what was recorded twice, as recorded last.
+    """Every candidate of a run, as `Study.candidates` gives them.
 
     Raises:
         RunError: If the folder holds no study.
     """
     if not (run / STUDY_FILE).is_file():
         raise RunError(f"{run}: holds no {STUDY_FILE}. Give the folder of a run, for example runs/fit/digits")
-    study = open_study(run)
-    found = [
-        msgspec.json.decode(trial.user_attrs[ATTRIBUTE], type=Candidate)
-        for trial in study.get_trials(deepcopy=False)
-        if ATTRIBUTE in trial.user_attrs
-    ]
-    return list({(candidate.name, candidate.phase): candidate for candidate in found}.values())
+    return Study(run).candidates()

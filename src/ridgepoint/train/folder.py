@@ -36,6 +36,11 @@ def save_training(folder: Path, model: BuiltNetwork, about: About) -> None:
     write_atomic(folder / ABOUT, msgspec.json.format(msgspec.json.encode(about)))
 
 
+def weight_file(given: str) -> str:
+    """The weights of a finished training, given its folder; anything else, a file or a hub id, as it is."""
+    return str(Path(given) / WEIGHTS) if Path(given).is_dir() else given
+
+
 def load_training(folder: Path) -> tuple[BuiltNetwork, About]:
     """The trained model in eval mode, and what is known about it.
 

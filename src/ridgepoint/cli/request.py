@@ -1,0 +1,110 @@
+"""What `fit` and `search` share: their options, and carrying a request out."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ridgepoint.cli.output import console, emit_json
+
+Data = Annotated[
+    str, typer.Argument(help="A folder of class folders, 'digits', or a torchvision data set such as CIFAR10.")
+]
+Latency = Annotated[str, typer.Option(help="The budget for one image, for example 5ms.")]
+Device = Annotated[str, typer.Option(help="What it must run on; 'host' is this machine, measured.")]
+Runtime = Annotated[str, typer.Option(help="The runtime that loads the exported file.")]
+Threads = Annotated[int, typer.Option(min=1, help="Threads inside one inference.")]
+Time = Annotated[str | None, typer.Option(help="Wall-clock bound of the whole command.  [default: 10m]")]
+Evaluations = Annotated[
+    int | None, typer.Option(min=1, help="Bound the search by trained candidates instead: this reproduces.")
+]
+Recipe = Annotated[str | None, typer.Option(help="How to train, by name or YAML file.  [default: by size]")]
+Changes = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a field of the recipe.")]
+Size = Annotated[int | None, typer.Option(help="Input size in pixels.  [default: from the images]")]
+Baselines = Annotated[int, typer.Option(min=0, help="How many zoo networks the winner has to beat.")]
+Seed = Annotated[int, typer.Option(min=0, help="Of splits, weights, proposals and augmentation.")]
+Table = Annotated[
+    Path | None, typer.Option(help="This machine's latency table.  [default: in the user's cache folder]")
+]
+DataRoot = Annotated[Path | None, typer.Option(help="Where torchvision data sets lie or go.")]
+Out = Annotated[Path | None, typer.Option(help="The run folder.  [default: the next free under runs/]")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped.")]
+
+
+def carry_out(
+    *,
+    latency: str,
+    time: str | None,
+    changes: list[str] | None,
+    out: Path | None,
+    resume: bool,
+    json_output: bool,
+    **options: Any,
+) -> None:
+    """Run a request as it was typed, build its report and tell the result; exit code 3 if the budget is missed."""
+    from ridgepoint.units import parse_latency_ms, parse_seconds
+
+    budget_ms = parse_latency_ms(latency)
+    time_s = None if time is None else parse_seconds(time, what="--time", default_unit="s")
+
+    from ridgepoint.cli.live import Live
+    from ridgepoint.errors import WriteError
+    from ridgepoint.files import writing
+    from ridgepoint.fit.pipeline import fit as run_fit
+    from ridgepoint.fit.settings import make_settings
+    from ridgepoint.report.page import build_report
+    from ridgepoint.train.recipe import parse_changes
+
+    plain = {name: str(value) if isinstance(value, Path) else value for name, value in options.items()}
+    settings = make_settings(latency_ms=budget_ms, time_s=time_s, changes=parse_changes(changes or []), **plain)
+    result = run_fit(settings, out=out, resume=resume, display=Live())
+    try:
+        with writing(Path(result["run"])):
+            build_report(Path(result["run"]))
+    except WriteError as error:
+        raise WriteError(f"{error}. All but the report is done; then: ridgepoint report {result['run']}") from None
+    if json_output:
+        emit_json(result)
+    else:
+        _summary(result)
+    if not result["met"]:
+        raise typer.Exit(3)
+
+
+def _summary(result: dict[str, Any]) -> None:
+    """The chosen network against what it had to beat, and where the files are."""
+    from rich.table import Table
+
+    from ridgepoint.units import format_count, format_duration, format_ms
+
+    out = console()
+    table = Table("", "network", "test accuracy", "measured p50", "p90", "params", "MACs", box=None, pad_edge=False)
+    chosen = {**result["network"], "latency": result["latency"], "accuracy": result["accuracy"]}
+    rows = [("chosen", chosen)] + [
+        (row["role"], row) for row in result["finalists"] + result["baselines"] if row["name"] != chosen["name"]
+    ]
+    for role, row in rows:
+        table.add_row(
+            role,
+            row["name"],
+            f"{row['accuracy']['artefact']:.4f}",
+            format_ms(row["latency"]["ms"]),
+            format_ms(row["latency"]["p90_ms"]),
+            format_count(row["params"]),
+            format_count(row["macs"]),
+        )
+    out.print()
+    out.print(table)
+    latency = result["latency"]
+    verdict = "meets" if result["met"] else "MISSES"
+    out.print(
+        f"\n{verdict} the budget of {format_ms(result['budget_ms'])}: {format_ms(latency['ms'])} measured on the "
+        f"exported file with {latency['runtime']} {latency['runtime_version']}, {latency['threads']} thread(s), "
+        f"{latency['runs']} runs; exported and source agree on {result['parity']['top1_agreement']:.0%} of "
+        f"{result['parity']['count']} test images."
+    )
+    for warning in result["warnings"]:
+        out.print(f"note: {warning}", markup=False)
+    for name in ("artefact", "architecture", "labels", "report"):
+        out.print(f"{name:>13}: {result[name]}", markup=False)
+    out.print(f"{'wall time':>13}: {format_duration(result['wall_s'])}")

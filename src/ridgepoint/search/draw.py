@@ -1,0 +1,125 @@
+"""Drawing from a space under a budget: what random search and evolution share."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from ridgepoint.arch.network import Network
+from ridgepoint.arch.space import Assignment, Choice, Space
+from ridgepoint.cost.count import cost
+from ridgepoint.search.method import Problem
+from ridgepoint.seeds import seed_for
+
+ATTEMPTS = 100
+REJECTIONS = 20
+
+
+class Draws:
+    """Networks of a problem's space within its budget, each given once.
+
+    Args:
+        problem: Has a space.
+        method: The name of the method that draws; part of the seed.
+    """
+
+    def __init__(self, problem: Problem, method: str):
+        assert problem.space is not None
+        self.problem, self.space = problem, problem.space
+        self.rng = np.random.default_rng(seed_for(problem.seed, method))
+        self.smallest = smallest(self.space)
+        self._given: set[str] = set()
+
+    def new(self, draw: Callable[[], Assignment]) -> tuple[Assignment, Network] | None:
+        """A draw within the budget that was not given before; None if there seems to be none left.
+
+        What is over the budget is drawn again, so draws are those of `draw` under the condition that they meet the
+        budget; only after `REJECTIONS` of them one is made smaller, so that a budget that hardly anything meets is met.
+        """
+        rejected = 0
+        for _ in range(ATTEMPTS):
+            assignment = draw()
+            network = self.space.decode(assignment)
+            if network.digest in self._given:
+                continue
+            if not self.problem.fits(network):
+                rejected += 1
+                if rejected < REJECTIONS:
+                    continue
+                rejected = 0
+                assignment = self._made_smaller(assignment)
+                network = self.space.decode(assignment)
+                if network.digest in self._given or not self.problem.fits(network):
+                    continue
+            self._given.add(network.digest)
+            return assignment, network
+        return None
+
+    def uniform(self) -> Assignment:
+        """Every open choice uniformly."""
+        return self.space.sample_assignment(self.rng)
+
+    def mutated(self, assignment: Assignment) -> Assignment:
+        """One open choice that has options takes another one; choices that this opens are drawn uniformly."""
+        names = [choice.name for choice in self.space.choices if choice.name in assignment and len(choice.options) > 1]
+        changed = names[self.rng.integers(len(names))] if names else None
+
+        def pick(choice: Choice) -> int:
+            count = len(choice.options)
+            if choice.name == changed:
+                return int(assignment[choice.name] + 1 + self.rng.integers(count - 1)) % count
+            return assignment[choice.name] if choice.name in assignment else int(self.rng.integers(count))
+
+        return self.space.complete(pick)
+
+    def _made_smaller(self, assignment: Assignment) -> Assignment:
+        """Choices in random order set to the smallest network's options, about as few as the budget needs."""
+        names = sorted(assignment)
+        order = [names[index] for index in self.rng.permutation(len(names))]
+
+        def at(count: int) -> Assignment:
+            kept = {name: assignment[name] for name in order[count:]}
+            return self.space.complete(lambda choice: kept.get(choice.name, self.smallest.get(choice.name, 0)))
+
+        low, high = 0, len(order)
+        while low < high:
+            middle = (low + high) // 2
+            if self.problem.fits(self.space.decode(at(middle))):
+                high = middle
+            else:
+                low = middle + 1
+        return at(low)
+
+
+def smallest(space: Space) -> Assignment:
+    """The assignment with the fewest MACs that changing one choice after the other finds."""
+    found = space.complete(lambda choice: 0)
+    fewest = _macs(space, found)
+    for choice in space.choices:
+        for index in range(1, len(choice.options)):
+            if choice.name in found:
+                tried = space.complete(lambda each: (found | {choice.name: index}).get(each.name, 0))  # noqa: B023
+                if (macs := _macs(space, tried)) < fewest:
+                    found, fewest = tried, macs
+    return found
+
+
+def uniform_starts(problem: Problem, *, count: int) -> list[Assignment]:
+    """Assignments that take the same place in every choice's list, from the largest that fits downwards.
+
+    They give a search a first generation that spans the budget, as uniform scaling of one network would.
+    """
+    space = problem.space
+    assert space is not None
+    found: list[Assignment] = []
+    for place in range(20, -1, -1):
+        share = place / 20
+        assignment = space.complete(lambda choice, share=share: round(share * (len(choice.options) - 1)))  # type: ignore[misc]
+        if assignment not in found and problem.fits(space.decode(assignment)):
+            found.append(assignment)
+        if len(found) == count:
+            break
+    return found or [smallest(space)]
+
+
+def _macs(space: Space, assignment: Assignment) -> int:
+    return cost(space.decode(assignment), form="deploy").macs

@@ -1,0 +1,38 @@
+"""Multi-objective evolution: accuracy up, latency down, the budget as a constraint.
+
+Source: NSGA-II, Deb et al. 2002, as Optuna implements it.
+"""
+
+import optuna
+
+from ridgepoint.search.draw import uniform_starts
+from ridgepoint.search.method import Problem, Proposal, Proposals
+from ridgepoint.seeds import seed_for
+
+POPULATION = 10
+STARTS = 5
+
+
+def nsga2(problem: Problem) -> Proposals:
+    """Networks that Optuna's sampler proposes, after a few that span the budget.
+
+    What is over the budget is proposed now and then; such candidates are not trained, but tell where the budget lies.
+    """
+    space = problem.space
+    assert space is not None
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    sampler = optuna.samplers.NSGAIISampler(population_size=POPULATION, seed=seed_for(problem.seed, "nsga2") % 2**32)
+    study = optuna.create_study(directions=["maximize", "minimize"], sampler=sampler)
+    options = {choice.name: range(len(choice.options)) for choice in space.choices}
+    for start in uniform_starts(problem, count=STARTS):
+        study.enqueue_trial({name: start.get(name, 0) for name in options})
+    met: set[tuple[int, ...]] = set()
+    while len(met) < space.size:
+        trial = study.ask()
+        assignment = {name: trial.suggest_categorical(name, indices) for name, indices in options.items()}
+        met.add(tuple(assignment.values()))
+        candidate = yield Proposal(network=space.decode(assignment))
+        ms = candidate.estimated_ms
+        assert ms is not None
+        trial.set_constraint("latency", ms / problem.budget_ms - 1.0)
+        study.tell(trial, [candidate.short_accuracy or 0.0, ms])

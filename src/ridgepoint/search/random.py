@@ -1,0 +1,11 @@
+"""Random search under the budget: the baseline that every other method has to beat at equal evaluations."""
+
+from ridgepoint.search.draw import Draws
+from ridgepoint.search.method import Problem, Proposal, Proposals
+
+
+def random(problem: Problem) -> Proposals:
+    """Networks of the space drawn uniformly among those that meet the budget, none twice."""
+    draws = Draws(problem, "random")
+    while (drawn := draws.new(draws.uniform)) is not None:
+        yield Proposal(network=drawn[1])

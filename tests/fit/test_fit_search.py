@@ -1,0 +1,118 @@
+"""`search` end to end on the digits: one method, one space or network, a journal, a measured file; killed or not."""
+
+import json
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+from fit_helpers import SPACE, finish, kill_when, start
+
+import ridgepoint as rp
+from ridgepoint.arch.document import dump_network
+from ridgepoint.arch.zoo import load
+from ridgepoint.deploy.calibrate import HostTable
+from ridgepoint.display import Silent
+from ridgepoint.errors import InputError
+from ridgepoint.fit.training import TrainSettings, run_training
+from ridgepoint.search.study import read_candidates
+
+QUICK = {"epochs": 2, "short_epochs": 1}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a small network, its training on digits, and a latency table that knows it."""
+    folder = tmp_path_factory.mktemp("trained")
+    network = load("mobilenetv4_conv_small_035")
+    stem = msgspec.structs.replace(network.stem[0], out_channels=16)
+    network = msgspec.structs.replace(network, name="small", stem=(stem,), stages=network.stages[1:3])
+    (folder / "small.yaml").write_text(dump_network(network))
+    settings = TrainSettings(model=str(folder / "small.yaml"), data="digits", changes={"epochs": 4}, size=16)
+    run_training(settings, out=folder / "training", resume=False, display=Silent())
+    return folder
+
+
+def journal(run: Path) -> list[tuple[object, ...]]:
+    return [(c.name, c.phase, c.network.digest, c.parent, c.short_accuracy, c.note) for c in read_candidates(run)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["random", "evolution"])
+def test_a_space_is_searched_with_the_method_that_was_asked(method: str, tmp_path: Path):
+    (tmp_path / "tiny.yaml").write_text(SPACE)
+    result = rp.search(
+        tmp_path / "tiny.yaml", "digits", method=method, latency_ms=0.5, evaluations=3, size=16, changes=QUICK,
+        table=str(tmp_path / "table.json"), out=tmp_path / "run", seed=3,
+    )  # fmt: skip
+    assert result["met"] and result["latency"]["kind"] == "measured" and not result["baselines"]
+    search = result["search"]
+    assert (search["space"], search["method"], search["evaluations"]) == ("tiny", method, 3)
+    assert 0.3 < search["gap"] < 3.0
+    candidates = [c for c in read_candidates(tmp_path / "run") if c.phase == "search"]
+    assert len({c.network.digest for c in candidates}) == 3 and all(c.tabled_ms > 0 for c in candidates)
+    assert all(c.measured_ms is not None for c in candidates), "finalists were clocked before one was chosen"
+    assert result["command"].startswith(f"ridgepoint search {tmp_path / 'tiny.yaml'} digits --latency 0.5ms")
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "The front over time" in page and "All 3 candidates, 3 of them trained" in page
+
+
+@pytest.mark.slow
+def test_netadapt_from_a_trained_network_killed_and_not(trained: Path, tmp_path: Path):
+    network = load(trained / "small.yaml").at(height=16, channels=1).with_classes(10)
+    table = trained / "table.json"
+    budget = 0.75 * HostTable(path=table).latency(network).ms
+    words = [
+        sys.executable, "-m", "ridgepoint", "search", str(trained / "small.yaml"), "digits", "--method", "netadapt",
+        "--weights", str(trained / "training"), "--latency", f"{budget:.6f}ms", "--size", "16", "--evaluations", "12",
+        "--set", "epochs=2", "--set", "short_epochs=1", "--table", str(table), "--seed", "5",
+    ]  # fmt: skip
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    told = finish([*words, "--out", str(whole)])
+    assert "Search method netadapt: as asked" in told
+    kill_when([*words, "--out", str(killed)], killed, "weights/steps/candidate-000/candidate-003.safetensors", 0.2)
+    finish([*words, "--out", str(killed), "--resume"])
+    assert journal(killed) == journal(whole)
+
+    result = json.loads((whole / "result.json").read_text())
+    assert result["met"] and result["latency"]["ms"] <= budget
+    names = {row["name"] for row in result["finalists"]}
+    assert len(names) == 2 and any(name.endswith("-from-scratch") for name in names)
+    found = [c for c in read_candidates(whole) if c.phase == "search"]
+    assert found[0].network.digest == network.digest and found[0].short_accuracy > 0.5, "it starts with what it learnt"
+    assert all(c.parent for c in found[1:])
+    assert "comes from" in (whole / "report.html").read_text() if result["network"]["name"] in names else True
+
+
+@pytest.mark.slow
+def test_a_budget_that_nothing_meets_by_the_clock_ends_with_3(trained: Path, tmp_path: Path):
+    words = [
+        sys.executable, "-m", "ridgepoint", "search", str(trained / "small.yaml"), "digits", "--method", "scaling",
+        "--latency", "0.0001ms", "--size", "16", "--evaluations", "2", "--set", "short_epochs=1", "--table",
+        str(trained / "table.json"), "--out", str(tmp_path / "run"),
+    ]  # fmt: skip
+    process = start(words)
+    _, told = process.communicate(timeout=200)
+    assert process.returncode == 3 and "within 0.0001 ms was found" in told and "Traceback" not in told
+
+
+@pytest.mark.parametrize(
+    ("space", "method", "more", "told"),
+    [
+        ("mobilenetv4_conv", "netadapt", {}, "searches a network, but 'mobilenetv4_conv', a space, was given"),
+        ("mobilenetv3_small_050", "random", {}, "searches a space, but 'mobilenetv3_small_050', a network, was given"),
+        ("mobilenetv3_small_050", "netadapt", {}, "starts from a trained network: give its weights with --weights"),
+        ("mobilenetv3_small_05", "scaling", {}, "unknown model 'mobilenetv3_small_05'; did you mean"),
+        ("mobilenetv4_con", "random", {}, "did you mean 'mobilenetv4_conv'"),
+        ("mobilenetv4_conv", "randon", {}, "did you mean 'random'"),
+        ("mobilenetv3_small_050", "netadapt", {"weights": "nowhere.pth"}, "there is no weight file 'nowhere.pth'"),
+        ("mobilenetv4_conv", "random", {"evaluation": 3}, "has no setting 'evaluation'; did you mean 'evaluations'"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_searched_is_refused_before_a_folder_is_made(
+    space: str, method: str, more: dict[str, object], told: str, tmp_path: Path
+):
+    with pytest.raises(InputError) as refused:
+        rp.search(space, "digits", method=method, latency_ms=1.0, out=tmp_path / "run", **more)
+    assert told in str(refused.value)
+    assert not (tmp_path / "run").exists()

@@ -1,0 +1,211 @@
+"""What every search method must keep, on a task that needs no training: run `check(name, folder)` for a new method.
+
+Accuracy is a formula of the network, latency a roofline. Run as a program, it writes the journals of all methods:
+
+    python contract.py FOLDER [PAUSE_S]
+"""
+
+import hashlib
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from ridgepoint.arch.network import Network
+from ridgepoint.arch.shrink import narrowed
+from ridgepoint.arch.space import Space, parse_space
+from ridgepoint.arch.zoo import load
+from ridgepoint.cost.count import cost
+from ridgepoint.cost.latency import PredictedLatency
+from ridgepoint.cost.roofline import Roofline
+from ridgepoint.search.candidate import Candidate
+from ridgepoint.search.draw import smallest
+from ridgepoint.search.driver import run_search
+from ridgepoint.search.finalists import choose_finalists
+from ridgepoint.search.method import Judgement, Problem, Proposal
+from ridgepoint.search.methods import METHODS
+from ridgepoint.search.scaling import scaled
+from ridgepoint.search.study import Study
+
+EVALUATIONS = 24  # beyond the first generation of every method
+DEVICE = "pixel6-cpu"
+
+
+@dataclass
+class Formula:
+    """A task whose accuracy saturates with MACs, with a little luck that depends on the network alone."""
+
+    pause_s: float = 0.0
+    said: bool = False
+
+    def judge(self, candidate: Candidate, proposal: Proposal) -> Judgement:
+        if self.said:
+            print(candidate.name, flush=True)
+        time.sleep(self.pause_s)
+        return Judgement(accuracy=accuracy(candidate.network), seconds=0.0)
+
+
+def accuracy(network: Network) -> float:
+    luck = int(hashlib.sha256(network.digest.encode()).hexdigest()[:4], 16) / 0xFFFF
+    macs = cost(network, form="deploy").macs
+    return 0.9 * macs / (macs + 1e6) + 0.1 * luck
+
+
+def small_space() -> Space:
+    """3615 networks of one to three convolutions."""
+    row = {"block": "conv", "kernel": {"choice": [1, 3, 5]}, "out_channels": {"choice": [8, 16, 24, 32, 48]}}
+    return make_space([{"depth": {"choice": [1, 2, 3]}, "blocks": [row, row, row]}])
+
+
+def space_of_one() -> Space:
+    return make_space([{"blocks": [{"block": "conv", "out_channels": {"choice": [8]}}]}])
+
+
+def make_space(stages: list[object]) -> Space:
+    return parse_space({"name": "small", "input": [3, 16, 16], "num_classes": 10, "stages": stages}, source="small")
+
+
+def seed_network() -> Network:
+    network = load("mobilenetv3_small_050").at(height=96).with_classes(10)
+    return msgspec.structs.replace(network, stages=network.stages[:3])
+
+
+def make_problem(name: str, *, budget_ms: float, seed: int = 0, evaluations: int = EVALUATIONS, **given) -> Problem:
+    """The problem that a method takes: the small space, or the seed network."""
+    takes = METHODS[name].takes
+    subject = {"space": small_space()} if takes == "space" else {"network": seed_network()}
+    given = {"latency": Roofline(DEVICE), "task": Formula(), **subject, **given}
+    return Problem(budget_ms=budget_ms, seed=seed, evaluations=evaluations, **given)
+
+
+def latencies(name: str) -> tuple[float, float]:
+    """Of the fastest and the slowest network that a method may return."""
+    model = Roofline(DEVICE)
+    if METHODS[name].takes == "network":
+        seed = seed_network()
+        narrow = narrowed(seed, 0.0) if METHODS[name].trained else scaled(seed, 0.05, seed.input[1])
+        ends = [narrow, seed]
+    else:
+        space = small_space()
+        largest = space.decode(space.complete(lambda choice: len(choice.options) - 1))
+        ends = [space.decode(smallest(space)), largest]
+    return model.latency(ends[0]).ms, model.latency(ends[1]).ms
+
+
+def middle(name: str) -> float:
+    return float(np.sqrt(np.prod(latencies(name))))
+
+
+def search(name: str, problem: Problem, run: Path | None = None) -> list[Candidate]:
+    return run_search(problem, METHODS[name].method, Study(run))
+
+
+def journal(candidates: list[Candidate]) -> list[tuple[object, ...]]:
+    return [(c.name, c.network.digest, c.parent, c.estimated_ms, c.short_accuracy, c.seed, c.note) for c in candidates]
+
+
+def check(name: str, folder: Path) -> None:
+    """Everything that can be checked in this process; another process and kills are the tests' business."""
+    check_determinism(name, folder)
+    check_resume(name, folder)
+    check_budget(name)
+    check_latencies(name)
+    check_small_counts(name)
+    check_space_of_one(name)
+
+
+def check_determinism(name: str, folder: Path) -> None:
+    first, again, other = (search(name, make_problem(name, budget_ms=middle(name), seed=seed)) for seed in (0, 0, 1))
+    assert journal(first) == journal(again), "equal seeds, equal journals"
+    if METHODS[name].takes == "space":
+        assert [row[1] for row in journal(first)] != [row[1] for row in journal(other)], "another seed, others"
+
+
+def check_resume(name: str, folder: Path) -> None:
+    """Left after any number of candidates and taken up by a new process's objects: the same journal."""
+    problem = make_problem(name, budget_ms=middle(name))
+    whole = search(name, problem)
+    for left in sorted({0, 1, len(whole) // 2, len(whole)}):
+        run = folder / f"{name}-{left}"
+        run.mkdir()
+        study = Study(run)
+        for candidate in whole[:left]:
+            study.record(candidate)
+        assert journal(search(name, problem, run)) == journal(whole), f"left after {left}"
+        assert journal(Study(run).candidates("search")) == journal(whole)
+
+
+def check_budget(name: str) -> None:
+    """Whatever the budget, what is returned is within it, by the table and by a clock that disagrees with the table."""
+    for budget in np.geomspace(*latencies(name), 20):
+        problem = make_problem(name, budget_ms=float(budget) * (1 + 1e-9), evaluations=6)
+        candidates = search(name, problem)
+        trained = [c for c in candidates if c.short_accuracy is not None]
+        assert any(c.estimated_ms <= problem.budget_ms for c in trained), f"nothing within {budget} ms"
+        slower = 1.03
+
+        def clock(networks):
+            return {key: slower * problem.ms(network) for key, network in networks.items()}  # noqa: B023
+
+        finalists = choose_finalists(candidates, clock, limit_ms=problem.budget_ms, count=2)
+        assert finalists.gap is not None and abs(finalists.gap - slower) < 1e-9
+        for finalist in finalists.chosen:
+            assert finalist.estimated_ms <= problem.budget_ms and finalist.measured_ms <= problem.budget_ms
+
+
+class Broken:
+    """A latency model that measured nothing."""
+
+    def __init__(self, ms: float):
+        self.ms = ms
+
+    def latency(self, network: Network) -> PredictedLatency:
+        return PredictedLatency(ms=self.ms, device="none", method="none", bytes_per_element=4)
+
+
+def check_latencies(name: str) -> None:
+    for candidate in search(name, make_problem(name, budget_ms=middle(name))):
+        assert candidate.predicted_ms is not None and candidate.predicted_ms > 0
+        assert candidate.tabled_ms is None and candidate.measured_ms is None, "what was not measured is absent"
+    for ms in (0.0, -1.0, float("nan"), float("inf")):
+        try:
+            search(name, make_problem(name, budget_ms=1.0, latency=Broken(ms)))
+        except ValueError as error:
+            assert "Allowed: a finite number above 0" in str(error)
+        else:
+            raise AssertionError(f"a latency of {ms} ms went through")
+
+
+def check_small_counts(name: str) -> None:
+    for evaluations in (1, 2, 3):
+        problem = make_problem(name, budget_ms=middle(name), evaluations=evaluations)
+        candidates = search(name, problem)
+        trained = [c for c in candidates if c.short_accuracy is not None]
+        assert any(c.estimated_ms <= problem.budget_ms for c in trained)
+
+
+def check_space_of_one(name: str) -> None:
+    """A space of one network gives that network; a network within the budget is among what is returned."""
+    if METHODS[name].takes == "network":
+        candidates = search(name, make_problem(name, budget_ms=2 * latencies(name)[1], evaluations=2))
+        assert candidates and all(c.estimated_ms <= 2 * latencies(name)[1] for c in candidates)
+        return
+    space = space_of_one()
+    (candidate,) = search(name, make_problem(name, budget_ms=1e6, space=space))
+    assert msgspec.structs.replace(candidate.network, name="small") == space.decode(smallest(space))
+
+
+def main(folder: str, pause_s: str = "0") -> None:
+    """A line on stdout whenever a judgement begins."""
+    for name in METHODS:
+        run = Path(folder) / name
+        run.mkdir(parents=True, exist_ok=True)
+        task = Formula(pause_s=float(pause_s), said=True)
+        search(name, make_problem(name, budget_ms=middle(name), task=task), run)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
