@@ -37,8 +37,11 @@ class TabledLatency(Latency, frozen=True, tag="tabled"):
 class MeasuredLatency(Latency, frozen=True, tag="measured"):
     """Clocked on this machine, from a file, with the protocol that the other fields tell.
 
-    `ms` is the median of all runs, `p90_ms` their 90th percentile, `spread` the difference between the fastest and the
-    slowest round's median as a share of `ms`.
+    `ms` is what one run takes when nothing disturbs it: the first decile of all runs, by a reference network brought
+    to the machine's calm state. `median_ms` and `p90_ms` are of the same runs; `spread` is the difference between the
+    fastest and the slowest round's median as a share of the median, `drift` how much slower the last third of the
+    rounds was than the first, `slowdown` how much slower the machine was than when calm: `ms * slowdown` is what the
+    clock showed. `peak_memory_bytes` is what a process grows by when it loads and runs the file.
     """
 
     p90_ms: float
@@ -51,6 +54,10 @@ class MeasuredLatency(Latency, frozen=True, tag="measured"):
     rounds: int
     runs: int
     file_bytes: int
+    median_ms: float | None = None
+    drift: float | None = None
+    slowdown: float | None = None
+    peak_memory_bytes: int | None = None
 
 
 class LatencyModel(Protocol):

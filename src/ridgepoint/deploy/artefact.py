@@ -46,7 +46,7 @@ def load_artefact(path: str | Path, *, runtime: str = "onnxruntime", threads: in
     path = Path(path)
     if path.is_dir():
         path = path / "model.onnx"
-    session = open_session(path, runtime=runtime, threads=threads)
+    session = open_session(path, runtime=runtime, threads=threads, pinned=False)
     try:
         labels = msgspec.json.decode(session.metadata["ridgepoint.labels"], type=tuple[str, ...])
         preprocessing = Preprocessing.from_json(session.metadata["ridgepoint.preprocessing"])

@@ -1,27 +1,72 @@
 """Measured latency, with a protocol that survives a noisy machine.
 
-All files of one call are timed in many short rounds, one after the other in each round, beside a fixed reference
-network. A round's times are divided by how slow the reference was in that round, so that drift of the machine (other
-load, frequency) cancels; what is left is reported as spread.
+All files of one call are timed in many short rounds, one after the other in each round, beside a reference network.
+Every thread has a core of its own while it is timed. What a run takes is the first decile of all its runs: a machine
+that is shared is disturbed most of the time, and what disturbs it only adds. How much slower than on the calm machine
+the reference's first decile was divides all times, so that numbers from different minutes can be compared.
 """
 
 import gc
+import math
 import statistics
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
-from ridgepoint.arch.zoo import load
 from ridgepoint.cost.host import cpu_name
 from ridgepoint.cost.latency import MeasuredLatency
-from ridgepoint.deploy.runtimes import Session, find_runtime, open_session
+from ridgepoint.deploy.cores import on_core
+from ridgepoint.deploy.reference import Reference, reference_session
+from ridgepoint.deploy.runtimes import Session, open_session
 from ridgepoint.errors import InputError
 
-WARMUP, ROUNDS, ROUND_S = 10, 20, 0.02
+WARMUP, ROUNDS, ROUND_S = 10, 30, 0.02
+LEAST_RUNS = 3
+UNDISTURBED = 0.1
+REFERENCE_EVERY_S = 0.1
+Name = TypeVar("Name")
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Job:
+    """A file to clock, and how it is run."""
+
+    path: Path
+    runtime: str = "onnxruntime"
+    threads: int = 1
+
+
+class Timing:
+    """Times of one session in milliseconds: a list of runs for each round.
+
+    Attributes:
+        ms: What a run takes when nothing disturbs it, the first decile of all runs.
+        median_ms: The median of the rounds' medians.
+        p90_ms: The 90th percentile of all runs.
+        spread: Slowest less fastest round's median, over the median.
+        drift: By how much the last third of the rounds is slower than the first, as a share.
+        slowdown: How much slower than when calm the machine was; all times above are divided by it.
+        rounds_ms: Every round's median: rounds of sessions that were timed together can be compared in pairs.
+        runs: How many there were.
+    """
+
+    def __init__(self, rounds_ms: Sequence[Sequence[float]], slowdown: float = 1.0):
+        medians = [statistics.median(runs) / slowdown for runs in rounds_ms]
+        everything = np.concatenate([np.asarray(runs) for runs in rounds_ms]) / slowdown
+        third = math.ceil(len(medians) / 3)
+        self.rounds_ms = tuple(medians)
+        self.ms = float(np.quantile(everything, UNDISTURBED))
+        self.median_ms = float(np.median(medians))
+        self.p90_ms = float(np.quantile(everything, 0.9))
+        self.spread = (max(medians) - min(medians)) / self.median_ms
+        self.drift = statistics.median(medians[-third:]) / statistics.median(medians[:third]) - 1
+        self.slowdown = slowdown
+        self.runs = len(everything)
 
 
 def measure(
@@ -31,7 +76,7 @@ def measure(
     threads: int = 1,
     rounds: int = ROUNDS,
     round_s: float = ROUND_S,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> dict[str, MeasuredLatency]:
     """Time exported files side by side, batch 1.
 
@@ -43,113 +88,135 @@ def measure(
         round_s: Seconds of one turn; at least three runs are made.
         progress: Called with (rounds done, rounds in all).
 
-    Returns:
-        For each name: median and 90th percentile of all runs, corrected by the reference, and the spread of rounds.
-
     Raises:
         InputError: If the runtime is unknown or a file cannot be loaded.
     """
-    sessions = {name: open_session(path, runtime=runtime, threads=threads) for name, path in files.items()}
-    return {
-        name: MeasuredLatency(
-            ms=timing.median_ms,
-            p90_ms=timing.p90_ms,
-            spread=timing.spread,
-            device=cpu_name(),
-            runtime=runtime,
-            runtime_version=sessions[name].version,
-            threads=threads,
-            precision="float32",
-            warmup=WARMUP,
-            rounds=rounds,
-            runs=timing.runs,
-            file_bytes=files[name].stat().st_size,
-        )
-        for name, timing in time_sessions(
-            sessions, reference=reference_session(runtime, threads), rounds=rounds, round_s=round_s, progress=progress
-        ).items()
-    }
+    jobs = {name: Job(path, runtime, threads) for name, path in files.items()}
+    clocked = clock(jobs, rounds=rounds, round_s=round_s, progress=progress)
+    return {name: latency for name, (latency, _) in clocked.items()}
 
 
-class Timing:
-    """Times of one session: a list of runs for each round, in milliseconds, corrected by the reference.
+def clock(
+    jobs: Mapping[Name, Job], *, rounds: int = ROUNDS, round_s: float = ROUND_S, progress: Progress | None = None
+) -> dict[Name, tuple[MeasuredLatency, Timing]]:
+    """Time files side by side, each in its own runtime and with its own number of threads.
 
-    `rounds_ms` keeps every round's median: rounds of sessions that were timed together can be compared in pairs.
+    Raises:
+        InputError: If a runtime is unknown or a file cannot be loaded.
     """
-
-    def __init__(self, rounds_ms: Sequence[Sequence[float]]):
-        medians = [statistics.median(runs) for runs in rounds_ms]
-        self.rounds_ms = tuple(medians)
-        everything = np.concatenate([np.asarray(runs) for runs in rounds_ms])
-        self.median_ms = float(np.median(medians))
-        self.p90_ms = float(np.quantile(everything, 0.9))
-        self.spread = (max(medians) - min(medians)) / self.median_ms
-        self.runs = len(everything)
+    sessions = {name: open_session(job.path, runtime=job.runtime, threads=job.threads) for name, job in jobs.items()}
+    timings = time_sessions(
+        sessions,
+        reference={name: reference_session(job.runtime, job.threads) for name, job in jobs.items()},
+        rounds=rounds,
+        round_s=round_s,
+        progress=progress,
+    )
+    return {name: (_latency(jobs[name], sessions[name], timings[name]), timings[name]) for name in jobs}
 
 
 def time_sessions(
-    sessions: Mapping[str, Session],
+    sessions: Mapping[Name, Session],
     *,
-    reference: Session,
+    reference: Session | Mapping[Name, Session],
     rounds: int,
     round_s: float,
     warmup: int = WARMUP,
-    progress: Callable[[int, int], None] | None = None,
-) -> dict[str, Timing]:
-    """Time loaded sessions in interleaved rounds; see the module's docstring."""
-    images = {name: _image(session) for name, session in sessions.items()}
-    reference_image = _image(reference)
-    for name, session in sessions.items():
-        _runs(session, images[name], 0.0, warmup)
-    _runs(reference, reference_image, 0.0, warmup)
-    raw: dict[str, list[list[float]]] = {name: [] for name in sessions}
-    speed: list[float] = []
+    progress: Progress | None = None,
+) -> dict[Name, Timing]:
+    """Time loaded sessions in interleaved rounds; see the module's docstring.
+
+    Args:
+        sessions: Names and sessions.
+        reference: What is timed beside them, one for all or each session's own; `reference_session` gives it.
+        rounds: How many turns each session gets.
+        round_s: Seconds of one turn.
+        warmup: Runs of each session before the first round.
+        progress: Called with (rounds done, rounds in all).
+    """
+    own = reference if isinstance(reference, Mapping) else dict.fromkeys(sessions, reference)
+    lanes = {name: _Lane(session) for name, session in sessions.items()}
+    references = {id(session): _Lane(session) for session in own.values()}
+    for lane in (*lanes.values(), *references.values()):
+        lane.warm_up(warmup)
     collecting = gc.isenabled()
     gc.disable()
     try:
         for done in range(rounds):
-            speed.append(statistics.median(_runs(reference, reference_image, round_s / 4, 3)))
-            for name, session in sessions.items():
-                raw[name].append(_runs(session, images[name], round_s, 3))
+            told_at = -math.inf
+            for lane in lanes.values():
+                if time.perf_counter() - told_at > REFERENCE_EVERY_S:
+                    for each in references.values():
+                        each.take_turn(round_s / 4)
+                    told_at = time.perf_counter()
+                lane.take_turn(round_s)
             if progress:
                 progress(done + 1, rounds)
     finally:
         if collecting:
             gc.enable()
-    usual = statistics.median(speed)
-    factors = [usual / now for now in speed]
-    return {
-        name: Timing([[ms * factor for ms in runs] for runs, factor in zip(turns, factors, strict=True)])
-        for name, turns in raw.items()
-    }
+    slowdowns = {key: lane.slowdown() for key, lane in references.items()}
+    return {name: Timing(lane.turns_ms, slowdowns[id(own[name])]) for name, lane in lanes.items()}
 
 
-def _runs(session: Session, image: np.ndarray, seconds: float, least: int) -> list[float]:
-    """Milliseconds of single runs, for the given time and at least so many."""
-    times: list[float] = []
-    end = time.perf_counter() + seconds
-    while len(times) < least or time.perf_counter() < end:
-        start = time.perf_counter()
-        session.run(image)
-        times.append((time.perf_counter() - start) * 1e3)
-    return times
+class _Lane:
+    """A session with its image and the times of its turns."""
+
+    def __init__(self, session: Session):
+        self.session, self.image = session, example_image(session)
+        self.turns_ms: list[list[float]] = []
+
+    def warm_up(self, runs: int) -> None:
+        with on_core(self.session.cores):
+            for _ in range(runs):
+                self.session.run(self.image)
+
+    def take_turn(self, seconds: float) -> None:
+        """Milliseconds of single runs, for the given time; the first finds the caches full of others' data."""
+        times: list[float] = []
+        with on_core(self.session.cores):
+            self.session.run(self.image)
+            end = time.perf_counter() + seconds
+            while len(times) < LEAST_RUNS or time.perf_counter() < end:
+                start = time.perf_counter()
+                self.session.run(self.image)
+                times.append((time.perf_counter() - start) * 1e3)
+        self.turns_ms.append(times)
+
+    def slowdown(self) -> float:
+        """How much slower than on the calm machine it ran, if it knows that."""
+        timing = Timing(self.turns_ms)
+        calm = self.session.calm_ms(timing.ms, timing.runs) if isinstance(self.session, Reference) else timing.ms
+        return timing.ms / calm
 
 
-def _image(session: Session) -> np.ndarray:
+def example_image(session: Session) -> np.ndarray:
+    """A random float32 image, (1, C, H, W), that a session takes.
+
+    Raises:
+        InputError: If its file leaves the size open.
+    """
     shape = (1, *session.input_shape)
     if 0 in shape:
         raise InputError(f"the file leaves its input size open: {shape}, 0 is open. Export it with a fixed size")
     return np.random.default_rng(0).standard_normal(shape).astype(np.float32)
 
 
-@lru_cache(maxsize=4)
-def reference_session(runtime: str, threads: int) -> Session:
-    """A small fixed network; only how its time moves between rounds matters."""
-    from ridgepoint.deploy.export import export_for_timing
-    from ridgepoint.nn.build import build
-
-    network = load("mobilenetv3_small_050").at(height=64)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / f"reference{find_runtime(runtime).suffix}"
-        export_for_timing(build(network), network.input_shape, path, runtime)
-        return open_session(path, runtime=runtime, threads=threads)
+def _latency(job: Job, session: Session, timing: Timing) -> MeasuredLatency:
+    return MeasuredLatency(
+        ms=timing.ms,
+        median_ms=timing.median_ms,
+        p90_ms=timing.p90_ms,
+        spread=timing.spread,
+        drift=timing.drift,
+        slowdown=timing.slowdown,
+        device=cpu_name(),
+        runtime=job.runtime,
+        runtime_version=session.version,
+        threads=job.threads,
+        precision="float32",
+        warmup=WARMUP,
+        rounds=len(timing.rounds_ms),
+        runs=timing.runs,
+        file_bytes=job.path.stat().st_size,
+    )

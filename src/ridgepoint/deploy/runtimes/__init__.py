@@ -12,23 +12,41 @@ import numpy as np
 from ridgepoint.errors import InputError, nearest
 
 
+@dataclass(frozen=True)
+class OperatorTime:
+    """What one kind of operator takes in a run: how often it is called, and milliseconds in all."""
+
+    operator: str
+    calls: float
+    ms: float
+
+
 class Session(Protocol):
     """A loaded artefact.
 
     Attributes:
         runtime: The runtime's name.
         version: Its version.
+        threads: Threads inside one run, the caller's among them.
+        cores: Where they belong, the caller's first; nothing if they are not pinned.
         input_shape: (channels, height, width).
         metadata: Text by key, as written at export.
     """
 
     runtime: str
     version: str
+    threads: int
+    cores: tuple[int, ...]
     input_shape: tuple[int, ...]
     metadata: dict[str, str]
 
     def run(self, x_BCHW: np.ndarray) -> np.ndarray:
         """Logits, (B, num_classes), for float32 images."""
+        ...
+
+    @classmethod
+    def profile(cls, path: Path, x_BCHW: np.ndarray, *, threads: int, runs: int) -> list[OperatorTime]:
+        """Where the time of a run goes, the most first, as the runtime's own profiler tells it."""
         ...
 
 
@@ -73,18 +91,38 @@ def find_runtime(runtime: str) -> Runtime:
     return found
 
 
-def open_session(path: Path, *, runtime: str = "onnxruntime", threads: int = 1) -> Session:
+def session_class(runtime: str) -> type[Session]:
+    """The class of a runtime's sessions; imports the runtime.
+
+    Raises:
+        InputError: If the runtime is unknown or cannot work here.
+    """
+    module, name = find_runtime(runtime).session
+    return getattr(import_module(f"{__name__}.{module}"), name)
+
+
+def open_session(path: Path, *, runtime: str = "onnxruntime", threads: int = 1, pinned: bool = True) -> Session:
     """Load an artefact.
+
+    Args:
+        path: The file.
+        runtime: The runtime that loads it.
+        threads: Threads inside one run.
+        pinned: Give each thread a core of its own, as the clock needs it.
 
     Raises:
         InputError: If the runtime is unknown or the file cannot be loaded.
     """
-    found = find_runtime(runtime)
-    if path.suffix != found.suffix and path.suffix in {other.suffix for other in RUNTIMES.values()}:
-        fitting = [name for name, other in RUNTIMES.items() if other.suffix == path.suffix]
-        raise InputError(f"{path}: runtime '{runtime}' loads {found.suffix} files. Allowed: {', '.join(fitting)}")
-    module, name = found.session
-    return getattr(import_module(f"{__name__}.{module}"), name)(path, threads=threads)
+    suffix = find_runtime(runtime).suffix
+    if path.suffix != suffix and path.suffix in {other.suffix for other in RUNTIMES.values()}:
+        fitting = ", ".join(runtimes_for(path))
+        raise InputError(f"{path}: runtime '{runtime}' loads {suffix} files. Allowed: {fitting}")
+    return session_class(runtime)(path, threads=threads, pinned=pinned)
+
+
+def runtimes_for(path: Path) -> list[str]:
+    """The runtimes that load files of a name like this."""
+    return [name for name, runtime in RUNTIMES.items() if runtime.suffix == path.suffix]
 
 
 def runtime_version(runtime: str) -> str:
@@ -94,3 +132,8 @@ def runtime_version(runtime: str) -> str:
         InputError: If the runtime is unknown or cannot work here.
     """
     return version(find_runtime(runtime).package)
+
+
+def first_line(error: Exception) -> str:
+    """What a runtime's error says first."""
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]

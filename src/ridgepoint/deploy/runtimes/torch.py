@@ -10,24 +10,28 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ridgepoint.deploy.cores import choose_cores
+from ridgepoint.deploy.runtimes import OperatorTime, first_line
 from ridgepoint.errors import InputError
 
 
 class TorchSession:
     """A `.pt2` file loaded for a given number of threads.
 
-    Torch's number of threads is one setting for the whole process: a run sets it and puts back what it found.
+    Torch's number of threads is one setting for the whole process: a run sets it and puts back what it found. Only a
+    single thread is pinned: more belong to a pool that the process shares.
     """
 
     runtime = "torch"
     version = version("torch")
     metadata: dict[str, str] = {}  # noqa: RUF012  a program carries none
 
-    def __init__(self, path: Path, *, threads: int):
+    def __init__(self, path: Path, *, threads: int, pinned: bool):
         program = _load(path)
         (image,), _ = program.example_inputs
         self.input_shape = tuple(image.shape[1:])
         self.threads = threads
+        self.cores = choose_cores(1) if pinned and threads == 1 else ()
         with _using(threads):
             self._call = self._prepare(program.module(check_guards=False), image)
 
@@ -36,6 +40,20 @@ class TorchSession:
         with _using(self.threads):
             logits = [self._call(image).numpy() for image in torch.from_numpy(x_BCHW).split(1)]
         return logits[0] if len(logits) == 1 else np.concatenate(logits)
+
+    @classmethod
+    def profile(cls, path: Path, x_BCHW: np.ndarray, *, threads: int, runs: int) -> list[OperatorTime]:
+        """Mean own time of each kind of operator, by torch's profiler; the first run is left out."""
+        session = cls(path, threads=threads, pinned=True)
+        session.run(x_BCHW)
+        with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profiler:
+            for _ in range(runs):
+                session.run(x_BCHW)
+        found = [
+            OperatorTime(row.key, row.count / runs, row.self_cpu_time_total / runs / 1e3)
+            for row in profiler.key_averages()
+        ]
+        return sorted(found, key=lambda operator: -operator.ms)
 
     def _prepare(self, module: torch.nn.Module, image: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
         return module
@@ -52,8 +70,7 @@ def _load(path: Path) -> torch.export.ExportedProgram:
             warnings.simplefilter("ignore")
             return torch.export.load(path)
     except Exception as error:  # an archive can be broken in every place that the reader touches
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
-        raise InputError(f"{path}: PyTorch cannot load it as an exported program: {reason}") from None
+        raise InputError(f"{path}: PyTorch cannot load it as an exported program: {first_line(error)}") from None
     finally:
         logger.setLevel(level)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 from torch._dynamo.exc import TorchDynamoException
 
+from ridgepoint.deploy.runtimes import first_line
 from ridgepoint.deploy.runtimes.torch import TorchSession
 from ridgepoint.errors import InputError
 
@@ -22,11 +23,11 @@ class CompiledSession(TorchSession):
 
     runtime = "torch_compile"
 
-    def __init__(self, path: Path, *, threads: int):
+    def __init__(self, path: Path, *, threads: int, pinned: bool):
         try:
-            super().__init__(path, threads=threads)
+            super().__init__(path, threads=threads, pinned=pinned)
         except TorchDynamoException as error:
-            raise InputError(f"{path}: torch.compile cannot build it: {str(error).splitlines()[0][:200]}") from None
+            raise InputError(f"{path}: torch.compile cannot build it: {first_line(error)}") from None
 
     def _prepare(self, module: torch.nn.Module, image: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
         compiled = torch.compile(module, fullgraph=True, dynamic=False, options=OPTIONS)

@@ -1,0 +1,103 @@
+"""Models side by side: every file in every runtime that loads it, with every number of threads."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from ridgepoint.cost.latency import MeasuredLatency
+from ridgepoint.deploy.compare import Verdict, compare
+from ridgepoint.deploy.measure import ROUND_S, Job, clock, example_image
+from ridgepoint.deploy.memory import peak_memory_bytes
+from ridgepoint.deploy.runtimes import OperatorTime, open_session, session_class
+
+_PROFILED_RUNS = 10
+
+
+class BenchRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One model in one runtime with one number of threads.
+
+    `rounds_ms` is the median of every round as the clock showed it; `operators` are absent unless asked for.
+    """
+
+    name: str
+    model: str
+    latency: MeasuredLatency
+    rounds_ms: tuple[float, ...]
+    operators: tuple[OperatorTime, ...] | None = None
+
+
+class BenchResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What one bench found, the fastest first."""
+
+    rows: tuple[BenchRow, ...]
+    verdicts: tuple[Verdict, ...]
+
+
+def bench(
+    files: Mapping[str, Sequence[tuple[str, Path]]],
+    *,
+    threads: Sequence[int],
+    rounds: int,
+    round_s: float = ROUND_S,
+    profile: bool = False,
+    progress: Callable[[float, str], None],
+) -> BenchResult:
+    """Clock all combinations in the same rounds, then weigh each in a process of its own.
+
+    Args:
+        files: For each model its runtimes, and the file that each loads.
+        threads: Numbers of threads.
+        rounds: How many turns each combination gets.
+        round_s: Seconds of one turn.
+        profile: Also ask the runtimes' profilers for the time of each kind of operator.
+        progress: Called with the share done and what is being done.
+
+    Raises:
+        InputError: If a file cannot be loaded or clocked.
+    """
+    jobs = {
+        (model, runtime, count): Job(path, runtime, count)
+        for model, choices in files.items()
+        for runtime, path in choices
+        for count in threads
+    }
+    clocked = clock(
+        jobs,
+        rounds=rounds,
+        round_s=round_s,
+        progress=lambda done, of: progress(0.8 * done / of, f"round {done} of {of}"),
+    )
+    rows = []
+    for index, (key, job) in enumerate(jobs.items()):
+        progress(0.8 + 0.2 * index / len(jobs), f"memory of {key[0]}")
+        latency, timing = clocked[key]
+        memory = peak_memory_bytes(job.path, runtime=job.runtime, threads=job.threads)
+        rows.append(
+            BenchRow(
+                name=_name(key, jobs),
+                model=key[0],
+                latency=msgspec.structs.replace(latency, peak_memory_bytes=memory),
+                rounds_ms=tuple(ms * timing.slowdown for ms in timing.rounds_ms),
+                operators=_operators(job) if profile else None,
+            )
+        )
+    rows.sort(key=lambda row: row.latency.ms)
+    return BenchResult(rows=tuple(rows), verdicts=tuple(compare({row.name: row.rounds_ms for row in rows})))
+
+
+def _name(key: tuple[str, str, int], every: Mapping[tuple[str, str, int], Job]) -> str:
+    """The model, and what tells its combinations apart."""
+    model, runtime, threads = key
+    parts = [model]
+    if len({other[1] for other in every}) > 1:
+        parts.append(runtime)
+    if len({other[2] for other in every}) > 1:
+        parts.append(f"{threads} thread{'s' if threads > 1 else ''}")
+    return ", ".join(parts)
+
+
+def _operators(job: Job) -> tuple[OperatorTime, ...]:
+    image = example_image(open_session(job.path, runtime=job.runtime, threads=job.threads))
+    found = session_class(job.runtime).profile(job.path, image, threads=job.threads, runs=_PROFILED_RUNS)
+    return tuple(found)
