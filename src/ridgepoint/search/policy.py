@@ -1,0 +1,76 @@
+"""A policy over a space: one categorical distribution per choice.
+
+Source: TuNAS, arXiv:2008.06120, section 3, and its released code.
+"""
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ridgepoint.arch.choice import Assignment
+from ridgepoint.arch.space import Space
+
+
+class Policy(nn.Module):
+    """Independent logits for every option of every choice, 0 at first.
+
+    Shape: `logits` (choices, most options); options that a choice does not have are impossible.
+    """
+
+    def __init__(self, space: Space):
+        super().__init__()
+        self.space = space
+        self.options = {choice.name: len(choice.options) for choice in space.choices}
+        self.row = {name: row for row, name in enumerate(self.options)}
+        counts = torch.tensor(list(self.options.values()))
+        self.logits = nn.Parameter(torch.zeros(len(counts), int(counts.max())))
+        self.absent = torch.arange(self.logits.shape[1]) >= counts[:, None]
+
+    def log_probabilities(self) -> Tensor:
+        """Of every option, (choices, most options)."""
+        return self.logits.masked_fill(self.absent, -torch.inf).log_softmax(1)
+
+    def probabilities(self) -> dict[str, list[float]]:
+        """Of every option, by choice."""
+        rows = self.log_probabilities().detach().exp().tolist()
+        return {name: rows[row][: self.options[name]] for name, row in self.row.items()}
+
+    def sample(self, rng: np.random.Generator) -> Assignment:
+        """An option for every choice, also for those that will not be open."""
+        uniform = rng.random(len(self.options))
+        drawn = {}
+        for (name, probabilities), chance in zip(self.probabilities().items(), uniform, strict=True):
+            drawn[name] = min(
+                int(np.searchsorted(np.cumsum(probabilities), chance, side="right")), len(probabilities) - 1
+            )
+        return drawn
+
+    def log_probability(self, assignment: Mapping[str, int]) -> Tensor:
+        """Of the open choices that an assignment holds; the others do not count, and so learn nothing from it."""
+        rows = [self.row[name] for name in assignment]
+        return self.log_probabilities()[rows, list(assignment.values())].sum()
+
+    def entropy(self) -> float:
+        """The mean over the choices, in nats."""
+        log_p = self.log_probabilities().detach().masked_fill(self.absent, 0.0)
+        return -(log_p.exp() * log_p).sum(1).mean().item()
+
+    def most_probable(self) -> Assignment:
+        """The most probable option of every open choice, the first of equals."""
+        return self.completed({})
+
+    def completed(self, taken: Mapping[str, int]) -> Assignment:
+        """An assignment with the given options where their choices are open, and the most probable ones elsewhere."""
+        best = self.log_probabilities().detach().argmax(1).tolist()
+        return self.space.complete(lambda choice: taken.get(choice.name, best[self.row[choice.name]]))
+
+    def changes(self, assignment: Assignment) -> Iterator[tuple[float, Assignment]]:
+        """Every assignment that differs in one open choice, and the log-probability that its option lacks."""
+        log_p = self.log_probabilities().detach().tolist()
+        for name, taken in assignment.items():
+            for option in range(self.options[name]):
+                if option != taken:
+                    lost = log_p[self.row[name]][taken] - log_p[self.row[name]][option]
+                    yield lost, self.completed({**assignment, name: option})

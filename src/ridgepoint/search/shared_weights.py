@@ -1,0 +1,136 @@
+"""One set of weights that all networks of a space are taught and judged with, by one gradient step at a time."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import torch
+
+from ridgepoint.arch.choice import Assignment
+from ridgepoint.arch.space import Space
+from ridgepoint.errors import DivergedError
+from ridgepoint.nn.build import BuiltNetwork
+from ridgepoint.nn.supernet import Supernet
+from ridgepoint.seeds import seed_for
+from ridgepoint.train.batches import AugmentedBatches, Batches, Loss, TrainingData, cross_entropy
+from ridgepoint.train.clip import NO_CLIP
+from ridgepoint.train.loop import memory_format
+from ridgepoint.train.optimizer import make_optimizer
+from ridgepoint.train.recipe import Recipe
+
+VALIDATION_BATCHES = 4
+
+
+class Weights(Protocol):
+    """What a one-shot search needs of its weights. All that a step does follows from its number and the state."""
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps that show every image about once."""
+        ...
+
+    def teach(self, step: int, progress: float, child: Sequence[Assignment]) -> float:
+        """One step on training images; several assignments are one child whose blocks are averaged. Gives the loss."""
+        ...
+
+    def accuracy(self, step: int, child: Assignment) -> float:
+        """A child's share of right answers on a batch of images that `teach` never sees."""
+        ...
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that later steps depend on."""
+        ...
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a state."""
+        ...
+
+
+class SharedWeights:
+    """A supernet and its optimizer.
+
+    Differs: TuNAS's validation batch is four times its training batch; so is this one, as far as images last. Its
+    averages of weights, dropout and stochastic depth are left out, as in its code.
+
+    Args:
+        space: Its networks have the data's input and classes.
+        data: Weights learn from its training images; its validation images judge.
+        recipe: Optimizer, schedule and regularisation.
+        seed: Of the weights, the order of images and the augmentation.
+        batches: What the steps see, such as an offline distillation set; by default the augmented images of the data.
+        loss: By default cross-entropy with the recipe's label smoothing.
+    """
+
+    def __init__(
+        self,
+        space: Space,
+        data: TrainingData,
+        recipe: Recipe,
+        *,
+        seed: int,
+        batches: Batches | None = None,
+        loss: Loss | None = None,
+    ):
+        first = space.decode(space.complete(lambda choice: 0))
+        torch.manual_seed(seed_for(seed, "weights"))
+        self.supernet = Supernet(space)
+        self.data, self.recipe, self.seed = data, recipe, seed
+        self.memory_format = memory_format(first)
+        self.optimizer = make_optimizer(self.supernet, recipe.optimizer, recipe.undecayed)
+        self.clip = recipe.clip or NO_CLIP
+        self.batches = batches or AugmentedBatches(data, recipe, num_classes=first.num_classes, seed=seed)
+        self.loss = loss or cross_entropy(recipe.label_smoothing)
+        self.batch_size = min(recipe.batch_size, len(data.train))
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """The batches'."""
+        return self.batches.steps_per_epoch
+
+    def teach(self, step: int, progress: float, child: Sequence[Assignment]) -> float:
+        """A step of the optimizer for what the child uses.
+
+        Raises:
+            DivergedError: If the loss is not finite.
+        """
+        batch = self.batches.batch(step, progress)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.recipe.lr(progress, self.batch_size)
+        self.optimizer.param_groups[0]["weight_decay"] = self.recipe.decay(progress)
+        blocks = self.supernet.steps(child[0]) if len(child) == 1 else self.supernet.blended(child)
+        loss = self.loss(lambda x: self.supernet(x.to(memory_format=self.memory_format), blocks), batch)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        norm = self.clip(self.supernet).item()
+        if not math.isfinite(loss.item()) or not math.isfinite(norm):
+            raise DivergedError(
+                f"the loss of the shared weights is {loss.item()} at step {step}, the norm of its gradient {norm}. "
+                "Start anew with a lower learning rate: --set optimizer.lr=..."
+            )
+        self.optimizer.step()
+        return loss.item()
+
+    @torch.no_grad()
+    def accuracy(self, step: int, child: Assignment) -> float:
+        """On the validation images of a step, in an order drawn anew whenever they are used up."""
+        split = self.data.val
+        size = min(VALIDATION_BATCHES * self.batch_size, len(split))
+        epoch, index = divmod(step, len(split) // size)
+        generator = torch.Generator().manual_seed(seed_for(self.seed, "validation", epoch))
+        chosen = torch.randperm(len(split), generator=generator)[index * size : (index + 1) * size]
+        images = self.data.preprocessing.normalize(split.images[chosen]).to(memory_format=self.memory_format)
+        predicted = self.supernet(images, self.supernet.steps(child)).argmax(1)
+        return (predicted == split.labels[chosen]).float().mean().item()
+
+    def extract(self, child: Assignment) -> BuiltNetwork:
+        """A child with its weights, to be trained on."""
+        return self.supernet.extract(child)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Weights and optimizer."""
+        return {"supernet": self.supernet.state_dict(), "optimizer": self.optimizer.state_dict()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a state."""
+        self.supernet.load_state_dict(state["supernet"])
+        self.optimizer.load_state_dict(state["optimizer"])
