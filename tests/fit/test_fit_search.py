@@ -64,13 +64,13 @@ def test_netadapt_from_a_trained_network_killed_and_not(trained: Path, tmp_path:
     budget = 0.75 * HostTable(path=table).latency(network).ms
     words = [
         sys.executable, "-m", "ridgepoint", "search", str(trained / "small.yaml"), "digits", "--method", "netadapt",
-        "--weights", str(trained / "training"), "--latency", f"{budget:.6f}ms", "--size", "16", "--evaluations", "12",
+        "--weights", str(trained / "training"), "--latency", f"{budget:.6f}ms", "--size", "16", "--evaluations", "30",
         "--set", "epochs=2", "--set", "short_epochs=1", "--table", str(table), "--seed", "5",
     ]  # fmt: skip
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     told = finish([*words, "--out", str(whole)])
     assert "Search method netadapt: as asked" in told
-    kill_when([*words, "--out", str(killed)], killed, "weights/steps/candidate-000/candidate-003.safetensors", 0.2)
+    kill_when([*words, "--out", str(killed)], killed, "weights/steps/candidate-000/candidate-002.safetensors", 0.5)
     finish([*words, "--out", str(killed), "--resume"])
     assert journal(killed) == journal(whole)
 
@@ -80,7 +80,7 @@ def test_netadapt_from_a_trained_network_killed_and_not(trained: Path, tmp_path:
     assert len(names) == 2 and any(name.endswith("-from-scratch") for name in names)
     found = [c for c in read_candidates(whole) if c.phase == "search"]
     assert found[0].network.digest == network.digest and found[0].short_accuracy > 0.5, "it starts with what it learnt"
-    assert all(c.parent for c in found[1:])
+    assert all(c.parent for c in found[1:]) and len({c.parent for c in found}) > 2, "several steps"
     assert "comes from" in (whole / "report.html").read_text() if result["network"]["name"] in names else True
 
 

@@ -191,7 +191,13 @@ def _plan(job: Fit, *, trainings: int) -> Plan:
     known = job.run.read_step("plan")
     if known is not None:
         return msgspec.convert(known, Plan)
-    plan = make_plan(job.run.settings, job.prepared.recipe, elapsed_s=job.run.elapsed, trainings=trainings)
+    plan = make_plan(
+        job.run.settings,
+        job.prepared.recipe,
+        elapsed_s=job.run.elapsed,
+        trainings=trainings,
+        candidates=find_method(job.prepared.method).candidates,
+    )
     job.run.write_step("plan", msgspec.to_builtins(plan))
     return plan
 

@@ -14,17 +14,21 @@ from ridgepoint.search.scaling import scaling
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """A method, and what it searches: a space, or a network that it changes, `trained` or not."""
+    """A method, and what it searches: a space, or a network that it changes, `trained` or not.
+
+    `candidates` is about how many trainings it divides a time limit into.
+    """
 
     method: Method
     takes: Literal["space", "network"]
     trained: bool = False
+    candidates: int = 24
 
 
 METHODS = {
     "evolution": Entry(evolution, "space"),
-    "netadapt": Entry(netadapt, "network", trained=True),
-    "netadapt_original": Entry(netadapt_original, "network", trained=True),
+    "netadapt": Entry(netadapt, "network", trained=True, candidates=240),
+    "netadapt_original": Entry(netadapt_original, "network", trained=True, candidates=240),
     "nsga2": Entry(nsga2, "space"),
     "random": Entry(random, "space"),
     "scaling": Entry(scaling, "network"),
