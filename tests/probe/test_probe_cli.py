@@ -71,6 +71,7 @@ def test_a_sentence_by_hand() -> None:
         high=1.256,
         verdict="holds",
         same_graph=False,
+        ours=False,
         published=(PublishedRatio("iPhone 12", "MobileOne, Table 2", 1.66),),
     )
     assert finding.sentence == (

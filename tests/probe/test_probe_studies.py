@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from ridgepoint.arch.shape import Shape
 from ridgepoint.deploy.export import export_for_timing
 from ridgepoint.deploy.runtimes import open_session
 from ridgepoint.nn import layers
@@ -34,7 +35,7 @@ def output(study: str, variant: str) -> tuple[int, ...]:
 
 
 def test_the_plain_network_has_thirty_convolutions() -> None:
-    deployed = fuse(module("skips", "plain network"))
+    deployed = fuse(module("skips", "the plain network"))
     assert sum(isinstance(part, torch.nn.Conv2d) for part in deployed.modules()) == 30
 
 
@@ -42,7 +43,7 @@ def test_the_plain_network_has_thirty_convolutions() -> None:
     ("study", "variants"),
     [
         ("activations", ("ReLU", "ReLU6", "h-sigmoid", "GELU", "SiLU", "h-swish", "naive h-swish")),
-        ("skips", ("plain network", "network with skips")),
+        ("skips", ("the plain network", "the network with skips")),
         ("reshapes", ("4D throughout", "3D throughout", "4D and 3D in turn")),
         ("norms", ("Conv-BN", "LN-Linear", "Linear")),
         ("groups", tuple(STUDIES["groups"].variants)),
@@ -54,8 +55,8 @@ def test_variants_of_one_study_have_equal_macs(study: str, variants: tuple[str, 
 
 
 def test_stems_end_at_the_same_shapes() -> None:
-    assert output("stems", "7x7, stride 4") == output("stems", "two 3x3") == (1, 48, 56, 56)
-    assert output("stems", "16x16, stride 16") == output("stems", "four 3x3") == (1, 384, 14, 14)
+    assert output("stems", "the 7x7 embedding") == output("stems", "the pair of 3x3") == (1, 48, 56, 56)
+    assert output("stems", "the 16x16 embedding") == output("stems", "the chain of four 3x3") == (1, 384, 14, 14)
 
 
 def test_naive_h_swish_is_h_swish() -> None:
@@ -66,7 +67,7 @@ def test_naive_h_swish_is_h_swish() -> None:
 
 
 def test_skip_connections_add_the_input_to_every_block_that_keeps_its_shape() -> None:
-    added = [part for part in module("skips", "network with skips").modules() if isinstance(part, layers.Parallel)]
+    added = [part for part in module("skips", "the network with skips").modules() if isinstance(part, layers.Parallel)]
     skips = [part for part in added if part.branches == ("skip", "body")]
     assert len(skips) == 14 - 3, "14 pairs, of which three stride"
     x = torch.randn(1, 48, 8, 8)
@@ -105,6 +106,25 @@ def test_the_runtime_makes_one_graph_of_norms_left_in_and_folded(tmp_path: Path)
     assert graphs["Conv-BN"] == graphs["unfolded Conv-BN"]
     assert graphs["Conv-BN"].digest != graphs["Linear"].digest
     assert graphs["Conv-BN"].operators["Conv"] == 12
+
+
+def test_graphs_are_told_apart_by_weight_shapes_attributes_and_wiring_and_not_by_values(tmp_path: Path) -> None:
+    class Wired(torch.nn.Module):
+        def __init__(self, width: int = 8, kernel: int = 1, stride: int = 1, swapped: bool = False):
+            super().__init__()
+            self.first, self.second = (torch.nn.Conv2d(8, width, kernel, stride, kernel // 2) for _ in range(2))
+            self.swapped = swapped
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            one, two = self.first(x), self.second(x).relu()
+            return two - one if self.swapped else one - two
+
+    def digest(**choices: int) -> str:
+        export_for_timing(Wired(**choices), Shape(8, 6, 6), tmp_path / "file.onnx")
+        return optimised_graph(tmp_path / "file.onnx").digest
+
+    assert digest() == digest(), "weights differ, which is not structure"
+    assert len({digest(), digest(width=16), digest(kernel=3), digest(stride=2), digest(swapped=True)}) == 5
 
 
 @pytest.mark.slow

@@ -35,6 +35,7 @@ def finding(claim: str, quantity: Any = "time") -> FindingResult:
         high=2.1,
         verdict="holds",
         same_graph=False,
+        ours=False,
         published=(PublishedRatio("a <phone>", "paper", 3.0),),
     )
 

@@ -26,6 +26,7 @@ class Finding:
         at_least: The claim holds from this ratio,
         at_most: up to this one.
         quantity: What the ratio is of.
+        ours: Whether it is a question of ours, which no paper answers in these words.
     """
 
     claim: str
@@ -34,6 +35,7 @@ class Finding:
     at_least: float = 0.0
     at_most: float = math.inf
     quantity: Quantity = "time"
+    ours: bool = False
 
     def judge(self, low: float, high: float) -> Verdict:
         """Whether a measured ratio, told as the interval from low to high, lies within the claim's range."""

@@ -38,12 +38,15 @@ def _name(node: onnx.NodeProto) -> str:
 
 
 def _digest(graph: onnx.GraphProto) -> str:
-    """Names are the exporter's choice: values are known by their weight's shape or by who made them."""
+    """The output as an expression: names are the exporter's choice, the order of branches is the runtime's."""
     known = {weight.name: f"weight {list(weight.dims)}" for weight in graph.initializer}
-    sha = hashlib.sha256()
-    for number, node in enumerate(graph.node):
+    for node in graph.node:
         inputs = [known.get(name, name and "input") for name in node.input]
         attributes = sorted(attribute.SerializeToString() for attribute in node.attribute)
-        sha.update(repr((node.op_type, inputs, attributes)).encode())
-        known |= {name: f"output {index} of {number}" for index, name in enumerate(node.output)}
-    return sha.hexdigest()
+        made = _sha(repr((node.op_type, inputs, attributes)))
+        known |= {name: f"{index} of {made}" for index, name in enumerate(node.output)}
+    return _sha(repr([known[output.name] for output in graph.output]))
+
+
+def _sha(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

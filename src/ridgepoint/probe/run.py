@@ -153,6 +153,7 @@ def _judge(study: Study, finding: Finding, clocked: dict[str, Clocked], graphs: 
         low=low,
         high=high,
         verdict=finding.judge(low, high),
+        ours=finding.ours,
         same_graph=len(both) == 2 and both[0] == both[1],
         published=tuple(
             PublishedRatio(each.device, each.source, ratio) for each, ratio in published if ratio is not None

@@ -144,7 +144,9 @@ def _ratios(study: StudyResult) -> go.Figure:
         )
     values = [each.ratio for _, each in known] + [x for one in study.findings for x in (one.low, one.high)]
     low, high = min(0.85, *values) / 1.05, max(1.2, *values) * 1.05
-    ticks = _FINE_TICKS if high / low < 2.2 else _TICKS
+    ticks = _FINE_TICKS
+    if high / low > 2.2:
+        low, ticks = min(low, 0.68), _TICKS
     figure.add_vline(x=1, line={"color": "#8792a2", "width": 1.5, "dash": "dot"})
     figure.update_layout(legend={"orientation": "v", "y": 1.02})
     figure.update_xaxes(

@@ -22,17 +22,17 @@ STUDY = Study(
     "128, depthwise with 1024.",
     source="MobileNetV4, arXiv:2404.10518, section 3: where bytes are dear, depthwise convolutions are",
     variants={
-        "dense convolution": _stack(32, 1),
-        "convolution in 4 groups": _stack(64, 4),
-        "convolution in 16 groups": _stack(128, 16),
-        "depthwise convolution": _stack(1024, 1024),
+        "the dense stack": _stack(32, 1),
+        "the stack in 4 groups": _stack(64, 4),
+        "the stack in 16 groups": _stack(128, 16),
+        "the depthwise stack": _stack(1024, 1024),
     },
     findings=tuple(
-        Finding(claim=claim, over=over, under="dense convolution", at_least=SLOWER)
+        Finding(claim=claim, over=over, under="the dense stack", at_least=SLOWER, ours="groups" in over)
         for over, claim in {
-            "convolution in 4 groups": "At equal MACs 4 groups are slower than a dense convolution.",
-            "convolution in 16 groups": "At equal MACs 16 groups are slower than a dense convolution.",
-            "depthwise convolution": "At equal MACs a depthwise convolution is slower than a dense one.",
+            "the stack in 4 groups": "At equal MACs 4 groups are slower than a dense convolution.",
+            "the stack in 16 groups": "At equal MACs 16 groups are slower than a dense convolution.",
+            "the depthwise stack": "At equal MACs a depthwise convolution is slower than a dense one.",
         }.items()
     ),
 )

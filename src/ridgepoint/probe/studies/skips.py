@@ -13,13 +13,23 @@ STUDY = Study(
     "squeeze-excitation before every activation; with both.",
     source="MobileOne, arXiv:2206.04040, section 3.1",
     variants={
-        "plain network": body(thirty_layers()),
-        "network with skips": body(thirty_layers(), skip_connections),
-        "network with SE": body(thirty_layers(se=True)),
-        "network with both": body(thirty_layers(se=True), skip_connections),
+        "the plain network": body(thirty_layers()),
+        "the network with skips": body(thirty_layers(), skip_connections),
+        "the network with SE": body(thirty_layers(se=True)),
+        "the network with both": body(thirty_layers(se=True), skip_connections),
     },
     findings=(
-        Finding(claim="Skip connections cost time.", over="network with skips", under="plain network", at_least=SLOWER),
-        Finding(claim="Squeeze-excitation costs time.", over="network with SE", under="plain network", at_least=SLOWER),
+        Finding(
+            claim="Skip connections cost time.",
+            over="the network with skips",
+            under="the plain network",
+            at_least=SLOWER,
+        ),
+        Finding(
+            claim="Squeeze-excitation costs time.",
+            over="the network with SE",
+            under="the plain network",
+            at_least=SLOWER,
+        ),
     ),
 )

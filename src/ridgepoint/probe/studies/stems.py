@@ -25,25 +25,29 @@ STUDY = Study(
     "two or four 3x3 convolutions with stride 2.",
     source="EfficientFormer, arXiv:2206.01191, section 3, observation 1",
     variants={
-        "7x7, stride 4": body(_stem(Conv(out_channels=48, kernel=7, stride=4, activation="none"))),
-        "two 3x3": body(_strided(24, 48)),
-        "16x16, stride 16": Variant(lambda: nn.Conv2d(3, 384, 16, stride=16), Shape(3, 224, 224)),
-        "four 3x3": body(_strided(48, 96, 192, 384)),
+        "the 7x7 embedding": body(_stem(Conv(out_channels=48, kernel=7, stride=4, activation="none"))),
+        "the pair of 3x3": body(_strided(24, 48)),
+        "the 16x16 embedding": Variant(lambda: nn.Conv2d(3, 384, 16, stride=16), Shape(3, 224, 224)),
+        "the chain of four 3x3": body(_strided(48, 96, 192, 384)),
     },
     findings=(
-        Finding(claim="A 7x7 patch embedding is slower.", over="7x7, stride 4", under="two 3x3", at_least=SLOWER),
-        Finding(claim="A 16x16 one is slower.", over="16x16, stride 16", under="four 3x3", at_least=SLOWER),
+        Finding(
+            claim="A 7x7 patch embedding is slower.", over="the 7x7 embedding", under="the pair of 3x3", at_least=SLOWER
+        ),
+        Finding(
+            claim="A 16x16 one is slower.", over="the 16x16 embedding", under="the chain of four 3x3", at_least=SLOWER
+        ),
         Finding(
             claim="Large kernels are badly supported: a MAC of a 7x7 one takes longer.",
-            over="7x7, stride 4",
-            under="two 3x3",
+            over="the 7x7 embedding",
+            under="the pair of 3x3",
             at_least=SLOWER,
             quantity="time per MAC",
         ),
         Finding(
             claim="Large kernels are badly supported: a MAC of a 16x16 one takes longer.",
-            over="16x16, stride 16",
-            under="four 3x3",
+            over="the 16x16 embedding",
+            under="the chain of four 3x3",
             at_least=SLOWER,
             quantity="time per MAC",
         ),

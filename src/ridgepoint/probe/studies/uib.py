@@ -17,13 +17,14 @@ def _two(start: int, middle: int, ratio: int) -> Variant:
     return body(Network(name="uib", input=(_CHANNELS, 16, 16), stem=(), stages=(Stage(blocks=(block, block)),)))
 
 
-def _more(over: str, under: str) -> Finding:
+def _more(over: str, under: str, *, ours: bool = False) -> Finding:
     return Finding(
         claim=f"In the same time {over} does more MACs than {under}.",
         over=over,
         under=under,
         at_least=SLOWER,
         quantity="MACs in the same time",
+        ours=ours,
     )
 
 
@@ -48,5 +49,5 @@ STUDY = Study(
             quantity="MACs in the same time",
         ),
     ),
-    findings=(_more("ConvNext", "IB"), _more("FFN", "IB"), _more("IB", "ExtraDW")),
+    findings=(_more("ConvNext", "IB"), _more("FFN", "IB", ours=True), _more("IB", "ExtraDW", ours=True)),
 )
