@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
+from ridgepoint.arch.choice import Assignment
 from ridgepoint.arch.network import Network
 from ridgepoint.arch.shrink import narrowed
 from ridgepoint.arch.space import Space, parse_space
@@ -29,6 +30,7 @@ from ridgepoint.search.method import Judgement, Problem, Proposal
 from ridgepoint.search.methods import METHODS
 from ridgepoint.search.scaling import scaled
 from ridgepoint.search.study import Study
+from ridgepoint.train.loop import Bound
 
 EVALUATIONS = 24  # beyond the first generation of every method
 DEVICE = "pixel6-cpu"
@@ -46,6 +48,32 @@ class Formula:
             print(candidate.name, flush=True)
         time.sleep(self.pause_s)
         return Judgement(accuracy=accuracy(candidate.network), seconds=0.0)
+
+    def weights(self, space: Space) -> "FormulaWeights":
+        return FormulaWeights(space)
+
+    def as_long_as(self, candidates: int) -> Bound:
+        return Bound(epochs=candidates)
+
+
+@dataclass
+class FormulaWeights:
+    """Shared weights that know the formula and cannot learn."""
+
+    space: Space
+    steps_per_epoch: int = 4
+
+    def teach(self, step: int, progress: float, child: list[Assignment]) -> float:
+        return 0.0
+
+    def accuracy(self, step: int, child: Assignment) -> float:
+        return accuracy(self.space.decode(child))
+
+    def state_dict(self) -> dict[str, object]:
+        return {}
+
+    def load_state_dict(self, state: dict[str, object]) -> None:
+        pass
 
 
 def accuracy(network: Network) -> float:

@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+from ridgepoint.arch.space import Space
 from ridgepoint.files import make_folder, save_atomic
 from ridgepoint.fit.folder import RunFolder
 from ridgepoint.fit.prepare import Prepared
@@ -11,6 +12,7 @@ from ridgepoint.nn.inherit import inherit
 from ridgepoint.nn.weights import load_weights, save_weights
 from ridgepoint.search.candidate import Candidate
 from ridgepoint.search.method import Judgement, Proposal
+from ridgepoint.search.shared_weights import SharedWeights
 from ridgepoint.search.study import read_candidates
 from ridgepoint.train.folder import weight_file
 from ridgepoint.train.loop import Bound, train
@@ -55,6 +57,18 @@ class ShortTraining:
         save_atomic(path, lambda file: save_weights(done.model, file))
         weights = str(path.relative_to(self.run.path))
         return Judgement(accuracy=done.val_accuracy, seconds=done.seconds, weights=weights)
+
+    def weights(self, space: Space) -> SharedWeights:
+        """Weights that all networks of a space share, taught by the run's recipe."""
+        network = space.decode(space.complete(lambda choice: 0))
+        return SharedWeights(space, self.prepared.data_for(network), self.prepared.recipe, seed=self.run.settings.seed)
+
+    def as_long_as(self, candidates: int) -> Bound:
+        """So many short trainings in a row."""
+        if self.bound.seconds is not None:
+            return Bound(seconds=candidates * self.bound.seconds)
+        assert self.bound.epochs is not None
+        return Bound(epochs=candidates * self.bound.epochs)
 
     def _parent_of(self, proposal: Proposal) -> BuiltNetwork:
         """The module that a proposal inherits from: its parent's, or the seed network's as it was given."""

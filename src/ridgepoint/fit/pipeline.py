@@ -207,6 +207,11 @@ def search(job: Fit, plan: Plan) -> None:
     if job.run.read_step("search") is not None:
         return
     run, prepared = job.run, job.prepared
+
+    def told(share: float, text: str) -> None:
+        job.display.progress(share, text)
+        run.tick()
+
     problem = Problem(
         latency=job.host,
         budget_ms=job.limit_ms,
@@ -216,6 +221,7 @@ def search(job: Fit, plan: Plan) -> None:
         network=prepared.network,
         evaluations=plan.expected,
         folder=run.path,
+        told=told,
     )
     started = run.elapsed
     found = run_search(

@@ -76,6 +76,7 @@ class Problem:
         network: Where to start, for methods that change a network.
         evaluations: How many candidates will be trained, where the search is bounded by count.
         folder: Where a method may keep files of its own.
+        told: Hears of work between two proposals: the share of it that is done, and what is going on.
     """
 
     latency: LatencyModel
@@ -86,6 +87,7 @@ class Problem:
     network: Network | None = None
     evaluations: int | None = None
     folder: Path | None = None
+    told: Callable[[float, str], None] = lambda share, text: None
 
     def ms(self, network: Network) -> float:
         """A network's latency by the problem's model.

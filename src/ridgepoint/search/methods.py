@@ -9,6 +9,7 @@ from ridgepoint.search.evolution import evolution
 from ridgepoint.search.method import Method
 from ridgepoint.search.netadapt import netadapt, netadapt_original
 from ridgepoint.search.nsga2 import nsga2
+from ridgepoint.search.one_shot import tunas_one_stage, tunas_two_stages
 from ridgepoint.search.random import random
 from ridgepoint.search.scaling import scaling
 
@@ -32,6 +33,8 @@ METHODS = {
     "nsga2": Entry(nsga2, "space"),
     "random": Entry(random, "space"),
     "scaling": Entry(scaling, "network"),
+    "tunas": Entry(tunas_two_stages, "space"),
+    "tunas_one_stage": Entry(tunas_one_stage, "space"),
 }
 
 

@@ -27,7 +27,7 @@ import torch
 
 from ridgepoint.arch.choice import Assignment, Choice
 from ridgepoint.arch.space import Space
-from ridgepoint.errors import InputError, RunError
+from ridgepoint.errors import RunError
 from ridgepoint.files import make_folder, write_atomic
 from ridgepoint.search.policy import Policy
 from ridgepoint.search.reward import Absolute, AnyReward
@@ -90,9 +90,9 @@ class Found:
     """Where a search ended.
 
     Attributes:
-        assignments: Of the most probable network within the budget, and within the shares `FALLBACKS` of it where there
-            are any: for those who measure the first one and find it slower.
-        most_probable: Of the most probable network, whatever its latency.
+        assignments: The most probable network, brought within the budget; and within `FALLBACKS` of it, for those who
+            measure the first one and find it slower. Over the budget only if no change of a single choice is faster.
+        most_probable: That network before it was changed.
         history: The policy over the steps.
     """
 
@@ -132,7 +132,6 @@ def tunas(job: Job) -> Found:
     """Search in one stage; if the folder holds a checkpoint, go on from it.
 
     Raises:
-        InputError: If no change of single choices brings the most probable network within the budget.
         DivergedError: If the weights diverge.
         RunError: If the checkpoint is that of another search.
     """
@@ -144,17 +143,39 @@ def tunas(job: Job) -> Found:
             run.save()
         job.on_step(run.progress(), run.rows[-1])
     run.save()
-    likely = run.policy.most_probable()
-    found = [run.within(likely, job.budget_ms)]
-    if found[0] is None:
-        raise InputError(
-            f"{job.space.name}: the most probable network takes {job.latency_ms(likely):.4g} ms, and no change of "
-            f"single choices brings it within {job.budget_ms:.4g} ms. Allow a little more latency"
-        )
-    for share in FALLBACKS:
-        found += [run.within(found[-1], share * job.budget_ms)] if found[-1] else []
-    fitting = tuple(assignment for assignment in found if assignment is not None)
-    return Found(assignments=fitting, most_probable=likely, history=tuple(run.rows))
+    likely = found = run.policy.most_probable()
+    fitting = []
+    for share in (1.0, *FALLBACKS):
+        found = within(found, share * job.budget_ms, job.latency_ms, run.policy, run.accuracy)
+        fitting.append(found)
+    distinct = [each for number, each in enumerate(fitting) if each not in fitting[:number]]
+    return Found(assignments=tuple(distinct), most_probable=likely, history=tuple(run.rows))
+
+
+def within(
+    assignment: Assignment,
+    budget_ms: float,
+    latency_ms: Callable[[Assignment], float],
+    policy: Policy,
+    accuracy: Callable[[Assignment], float] = lambda assignment: 0.0,
+) -> Assignment:
+    """The assignment, changed choice by choice until it is within the budget or no change makes it faster.
+
+    Of the changes that cost the least log-probability per millisecond that is still to be saved, the one that costs the
+    least accuracy per millisecond is made.
+    """
+    ms = latency_ms(assignment)
+    while ms > budget_ms:
+        tried = [(lost, latency_ms(changed), changed) for lost, changed in policy.changes(assignment)]
+        faster = [(lost, min(ms - after, ms - budget_ms), changed) for lost, after, changed in tried if after < ms]
+        if not faster:
+            break
+        likely = sorted(faster, key=lambda each: (each[0] / each[1], -each[1]))[:JUDGED]
+        before = accuracy(assignment)
+        gains = [(accuracy(changed) - before) / saved for _, saved, changed in likely]
+        assignment = likely[gains.index(max(gains))][2]
+        ms = latency_ms(assignment)
+    return assignment
 
 
 def member(space: Space, taken: Mapping[str, int]) -> Assignment:
@@ -211,10 +232,7 @@ class _Run:
     def learn(self, children: list[Assignment], progress: float) -> None:
         """Move the policy towards the children that beat the average reward."""
         job, settings = self.job, self.settings
-        rewards = [
-            settings.reward(self.weights.accuracy(self.step, child), job.latency_ms(child), job.budget_ms)
-            for child in children
-        ]
+        rewards = [settings.reward(self.accuracy(child), job.latency_ms(child), job.budget_ms) for child in children]
         keep = settings.momentum
         self.rewards = keep * self.rewards + (1 - keep) * sum(rewards) / len(rewards)
         self.counted = keep * self.counted + (1 - keep)
@@ -237,24 +255,9 @@ class _Run:
         learned = (progress - self.settings.delay) / max(1.0 - self.settings.delay, 1e-9)
         return self.settings.lr * math.sqrt(STEPS / steps) * 10**learned
 
-    def within(self, assignment: Assignment, budget_ms: float) -> Assignment | None:
-        """The assignment, changed choice by choice until it is within the budget; None if no change makes it faster.
-
-        Of the changes that cost the least log-probability per millisecond that is still to be saved, the one that costs
-        the least accuracy per millisecond is made.
-        """
-        ms = self.job.latency_ms(assignment)
-        while ms > budget_ms:
-            tried = [(lost, self.job.latency_ms(changed), changed) for lost, changed in self.policy.changes(assignment)]
-            faster = [(lost, min(ms - after, ms - budget_ms), changed) for lost, after, changed in tried if after < ms]
-            if not faster:
-                return None
-            likely = sorted(faster, key=lambda each: each[0] / each[1])[:JUDGED]
-            before = self.weights.accuracy(self.step, assignment)
-            gains = [(self.weights.accuracy(self.step, changed) - before) / saved for _, saved, changed in likely]
-            assignment = likely[gains.index(max(gains))][2]
-            ms = self.job.latency_ms(assignment)
-        return assignment
+    def accuracy(self, child: Assignment) -> float:
+        """On the same validation images for all children."""
+        return self.weights.accuracy(self.step, child)
 
     def row(self, progress: float, loss: float) -> dict[str, Any]:
         likely = self.policy.most_probable()

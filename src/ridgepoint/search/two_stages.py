@@ -12,7 +12,8 @@ from typing import Any
 from ridgepoint.arch.choice import Assignment, Choice
 from ridgepoint.arch.space import Space
 from ridgepoint.errors import InputError
-from ridgepoint.search.tunas import Found, Job, member, tunas
+from ridgepoint.search.policy import Policy
+from ridgepoint.search.tunas import Found, Job, member, tunas, within
 from ridgepoint.seeds import seed_for
 from ridgepoint.train.loop import Bound
 
@@ -24,7 +25,7 @@ def two_stages(job: Job) -> Found:
     """Search sizes with plain inverted bottlenecks, then the depthwise convolutions of a network of these sizes.
 
     Raises:
-        InputError: If the space has no choice of a depthwise convolution, or nothing is found within the budget.
+        InputError: If the space has no choice of a depthwise convolution.
         DivergedError: If the weights diverge.
         RunError: If a checkpoint is that of another search.
     """
@@ -34,7 +35,9 @@ def two_stages(job: Job) -> Found:
     coarse = _stage(job, "coarse", plain, share=0.0)
     sizes = {name: option for name, option in coarse.assignments[0].items() if name not in plain}
     fine = _stage(job, "fine", sizes, share=0.5)
-    return replace(fine, history=coarse.history + fine.history)
+    # Where even the smallest kernels leave these sizes over the budget, sizes shrink after all.
+    found = [within(each, job.budget_ms, job.latency_ms, Policy(job.space)) for each in fine.assignments]
+    return replace(fine, assignments=tuple(found), history=coarse.history + fine.history)
 
 
 def plain_kernels(space: Space) -> Assignment:
