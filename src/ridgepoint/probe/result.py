@@ -62,7 +62,7 @@ class FindingResult(msgspec.Struct, frozen=True, kw_only=True):
         """What was found, for people: the ratio here with its spread, and the paper's."""
         here = _TOLD[self.quantity].format(over=self.over, under=self.under, ratio=f"{self.ratio:.2f}")
         paper = ", ".join(f"{each.ratio:.2f} ({each.device})" for each in self.published)
-        none = "no paper says so, it is our question" if self.ours else "no published figure is at hand"
+        none = "a question of ours, no paper's claim" if self.ours else "no published figure is at hand"
         told = f"in the paper {paper}" if paper else none
         same = " Exporter and runtime make the same graph of both." if self.same_graph else ""
         return f"Here {here} ({self.low:.2f} to {self.high:.2f}); {told}.{same}"

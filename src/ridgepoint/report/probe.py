@@ -22,7 +22,7 @@ from ridgepoint.units import format_count, format_ms
 _TEMPLATES = Path(__file__).parent / "templates"
 _CLASSES = {"holds": "good", "does not hold": "bad"}
 _MARKS = ("diamond", "square", "triangle-up")
-_ROW, _FRAME = 50, 110  # pixels a row, and above and below
+_ROW, _LEGEND_ROW, _FRAME = 50, 22, 110  # pixels a row, and above and below
 _TICKS = (0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.4, 2, 3, 5, 7, 10, 20, 50)
 _FINE_TICKS = (0.8, 0.9, 1, 1.1, 1.2, 1.3, 1.4, 1.6, 1.8, 2)  # while they have room
 
@@ -100,7 +100,9 @@ def _curves(study: StudyResult) -> go.Figure:
 
 def _ratios(study: StudyResult) -> go.Figure:
     """The measured ratio of every finding with its spread, the papers' ratios, and where the claim holds."""
-    figure = blank_figure(height=_FRAME + 30 + _ROW * len(study.findings))
+    known = [(finding, each) for finding in study.findings for each in finding.published]
+    devices = dict.fromkeys(each.device for _, each in known)
+    figure = blank_figure(height=_FRAME + _LEGEND_ROW * (1 + len(devices)) + _ROW * len(study.findings))
     rows = [_pair(finding) for finding in study.findings]
     for row, finding in enumerate(study.findings):
         figure.add_shape(
@@ -131,8 +133,7 @@ def _ratios(study: StudyResult) -> go.Figure:
         hovertemplate="%{y}: %{x:.2f} (%{customdata[0]:.2f} to %{customdata[1]:.2f})<br>%{customdata[2]}"
         "<extra></extra>",
     )
-    known = [(finding, each) for finding in study.findings for each in finding.published]
-    for mark, device in enumerate(dict.fromkeys(each.device for _, each in known)):
+    for mark, device in enumerate(devices):
         mine = [(finding, each) for finding, each in known if each.device == device]
         figure.add_scatter(
             x=[each.ratio for _, each in mine],
