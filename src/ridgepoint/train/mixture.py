@@ -4,6 +4,7 @@ Source: MobileNetV4, arXiv:2404.10518, section 8 and Table 8.
 Differs: views are redrawn from their seeds, where the paper stores JPEG files and mirrors them at random in training.
 """
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -133,18 +134,16 @@ class MixtureBatches:
         """The views of a step and what the teacher says to them."""
         set_B = self.sets(step)
         place_B = step * self.batch_size + np.arange(self.batch_size)
-        parts = []
-        for number, lessons in enumerate(self._lessons):
+        found = []
+        for number in np.unique(set_B).tolist():
             here = np.flatnonzero(set_B == number)
-            if len(here):
-                parts.append((here, *self._part(lessons, place_B[here])))
-        back = torch.from_numpy(np.argsort(np.concatenate([here for here, *_ in parts])))
-        images, targets = (torch.cat(each)[back] for each in zip(*(part[1:3] for part in parts), strict=True))
-        ids = [name for part in parts for name in part[3]]
+            found.append((torch.from_numpy(here), *self._part(self._lessons[number], place_B[here])))
+        places, images, targets, ids = zip(*found, strict=True)
+        named = dict(zip(torch.cat(places).tolist(), itertools.chain(*ids), strict=True))
         return Batch(
-            images=self._preprocessing.normalize(images),
-            targets=targets,
-            ids=tuple(ids[index] for index in back.tolist()),
+            images=self._preprocessing.normalize(_placed(places, images)),
+            targets=_placed(places, targets),
+            ids=tuple(named[place] for place in range(self.batch_size)),
         )
 
     def sets(self, step: int) -> np.ndarray:
@@ -166,3 +165,13 @@ class MixtureBatches:
     def _shuffled(self, count: int, epoch: int) -> np.ndarray:
         generator = torch.Generator().manual_seed(seed_for(self._seed, "order", count, epoch))
         return torch.randperm(count, generator=generator).numpy()
+
+
+def _placed(places: Sequence[Tensor], parts: Sequence[Tensor]) -> Tensor:
+    """Parts of a batch put together, each sample at its place."""
+    if len(parts) == 1:  # then all are at their places
+        return parts[0]
+    whole = parts[0].new_empty(sum(map(len, parts)), *parts[0].shape[1:])
+    for place_B, part in zip(places, parts, strict=True):
+        whole[place_B] = part
+    return whole
