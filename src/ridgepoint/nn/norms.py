@@ -1,8 +1,8 @@
 """Batch norms that were folded away, given back for training.
 
 Weights of deployed files have their norms folded into the convolutions: mean 0, variance 1, gain 1. Evaluated, that is
-the same network; trained, every norm would divide by the deviation of its batch, which folding had put into the weights,
-and the first step would lose what was learned.
+the same network. Trained, every norm would divide by the deviation of its batch, which folding had put into the
+weights, and the first step would lose what was learned.
 """
 
 from collections.abc import Iterable
