@@ -209,7 +209,7 @@ class MultiQueryAttention(nn.Module):
         """Softmax of scaled products, in the form that copies nothing for the memory format at hand."""
         key_BDM, value_BDM = (key * self.key_dim**-0.5).flatten(2), value.flatten(2)
         apart = query.is_contiguous() and not query.is_contiguous(memory_format=torch.channels_last)
-        if apart and not torch.compiler.is_compiling():
+        if apart and not (torch.compiler.is_compiling() or torch.onnx.is_in_onnx_export()):
             return self.by_channel(query, key_BDM, value_BDM)
         return self.by_position(query, key_BDM, value_BDM)
 
