@@ -161,7 +161,7 @@ def test_l2_beside_decoupled_decay_is_a_part_of_the_gradient():
         (("bias",), {"linear.bias"}),
         (("norm", "bias", "gain"), {"norm.weight", "norm.bias", "linear.bias", "gain"}),
     ],
-    ids=str,
+    ids=["none", "norm", "bias", "all"],
 )
 def test_the_kinds_that_are_named_are_spared(undecayed: tuple[str, ...], names: set[str]):
     model = nn.Module()
