@@ -1,81 +1,146 @@
 """`ridgepoint bench`: measured latency of zoo networks, YAML files and exported files, side by side."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from ridgepoint.cli.output import JsonFlag, console, emit_json
+from ridgepoint.cli.output import JsonFlag, console, emit_json, expect_folder_of
+from ridgepoint.errors import InputError
 
 
 def bench(
-    models: Annotated[list[str], typer.Argument(help="Zoo names, network YAML files, or .onnx files.")],
-    runtime: Annotated[str, typer.Option(help="The runtime that loads the files.")] = "onnxruntime",
-    threads: Annotated[int, typer.Option(min=1, help="Threads inside one inference.")] = 1,
+    models: Annotated[
+        list[str], typer.Argument(metavar="MODEL...", help="Zoo names, globs, network YAML files, exported files.")
+    ],
+    runtime: Annotated[
+        list[str] | None, typer.Option(help="A runtime; give it again for more.  [default: onnxruntime]")
+    ] = None,
+    threads: Annotated[
+        list[int] | None,
+        typer.Option(min=1, help="Threads inside one inference; give it again for more.  [default: 1]"),
+    ] = None,
     size: Annotated[int | None, typer.Option(min=8, help="Input size of networks.  [default: their own]")] = None,
-    rounds: Annotated[int, typer.Option(min=3, help="How many turns each model gets.")] = 20,
+    rounds: Annotated[int, typer.Option(min=3, help="How many turns each combination gets.")] = 30,
+    profile: Annotated[bool, typer.Option("--profile", help="Also tell the time of each kind of operator.")] = False,
+    html: Annotated[Path | None, typer.Option(help="Write one page with plots here.")] = None,
     json_output: JsonFlag = False,
 ) -> None:
-    """Clock models side by side in interleaved rounds, so that drift of the machine does not decide.
+    """Clock models side by side in interleaved rounds: time, memory, size, and which of them really differ.
 
-    Example: ridgepoint bench mobilenetv3_small_100 mobilenetv4_conv_small --threads 2
+    Every model runs in every runtime that loads it: onnxruntime takes .onnx files, torch and torch_compile take .pt2.
+
+    Example: ridgepoint bench mobilenetv3_small_100 my_model.onnx --runtime onnxruntime --runtime torch --threads 2
     """
     import tempfile
 
     import msgspec
 
-    from ridgepoint.arch.zoo import load
     from ridgepoint.cli.live import Live
-    from ridgepoint.deploy.export import export_for_timing
-    from ridgepoint.deploy.measure import measure
+    from ridgepoint.deploy.bench import bench as run
     from ridgepoint.deploy.runtimes import runtime_version
-    from ridgepoint.errors import InputError
-    from ridgepoint.nn.build import build
-    from ridgepoint.units import format_ms
+    from ridgepoint.files import write_atomic
 
-    runtime_version(runtime)
+    expect_folder_of(html)
+    runtimes = list(dict.fromkeys(runtime or ["onnxruntime"]))
+    for name in runtimes:
+        runtime_version(name)
     display = Live()
     with tempfile.TemporaryDirectory() as folder:
-        files: dict[str, Path] = {}
         with display.phase("Export"):
-            for index, model in enumerate(models):
-                display.progress(index / len(models), model)
-                if model.endswith(".onnx"):
-                    if not Path(model).is_file():
-                        raise InputError(f"{model}: there is no such file")
-                    files[model] = Path(model)
-                    continue
-                network = load(model).at(height=size)
-                files[model] = Path(folder) / f"{index}.onnx"
-                export_for_timing(build(network), network.input_shape, files[model])
+            files = _files(models, runtimes, size, Path(folder), display.progress)
         with display.phase("Measure"):
-            found = measure(
+            found = run(
                 files,
-                runtime=runtime,
-                threads=threads,
+                threads=list(dict.fromkeys(threads or [1])),
                 rounds=rounds,
-                progress=lambda done, of: display.progress(done / of, f"round {done} of {of}"),
+                profile=profile,
+                progress=display.progress,
             )
+    if html is not None:
+        from ridgepoint.report.bench import bench_page
+
+        write_atomic(html, bench_page(found))
     if json_output:
-        emit_json({name: msgspec.to_builtins(latency) for name, latency in found.items()})
+        emit_json(msgspec.to_builtins(found))
         return
+    _print(found)
+    if html is not None:
+        console().print(f"Page: {html}")
+
+
+def _files(
+    models: list[str], runtimes: list[str], size: int | None, folder: Path, progress: Callable[[float, str], None]
+) -> dict[str, list[tuple[str, Path]]]:
+    """For each model the runtimes that load it, and the file for each; networks are exported with fresh weights."""
+    from ridgepoint.cli.networks import load_all
+    from ridgepoint.deploy.export import export_for_timing
+    from ridgepoint.deploy.runtimes import find_runtime, runtimes_for
+    from ridgepoint.nn.build import build
+
+    found: dict[str, list[tuple[str, Path]]] = {}
+    for index, model in enumerate(models):
+        progress(index / len(models), model)
+        path = Path(model)
+        if runtimes_for(path):
+            if not path.is_file():
+                raise InputError(f"{path}: there is no such file")
+            loading = [name for name in runtimes if name in runtimes_for(path)]
+            if not loading:
+                raise InputError(
+                    f"{path}: no --runtime given loads it ({', '.join(runtimes)}). Allowed: "
+                    f"{', '.join(runtimes_for(path))}"
+                )
+            found[model] = [(name, path) for name in loading]
+            continue
+        for network in load_all([model], input_size=size):
+            module = build(network)
+            exports: dict[str, Path] = {}
+            for name in runtimes:
+                suffix = find_runtime(name).suffix
+                if suffix not in exports:
+                    exports[suffix] = folder / f"{len(found)}{suffix}"
+                    export_for_timing(module, network.input_shape, exports[suffix], name)
+            found[model if path.suffix else network.name] = [(n, exports[find_runtime(n).suffix]) for n in runtimes]
+    return found
+
+
+def _print(found: Any) -> None:
     from rich.table import Table
 
-    table = Table("model", "p50", "p90", "spread", "runs", "file", box=None, pad_edge=False)
-    for name, latency in sorted(found.items(), key=lambda item: item[1].ms):
+    from ridgepoint.cli.cost_tables import show
+    from ridgepoint.units import format_ms
+
+    table = Table(box=None, pad_edge=False)
+    for head in ("model", "runtime"):
+        table.add_column(head, no_wrap=True)
+    for head in ("threads", "undisturbed", "median", "p90", "drift", "machine", "memory", "file"):
+        table.add_column(head, justify="right", no_wrap=True)
+    for row in found.rows:
+        latency = row.latency
+        memory = latency.peak_memory_bytes
         table.add_row(
-            name,
+            row.model,
+            latency.runtime,
+            str(latency.threads),
             format_ms(latency.ms),
+            format_ms(latency.median_ms),
             format_ms(latency.p90_ms),
-            f"{latency.spread:.0%}",
-            str(latency.runs),
-            f"{latency.file_bytes / 1e6:.2f} MB",
+            f"{latency.drift:+.0%}",
+            f"{latency.slowdown:.2f} ×",
+            "not known" if memory is None else f"{memory / 1e6:.1f} MB",
+            f"{latency.file_bytes / 1e6:.1f} MB",
         )
     out = console()
-    out.print(table)
-    first = next(iter(found.values()))
-    out.print(
-        f"measured on {first.device}, {first.runtime} {first.runtime_version}, {threads} thread(s), {first.precision}, "
-        f"batch 1; {first.rounds} interleaved rounds, corrected for drift by a reference network; "
-        "spread: slowest less fastest round over the median"
-    )
+    show(out, table)
+    for row in found.rows:
+        if row.operators:
+            told = ", ".join(f"{each.operator} {format_ms(each.ms)}" for each in row.operators[:6])
+            out.print(f"{row.name}: {told}")
+    for verdict in found.verdicts:
+        out.print(f"{verdict.first} / {verdict.second}: {verdict.ratio:.3f}, {verdict}")
+    out.print(found.protocol)
+    out.print(found.legend)
+    if found.verdicts:
+        out.print(found.test)

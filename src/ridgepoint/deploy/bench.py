@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 
 from ridgepoint.cost.latency import MeasuredLatency
-from ridgepoint.deploy.compare import Verdict, compare
+from ridgepoint.deploy.compare import ALPHA, RESOLUTION, Verdict, compare
 from ridgepoint.deploy.measure import ROUND_S, Job, clock, example_image
 from ridgepoint.deploy.memory import peak_memory_bytes
 from ridgepoint.deploy.runtimes import OperatorTime, open_session, session_class
@@ -17,7 +17,7 @@ _PROFILED_RUNS = 10
 class BenchRow(msgspec.Struct, frozen=True, kw_only=True):
     """One model in one runtime with one number of threads.
 
-    `rounds_ms` is the median of every round as the clock showed it; `operators` are absent unless asked for.
+    `rounds_ms` is the first decile of every round as the clock showed it; `operators` are absent unless asked for.
     """
 
     name: str
@@ -28,10 +28,21 @@ class BenchRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BenchResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What one bench found, the fastest first."""
+    """What one bench found, the fastest first, and in words how."""
 
     rows: tuple[BenchRow, ...]
     verdicts: tuple[Verdict, ...]
+    protocol: str
+    legend: str = (
+        "Undisturbed: the first decile of all runs. Drift: the last third of the rounds against the first. Machine: "
+        "how much slower a reference network ran than when this machine is calm; times are divided by it. Peak memory: "
+        "what a process of its own grows by when it loads the file and runs it."
+    )
+    test: str = (
+        f"Ratio: the median over rounds, as the clock showed it. Two differ if Wilcoxon's signed-rank test on the "
+        f"rounds they had together says so (p, adjusted for all pairs by Holm's method, below {ALPHA:g}) and the ratio "
+        f"is more than {RESOLUTION:.0%} from 1, which loading the same file again may make."
+    )
 
 
 def bench(
@@ -78,12 +89,18 @@ def bench(
                 name=_name(key, jobs),
                 model=key[0],
                 latency=msgspec.structs.replace(latency, peak_memory_bytes=memory),
-                rounds_ms=tuple(ms * timing.slowdown for ms in timing.rounds_ms),
+                rounds_ms=tuple(ms * timing.slowdown for ms in timing.rounds_undisturbed_ms),
                 operators=_operators(job) if profile else None,
             )
         )
     rows.sort(key=lambda row: row.latency.ms)
-    return BenchResult(rows=tuple(rows), verdicts=tuple(compare({row.name: row.rounds_ms for row in rows})))
+    first = rows[0].latency
+    return BenchResult(
+        rows=tuple(rows),
+        verdicts=tuple(compare({row.name: row.rounds_ms for row in rows})),
+        protocol=f"Measured on {first.device}, {first.precision}, batch 1, in {first.rounds} interleaved rounds after "
+        f"{first.warmup} runs to warm up, one core for each thread where the runtime allows it.",
+    )
 
 
 def _name(key: tuple[str, str, int], every: Mapping[tuple[str, str, int], Job]) -> str:

@@ -35,7 +35,7 @@ def compare(rounds_ms: Mapping[str, Sequence[float]]) -> list[Verdict]:
     with the fastest only.
 
     Args:
-        rounds_ms: For each name the median of every round; all of the same length.
+        rounds_ms: For each name what a run took in every round; all of the same length.
 
     Source: Holm, Scand. J. Statist. 6 (1979), 65-70.
     """

@@ -52,6 +52,7 @@ class Timing:
         drift: By how much the last third of the rounds is slower than the first, as a share.
         slowdown: How much slower than when calm the machine was; all times above are divided by it.
         rounds_ms: Every round's median: rounds of sessions that were timed together can be compared in pairs.
+        rounds_undisturbed_ms: Every round's first decile, for the same.
         runs: How many there were.
     """
 
@@ -60,6 +61,7 @@ class Timing:
         everything = np.concatenate([np.asarray(runs) for runs in rounds_ms]) / slowdown
         third = math.ceil(len(medians) / 3)
         self.rounds_ms = tuple(medians)
+        self.rounds_undisturbed_ms = tuple(float(np.quantile(runs, UNDISTURBED)) / slowdown for runs in rounds_ms)
         self.ms = float(np.quantile(everything, UNDISTURBED))
         self.median_ms = float(np.median(medians))
         self.p90_ms = float(np.quantile(everything, 0.9))

@@ -12,7 +12,6 @@ import jinja2
 import msgspec
 import plotly.graph_objects as go
 from markupsafe import Markup
-from plotly.offline import get_plotlyjs
 
 from ridgepoint.cost.count import CONVENTION
 from ridgepoint.report import figures
@@ -20,11 +19,11 @@ from ridgepoint.report.blocks import block_rows
 from ridgepoint.report.drawing import draw
 from ridgepoint.report.points import Marks, collect
 from ridgepoint.report.result import Evaluation, Mistake, Run, read_run
+from ridgepoint.report.template import template
 from ridgepoint.report.tried import best_over_time, front_over_time, lineage, trained
 from ridgepoint.units import format_count, format_duration, format_ms
 
 REPORT = "report.html"
-_TEMPLATES = Path(__file__).parent / "templates"
 _Z95 = 1.959964
 
 
@@ -44,7 +43,7 @@ def build_report(run: Path) -> Path:
         RunError: If the folder is missing, or is not that of a finished run.
     """
     read = read_run(run)
-    page = _environment().get_template("report.html.jinja").render(_context(read))
+    page = _template().render(_context(read))
     path = run / REPORT
     partial = path.with_suffix(".html.part")
     partial.write_text(page, encoding="utf-8")
@@ -83,7 +82,6 @@ def _context(run: Run) -> dict[str, Any]:
         "lost_pictures": lost,
         "drawing": Markup(draw(run.network)),
         "figures": {name: _figure_json(figure) for name, figure in drawn.items()},
-        "plotly": Markup(get_plotlyjs().replace("</script", "<\\/script")),
         "convention": CONVENTION,
     }
 
@@ -137,14 +135,7 @@ def _class(label: str | int, evaluation: Evaluation | None) -> str:
     return evaluation.classes[label] if isinstance(label, int) and evaluation is not None else str(label)
 
 
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+def _template() -> jinja2.Template:
     filters: dict[str, Callable[..., Any]] = {
         "ms": _or_unknown(format_ms),
         "count": _or_unknown(format_count),
@@ -156,8 +147,7 @@ def _environment() -> jinja2.Environment:
         "plain": lambda value: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False),
         "interval": _interval_text,
     }
-    environment.filters.update(filters)
-    return environment
+    return template("report.html.jinja", **filters)
 
 
 def _or_unknown(show: Callable[[Any], str]) -> Callable[[Any], str]:

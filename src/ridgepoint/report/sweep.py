@@ -5,30 +5,22 @@ sum that `ridgepoint.cost.roofline` computes.
 """
 
 import json
-from pathlib import Path
 from typing import Any
 
-import jinja2
 from markupsafe import Markup
-from plotly.offline import get_plotlyjs
 
 from ridgepoint.cost.count import CONVENTION
 from ridgepoint.cost.device import list_devices, load_device
 from ridgepoint.cost.sweep import Sweep, Swept
-
-_TEMPLATES = Path(__file__).parent / "templates"
+from ridgepoint.report.template import template
 
 
 def sweep_page(sweep: Sweep) -> str:
     """The page as HTML."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
-    )
-    return environment.get_template("sweep.html.jinja").render(
+    return template("sweep.html.jinja").render(
         sweep=sweep,
         unknown=[each.network.name for each in sweep.networks if each.top1 is None],
         data=_json(_data(sweep)),
-        plotly=Markup(get_plotlyjs().replace("</script", "<\\/script")),
         convention=CONVENTION,
     )
 

@@ -46,7 +46,7 @@ class TorchSession:
         """Mean own time of each kind of operator, by torch's profiler; the first run is left out."""
         session = cls(path, threads=threads, pinned=True)
         session.run(x_BCHW)
-        with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profiler:
+        with torch.autograd.profiler.profile(use_kineto=False) as profiler:  # kineto writes to stderr, unasked
             for _ in range(runs):
                 session.run(x_BCHW)
         found = [
