@@ -1,7 +1,7 @@
 """What msgspec says about a wrong value, told to the one who wrote it."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -25,43 +25,37 @@ def told_wrong(message: str, given: Mapping[str, object], struct: type) -> str:
     """
     told, _, path = message.partition(" - at `$")
     steps = re.findall(r"\w+", path)
-    value, info = _at(steps, given, struct)
+    value, info = _at(steps, given, msgspec.inspect.type_info(struct))
     where = ".".join(steps)
     if isinstance(info, msgspec.inspect.StructType):
         if unknown := re.search(r"unknown field `(.*?)`", told):
             return f"unknown key '{'.'.join([*steps, unknown[1]])}'; {_nearest_key(steps, unknown[1], info, struct)}"
         return f"{where} is {value!r}: {told}" if where else told
-    if options := [str(option) for option in _options(info)]:
-        return f"{where} is {value!r}; {nearest(str(value), options)}"
+    if isinstance(info, msgspec.inspect.LiteralType):
+        return f"{where} is {value!r}; {nearest(str(value), map(str, info.values))}"
     allowed = told.removeprefix("Expected ").partition(", got")[0].replace("`", "")
     for word, meaning in _WORDS.items():
         allowed = allowed.replace(word, meaning)
     return f"{where} is {value!r}. Allowed: {allowed}"
 
 
-def _at(steps: list[str], value: Any, struct: type) -> tuple[Any, Any]:
+def _at(steps: Sequence[str], value: Any, info: Any) -> tuple[Any, Any]:
     """What was given at a path, and what should have been there; the tags, where a tag is what is wrong."""
-    info: Any = msgspec.inspect.type_info(struct)
-    for step in [*steps, None]:
-        if isinstance(info, msgspec.inspect.UnionType) and isinstance(value, Mapping):
-            structs = [option for option in info.types if isinstance(option, msgspec.inspect.StructType)]
-            chosen = [option for option in structs if option.tag is None or value.get(option.tag_field) == option.tag]
-            info = chosen[0] if chosen else msgspec.inspect.LiteralType(tuple(option.tag for option in structs))
-        if step is None or isinstance(info, msgspec.inspect.LiteralType):
-            value = value.get(step) if step and isinstance(value, Mapping) else value
-            continue
-        if isinstance(info, msgspec.inspect.StructType):
-            info = next((field.type for field in info.fields if field.encode_name == step), info)
-        else:
-            info = getattr(info, "item_type", None) or getattr(info, "item_types", (info,))[0]
-        in_list = isinstance(value, list | tuple) and step.isdigit() and int(step) < len(value)
-        value = value[int(step)] if in_list else value.get(step) if isinstance(value, Mapping) else value
+    if isinstance(info, msgspec.inspect.UnionType) and isinstance(value, Mapping):
+        structs = [option for option in info.types if isinstance(option, msgspec.inspect.StructType)]
+        chosen = [option for option in structs if option.tag is None or value.get(option.tag_field) == option.tag]
+        tags = msgspec.inspect.LiteralType(tuple(option.tag for option in structs))
+        info = chosen[0] if chosen else msgspec.inspect.DictType(msgspec.inspect.AnyType(), tags)
+    if not steps:
+        return value, info
+    step, *rest = steps
+    if isinstance(value, Mapping):
+        fields = {field.encode_name: field.type for field in getattr(info, "fields", ())}
+        return _at(rest, value.get(step), fields.get(step, getattr(info, "value_type", info)))
+    if isinstance(value, Sequence) and step.isdigit() and int(step) < len(value):
+        items = getattr(info, "item_types", None) or [info.item_type]
+        return _at(rest, value[int(step)], items[min(int(step), len(items) - 1)])
     return value, info
-
-
-def _options(info: Any) -> tuple[object, ...]:
-    """The values that a literal type allows."""
-    return info.values if isinstance(info, msgspec.inspect.LiteralType) else ()
 
 
 def _nearest_key(steps: list[str], key: str, info: Any, struct: type) -> str:

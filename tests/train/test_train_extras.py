@@ -1,4 +1,4 @@
-"""What a recipe can ask beside the steps: a frozen backbone, statistics taken anew, half precision, a compiled model."""
+"""What a recipe can ask beside the steps: a frozen backbone, new statistics, half precision, a compiled model."""
 
 import csv
 from pathlib import Path
@@ -99,16 +99,8 @@ def test_half_precision_is_near_and_leaves_weights_whole(data: TrainingData):
 
 @pytest.mark.slow
 def test_a_compiled_model_learns_the_same(data: TrainingData):
-    plain, compiled = (
-        train(
-            small_network(),
-            data,
-            quick(compile=compile, dropout=0.0, stochastic_depth=0.0),
-            bound=Bound(epochs=1),
-            seed=0,
-        )
-        for compile in (False, True)
-    )
+    recipes = [quick(compile=compile, dropout=0.0, stochastic_depth=0.0) for compile in (False, True)]
+    plain, compiled = (train(small_network(), data, recipe, bound=Bound(epochs=1), seed=0) for recipe in recipes)
     assert plain.history[-1]["loss"] == pytest.approx(compiled.history[-1]["loss"], abs=0.01)
 
 

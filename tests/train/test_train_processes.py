@@ -1,5 +1,6 @@
 """Two processes that train one model: equal to one process, and killed and continued."""
 
+import json
 import os
 import random
 import signal
@@ -11,11 +12,13 @@ from pathlib import Path
 import pytest
 import torch
 import train_helpers
-from train_helpers import NO_DROPOUT, quick, small_network
+from train_helpers import SHARED, quick, small_network
 
+from ridgepoint.arch.document import dump_network
 from ridgepoint.errors import InputError
 from ridgepoint.train.batches import AugmentedBatches, TrainingData
 from ridgepoint.train.checkpoint import load_checkpoint
+from ridgepoint.train.folder import load_training
 from ridgepoint.train.loop import CHECKPOINT, Bound, train
 from ridgepoint.train.processes import Processes
 
@@ -70,17 +73,20 @@ def test_shares_are_the_whole_batch(data: TrainingData):
 
 @pytest.mark.slow
 def test_two_processes_equal_one(data: TrainingData, tmp_path: Path):
-    """32 steps with batch norm, augmentation, EMA and clipping. What differs is the order of sums in float32."""
-    two = finish(tmp_path, 2)
+    """32 steps with batch norm, augmentation, EMA and clipping.
+
+    Sums are taken in another order, and steps of training blow up what float32 rounds: losses agree to 1e-5 for ten
+    steps, and to 1e-3 for all 32.
+    """
+    finish(tmp_path, 2)
     (tmp_path / "one").mkdir()
-    one = train(small_network(), data, quick(**NO_DROPOUT), bound=Bound(epochs=2), seed=3, folder=tmp_path / "one")
-    state = load_checkpoint(tmp_path / "one" / CHECKPOINT)["model"]
-    furthest = max((two[name].double() - value.double()).abs().max().item() for name, value in state.items())
-    assert furthest < 2e-3
-    rows = load_checkpoint(tmp_path / CHECKPOINT)["rows"]
-    for mine, other in zip(rows, load_checkpoint(tmp_path / "one" / CHECKPOINT)["rows"], strict=True):
-        assert mine["loss"] == pytest.approx(other["loss"], abs=1e-3)
-    assert rows[-1]["val_accuracy"] == pytest.approx(one.val_accuracy, abs=0.01)
+    train(small_network(), data, quick(**SHARED), bound=Bound(epochs=2), seed=3, folder=tmp_path / "one")
+    two, one = (
+        [row["loss"] for row in load_checkpoint(folder / CHECKPOINT)["rows"]] for folder in (tmp_path, tmp_path / "one")
+    )
+    assert len(two) == STEPS
+    assert two[:10] == pytest.approx(one[:10], abs=1e-5)
+    assert two == pytest.approx(one, abs=1e-3)
 
 
 @pytest.mark.slow
@@ -96,3 +102,18 @@ def test_killed_at_ten_random_steps_while_it_saves_after_every_one(tmp_path: Pat
         load_checkpoint(tmp_path / "killed" / CHECKPOINT)  # whole, whatever the moment
     continued = finish(tmp_path / "killed", count)
     assert whole.keys() == continued.keys() and all(torch.equal(whole[name], continued[name]) for name in whole)
+
+
+@pytest.mark.slow
+def test_the_command_shares_a_training_where_torchrun_starts_it(tmp_path: Path):
+    network = tmp_path / "small.yaml"
+    network.write_text(dump_network(small_network()))
+    run = tmp_path / "run"
+    words = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", str(free_port()), "-m"]
+    words += ["ridgepoint", "train", str(network), "digits", "--set", "epochs=1", "--out", str(run), "--json"]
+    done = subprocess.run([sys.executable, *words], capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert result == json.loads((run / "result.json").read_text()) and result["steps"] == STEPS // 2
+    assert done.stderr.count("digits: built-in") == 1, "one of them speaks"
+    load_training(run)

@@ -20,6 +20,8 @@ def train(
 ) -> None:
     """Train a network and say its accuracy on images that the training did not see.
 
+    Several processes share a training where torchrun starts them: torchrun --nproc-per-node 2 -m ridgepoint train ...
+
     Example: ridgepoint train mobilenetv3_small_050 photos/ --set epochs=20
     """
     from ridgepoint.units import parse_seconds
@@ -27,7 +29,9 @@ def train(
     time_s = None if time is None else parse_seconds(time, what="--time", default_unit="s")
 
     from ridgepoint.cli.live import Live
+    from ridgepoint.display import Silent
     from ridgepoint.fit.training import TrainSettings, run_training
+    from ridgepoint.train.processes import joined_by_torchrun
     from ridgepoint.train.recipe import parse_changes
 
     settings = TrainSettings(
@@ -41,4 +45,7 @@ def train(
         seed=seed,
         data_root=None if data_root is None else str(data_root),
     )
-    training.tell(run_training(settings, out=out, resume=resume, display=Live()), json_output=json_output)
+    with joined_by_torchrun() as processes:
+        result = run_training(settings, out=out, resume=resume, display=Live() if processes.first else Silent())
+    if processes.first:
+        training.tell(result, json_output=json_output)

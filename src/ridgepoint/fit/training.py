@@ -21,6 +21,7 @@ from ridgepoint.nn.hub import read_weights
 from ridgepoint.train.batches import Batches, Loss, TrainingData
 from ridgepoint.train.folder import About, save_training
 from ridgepoint.train.loop import Bound, Trained, logits, train
+from ridgepoint.train.processes import processes
 from ridgepoint.train.recipe import Recipe, load_recipe
 
 
@@ -80,6 +81,8 @@ def run_training(
 ) -> dict[str, Any]:
     """Train, test and write everything down; the content of `result.json`.
 
+    Of several processes that train together, the first one writes and has a result; the others' is empty.
+
     Args:
         settings: The request; a resume goes on with the one that is in the folder.
         out: The run folder; the next free one under runs/ if left open.
@@ -115,15 +118,15 @@ def run_training(
             )
     except KeyboardInterrupt:
         raise InterruptedRun(f"stopped; go on with the same command and --out {folder} --resume") from None
-    return _finish(course, done, teaching)
+    return _finish(course, done, teaching) if processes().first else {}
 
 
 def _course(settings: TrainSettings, out: Path | None, resume: bool, display: Display) -> Course:
     """Read the data, choose input and recipe, and say all of it."""
-    folder = out or _free(Path("runs") / settings.verb / Path(settings.model).stem)
+    folder = processes().agreed(out or _free(Path("runs") / settings.verb / Path(settings.model).stem))
     if resume:
         settings = _read(folder, type(settings))
-    elif folder.exists() and any(folder.iterdir()):
+    elif processes().first and folder.exists() and any(folder.iterdir()):
         raise RunError(f"{folder}: exists and is not empty. Give --resume, or another folder with --out")
     network = load(settings.model)
     if settings.weights is not None:

@@ -112,6 +112,8 @@ def train(
         while (progress := run.progress()) < 1.0:
             run.one_step(progress)
             progress = run.progress()
+            if not run.rows or progress >= run.rows[-1]["progress"] + ROW_EVERY:
+                run.note(progress)
             due = run.evaluated < evaluations and progress >= marks[run.evaluated]
             if due and run.may_evaluate():
                 run.evaluate(progress)
@@ -244,8 +246,6 @@ class _Run:
             "weight_decay": decay,
             "resolution": batch.images.shape[-1],
         }
-        if not self.rows or progress >= self.rows[-1]["progress"] + ROW_EVERY:
-            self.note(progress)
 
     def note(self, progress: float, **more: float) -> None:
         """Keep a row of the metrics; one of the same step is replaced."""

@@ -11,13 +11,15 @@ import contextlib
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, distributed, nn
-from torch.distributed.nn.functional import all_reduce
 
 from ridgepoint.errors import InputError
 from ridgepoint.train.batches import Batch
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +76,14 @@ class Processes:
         distributed.all_reduce(joined)
         return tuple((joined / self.count).tolist())
 
+    def agreed(self, value: T) -> T:
+        """The first one's value, in all of them."""
+        if self.count == 1:
+            return value
+        held = [value]
+        distributed.broadcast_object_list(held)
+        return held[0]
+
     def any(self, said: bool) -> bool:
         """Whether any process says so."""
         return self.mean(float(said))[0] > 0
@@ -99,6 +109,20 @@ def joined_by_torchrun() -> Iterator[Processes]:
         distributed.destroy_process_group()
 
 
+class _Sum(torch.autograd.Function):
+    """The sum over all processes, of values on the way forward and of gradients on the way back."""
+
+    @staticmethod
+    def forward(context: Any, x: Tensor) -> Tensor:
+        total = x.clone()
+        distributed.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(context: Any, gradient: Tensor) -> Tensor:
+        return _Sum.forward(context, gradient)
+
+
 class JointBatchNorm2d(nn.BatchNorm2d):
     """Batch norm whose statistics in training are those of all processes' rows; in evaluation, plain.
 
@@ -110,9 +134,9 @@ class JointBatchNorm2d(nn.BatchNorm2d):
         if not self.training:
             return super().forward(x)
         count = x.numel() / x.shape[1] * distributed.get_world_size()
-        mean_C = all_reduce(x.sum((0, 2, 3))) / count
+        mean_C = _Sum.apply(x.sum((0, 2, 3))) / count
         centred = x - mean_C[:, None, None]
-        variance_C = all_reduce(centred.square().sum((0, 2, 3))) / count
+        variance_C = _Sum.apply(centred.square().sum((0, 2, 3))) / count
         with torch.no_grad():
             self.num_batches_tracked += 1
             self.running_mean.lerp_(mean_C, self.momentum)

@@ -14,7 +14,7 @@ class RMSPropTF(torch.optim.Optimizer):
         velocity    = momentum * velocity + lr * gradient / sqrt(mean_square + eps)
         weight      = weight - velocity
 
-    Weight decay is L2: it is added to the gradient. All weights of a group must get gradients from the same steps on.
+    Weight decay is L2: it is added to the gradient.
 
     Source: TensorFlow 1, `tf.train.RMSPropOptimizer`. Torch's RMSprop has epsilon outside the root and starts at 0.
     """
