@@ -28,7 +28,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     stem = msgspec.structs.replace(network.stem[0], out_channels=16)
     network = msgspec.structs.replace(network, name="small", stem=(stem,), stages=network.stages[1:3])
     (folder / "small.yaml").write_text(dump_network(network))
-    settings = TrainSettings(model=str(folder / "small.yaml"), data="digits", changes={"epochs": 4}, size=16)
+    settings = TrainSettings(model=str(folder / "small.yaml"), data="digits", changes={"epochs": 4}, size=32)
     run_training(settings, out=folder / "training", resume=False, display=Silent())
     return folder
 
@@ -59,12 +59,12 @@ def test_a_space_is_searched_with_the_method_that_was_asked(method: str, tmp_pat
 
 @pytest.mark.slow
 def test_netadapt_from_a_trained_network_killed_and_not(trained: Path, tmp_path: Path):
-    network = load(trained / "small.yaml").at(height=16, channels=1).with_classes(10)
+    network = load(trained / "small.yaml").at(height=32, channels=1).with_classes(10)
     table = trained / "table.json"
     budget = 0.75 * HostTable(path=table).latency(network).ms
     words = [
         sys.executable, "-m", "ridgepoint", "search", str(trained / "small.yaml"), "digits", "--method", "netadapt",
-        "--weights", str(trained / "training"), "--latency", f"{budget:.6f}ms", "--size", "16", "--evaluations", "30",
+        "--weights", str(trained / "training"), "--latency", f"{budget:.6f}ms", "--size", "32", "--evaluations", "30",
         "--set", "epochs=2", "--set", "short_epochs=1", "--table", str(table), "--seed", "5",
     ]  # fmt: skip
     whole, killed = tmp_path / "whole", tmp_path / "killed"

@@ -39,6 +39,8 @@ def lively(network: Network, seed: int = 0) -> BuiltNetwork:
                 tensor.uniform_(0.5, 1.5)
             elif name.endswith(("running_mean", "bias")):
                 tensor.normal_(0.0, 0.2)
+            elif name.endswith("weight") and tensor.dim() == 2:  # logits of attention that are far from equal
+                tensor.normal_(0.0, 2.0 * tensor.shape[1] ** -0.5)
             elif name.endswith("gain"):
                 tensor.uniform_(0.1, 0.5)
     return model.eval()

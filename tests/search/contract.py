@@ -8,7 +8,7 @@ Accuracy is a formula of the network, latency a roofline. Run as a program, it w
 import hashlib
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
@@ -42,8 +42,10 @@ class Formula:
 
     pause_s: float = 0.0
     said: bool = False
+    judged: list[str] = field(default_factory=list)
 
     def judge(self, candidate: Candidate, proposal: Proposal) -> Judgement:
+        self.judged.append(candidate.name)
         if self.said:
             print(candidate.name, flush=True)
         time.sleep(self.pause_s)
@@ -153,16 +155,18 @@ def check_determinism(name: str, folder: Path) -> None:
 
 
 def check_resume(name: str, folder: Path) -> None:
-    """Left after any number of candidates and taken up by a new process's objects: the same journal."""
-    problem = make_problem(name, budget_ms=middle(name))
-    whole = search(name, problem)
+    """Left after any number of candidates and taken up by a new process's objects: the same journal, nothing twice."""
+    first = Formula()
+    whole = search(name, make_problem(name, budget_ms=middle(name), task=first))
     for left in sorted({0, 1, len(whole) // 2, len(whole)}):
         run = folder / f"{name}-{left}"
         run.mkdir()
         study = Study(run)
         for candidate in whole[:left]:
             study.record(candidate)
-        assert journal(search(name, problem, run)) == journal(whole), f"left after {left}"
+        then = Formula()
+        assert journal(search(name, make_problem(name, budget_ms=middle(name), task=then), run)) == journal(whole)
+        assert then.judged == [judged for judged in first.judged if judged not in {c.name for c in whole[:left]}]
         assert journal(Study(run).candidates("search")) == journal(whole)
 
 
