@@ -7,7 +7,6 @@ from torchvision.transforms import v2
 
 from ridgepoint.data import (
     Augmentation,
-    AutoAugment,
     Preprocessing,
     RandAugment,
     build,
