@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
@@ -36,7 +36,7 @@ from ridgepoint.arch.choice import (
 )
 from ridgepoint.arch.document import Raw, convert, expect_mapping, parse_network, parse_rows, read_document
 from ridgepoint.arch.network import Network
-from ridgepoint.arch.zoo import SPACES, list_spaces
+from ridgepoint.arch.zoo import SPACES, list_models, list_spaces
 from ridgepoint.errors import ArchitectureError, nearest
 
 __all__ = ["Assignment", "Choice", "Space", "load_space", "parse_space"]
@@ -221,6 +221,19 @@ def load_space(name_or_path: str | Path) -> Space:
 
             parse_network(close(space.template, pick), source=path.name)
     return space
+
+
+def kind_of(name_or_path: str | Path) -> Literal["space", "network"] | None:
+    """What a name or a file is that of; None for a name of neither, which loading will refuse.
+
+    Raises:
+        ArchitectureError: If a file is missing or cannot be read.
+    """
+    path = Path(name_or_path)
+    if path.suffix in (".yaml", ".yml", ".json"):
+        return "space" if any(walk(parse(read_document(path), "", path.name))) else "network"
+    name = str(name_or_path)
+    return "space" if name in list_spaces() else "network" if name in list_models() else None
 
 
 def parse_space(raw: Raw, *, source: str) -> Space:

@@ -1,4 +1,4 @@
-"""`ridgepoint show`: one network, block by block, as a table, a drawing or JSON."""
+"""`ridgepoint show`: one network or one search space, as a table, a drawing or JSON."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,35 +15,58 @@ _COUNTS = ("params", "deploy_params", "macs", "deploy_macs")
 
 
 def show(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="A name of the zoo, or a .yaml file.")],
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="A network of the zoo, a search space, or a .yaml file of either.")
+    ],
     svg: Annotated[Path | None, typer.Option("--svg", metavar="FILE", help="Write a drawing to this file.")] = None,
     json_output: JsonFlag = False,
 ) -> None:
-    """Show a network block by block: kinds, shapes and counts.
+    """Show a network block by block, or a search space with its choices and its size.
 
     Example: ridgepoint show mobilenetv4_conv_small --svg network.svg
     """
+    from ridgepoint.arch.space import kind_of
+
+    show_it = _show_space if kind_of(model) == "space" else _show_network
+    show_it(model, svg, json_output)
+    if svg is not None and not json_output:
+        console().print(f"Drawing: {svg}", markup=False)
+
+
+def _show_network(model: str, svg: Path | None, as_json: bool) -> None:
     from ridgepoint.arch.zoo import load
     from ridgepoint.report.blocks import block_rows
+    from ridgepoint.report.drawing import draw
 
     network = load(model)
     rows = block_rows(network)
     if svg is not None:
-        _write_drawing(network, svg)
-    if json_output:
+        _write_drawing(draw(network), svg)
+    if as_json:
         emit_json(_document(network, rows, svg))
-        return
-    _print_table(network, rows)
+    else:
+        _print_table(network, rows)
+
+
+def _show_space(model: str, svg: Path | None, as_json: bool) -> None:
+    from ridgepoint.arch.space import load_space
+    from ridgepoint.cli.show_space import print_space, space_document
+    from ridgepoint.report.space_drawing import draw_space
+
+    space = load_space(model)
     if svg is not None:
-        console().print(f"Drawing: {svg}", markup=False)
+        _write_drawing(draw_space(space), svg)
+    if as_json:
+        emit_json({**space_document(space), "svg": None if svg is None else str(svg)})
+    else:
+        print_space(space)
 
 
-def _write_drawing(network: "Network", path: Path) -> None:
+def _write_drawing(drawing: str, path: Path) -> None:
     from ridgepoint.errors import InputError
-    from ridgepoint.report.drawing import draw
 
     try:
-        path.write_text(draw(network) + "\n", encoding="utf-8")
+        path.write_text(drawing + "\n", encoding="utf-8")
     except OSError as error:
         raise InputError(
             f"--svg {path}: cannot be written: {error.strerror}. Give a file in a folder that exists"

@@ -5,12 +5,10 @@ from pathlib import Path
 
 import msgspec
 
-from ridgepoint.arch.choice import parse, walk
-from ridgepoint.arch.document import read_document
 from ridgepoint.arch.network import Network
 from ridgepoint.arch.scale import suited
-from ridgepoint.arch.space import Choice, Space, load_space
-from ridgepoint.arch.zoo import list_models, list_spaces, load
+from ridgepoint.arch.space import Choice, Space, kind_of, load_space
+from ridgepoint.arch.zoo import load
 from ridgepoint.data import (
     Augmentation,
     Dataset,
@@ -97,9 +95,14 @@ def check_settings(settings: FitSettings) -> None:
     Raises:
         InputError: Naming the option, what was given and what is allowed.
     """
-    from ridgepoint.deploy.runtimes import runtime_version
+    from ridgepoint.deploy.runtimes import find_runtime, runtimes_for
 
-    runtime_version(settings.runtime)
+    find_runtime(settings.runtime)
+    if settings.runtime not in (loading := runtimes_for(Path("model.onnx"))):
+        raise InputError(
+            f"--runtime is '{settings.runtime}', which loads no .onnx file, and that is what is exported. Allowed: "
+            f"{', '.join(loading)}"
+        )
     if settings.device not in DEVICES:
         raise InputError(f"--device is '{settings.device}'; {nearest(settings.device, DEVICES)}")
     takes = find_method(choose_method(settings)[0]).takes
@@ -175,7 +178,7 @@ def choose_method(settings: FitSettings) -> tuple[str, str]:
     Raises:
         InputError: If there is no such method, or it searches something else than what was given.
     """
-    given = "space" if settings.space is None else _kind(settings.space)
+    given = "space" if settings.space is None else kind_of(settings.space)
     if settings.method == "auto":
         if given != "network":
             return "nsga2", "no trained network was given"
@@ -191,14 +194,6 @@ def choose_method(settings: FitSettings) -> tuple[str, str]:
         f"--method {settings.method} searches a {takes}, but {what} was given. Give a {takes}, or a method for a "
         f"{given}: {others}"
     )
-
-
-def _kind(name: str) -> str | None:
-    """Whether a name or file is that of a `space` or a `network`; None for what is neither, which loading will tell."""
-    path = Path(name)
-    if path.suffix in (".yaml", ".yml", ".json"):
-        return "space" if any(walk(parse(read_document(path), "", path.name))) else "network"
-    return "space" if name in list_spaces() else "network" if name in list_models() else None
 
 
 def seed_network(dataset: Dataset, preprocessing: Preprocessing, name: str) -> Network:

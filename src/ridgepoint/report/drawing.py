@@ -13,6 +13,7 @@ import msgspec
 from ridgepoint.arch.network import Network
 from ridgepoint.arch.shape import Shape
 from ridgepoint.report.blocks import KINDS, BlockGroup, BlockRow, block_rows, stages
+from ridgepoint.report.ink import caption, style
 from ridgepoint.units import format_count
 
 WIDTH = 1040
@@ -20,32 +21,6 @@ _CENTRE, _HALF = 292, 138
 _LABEL, _CHANNELS, _MACS, _MACS_LENGTH, _MACS_TEXT = 450, 672, 858, 56, 972
 _ROW, _SLAB, _BAND, _GAP, _PAD = 26, 11, 52, 6, 8
 _SQUARE = 38
-
-# Light, dark; the same kinds of work keep the same hue in every network.
-_COLOURS = {
-    "conv": ("#66758a", "#8b9bb2"),
-    "separable": ("#0f8f83", "#2bb5a7"),
-    "fused_ib": ("#c2570c", "#ea7a2f"),
-    "ib": ("#2f6fcf", "#5794ee"),
-    "extra_dw": ("#6a4bc4", "#957af0"),
-    "conv_next": ("#1d8a4b", "#3bb06c"),
-    "ffn": ("#a87900", "#d3a21c"),
-    "rep_conv": ("#a87900", "#d3a21c"),
-    "mobileone": ("#0f8f83", "#2bb5a7"),
-    "pool_mixer": ("#2f6fcf", "#5794ee"),
-    "attention": ("#bf3468", "#ec6a97"),
-    "head": ("#3f4854", "#b9c2cf"),
-}
-_STYLE = (
-    ".rp-net{--ink:#1d232b;--muted:#5c6673;--band:#f4f6f9;--line:#c9d0d9;--paper:#ffffff;"
-    "font-family:system-ui,-apple-system,'Segoe UI',Roboto,'Liberation Sans',sans-serif}"
-    ".rp-net text{fill:var(--ink);font-size:13px}.rp-net .m{fill:var(--muted)}.rp-net .s{font-size:12px}"
-    ".rp-net .h{font-size:19px;font-weight:650}.rp-net .b{font-weight:600}.rp-net .e{text-anchor:end}"
-    ".rp-net .n{font-variant-numeric:tabular-nums}.rp-net .paper{fill:var(--paper)}.rp-net .band{fill:var(--band)}"
-    ".rp-net .flow{stroke:var(--line);stroke-width:2}.rp-net .arc{fill:none;stroke:var(--muted);stroke-width:1.2}"
-    ".rp-net .res{fill:none;stroke:var(--muted);stroke-width:1.2}.rp-net .pale{opacity:.3}"
-)
-_DARK = ".rp-net{--ink:#e8ecf1;--muted:#a0abb9;--band:#20252d;--line:#454e5a;--paper:#15191f}"
 
 
 class _Scale(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,7 +55,7 @@ def draw(network: Network) -> str:
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="rp-net" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" '
         f'height="{height}" role="img" aria-label="{name}, stage by stage"><title>{name}</title>'
-        f"<style>{_style({row.kind for row in rows})}</style>"
+        f"<style>{style({row.kind for row in rows})}</style>"
         f'<rect class="paper" width="{WIDTH}" height="{height}" rx="10"/>{flow}{"".join(parts)}</svg>'
     )
 
@@ -94,12 +69,12 @@ def _header(network: Network, rows: tuple[BlockRow, ...], total: int) -> tuple[i
     y = bottom + 34
     heads = [(24, "", "output"), (_LABEL, "", "block"), (_CHANNELS, "", "channels")]
     parts = [
-        _text(24, 36, network.name, "h"),
-        _text(24, 58, f"{facts} in the form that ships", "m"),
+        caption(24, 36, network.name, "h"),
+        caption(24, 58, f"{facts} in the form that ships", "m"),
         legend,
-        *(_text(x, y, text, f"m s {css}") for x, css, text in heads),
+        *(caption(x, y, text, f"m s {css}") for x, css, text in heads),
         f'<text class="m s" text-anchor="middle" x="{_CENTRE}" y="{y}">width (√channels; pale: expanded)</text>',
-        _text(WIDTH - 20, y, "MACs and share", "m s e"),
+        caption(WIDTH - 20, y, "MACs and share", "m s e"),
     ]
     return y + 12, parts
 
@@ -112,7 +87,7 @@ def _legend(kinds: list[str], y: int) -> tuple[str, int]:
         if x + needed > WIDTH - 20:
             x, y = 24.0, y + 20
         parts.append(f'<rect class="k-{kind}" x="{x:.0f}" y="{y - 10}" width="12" height="12" rx="3"/>')
-        parts.append(_text(x + 18, y, KINDS[kind], "s"))
+        parts.append(caption(x + 18, y, KINDS[kind], "s"))
         x += needed
     return "".join(parts), y
 
@@ -134,12 +109,12 @@ def _stage(stage: str, groups: list[BlockGroup], y: int, scale: _Scale) -> tuple
 def _resolution(stage: str, output: Shape, y: int, height: int, pixels: int) -> str:
     middle = y + min(height, 2 * _BAND) / 2
     if output.layout == "vector":
-        return _text(24, middle - 4, stage, "b") + _text(24, middle + 13, f"{output.channels} classes", "m s n")
+        return caption(24, middle - 4, stage, "b") + caption(24, middle + 13, f"{output.channels} classes", "m s n")
     wide, tall = (max(3.0, _SQUARE * side / pixels) for side in (output.width, output.height))
     corner = f'x="{134 - wide / 2:.1f}" y="{middle - tall / 2:.1f}"'
     square = f'<rect class="res" {corner} width="{wide:.1f}" height="{tall:.1f}"/>'
     label = f"{output.height}×{output.width}" + (" tokens" if output.layout == "tokens" else "")
-    return _text(24, middle - 4, stage, "b") + _text(24, middle + 13, label, "m s n") + square
+    return caption(24, middle - 4, stage, "b") + caption(24, middle + 13, label, "m s n") + square
 
 
 def _group(group: BlockGroup, y: int, height: int, scale: _Scale) -> str:
@@ -159,10 +134,10 @@ def _group(group: BlockGroup, y: int, height: int, scale: _Scale) -> str:
     return (
         "".join(slabs)
         + f'<text x="{_LABEL}" y="{middle}">{label}</text>'
-        + _text(_CHANNELS, middle, " → ".join(map(str, row.widths)), "n")
+        + caption(_CHANNELS, middle, " → ".join(map(str, row.widths)), "n")
         + meter
-        + _text(_MACS_TEXT, middle, format_count(macs), "s n e")
-        + _text(WIDTH - 20, middle, f"{macs / scale.macs:.1%}", "s n m e")
+        + caption(_MACS_TEXT, middle, format_count(macs), "s n e")
+        + caption(WIDTH - 20, middle, f"{macs / scale.macs:.1%}", "s n m e")
     )
 
 
@@ -182,13 +157,3 @@ def _slab(row: BlockRow, y: float, height: float, inner: float, outer: float) ->
 def _drawn_widths(row: BlockRow) -> tuple[int, int]:
     """The channels out, and the widest that the block has inside (the output where it has none)."""
     return row.widths[-1], max(row.widths[1:])
-
-
-def _style(kinds: set[str]) -> str:
-    used = [kind for kind in _COLOURS if kind in kinds]
-    light, dark = ("".join(f".rp-net .k-{kind}{{fill:{_COLOURS[kind][mode]}}}" for kind in used) for mode in (0, 1))
-    return f"{_STYLE}{light}@media (prefers-color-scheme:dark){{{_DARK}{dark}}}"
-
-
-def _text(x: float, y: float, text: str, css: str) -> str:
-    return f'<text class="{css.strip()}" x="{x}" y="{y}">{escape(text)}</text>'
