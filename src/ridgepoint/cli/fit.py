@@ -16,7 +16,7 @@ def fit(
     threads: request.Threads = 1,
     time: request.Time = None,
     evaluations: request.Evaluations = None,
-    method: Annotated[str, typer.Option(help="How to search: auto, nsga2, evolution, random, scaling.")] = "auto",
+    method: Annotated[str, typer.Option(help="How to search: auto, or a method of `search`.")] = "auto",
     space: Annotated[
         str | None, typer.Option(help="A search space, or a network to start from.  [default: by size]")
     ] = None,

@@ -14,7 +14,9 @@ def search(
     latency: request.Latency,
     method: Annotated[
         str,
-        typer.Option(help="On a space: nsga2, evolution, tunas, random. On a network: netadapt, netadapt_original, scaling."),
+        typer.Option(
+            help="On a space: nsga2, evolution, tunas, random. On a network: netadapt, netadapt_original, scaling."
+        ),
     ] = "auto",
     device: request.Device = "host",
     runtime: request.Runtime = "onnxruntime",
