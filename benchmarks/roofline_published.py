@@ -12,7 +12,7 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from ridgepoint.cost.count import cost
-from ridgepoint.cost.device import list_devices, load_device
+from ridgepoint.cost.device import load_device
 from ridgepoint.cost.published import PublishedRow, published_rows
 from ridgepoint.cost.roofline import Roofline
 
@@ -53,7 +53,7 @@ def correlations(device: str, rows: list[PublishedRow]) -> dict[str, Any]:
 
 def main() -> None:
     rows = list(published_rows())
-    zoo = [row for row in rows if row.in_zoo]
+    zoo = [row for row in rows if row.unscaled]
     report = {
         device: {
             "ridge_point": load_device(device).ridge,
@@ -61,7 +61,7 @@ def main() -> None:
             "zoo": correlations(device, zoo),
             "zoo_and_scaled": correlations(device, rows),
         }
-        for device in list_devices()
+        for device in PAPER
     }
     print(json.dumps({"choice": (__doc__ or "").strip(), "devices": report}, indent=2))
 

@@ -71,6 +71,15 @@ def test_cost_in_words():
     assert "…" not in told
 
 
+def test_without_a_known_bandwidth_nothing_is_called_memory_bound():
+    told = run("cost", "mobilenetv4_conv_small", "--device", "galaxy-s24-npu", "--layers")
+    assert "memory-bound" not in told
+    assert "median error 12% on families left out of the fit" in told.replace("\n", " ")
+    row = json.loads(run("cost", "mobilenetv4_conv_small", "--device", "galaxy-s24-npu", "--json"))["models"][0]
+    assert "memory_bound_share" not in row
+    assert row["latency"]["low_ms"] < row["latency"]["ms"] < row["latency"]["high_ms"]
+
+
 def test_cost_at_another_input_size():
     row = json.loads(run("cost", "mobilenetv1_100", "--input", "160", "--json"))["models"][0]
     assert row["input"] == [3, 160, 160]

@@ -6,12 +6,13 @@ import sys
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
 
 from ridgepoint.cost.count import cost
 from ridgepoint.cost.device import DEVICES, Device, list_devices, load_device
-from ridgepoint.cost.fitting import fit_device
-from ridgepoint.cost.published import published_rows, published_top1
+from ridgepoint.cost.fitting import RIDGE_POINTS, Features, fit_device, fit_line, leave_families_out
+from ridgepoint.cost.published import PublishedRow, published_rows, published_tables, published_top1
 from ridgepoint.cost.roofline import Roofline
 from ridgepoint.errors import InputError
 
@@ -25,27 +26,53 @@ def write(folder: Path, text: str) -> Path:
 
 
 def test_the_paper_s_devices_and_their_ridge_points():
-    ridges = {name: load_device(name).ridge for name in list_devices()}
+    ridges = {
+        name: load_device(name).ridge for name in ("pixel6-cpu", "galaxy-s23-cpu", "pixel4-dsp", "pixel8-edgetpu")
+    }
     assert ridges == {"pixel6-cpu": 31.2, "galaxy-s23-cpu": 39.7, "pixel4-dsp": 347.3, "pixel8-edgetpu": 433.8}
 
 
-@pytest.mark.parametrize("name", ["pixel6-cpu", "galaxy-s23-cpu", "pixel4-dsp", "pixel8-edgetpu"])
+@pytest.mark.parametrize("name", list_devices())
 def test_shipped_numbers_are_what_a_new_fit_gives(name):
-    shipped = load_device(name)
-    assert shipped.fit is not None
-    bare = Device(name=name, description=shipped.description, source=shipped.source, ridge_point=shipped.ridge)
-    assert fit_device(bare, published_rows(), published=shipped.fit.published) == shipped
-
-
-def test_a_fit_finds_the_rates_that_made_the_latencies():
-    rows = published_rows()
-    made = Device(name="made", source="invented", ridge_point=50.0, peak_macs_per_s=2e11, overhead_ms=1.5)
-    exact = [msgspec.structs.replace(row, latency_ms={"made": Roofline(made).latency(row.load()).ms}) for row in rows]
-    fitted = fit_device(Device(name="made", source="invented", ridge_point=50.0), exact, published="invented")
-    assert fitted.peak == pytest.approx(2e11, rel=1e-3)
-    assert fitted.overhead_ms == pytest.approx(1.5, abs=1e-3)
+    (table,) = (each for each in published_tables() if name in each.devices)
+    free = table.devices[name].ridge_point is None
+    fitted = fit_device(
+        table.device(name), table.rows, published=table.name, ridge_points=RIDGE_POINTS if free else None
+    )
+    assert fitted == load_device(name)
     assert fitted.fit is not None
-    assert fitted.fit.worst_error == 0.0
+    assert not free or (fitted.fit.left_out_median_error <= 0.2 and fitted.fit.left_out_spearman >= 0.8)
+
+
+@pytest.mark.parametrize("paid", [{"overhead_ms": 1.5}, {"pass_overhead_us": 20.0}])
+def test_a_fit_finds_the_rates_that_made_the_latencies(paid):
+    made = Device(name="made", source="invented", ridge_point=50.1, peak_macs_per_s=2e11, **paid)
+    rows = [
+        msgspec.structs.replace(row, latency_ms={"made": Roofline(made).latency(row.load()).ms})
+        for row in published_rows()
+    ]
+    bare = Device(name="made", source="invented", ridge_point=0.0)
+    fitted = fit_device(bare, rows, published="invented", ridge_points=RIDGE_POINTS)
+    assert (fitted.ridge, fitted.peak) == (50.1, pytest.approx(2e11, rel=1e-3))
+    assert fitted.overhead_ms == pytest.approx(made.overhead_ms, abs=1e-3)
+    assert fitted.pass_overhead_us == pytest.approx(made.pass_overhead_us, abs=0.01)
+    assert fitted.interval == (1.0, 1.0)
+    assert fitted.fit is not None
+    assert (fitted.fit.worst_error, fitted.fit.left_out_median_error, fitted.fit.left_out_spearman) == (0.0, 0.0, 1.0)
+    assert fitted.fit.fitted == f"peak, bandwidth, overhead per {'image' if made.overhead_ms else 'pass'}"
+
+
+def test_families_are_predicted_from_the_others_alone():
+    """By hand: the outlier's family is predicted by the line through the others, and theirs bend towards it."""
+    times = np.array([[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]])
+    given = np.array([2.0, 4.0, 6.0, 8.0, 20.0, 12.0])
+    features = Features(times, np.ones((1, 6)))
+    left = leave_families_out(features, given, ["a", "a", "b", "b", "odd", "c"])
+    line = fit_line(features.of(np.arange(6) != 4), given[np.arange(6) != 4])
+    assert (line.ms_per_unit, line.overhead_ms) == (pytest.approx(2.0), pytest.approx(0.0, abs=1e-9))
+    assert left.interval[1] > 1.5  # 20 ms where the others say 10
+    with pytest.raises(ValueError, match="3 latencies are left; a fit needs at least 4"):
+        leave_families_out(features, given, ["a", "a", "a", "b", "b", "c"])
 
 
 def test_a_fit_needs_four_latencies():
@@ -61,6 +88,45 @@ def test_published_networks_are_the_ones_that_were_published():
         printed = 2.978 if row.network == "mobileone_s4" else row.macs_g
         assert counted.macs / 1e9 == pytest.approx(printed, rel=0.09, abs=0.051), row.network
     assert published_top1()["mobilenetv4_conv_small"] == (73.8, "MobileNetV4, arXiv:2404.10518 v2, Table 6")
+
+
+# Parameters and MACs counted by others: torchvision's EfficientNets and MnasNet 0.5, MnasNet-A1's paper, and the weights
+# of ncnn's graphs.
+KNOWN_FOR_COST = {
+    ("efficientnet_b0", 1.0): (5_288_548, 385_814_752),
+    ("efficientnet_b4", 1.0): (19_341_616, 4_393_771_024),
+    ("mnasnet_b1", 0.5): (2_218_512, 104_455_968),
+}
+
+
+@pytest.mark.parametrize(("name", "width"), KNOWN_FOR_COST)
+def test_networks_outside_the_zoo_count_as_elsewhere(name, width):
+    counted = cost(PublishedRow(network=name, width=width, latency_ms={}).load())
+    assert (counted.params, counted.macs) == KNOWN_FOR_COST[name, width]
+
+
+def test_networks_of_ncnn_and_of_mnasnet_s_paper():
+    weights = {"mnasnet_b1": 4_344_392, "proxylessnas": 4_046_296}
+    for name, number in weights.items():
+        counted = cost(PublishedRow(network=name, latency_ms={}).load(), form="deploy")
+        assert counted.weight_bytes(1.0, 0.0) == number
+    counted = cost(PublishedRow(network="mnasnet_a1", latency_ms={}).load())
+    assert (counted.params / 1e6, counted.macs / 1e6) == (pytest.approx(3.9, abs=0.05), pytest.approx(312, abs=1))
+
+
+def test_every_published_network_can_be_loaded_and_has_a_name_of_its_own():
+    for table in published_tables():
+        names = [row.load().name for row in table.rows]
+        assert len(set(names)) == len(names)
+        assert table.licence
+        for row in table.rows:
+            assert row.latency_ms.keys() <= table.devices.keys()
+    small = PublishedRow(network="mobilenetv2_100", width=0.5, size=96, latency_ms={})
+    assert (small.load().name, small.load().input, small.family) == (
+        "mobilenetv2_100_x0.5_96",
+        (3, 96, 96),
+        "mobilenetv2",
+    )
 
 
 def test_a_file_of_one_s_own(tmp_path):

@@ -160,7 +160,7 @@ def test_a_ridge_point_alone_has_no_milliseconds():
         roofline.latency(load("mobilenetv1_100"))
 
 
-@pytest.mark.parametrize(("name", "worst"), [("pixel6-cpu", 0.17), ("galaxy-s23-cpu", 0.21), ("pixel4-dsp", 0.22)])
+@pytest.mark.parametrize(("name", "worst"), [("pixel6-cpu", 0.17), ("galaxy-s23-cpu", 0.21), ("pixel4-dsp", 0.14)])
 def test_within_the_recorded_error_of_published_latencies(name, worst):
     from ridgepoint.cost.published import published_rows
 

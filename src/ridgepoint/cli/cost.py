@@ -134,9 +134,13 @@ def _on(network: Any, profile: Any, widths: Any, form: Any, fusing: Any) -> dict
         "latency": msgspec.to_builtins(roofline.latency(network)) if profile.timed else None,
         "time_macs": float(roofline.time_macs(network)),
         "ridge_point": profile.ridge,
-        "memory_bound_share": sum(each.share for each in timed if each.bound == "memory"),
+        **({"memory_bound_share": _memory_bound(timed)} if profile.ridge else {}),  # 0: no bandwidth is known
         "layers": [msgspec.to_builtins(each) for each in timed],
     }
+
+
+def _memory_bound(timed: Any) -> float:
+    return sum(each.share for each in timed if each.bound == "memory")
 
 
 def _print(rows: list[dict[str, Any]], device: str | None, profile: Any, layers: bool, blocks: bool) -> None:
@@ -159,7 +163,8 @@ def _print(rows: list[dict[str, Any]], device: str | None, profile: Any, layers:
         )
     elif profile is not None and profile.timed:
         out.print(f"Latency on {profile.name}: predicted, not measured; {rows[0]['latency']['method']}.")
-        out.print("memory-bound: the share of the time in passes that wait for bytes, not for MACs.")
+        if "memory_bound_share" in rows[0]:
+            out.print("memory-bound: the share of the time in passes that wait for bytes, not for MACs.")
     elif profile is not None:
         out.print(
             f"{profile.name} has a ridge point only, so times are relative: in MACs, its peak being 1. "

@@ -58,7 +58,7 @@ def of_layers(row: dict[str, Any]) -> Table:
     for layer in row["layers"]:
         kind = "+".join([layer["kind"], *layer["absorbed"]])
         weights, moved = f"{format_count(layer['weight_bytes'])}B", f"{format_count(layer['activation_bytes'])}B"
-        intensity = layer["intensity" if bounded else "macs_per_byte"]
+        intensity = layer["intensity" if "intensity" in layer else "macs_per_byte"]
         cells = [layer["path"], kind, format_count(layer["macs"]), weights, moved, f"{intensity:.1f}"]
         table.add_row(*cells, *([layer["bound"], f"{layer['share']:.1%}"] if bounded else []))
     return table

@@ -20,25 +20,36 @@ def devices(json_output: JsonFlag = False) -> None:
 
     from ridgepoint.cli.cost_tables import show
 
-    table = Table("device", "ridge point", "peak", "overhead", "error", "holds for", "what", box=None, pad_edge=False)
+    columns = ("device", "ridge point", "peak", "overhead", "error", "rank", "holds for", "what")
+    table = Table(*columns, box=None, pad_edge=False)
     for device in known:
+        fit = device.fit
         table.add_row(
             device.name,
-            f"{device.ridge:g}",
+            f"{device.ridge:g}" if device.ridge else "none",
             f"{device.peak / 1e9:.4g} GMAC/s" if device.timed else "not known",
-            f"{device.overhead_ms:.2f} ms",
-            f"{device.fit.left_out_median_error:.0%}" if device.fit else "not known",
+            overhead(device),
+            f"{fit.left_out_median_error:.0%}" if fit else "not known",
+            f"{fit.left_out_spearman:.2f}" if fit else "not known",
             f"{device.precision}, {device.fused}",
             device.description,
         )
     out = console()
     show(out, table)
     out.print(
-        "Ridge point in MACs/byte. Latencies for these devices are predicted from their rates, never measured; the "
-        "error is the median over published networks left out of the fit.\n"
+        "Ridge point in MACs/byte; none: no limit of the memory shows in the latencies.\n"
+        "Latencies here are predicted from a device's rates, never measured. Error (median) and rank (Spearman) "
+        "are of published networks whose whole family was left out of the fit.\n"
         "This machine: --device host, after `ridgepoint calibrate`. Another: --device FILE.yaml with name, source, "
         "peak_macs_per_s, bandwidth_bytes_per_s."
     )
+
+
+def overhead(device: Any) -> str:
+    """What a device adds per image or per pass."""
+    if device.pass_overhead_us:
+        return f"{device.pass_overhead_us:.3g} us/pass"
+    return f"{device.overhead_ms:.2f} ms"
 
 
 def document(device: Any) -> dict[str, Any]:

@@ -8,10 +8,16 @@ from ridgepoint.arch.network import Network
 
 
 class Latency(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
-    """Base of the three kinds. `ms` is for one image, in milliseconds."""
+    """Base of the three kinds. `ms` is for one image, in milliseconds.
+
+    Between `low_ms` and `high_ms` lie nine of ten networks: what this machine's calibration saw its model miss by, on
+    networks that the model had not learned from. Absent where no such residuals are known.
+    """
 
     ms: float
     device: str
+    low_ms: float | None = None
+    high_ms: float | None = None
 
     @property
     def kind(self) -> str:
@@ -27,11 +33,15 @@ class PredictedLatency(Latency, frozen=True, tag="predicted"):
 
 
 class TabledLatency(Latency, frozen=True, tag="tabled"):
-    """The sum of block latencies measured one by one on this machine."""
+    """The sum of what blocks take on this machine, measured one by one or learned from its calibration.
+
+    `rows` are the blocks and the head; `interpolated` are the paths of those that were not measured themselves.
+    """
 
     runtime: str
     threads: int
     rows: int
+    interpolated: tuple[str, ...] = ()
 
 
 class MeasuredLatency(Latency, frozen=True, tag="measured"):

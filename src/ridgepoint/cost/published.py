@@ -1,6 +1,7 @@
-"""Published latencies and accuracies of networks that the zoo holds: rooflines are fitted to them and tested on them.
+"""Published latencies of networks on devices: rooflines are fitted to them and tested on them.
 
-Source: MobileNetV4, arXiv:2404.10518 v2, Table 6.
+Each table in `published/` is one source: its licence, its devices, and rows of milliseconds. A network is one of the
+zoo, one of `published/networks` (known for its cost alone), or one of them times a width or at another size.
 """
 
 from functools import lru_cache
@@ -12,44 +13,97 @@ from ridgepoint.arch.document import read_document
 from ridgepoint.arch.network import Network
 from ridgepoint.arch.scale import scale_width
 from ridgepoint.arch.zoo import load
+from ridgepoint.cost.device import Device
 
-PUBLISHED = Path(__file__).parent / "published.yaml"
+TABLES = Path(__file__).parent / "published"
 ACCURACY = Path(__file__).parent / "accuracy.yaml"
-TABLE = "MobileNetV4, arXiv:2404.10518 v2, Table 6"
 
 
 class PublishedRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One row of the table: a zoo network, or one times a width, and its latency on each device that has one."""
+    """A network, and its latency on each device that has one. `size` is the input's height and width if not its own."""
 
     network: str
     width: float = 1.0
-    top1: float
-    params_m: float
-    macs_g: float
+    size: int | None = None
+    top1: float | None = None
+    params_m: float | None = None
+    macs_g: float | None = None
     latency_ms: dict[str, float]
 
     @property
-    def in_zoo(self) -> bool:
-        """Whether the zoo holds the network as it is."""
-        return self.width == 1.0
+    def unscaled(self) -> bool:
+        """Whether the network is the named one as it is."""
+        return self.width == 1.0 and self.size is None
+
+    @property
+    def family(self) -> str:
+        """What networks of one design share: the name up to its first underscore."""
+        return self.network.split("_")[0]
 
     def load(self) -> Network:
-        """The network; a width that the zoo does not hold is made from its base."""
-        network = load(self.network)
-        if self.in_zoo:
+        """The network."""
+        own = TABLES / "networks" / f"{self.network}.yaml"
+        network = load(own if own.is_file() else self.network)
+        if self.unscaled:
             return network
-        scaled = scale_width(network, self.width)
-        return msgspec.structs.replace(scaled, name=f"{self.network}_x{self.width:g}")
+        network = network.at(height=self.size) if self.size else network
+        network = scale_width(network, self.width) if self.width != 1.0 else network
+        name = (
+            self.network + (f"_x{self.width:g}" if self.width != 1.0 else "") + (f"_{self.size}" if self.size else "")
+        )
+        return msgspec.structs.replace(network, name=name)
+
+
+class PublishedDevice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What ran a table's networks; `ridge_point` in MACs per byte where that was published too, with its source."""
+
+    description: str
+    precision: str
+    ridge_point: float | None = None
+    ridge_source: str = ""
+
+
+class PublishedTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The latencies of one source."""
+
+    name: str
+    source: str
+    licence: str
+    devices: dict[str, PublishedDevice]
+    rows: tuple[PublishedRow, ...]
+
+    def device(self, name: str) -> Device:
+        """A device of the table before any fit: its ridge point is the published one, or 0."""
+        given = self.devices[name]
+        source = given.ridge_source or f"{self.source} ({self.licence})"
+        return Device(
+            name=name,
+            description=given.description,
+            source=source,
+            ridge_point=given.ridge_point or 0.0,
+            precision=given.precision,
+        )
 
 
 @lru_cache(maxsize=1)
+def published_tables() -> tuple[PublishedTable, ...]:
+    """Every table, by file name."""
+    return tuple(_table(path.stem) for path in sorted(TABLES.glob("*.yaml")))
+
+
 def published_rows() -> tuple[PublishedRow, ...]:
-    """The table's rows, by rising accuracy."""
-    return msgspec.convert(read_document(PUBLISHED), tuple[PublishedRow, ...])
+    """The rows of the MobileNetV4 paper's table, by rising accuracy."""
+    return _table("mobilenetv4").rows
 
 
 @lru_cache(maxsize=1)
 def published_top1() -> dict[str, tuple[float, str]]:
     """Published ImageNet-1k top-1 in percent by zoo name, and where from; a network without one is absent."""
-    known = {row.network: (row.top1, TABLE) for row in published_rows() if row.in_zoo}
+    paper = _table("mobilenetv4")
+    known = {row.network: (row.top1, paper.source) for row in paper.rows if row.unscaled and row.top1 is not None}
     return msgspec.convert(read_document(ACCURACY), dict[str, tuple[float, str]]) | known
+
+
+@lru_cache(maxsize=16)
+def _table(name: str) -> PublishedTable:
+    return msgspec.convert(read_document(TABLES / f"{name}.yaml"), PublishedTable)

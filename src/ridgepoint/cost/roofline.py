@@ -93,8 +93,12 @@ class Roofline:
         Raises:
             InputError: If of the device only the ridge point is known.
         """
+        ms = self._ms(*self.passes(network)) + self.device.overhead_ms
+        interval = self.device.interval if self.as_found else None
         return PredictedLatency(
-            ms=self._ms(*self.passes(network)) + self.device.overhead_ms,
+            ms=ms,
+            low_ms=ms * interval[0] if interval else None,
+            high_ms=ms * interval[1] if interval else None,
             device=self.device.name,
             method=self.method,
             bytes_per_element=self.precision.activation,
@@ -120,6 +124,11 @@ class Roofline:
         return tuple(self._pass(layer, ridge, total) for layer in layers)
 
     @property
+    def as_found(self) -> bool:
+        """Whether this is what the device's rates were found for."""
+        return (self.precision.name, self.fused, self.form) == (self.device.precision, self.device.fused, "deploy")
+
+    @property
     def method(self) -> str:
         """What was assumed, in words that go with every number."""
         told = f"roofline, {self.form} form, {self.precision.name}, fused: {self.fused}"
@@ -127,9 +136,9 @@ class Roofline:
         fit = self.device.fit
         if fit is None:
             return told
-        told += f"; {fit.fitted} fitted to {fit.published}, median error {fit.left_out_median_error:.0%} on networks "
+        told += f"; {fit.fitted} fitted to {fit.published}, median error {fit.left_out_median_error:.0%} on families "
         told += "left out of the fit"
-        if (self.precision.name, self.fused, self.form) != (self.device.precision, self.device.fused, "deploy"):
+        if not self.as_found:
             told += f", which holds for {self.device.precision}, fused: {self.device.fused} only"
         return told
 

@@ -26,7 +26,8 @@ def sweep_page(sweep: Sweep) -> str:
 
 
 def _data(sweep: Sweep) -> dict[str, Any]:
-    devices = sorted((load_device(name) for name in list_devices()), key=lambda device: device.ridge)
+    known = (load_device(name) for name in list_devices())
+    devices = sorted((device for device in known if device.ridge), key=lambda device: device.ridge)  # 0: not found
     return {
         "ridgePoints": sweep.ridge_points,
         "networks": [_network(each) for each in sweep.networks],

@@ -1,0 +1,175 @@
+"""Write the package's tables of published phone latencies from a folder of CSV files.
+
+    python benchmarks/import_latencies.py ../shared/facts/latency
+
+What is taken was decided before any error was looked at: every network that our language can write (zoo networks, zoo
+networks times a width, and those in cost/published/networks) on
+  - Qualcomm AI Hub: TensorFlow Lite, floating point, whole network on the NPU; no stand-in ("Proxy") boards, none
+    of which too few networks are left when a family is;
+  - ncnn: one thread on the fastest cores, floating point; phones and Raspberry Pis that have all six networks;
+  - TensorFlow Lite's tables: Pixel 1 in float, Pixel 2 in int8 (its float table does not say for sure which phone).
+"""
+
+import csv
+import gzip
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ridgepoint.cost.published import TABLES
+
+AI_HUB = {
+    "Samsung Galaxy S24": ("galaxy-s24-npu", "Samsung Galaxy S24 (Snapdragon 8 Gen 3), Hexagon NPU"),
+    "Samsung Galaxy S25": ("galaxy-s25-npu", "Samsung Galaxy S25 (Snapdragon 8 Elite), Hexagon NPU"),
+    "Snapdragon 8 Elite Gen 5 QRD": (
+        "snapdragon-8-elite-gen5-npu",
+        "Snapdragon 8 Elite Gen 5 reference phone, Hexagon NPU",
+    ),
+    "Dragonwing IQ-9075 EVK": ("iq-9075-npu", "Qualcomm Dragonwing IQ-9075 board, Hexagon NPU"),
+}
+AI_HUB_NETWORKS = {
+    "mobilenet_v2": {"network": "mobilenetv2_100"},
+    "mobilenet_v3_large": {"network": "mobilenetv3_large_100"},
+    "mobilenet_v3_small": {"network": "mobilenetv3_small_100"},
+    "efficientformer": {"network": "efficientformer_l1"},
+    "mnasnet05": {"network": "mnasnet_b1", "width": 0.5},
+    "efficientnet_b0": {"network": "efficientnet_b0"},
+    "efficientnet_b4": {"network": "efficientnet_b4"},
+}
+NCNN = {
+    "MediaTek Dimensity 9300": ("dimensity-9300-cpu", "MediaTek Dimensity 9300 (Cortex-X4 3.25 GHz)"),
+    "Qualcomm SM8550-AB": ("snapdragon-8-gen2-cpu", "Snapdragon 8 Gen 2 (Kryo 3.2 GHz)"),
+    "Qualcomm SM8150-AC": ("snapdragon-855-plus-cpu", "Snapdragon 855+ (Kryo 485 2.96 GHz)"),
+    "Qualcomm MSM8998": ("snapdragon-835-cpu", "Snapdragon 835 (Kryo 2.45 GHz)"),
+    "Qualcomm MSM8996": ("snapdragon-821-cpu", "Snapdragon 821 (Kryo 2.35 GHz)"),
+    "Qualcomm MSM8994": ("snapdragon-810-cpu", "Snapdragon 810 (Cortex-A57 2.0 GHz)"),
+    "Qualcomm SDM660": ("snapdragon-660-cpu", "Snapdragon 660 (Kryo 260 2.2 GHz)"),
+    "Qualcomm MSM8916": ("snapdragon-410-cpu", "Snapdragon 410 (Cortex-A53 1.2 GHz)"),
+    "Kirin 970": ("kirin-970-cpu", "Kirin 970 (Cortex-A73 2.4 GHz)"),
+    "Raspberry Pi 5": ("raspberry-pi-5-cpu", "Raspberry Pi 5 (Cortex-A76 2.4 GHz)"),
+    "Raspberry Pi 4": ("raspberry-pi-4-cpu", "Raspberry Pi 4 (Cortex-A72 1.8 GHz)"),
+    "Raspberry Pi 3": ("raspberry-pi-3-cpu", "Raspberry Pi 3 B+ (Cortex-A53 1.4 GHz)"),
+    "Raspberry Pi Zero 2": ("raspberry-pi-zero-2-cpu", "Raspberry Pi Zero 2 W (Cortex-A53 1.0 GHz)"),
+}
+NCNN_NETWORKS = {
+    "mobilenet": {"network": "mobilenetv1_100"},
+    "mobilenet_v2": {"network": "mobilenetv2_100"},
+    "mobilenet_v3": {"network": "mobilenetv3_large_100"},
+    "mnasnet": {"network": "mnasnet_b1"},
+    "proxylessnasnet": {"network": "proxylessnas"},
+    "efficientnet_b0": {"network": "efficientnet_b0"},
+}
+TFLITE = {
+    ("Pixel 1", "fp32"): ("pixel1-cpu", "Google Pixel 1, one large core"),
+    ("Pixel 2", "int8"): ("pixel2-cpu", "Google Pixel 2, one large core"),
+}
+TFLITE_BASES = {
+    "mobilenet_v1": "mobilenetv1_100",
+    "mobilenet_v2": "mobilenetv2_100",
+    "mnasnet_a1": "mnasnet_a1",
+}
+V3 = {
+    "large-1.0": "large_100",
+    "large-0.75": "large_075",
+    "small-1.0": "small_100",
+    "small-0.75": "small_075",
+    "large-minimalistic": "large_minimal_100",
+    "small-minimalistic": "small_minimal_100",
+}
+Found = Iterator[tuple[dict[str, Any], str, float]]  # the network, the device, milliseconds
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    text = gzip.decompress(path.read_bytes()).decode() if path.suffix == ".gz" else path.read_text(encoding="utf-8")
+    return list(csv.DictReader(text.splitlines()))
+
+
+def ai_hub(folder: Path) -> Found:
+    for row in read(folder / "aihub_head_all_models.csv.gz"):
+        wanted = row["runtime"] == "tflite" and row["precision"] == "float" and row["layers_npu"] == row["layers_total"]
+        if wanted and row["model"] in AI_HUB_NETWORKS and row["device"] in AI_HUB:
+            yield AI_HUB_NETWORKS[row["model"]], AI_HUB[row["device"]][0], float(row["latency_ms"])
+
+
+def ncnn(folder: Path) -> Found:
+    for row in read(folder / "ncnn_benchmark.csv.gz"):
+        device = next((name for start, (name, _) in NCNN.items() if row["device"].startswith(start)), None)
+        wanted = row["runtime"] == "ncnn-cpu" and row["threads"] == "1" and row["precision"].startswith("fp32")
+        if wanted and device and row["powersave"] in ("0", "2") and row["model"] in NCNN_NETWORKS:
+            yield NCNN_NETWORKS[row["model"]], device, float(row["latency_ms"])
+
+
+def tflite(folder: Path) -> Found:
+    for row in read(folder / "published_tables.csv"):
+        device = TFLITE.get((row["device"], row["precision"]))
+        if not device or "XNNPACK" in row["runtime"]:
+            continue
+        if row["model"] == "mobilenet_v3":
+            yield {"network": f"mobilenetv3_{V3[row['variant']]}"}, device[0], float(row["latency_ms"])
+        elif row["model"] in TFLITE_BASES and not (row["model"] == "mnasnet_a1" and row["variant"] != "1.0"):
+            network: dict[str, Any] = {"network": TFLITE_BASES[row["model"]]}
+            network |= {"width": float(row["variant"])} if row["variant"] != "1.0" else {}
+            network |= {"size": int(row["resolution"])} if row["resolution"] != "224" else {}
+            yield network, device[0], float(row["latency_ms"])
+
+
+def write(name: str, head: dict[str, Any], devices: dict[str, dict[str, str]], found: Found) -> None:
+    rows: dict[str, dict[str, Any]] = {}
+    for network, device, latency_ms in found:
+        row = rows.setdefault(str(network), {**network, "latency_ms": {}})
+        assert device not in row["latency_ms"], (network, device)
+        row["latency_ms"][device] = latency_ms
+    lines = ["# Written by benchmarks/import_latencies.py."]
+    lines += yaml.dump({**head, "devices": devices}, sort_keys=False, width=118).splitlines()
+    lines += ["rows:"]
+    lines += [
+        "  - " + yaml.dump(row, default_flow_style=True, sort_keys=False, width=9999).strip() for row in rows.values()
+    ]
+    (TABLES / f"{name}.yaml").write_text("\n".join(lines) + "\n")
+
+
+def main() -> None:
+    folder = Path(sys.argv[1])
+    hub = "Qualcomm AI Hub Models v0.47.0 (2026-02-24), perf.yaml of each model"
+    write(
+        "ai_hub",
+        {
+            "name": "Qualcomm AI Hub Models v0.47.0",
+            "source": hub,
+            "licence": "BSD-3-Clause, Qualcomm Technologies, Inc.",
+        },
+        {
+            name: {"description": f"{what}, TensorFlow Lite, float", "precision": "fp16"}
+            for name, what in AI_HUB.values()
+        },
+        ai_hub(folder),
+    )
+    write(
+        "ncnn",
+        {
+            "name": "ncnn's benchmark table",
+            "source": "Tencent/ncnn, benchmark/README.md at f4e9a7829 (2026-03-30)",
+            "licence": "BSD-3-Clause, Tencent",
+        },
+        {name: {"description": f"{what}, ncnn, 1 thread", "precision": "fp16"} for name, what in NCNN.values()},
+        ncnn(folder),
+    )
+    write(
+        "tflite",
+        {
+            "name": "TensorFlow Lite's tables",
+            "source": "READMEs of tensorflow/models and tensorflow/tpu; TensorFlow Lite hosted models",
+            "licence": "Apache-2.0 (documentation CC-BY-4.0), The TensorFlow Authors",
+        },
+        {
+            name: {"description": f"{what}, TensorFlow Lite of 2018 to 2019, {precision}", "precision": precision}
+            for (_, precision), (name, what) in TFLITE.items()
+        },
+        tflite(folder),
+    )
+
+
+main()

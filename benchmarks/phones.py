@@ -1,0 +1,115 @@
+"""Rooflines fitted to published phone latencies, tested on the families left out; --write ships the honest ones.
+
+Decided before any error was looked at:
+  - byte widths are those of the runtime's precision (int8, fp16, fp32); folded networks; norm and activation in the
+    convolution's pass, additions and pools as passes of their own;
+  - three numbers are fitted: peak, bandwidth (as ridge point) and one overhead. Where the MobileNetV4 paper publishes
+    the ridge point, it is taken and two are fitted;
+  - each family is predicted from a fit to all others. MACs alone and parameters alone are fitted the same way, each
+    with an overhead;
+  - a device ships if the median error on left-out families is at most 20 %. The MobileNetV4 paper's four devices with
+    a published ridge point ship with whatever error they have.
+Decided afterwards:
+  - the overhead was one per image (median over devices: roofline 15.6 %, MACs 11.4 %); now each fit, of every model and
+    with every family left out, takes one per image or one per pass, whichever fits its own networks better;
+  - a device ships only if it also ranks left-out families with a Spearman of at least 0.8. In ncnn's table six networks
+    of similar size leave small errors and wrong ranks.
+"""
+
+import argparse
+import json
+from typing import Any
+
+import msgspec
+import numpy as np
+import yaml
+
+from ridgepoint.cost.count import cost
+from ridgepoint.cost.device import DEVICES, Device
+from ridgepoint.cost.fitting import RIDGE_POINTS, Features, LeftOut, fit_device, leave_families_out, overheads
+from ridgepoint.cost.published import PublishedTable, published_tables
+from ridgepoint.cost.roofline import Roofline
+
+HONEST_ERROR, HONEST_RANK = 0.20, 0.8
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--write", action="store_true", help="store the devices that ship in the package")
+    given = options.parse_args()
+    report: dict[str, Any] = {}
+    for table in published_tables():
+        for name, published in table.devices.items():
+            free = published.ridge_point is None
+            device = fit_device(
+                table.device(name), table.rows, published=table.name, ridge_points=RIDGE_POINTS if free else None
+            )
+            assert device.fit is not None
+            honest = device.fit.left_out_median_error <= HONEST_ERROR and device.fit.left_out_spearman >= HONEST_RANK
+            ships = not free or honest
+            report[name] = {"table": table.name, "ships": ships, **compared(table, device)}
+            if given.write and ships:
+                write(device)
+    print(json.dumps({"choice": (__doc__ or "").strip(), "devices": report, **summary(report)}, indent=2))
+
+
+def compared(table: PublishedTable, device: Device) -> dict[str, Any]:
+    """The fit, and the errors on left-out families beside those of MACs and of parameters alone."""
+    rows = [row for row in table.rows if device.name in row.latency_ms]
+    latencies = np.array([row.latency_ms[device.name] for row in rows])
+    families = [row.family for row in rows]
+    roofline, networks = Roofline(device), [row.load() for row in rows]
+    counted = [cost(network, form="deploy") for network in networks]
+    ridges = RIDGE_POINTS if table.devices[device.name].ridge_point is None else (device.ridge,)
+    times = {
+        "roofline": np.stack([roofline.time_macs(network, ridges) for network in networks], axis=1),
+        "macs": np.array([[float(each.macs) for each in counted]]),
+        "params": np.array([[float(each.params) for each in counted]]),
+    }
+    paid = overheads(roofline, networks)
+    left = {name: leave_families_out(Features(each, paid), latencies, families) for name, each in times.items()}
+    return {
+        "ridge_point": device.ridge,
+        "peak_gmacs_per_s": round(device.peak / 1e9, 3),
+        "overhead_ms": device.overhead_ms,
+        "pass_overhead_us": device.pass_overhead_us,
+        "fit": msgspec.to_builtins(device.fit),
+        "left_out": {name: told(each) for name, each in left.items()},
+    }
+
+
+def told(left: LeftOut) -> dict[str, Any]:
+    return {
+        "median_error": round(left.median_error, 3),
+        "spearman": round(left.spearman, 3),
+        "interval": [round(bound, 3) for bound in left.interval],
+    }
+
+
+def summary(report: dict[str, Any]) -> dict[str, Any]:
+    """Medians over the devices of each table and of all."""
+    names = dict.fromkeys(each["table"] for each in report.values())
+    tables = {name: [each for each in report.values() if each["table"] == name] for name in names}
+    return {
+        "ship": [name for name, each in report.items() if each["ships"]],
+        "median_over_devices": {name: medians(each) for name, each in {**tables, "all": list(report.values())}.items()},
+    }
+
+
+def medians(devices: list[dict[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {"devices": len(devices)}
+    for model in ("roofline", "macs", "params"):
+        left = [each["left_out"][model] for each in devices]
+        found[model] = {
+            key: round(float(np.median([each[key] for each in left])), 3) for key in ("median_error", "spearman")
+        }
+    return found
+
+
+def write(device: Device) -> None:
+    plain = {**msgspec.to_builtins(device), "precision": device.precision, "fused": device.fused}
+    text = yaml.dump(plain, Dumper=yaml.CSafeDumper, sort_keys=False, width=160)
+    (DEVICES / f"{device.name}.yaml").write_text(f"# Written by benchmarks/phones.py.\n{text}")
+
+
+main()
