@@ -90,8 +90,8 @@ def test_published_networks_are_the_ones_that_were_published():
     assert published_top1()["mobilenetv4_conv_small"] == (73.8, "MobileNetV4, arXiv:2404.10518 v2, Table 6")
 
 
-# Parameters and MACs counted by others: torchvision's EfficientNets and MnasNet 0.5, MnasNet-A1's paper, and the weights
-# of ncnn's graphs.
+# Parameters and MACs counted by others: torchvision's EfficientNets and MnasNet 0.5, MnasNet-A1's paper, and the
+# weights of ncnn's graphs.
 KNOWN_FOR_COST = {
     ("efficientnet_b0", 1.0): (5_288_548, 385_814_752),
     ("efficientnet_b4", 1.0): (19_341_616, 4_393_771_024),
