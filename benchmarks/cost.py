@@ -3,6 +3,9 @@
 No network is seen twice. `space`: samples of the mobilenetv4_conv space. `altered`: MobileNetV4-Conv-S with kernels
 and expansions drawn anew for every row, so that rows seldom repeat. Sampling is not timed. `warm rows`: single rows may
 have been seen in other networks, as in a search. `empty caches`: every cache is emptied before every network.
+
+`space table`: the same space compiled; assignments looked up one by one, and as one array of 500,000. The costs are
+checked against those of the decoded networks. Medians of the rounds.
 """
 
 import argparse
@@ -22,6 +25,7 @@ from ridgepoint.arch.space import load_space
 from ridgepoint.arch.zoo import load
 from ridgepoint.cost import count
 from ridgepoint.cost.roofline import Roofline
+from ridgepoint.cost.space_table import compile_space
 
 TEMPLATE = load("mobilenetv4_conv_small")
 SPACE = load_space("mobilenetv4_conv")
@@ -86,6 +90,41 @@ def rates(
     }
 
 
+def table_rates(roofline: Roofline, rounds: int) -> dict[str, object]:
+    """Networks per second from the compiled space table, and how long compiling and pricing it takes."""
+    start = time.perf_counter()
+    table = compile_space(SPACE)
+    compiled = time.perf_counter()
+    costs = {"macs": table.macs(), "params": table.params(), "roofline_ms": table.latency_ms(roofline)}
+    priced = time.perf_counter()
+    result: dict[str, object] = {
+        "cases": table.size,
+        "compile_s": round(compiled - start, 2),
+        "price_three_costs_s": round(priced - compiled, 2),
+    }
+    rows = table.sample(np.random.default_rng(0), 500_000)
+    drawn = [SPACE.sample_assignment(np.random.default_rng(seed)) for seed in range(2000)]
+    for assignment in drawn[:200]:
+        network = SPACE.decode(assignment)
+        assert costs["macs"].one(assignment) == count.cost(network).macs
+        assert abs(costs["roofline_ms"].one(assignment) / roofline.latency(network).ms - 1) < 1e-12
+    for name, cost in costs.items():
+        single, many = [], []
+        for _ in range(rounds):
+            start = time.perf_counter()
+            for assignment in drawn:
+                cost.one(assignment)
+            single.append(len(drawn) / (time.perf_counter() - start))
+            start = time.perf_counter()
+            cost(rows)
+            many.append(len(rows) / (time.perf_counter() - start))
+        result[name] = {
+            "one_by_one_per_s": round(statistics.median(single)),
+            "vectorised_per_s": round(statistics.median(many)),
+        }
+    return result
+
+
 def fvcore_per_second(networks: list[Network]) -> dict[str, float]:
     """Networks per second with fvcore: counting alone, and building the module too; MACs are checked to agree."""
     import torch
@@ -127,6 +166,7 @@ def main() -> None:
     sources = {"space": sampled, "altered": drawn}
     for name, work in works.items():
         result[name] = {kind: rates(work, draw, given.networks, given.rounds) for kind, draw in sources.items()}
+    result["space_table"] = table_rates(roofline, given.rounds)
     if given.fvcore:
         with_fvcore = fvcore_per_second([sampled(10**7 + seed) for seed in range(given.fvcore)])
         result["fvcore_per_s"] = {name: round(rate, 2) for name, rate in with_fvcore.items()}
