@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from distill_helpers import kept, lessons, rows, teacher, views
+from distill_helpers import CLASSES, kept, lessons, rows, teacher, views
 
 from ridgepoint.errors import RunError
 from ridgepoint.train import store
@@ -45,7 +45,9 @@ def test_what_is_read_is_what_the_teacher_answers_now(tmp_path: Path, name: str,
         (rows(39, 0, 15, 16, 7), rows(0, 1, 1, 0, 1)),
         (np.arange(40), np.zeros(40, int)),
     ]:
-        assert equal(stored.lesson(chosen, replicas), online.lesson(chosen, replicas))
+        lesson = stored.lesson(chosen, replicas)
+        assert equal(lesson, online.lesson(chosen, replicas))
+        assert lesson.answers.values.shape == (len(chosen), topk or CLASSES)
 
 
 class Counting:

@@ -81,8 +81,8 @@ class Prepared:
         if size not in self._decoded:
             preprocessing = self.preprocessing_for(network)
             self._decoded[size] = TrainingData(
-                train=decode(self.dataset.train, preprocessing, train=True),
-                val=decode(self.dataset.val, preprocessing, train=False),
+                train=decode(self.dataset.train, preprocessing, train=True, keep=True),
+                val=decode(self.dataset.val, preprocessing, train=False, keep=True),
                 preprocessing=preprocessing,
                 augmentation=self.augmentation,
             )
