@@ -24,6 +24,7 @@ def words(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
         "calibrate": ("--model", finished / "architecture.yaml"),
         "cost": ("mobileone_s0", "--device", "pixel6-cpu", "--layers"),
         "devices": (),
+        "distill": (),
         "eval": (finished, "digits"),
         "export": (training, "--out", folder / "again.onnx"),
         "fit": (*FIT[1:], "--out", finished, "--resume"),
@@ -31,6 +32,10 @@ def words(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
         "predict": (finished / "model.onnx", folder / "one.png"),
         "probe": ("--study", "stems", "--rounds", 3),
         "report": (finished,),
+        "search": (
+            *("mobilenetv4_conv_32px", "digits", "--method", "random", "--latency", "5ms", "--evaluations", 1),
+            *("--set", "short_epochs=1", "--set", "epochs=1", "--out", folder / "search"),
+        ),
         "show": ("mobileone_s0",),
         "sweep": ("mobilenetv1_100",),
         "train": (),
@@ -41,12 +46,12 @@ def test_every_verb_is_tried(words: dict[str, tuple[object, ...]]) -> None:
     assert sorted(words) == VERBS
 
 
-@pytest.mark.parametrize("verb", [verb for verb in VERBS if verb != "train"])  # train has a test of its own
+@pytest.mark.parametrize("verb", [verb for verb in VERBS if verb not in ("train", "distill")])  # have their own tests
 def test_one_json_document(verb: str, words: dict[str, tuple[object, ...]]) -> None:
     done = call(verb, *words[verb], "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)
-    if verb == "export":  # takes seconds
+    if verb in ("export", "search"):  # take seconds
         return
     plain = call(verb, *words[verb])
     assert plain.returncode == 0, plain.stderr

@@ -98,8 +98,8 @@ def test_a_small_difference_in_one_logit_is_found(exported: Path, trained, data)
     other = copy.deepcopy(trained)
     bias = [parameter for name, parameter in other.named_parameters() if name.endswith("bias")][-1]
     with torch.no_grad():
-        largest = float(trained(data.preprocessing.normalize(data.val.images[:64])).abs().max())
-        bias[0] += 3e-3 * largest
+        logits = trained(data.preprocessing.normalize(data.val.images[:64]))
+        bias[logits.mean(0).argmin()] += 1.5e-3 * float(logits.abs().max())  # of the class that is never near the top
     with pytest.raises(ParityError, match=r"top-1 agreement 1\.0000"):
         verify(other, load_artefact(exported), data.val.images[:64])
 

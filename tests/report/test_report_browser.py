@@ -37,7 +37,7 @@ def test_it_fits_the_window_and_is_quiet(browser: Any, page: str, width: int) ->
     assert browser.execute_script("return window.innerWidth") == width
     assert browser.execute_script("return document.documentElement.scrollWidth") <= width
     plots = browser.execute_script("return [...document.querySelectorAll('[data-figure]')].map(p => p.clientWidth)")
-    assert len(plots) == 5 and all(250 < plot <= width for plot in plots)
+    assert len(plots) == 7 and all(250 < plot <= width for plot in plots)
     assert browser.get_log("browser") == []
     loaded = browser.execute_script("return performance.getEntriesByType('resource').map(e => e.name)")
     assert [name for name in loaded if not name.startswith("data:")] == []

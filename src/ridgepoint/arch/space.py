@@ -6,6 +6,8 @@ rows, `null` for none. Closing every choice gives a `Network`. A choice inside a
 an assignment holds the open choices only.
 """
 
+from __future__ import annotations
+
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -13,10 +15,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
-import numpy as np
 
 from ridgepoint.arch.block import Block
 from ridgepoint.arch.choice import (
@@ -38,6 +39,9 @@ from ridgepoint.arch.document import Raw, convert, expect_mapping, parse_network
 from ridgepoint.arch.network import Network
 from ridgepoint.arch.zoo import SPACES, list_models, list_spaces
 from ridgepoint.errors import ArchitectureError, nearest
+
+if TYPE_CHECKING:
+    import numpy as np
 
 __all__ = ["Assignment", "Choice", "Space", "load_space", "parse_space"]
 
@@ -161,11 +165,11 @@ class Space:
             _, bound, channels = min(tried, key=lambda found: found[0])
         return self.decode(self.complete(lambda choice: bound.get(choice.name, len(choice.options) // 2)))
 
-    def closed(self, **values: Raw) -> "Space":
+    def closed(self, **values: Raw) -> Space:
         """The same space with top-level keys replaced, such as `input=[3, 96, 96]` or `num_classes=10`."""
         return Space(self.name, {**self.template, **values})
 
-    def bound(self, assignment: Mapping[str, int]) -> "Space":
+    def bound(self, assignment: Mapping[str, int]) -> Space:
         """The part of the space in which some choices keep an option; the others keep their names."""
         return Space(self.name, bind(self.template, assignment))
 
