@@ -109,20 +109,6 @@ def joined_by_torchrun() -> Iterator[Processes]:
         distributed.destroy_process_group()
 
 
-class _Sum(torch.autograd.Function):
-    """The sum over all processes, of values on the way forward and of gradients on the way back."""
-
-    @staticmethod
-    def forward(context: Any, x: Tensor) -> Tensor:
-        total = x.clone()
-        distributed.all_reduce(total)
-        return total
-
-    @staticmethod
-    def backward(context: Any, gradient: Tensor) -> Tensor:
-        return _Sum.forward(context, gradient)
-
-
 class JointBatchNorm2d(nn.BatchNorm2d):
     """Batch norm whose statistics in training are those of all processes' rows; in evaluation, plain.
 
@@ -133,13 +119,44 @@ class JointBatchNorm2d(nn.BatchNorm2d):
         """(B, C, H, W) to the same shape; every process has as many rows."""
         if not self.training:
             return super().forward(x)
-        count = x.numel() / x.shape[1] * distributed.get_world_size()
-        mean_C = _Sum.apply(x.sum((0, 2, 3))) / count
-        centred = x - mean_C[:, None, None]
-        variance_C = _Sum.apply(centred.square().sum((0, 2, 3))) / count
+        normed, mean_C, variance_C = _Normed.apply(x, self.weight, self.bias, self.eps)
+        count = x.numel() // x.shape[1] * distributed.get_world_size()
         with torch.no_grad():
             self.num_batches_tracked += 1
             self.running_mean.lerp_(mean_C, self.momentum)
             self.running_var.lerp_(variance_C * (count / (count - 1)), self.momentum)
-        gain_C = self.weight * (variance_C + self.eps).rsqrt()
-        return centred * gain_C[:, None, None] + self.bias[:, None, None]
+        return normed
+
+
+class _Normed(torch.autograd.Function):
+    """(x - mean) / deviation * gain + shift over all processes' rows: one exchange forward and one back.
+
+    P processes, C channels.
+    """
+
+    @staticmethod
+    def forward(context: Any, x: Tensor, gain_C: Tensor, shift_C: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
+        local_2C = torch.stack(torch.var_mean(x, (0, 2, 3), correction=0))
+        all_P2C = [torch.empty_like(local_2C) for _ in range(distributed.get_world_size())]
+        distributed.all_gather(all_P2C, local_2C)
+        variances_PC, means_PC = torch.stack(all_P2C, dim=1)
+        mean_C = means_PC.mean(0)
+        variance_C = variances_PC.mean(0) + means_PC.var(0, correction=0)
+        context.save_for_backward(x, gain_C, mean_C, (variance_C + eps).rsqrt())
+        context.mark_non_differentiable(mean_C, variance_C)
+        normed = nn.functional.batch_norm(x, mean_C, variance_C, gain_C, shift_C, training=False, eps=eps)
+        return normed, mean_C, variance_C
+
+    @staticmethod
+    def backward(context: Any, gradient: Tensor, *_: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
+        x, gain_C, mean_C, scale_C = context.saved_tensors
+        of_shift_C = gradient.sum((0, 2, 3))
+        of_gain_C = ((gradient * x).sum((0, 2, 3)) - mean_C * of_shift_C) * scale_C
+        means_2C = torch.stack([of_shift_C, of_gain_C])
+        distributed.all_reduce(means_2C)
+        means_2C /= x.numel() // x.shape[1] * distributed.get_world_size()
+        # gain * scale * (gradient - its mean - normed x * mean of their product), as a line in x for each channel
+        slope_C = -means_2C[1] * scale_C
+        start_C = -means_2C[0] - slope_C * mean_C
+        line = torch.addcmul(start_C[:, None, None], x, slope_C[:, None, None]).add_(gradient)
+        return line.mul_((gain_C * scale_C)[:, None, None]), of_gain_C, of_shift_C, None
