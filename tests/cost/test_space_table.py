@@ -151,6 +151,16 @@ def test_a_missing_choice_is_told_only_where_it_is_open():
     assert macs.one(whole | {"unheard of": 7}) == macs.one(whole)
 
 
+def test_a_missing_choice_is_told_even_where_another_option_gives_the_same_row():
+    either = {"choice": [8, {"choice": [8, 16], "name": "inner"}], "name": "outer"}
+    macs = compile_space(small(stages=[{"blocks": [{"block": "conv", "out_channels": either}]}])).macs()
+    whole = dict.fromkeys(["stem.0.out_channels", "stem.0.repeat", "side", "num_classes", "head"], 0)
+    whole |= {"conventions.padding": 0, "head.0.conv_channels": 0, "outer": 0}
+    assert macs.one(whole) == macs.one(whole | {"outer": 1, "inner": 0})
+    with pytest.raises(InputError, match="choice 'inner' is missing"):
+        macs.one(whole | {"outer": 1})
+
+
 def test_a_space_that_is_too_entangled_is_refused_with_what_to_do():
     skipped = [
         {"choice": [None, {"block": "conv", "out_channels": {"choice": list(range(8, 80, 8))}}]} for _ in range(8)
