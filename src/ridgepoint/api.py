@@ -60,11 +60,20 @@ def cost(network: Network | str, *, form: str = "train", fused: bool = False) ->
     return count.cost(_network(network), form=form, fused=fused)  # type: ignore[arg-type]
 
 
-def predict_latency(network: Network | str, *, device: str = "host", threads: int = 1) -> Latency:
+def predict_latency(
+    network: Network | str, *, device: str = "host", runtime: str = "onnxruntime", threads: int = 1
+) -> Latency:
     """A latency without running the network; `.ms` is milliseconds for one image, `.kind` says how it came about.
 
-    `host` sums this machine's block latencies (measured as needed, then kept): kind `tabled`. Any other device is
-    computed from its roofline: kind `predicted`.
+    `host` sums what the network's blocks take on this machine, learned by `ridgepoint calibrate` (with `.low_ms` and
+    `.high_ms`) or else measured as needed and kept: kind `tabled`. Any other device is computed from its roofline:
+    kind `predicted`.
+
+    Args:
+        network: A network or a zoo name.
+        device: `host`, a name of `ridgepoint devices`, or the path of a device file.
+        runtime: Of `host`.
+        threads: Of `host`: threads inside one inference.
 
     Raises:
         InputError: If the device is unknown; the nearest is suggested.
@@ -72,7 +81,7 @@ def predict_latency(network: Network | str, *, device: str = "host", threads: in
     if device == "host":
         from ridgepoint.deploy.calibrate import HostTable
 
-        return HostTable(threads=threads).latency(_network(network))
+        return HostTable(runtime=runtime, threads=threads).latency(_network(network))
     from ridgepoint.cost.roofline import predict_latency as predict
 
     return predict(_network(network), device=device)
@@ -212,8 +221,8 @@ def measure(model: Network | str | Path, *, runtime: str = "onnxruntime", thread
     """Clock an exported file, or a network with fresh weights, on this machine.
 
     Args:
-        model: A path to an .onnx file, a zoo name, or a network.
-        runtime: The runtime that loads the file.
+        model: A path to an exported file, a zoo name, or a network.
+        runtime: The runtime that loads the file: onnxruntime, torch or torch_compile.
         threads: Threads inside one inference.
 
     Raises:
@@ -221,14 +230,15 @@ def measure(model: Network | str | Path, *, runtime: str = "onnxruntime", thread
     """
     from ridgepoint.deploy.export import export_for_timing
     from ridgepoint.deploy.measure import measure as clock
+    from ridgepoint.deploy.runtimes import find_runtime, runtimes_for
     from ridgepoint.nn.build import build as build_network
 
-    if isinstance(model, str | Path) and str(model).endswith(".onnx"):
+    if isinstance(model, str | Path) and runtimes_for(Path(model)):
         return clock({"model": Path(model)}, runtime=runtime, threads=threads)["model"]
     with tempfile.TemporaryDirectory() as folder:
         network = _network(model)
-        path = Path(folder) / "model.onnx"
-        export_for_timing(build_network(network), network.input_shape, path)
+        path = Path(folder) / f"model{find_runtime(runtime).suffix}"
+        export_for_timing(build_network(network), network.input_shape, path, runtime)
         return clock({"model": path}, runtime=runtime, threads=threads)["model"]
 
 

@@ -6,14 +6,22 @@ import sys
 
 import pytest
 import typer
+from platformdirs import user_cache_path
 from typer.testing import CliRunner
 
 from ridgepoint.arch.zoo import load
 from ridgepoint.cli import cost as cost_verb
 from ridgepoint.cli import devices as devices_verb
 from ridgepoint.cli import sweep as sweep_verb
+from ridgepoint.cost.calibrating import calibrate
 from ridgepoint.cost.count import CONVENTION, cost
+from ridgepoint.cost.device import Device
+from ridgepoint.cost.host import cpu_name
 from ridgepoint.cost.precision import INT8
+from ridgepoint.cost.roofline import Roofline
+from ridgepoint.cost.samples import sample_network
+from ridgepoint.cost.table import Conditions, LatencyTable, Sample
+from ridgepoint.deploy.runtimes import runtime_version
 from ridgepoint.errors import RidgepointError
 
 app = typer.Typer(rich_markup_mode=None)
@@ -113,14 +121,32 @@ def test_a_device_with_a_ridge_point_alone(tmp_path):
     assert row["time_macs"] > 0
 
 
-def test_cost_on_host_is_tabled(monkeypatch):
-    latency = {"kind": "tabled", "ms": 1.25, "device": "some CPU", "runtime": "onnxruntime", "threads": 2, "rows": 9}
-    monkeypatch.setattr(cost_verb, "_tabled", lambda network, threads: {**latency, "threads": threads})
+def test_cost_on_host_is_tabled(monkeypatch, tmp_path):
+    """A calibrated machine: its tabled latency with an interval, its roofline beside it, and every pass bounded."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    conditions = Conditions(
+        device=cpu_name(), runtime="onnxruntime", runtime_version=runtime_version("onnxruntime"), threads=2
+    )
+    board = Device(name="board", source="a law", peak_macs_per_s=1e9, bandwidth_bytes_per_s=1e9, precision="fp32")
+    samples = [sample_network(number) for number in range(120)]
+    probed = [
+        Sample(network=network, ms=(ms := Roofline(board).latency(network).ms), again_ms=ms) for network in samples
+    ]
+    path = user_cache_path("ridgepoint") / "tables" / conditions.file_name()
+    path.parent.mkdir(parents=True)
+    LatencyTable(conditions=conditions, overhead_ms=0.01, calibration=calibrate(probed, conditions)).save(path)
+
     row = json.loads(run("cost", "mobilenetv1_100", "--device", "host", "--threads", "2", "--json"))["models"][0]
-    assert row["latency"] == latency
-    told = run("cost", "mobilenetv1_100", "--device", "host")
-    assert "1.25 ms" in told
-    assert "Latency on host (some CPU): tabled" in told
+    latency, true = row["latency"], Roofline(board).latency(load("mobilenetv1_100")).ms
+    assert (latency["kind"], latency["threads"], latency["device"]) == ("tabled", 2, cpu_name())
+    assert latency["ms"] == pytest.approx(true, rel=0.15)
+    assert latency["low_ms"] <= latency["ms"] * 1.05 and latency["high_ms"] >= latency["ms"] * 0.95
+    assert len(latency["interpolated"]) == latency["rows"] == 15
+    assert row["predicted"]["kind"] == "predicted" and row["predicted"]["device"] == "host"
+    assert row["predicted"]["ms"] == pytest.approx(true, rel=0.05)
+    told = run("cost", "mobilenetv1_100", "--device", "host", "--threads", "2")
+    assert "the sum of its 15 blocks, of which 15 interpolated" in told
+    assert "Nine of ten whole networks" in told and "By the roofline alone mobilenetv1_100 takes" in told
 
 
 def test_devices():

@@ -8,6 +8,7 @@ from ridgepoint.arch.document import parse_network
 from ridgepoint.arch.network import Network, place_blocks
 from ridgepoint.arch.zoo import load
 from ridgepoint.cost.table import Conditions, LatencyTable, load_table, row_key
+from ridgepoint.cost.tabled import TabledModel
 from ridgepoint.errors import InputError
 
 HERE = Conditions(device="a cpu", runtime="onnxruntime", runtime_version="1.0", threads=1)
@@ -23,13 +24,14 @@ def filled(*networks: Network, ms: float = 1.0) -> LatencyTable:
     table = LatencyTable(conditions=HERE, overhead_ms=0.5)
     for each in networks:
         for number, block in enumerate(place_blocks(each, deploy=True)):
-            table.rows.setdefault(row_key(block), ms * (number + 1))
+            table.rows.setdefault(row_key(block.recipe, block.input), ms * (number + 1))
     return table
 
 
 def test_a_tabled_latency_is_the_sum_of_rows_and_overhead():
-    found = filled(network("a", 8, 16)).tabled(network("a", 8, 16))
+    found = TabledModel(filled(network("a", 8, 16))).latency(network("a", 8, 16))
     assert found.kind == "tabled" and found.rows == 3  # two blocks and the head
+    assert found.interpolated == () and found.low_ms is None
     assert found.ms == pytest.approx(0.5 + 1.0 + 2.0 + 3.0)
     assert (found.device, found.runtime, found.threads) == ("a cpu", "onnxruntime", 1)
 
@@ -39,7 +41,7 @@ def test_equal_blocks_share_a_row():
     twice = network("twice", 8, 8, 8)
     assert len(filled(twice).rows) == 3  # 3 -> 8, 8 -> 8, and the head
     other = network("other", 8, 24)
-    missing = filled(twice).missing(other)
+    missing = TabledModel(filled(twice)).missing(other)
     assert [block.path for block in missing] == ["stages.0.1", "head"]
 
 
@@ -58,29 +60,30 @@ def test_blocks_that_differ_have_rows_of_their_own(change: str):
             source="a",
         ),
     }[change]  # fmt: skip
-    assert filled(base).missing(other)
+    assert TabledModel(filled(base)).missing(other)
 
 
 def test_a_network_that_was_not_measured_is_an_error_and_never_zero():
     table = filled(network("a", 8))
-    with pytest.raises(InputError, match="no row for 2 of 3 blocks of b"):
-        table.tabled(network("b", 8, 24))
+    with pytest.raises(InputError, match=r"no row for 2 of 3 blocks of b\. Run `ridgepoint calibrate`"):
+        TabledModel(table).latency(network("b", 8, 24))
     with pytest.raises(InputError, match="no row for"):
-        LatencyTable(conditions=HERE, overhead_ms=0.5).tabled(load("mobilenetv4_conv_small"))
+        TabledModel(LatencyTable(conditions=HERE, overhead_ms=0.5)).latency(load("mobilenetv4_conv_small"))
 
 
 def test_what_is_missing_is_told_once():
     repeated = network("a", 8, 8, 8, 8)
-    missing = LatencyTable(conditions=HERE, overhead_ms=0.0).missing(repeated)
+    missing = TabledModel(LatencyTable(conditions=HERE, overhead_ms=0.0)).missing(repeated)
     assert [block.path for block in missing][:1] == ["stages.0.0"]
     assert len(missing) == 3
 
 
 def test_row_names_are_the_same_in_every_process():
     """A table is a file: its names must not depend on the process that wrote it."""
-    block = place_blocks(network("a", 8), deploy=True)[0]
-    assert row_key(block) == row_key(place_blocks(network("z", 8, 16), deploy=True)[0])
-    assert len(row_key(block)) == 16 and int(row_key(block), 16) >= 0
+    block, other = (place_blocks(network(*given), deploy=True)[0] for given in (("a", 8), ("z", 8, 16)))
+    key = row_key(block.recipe, block.input)
+    assert key == row_key(other.recipe, other.input)
+    assert len(key) == 16 and int(key, 16) >= 0
 
 
 def test_a_table_comes_back_from_its_file(tmp_path: Path):

@@ -7,8 +7,10 @@ from train_helpers import small_network
 
 from ridgepoint.arch.network import place_blocks
 from ridgepoint.arch.zoo import load
+from ridgepoint.cost.device import load_device
+from ridgepoint.cost.roofline import Roofline
 from ridgepoint.cost.table import LatencyTable, row_key
-from ridgepoint.deploy import calibrate
+from ridgepoint.deploy import calibrate, parts, sampling
 from ridgepoint.deploy.calibrate import HostTable
 from ridgepoint.errors import InputError
 
@@ -39,7 +41,9 @@ def test_rows_are_measured_once_and_kept_in_the_file(path: Path, no_measuring):
 def test_every_row_is_the_time_of_something(path: Path):
     table = HostTable(path=path).table
     assert table.overhead_ms > 0
-    assert set(table.rows) == {row_key(block) for block in place_blocks(small_network(), deploy=True)}
+    assert set(table.rows) == {
+        row_key(block.recipe, block.input) for block in place_blocks(small_network(), deploy=True)
+    }
     assert sum(table.rows.values()) > 0 and min(table.rows.values()) >= 0
 
 
@@ -81,6 +85,60 @@ def test_an_unknown_runtime_is_told(tmp_path: Path):
         HostTable(path=tmp_path / "t.json", runtime="litrt")
 
 
+@pytest.fixture
+def few(monkeypatch):
+    """A calibration of few networks, timed for a moment each."""
+    monkeypatch.setattr(sampling, "SAMPLES", 112)
+    monkeypatch.setattr(sampling, "AGAIN", 8)
+    monkeypatch.setattr(parts, "ROUNDS", 3)
+    monkeypatch.setattr(parts, "ROUND_S", 0.001)
+
+
+@pytest.mark.slow
+def test_a_calibration_goes_on_where_it_was_and_is_done_once(tmp_path: Path, few, monkeypatch):
+    """Interrupted after 24 networks, it times the other 88; then nothing more; then tables and rooflines use it."""
+    path, timed = tmp_path / "t.json", []
+    real = sampling.time_parts
+
+    def counting(part, conditions):
+        timed.append(len(part))
+        if len(timed) == 4:
+            raise KeyboardInterrupt
+        return real(part, conditions)
+
+    monkeypatch.setattr(sampling, "time_parts", counting)
+    monkeypatch.setattr(sampling, "SAVE_EVERY_S", 0.0)
+    with pytest.raises(KeyboardInterrupt):
+        HostTable(path=path).calibrate(time_s=600)
+    assert len(HostTable(path=path).table.samples) == 24 and HostTable(path=path).device is None
+    seen: list[float] = []
+    host = HostTable(path=path)
+    host.calibrate(time_s=600, progress=lambda share, text: seen.append(share))
+    assert sum(timed) == 24 + 8 + 88 + 8, "what was saved is not timed again, the interrupted eight and the first are"
+    assert seen == sorted(seen) and seen[-1] == 1.0
+    timed.clear()
+    HostTable(path=path).calibrate(time_s=600)
+    assert not timed
+
+    network = load("mobilenetv3_small_050").at(height=64)
+    found = HostTable(path=path).latency(network)
+    assert len(found.interpolated) == found.rows and not HostTable(path=path).table.rows
+    assert found.low_ms < found.high_ms
+    device = load_device(host.device_path)
+    assert device == host.device and device.name == "host"
+    assert Roofline(device).latency(network).ms > 0
+    measured = HostTable(path=path).clock({"a": network})["a"]
+    assert measured.kind == "measured" and measured.low_ms is not None
+
+
+def test_a_calibration_stops_when_its_time_is_up(tmp_path: Path, few, monkeypatch):
+    monkeypatch.setattr(sampling, "LEAST_SAMPLES", 8)
+    table = HostTable(path=tmp_path / "t.json").table
+    sampling.time_samples(table, tmp_path / "t.json", time_s=0.01)
+    assert len(table.samples) == 8
+    assert all(sample.again_ms is not None for sample in table.samples)
+
+
 @pytest.mark.slow
 def test_sums_of_blocks_are_near_whole_networks(tmp_path: Path):
     """Within 30 %: what the runtime does across blocks is missed. A busy machine gets three attempts."""
@@ -100,4 +158,5 @@ def test_sums_of_blocks_are_near_whole_networks(tmp_path: Path):
 
 
 def _head(network) -> str:
-    return row_key(place_blocks(network, deploy=True)[-1])
+    head = place_blocks(network, deploy=True)[-1]
+    return row_key(head.recipe, head.input)

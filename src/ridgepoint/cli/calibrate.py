@@ -1,7 +1,7 @@
-"""`ridgepoint calibrate`: measure this machine's latency table ahead of need."""
+"""`ridgepoint calibrate`: learn how fast this machine is."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -11,42 +11,88 @@ from ridgepoint.cli.output import JsonFlag, emit_json
 def calibrate(
     runtime: Annotated[str, typer.Option(help="The runtime to measure with.")] = "onnxruntime",
     threads: Annotated[int, typer.Option(min=1, help="Threads inside one inference.")] = 1,
+    time: Annotated[str, typer.Option(help="Time networks for so long, unless there are enough before.")] = "4m",
     models: Annotated[
-        list[str] | None, typer.Option("--model", help="Zoo names or YAML files whose blocks to measure.")
+        list[str] | None,
+        typer.Option("--model", help="Instead, measure only the blocks of these zoo networks or YAML files."),
     ] = None,
     table: Annotated[Path | None, typer.Option(help="The table's file.  [default: in the user's cache folder]")] = None,
     json_output: JsonFlag = False,
 ) -> None:
-    """Measure blocks of networks one by one in the runtime; kept per machine, runtime, version and threads.
+    """Time random networks in the runtime and learn what every layer takes; kept per machine, runtime and threads.
 
-    Searches measure what they still lack, so this only saves them time.
+    Afterwards `--device host` knows any network's latency here, with an interval, and `fit` measures no blocks. What
+    was interrupted goes on where it was; what is done is not repeated.
 
-    Example: ridgepoint calibrate --threads 1 --model mobilenetv4_conv_small
+    Example: ridgepoint calibrate --threads 1
     """
-    from ridgepoint.arch.zoo import load
     from ridgepoint.cli.live import Live
     from ridgepoint.cost.table import row_key
-    from ridgepoint.deploy.calibrate import HostTable, default_networks
+    from ridgepoint.deploy.calibrate import HostTable
+    from ridgepoint.units import parse_seconds
 
+    time_s = parse_seconds(time, what="--time", default_unit="s")
+    networks = _networks(models)
     display = Live()
-    networks = [load(name) for name in models] if models else default_networks()
     with display.phase("Calibrate"):
         host = HostTable(runtime=runtime, threads=threads, path=table)
-        blocks = {row_key(block): block for network in networks for block in host.table.missing(network)}
-        host.measure_blocks(
-            list(blocks.values()), progress=lambda done, of: display.progress(done / of, f"block {done} of {of}")
-        )
-    rows = [{"name": network.name, "tabled_ms": host.latency(network).ms} for network in networks]
-    document = {
-        "table": str(host.path),
-        "rows": len(host.table.rows),
-        "measured_now": len(blocks),
-        "overhead_ms": host.table.overhead_ms,
-        "networks": rows,
-    }
+        before = len(host.table.rows), len(host.table.samples)
+        if networks:
+            lacking = [block for network in networks for block in host.model.missing(network)]
+            blocks = list({row_key(block.recipe, block.input): block for block in lacking}.values())
+            host.measure_blocks(blocks, progress=lambda done, of: display.progress(done / of, f"block {done} of {of}"))
+        else:
+            host.calibrate(time_s=time_s, progress=display.progress)
+    document = _document(host, networks, before)
     if json_output:
         emit_json(document)
-        return
-    typer.echo(f"{host.path}: {document['rows']} rows, {len(blocks)} measured now")
-    for row in rows:
-        typer.echo(f"  {row['name']:>28}  {row['tabled_ms']:.3g} ms by the table")
+    else:
+        _print(document)
+
+
+def _networks(models: list[str] | None) -> list[Any]:
+    from ridgepoint.arch.zoo import load
+
+    return [load(name) for name in models or []]
+
+
+def _document(host: Any, networks: list[Any], before: tuple[int, int]) -> dict[str, Any]:
+    import msgspec
+
+    from ridgepoint.cli.devices import document
+
+    learned = host.table.calibration
+    return {
+        "table": str(host.path),
+        "rows": len(host.table.rows),
+        "samples": len(host.table.samples),
+        "measured_now": len(host.table.rows) - before[0],
+        "timed_now": len(host.table.samples) - before[1],
+        "overhead_ms": host.table.overhead_ms,
+        "device": document(learned.device) if learned else None,
+        "device_file": str(host.device_path) if learned else None,
+        "intervals": _intervals(learned) if learned else None,
+        "networks": [{"name": each.name, **msgspec.to_builtins(host.latency(each))} for each in networks],
+    }
+
+
+def _intervals(learned: Any) -> dict[str, tuple[float, float]]:
+    return {"tabled": learned.tabled, "predicted": learned.device.interval, "measured": learned.measured}
+
+
+def _print(document: dict[str, Any]) -> None:
+    typer.echo(
+        f"{document['table']}: {document['samples']} networks timed ({document['timed_now']} now), "
+        f"{document['rows']} blocks measured one by one ({document['measured_now']} now)"
+    )
+    if document["device"]:
+        device = document["device"]
+        typer.echo(
+            f"{document['device_file']}: {device['peak_macs_per_s'] / 1e9:.3g} GMAC/s, ridge point "
+            f"{device['ridge_point']:.3g} MACs/byte, {device.get('pass_overhead_us', 0.0):.2g} us a pass"
+        )
+        typer.echo("Nine of ten whole networks that were left out of the learning took, against what was told:")
+        for kind, (low, high) in document["intervals"].items():
+            typer.echo(f"  {kind:>9}: {low - 1:+.0%} to {high - 1:+.0%}")
+    for network in document["networks"]:
+        typer.echo(f"  {network['name']:>28}  {network['ms']:.3g} ms by the table")

@@ -23,6 +23,7 @@ def cost(
     fused: Annotated[
         str | None, typer.Option(help="none, activation, residual or block; the device's, else activation.")
     ] = None,
+    runtime: Annotated[str, typer.Option(help="With --device host: the runtime.")] = "onnxruntime",
     threads: Annotated[int, typer.Option(min=1, help="With --device host: threads inside one inference.")] = 1,
     json_output: JsonFlag = False,
 ) -> None:
@@ -30,18 +31,22 @@ def cost(
 
     Example: ridgepoint cost mobilenetv4_conv_small mobilenetv2_100 --device pixel6-cpu
     """
+    import msgspec
+
     from ridgepoint.cli.networks import load_all
     from ridgepoint.cost.count import CONVENTION, FORMS
     from ridgepoint.errors import nearest
 
     if form not in FORMS:
         raise InputError(f"--form is '{form}'; {nearest(form, FORMS)}")
-    profile = _profile(device)
+    host = _host(runtime, threads) if device == "host" else None
+    profile = host.device if host else _profile(device)
     networks = load_all(models, input_size)
     rows = [_row(network, profile, precision, form, fused) for network in networks]
-    if device == "host":
+    if host:
         for row, network in zip(rows, networks, strict=True):
-            row["latency"] = _tabled(network, threads)
+            row["predicted"] = row.get("latency")
+            row["latency"] = msgspec.to_builtins(host.latency(network))
     if json_output:
         keep = {"layers": layers, "blocks": blocks}
         shown = [{key: value for key, value in row.items() if keep.get(key, True)} for row in rows]
@@ -54,7 +59,14 @@ def cost(
 def _profile(device: str | None) -> Any:
     from ridgepoint.cost.device import load_device
 
-    return None if device in (None, "host") else load_device(str(device))
+    return None if device is None else load_device(device)
+
+
+def _host(runtime: str, threads: int) -> Any:
+    """This machine's table: calibrated, it interpolates; else blocks that it lacks are measured when asked for."""
+    from ridgepoint.deploy.calibrate import HostTable
+
+    return HostTable(runtime=runtime, threads=threads)
 
 
 def _row(network: Any, profile: Any, precision: str | None, form: Any, fused: Any) -> dict[str, Any]:
@@ -84,16 +96,6 @@ def _row(network: Any, profile: Any, precision: str | None, form: Any, fused: An
         "layers": [_layer(layer, widths) for layer in counted.layers],
     }
     return row if profile is None else row | _on(network, profile, widths, form, fusing)
-
-
-def _tabled(network: Any, threads: int) -> dict[str, Any]:
-    """This machine's latency from its table; blocks that it lacks are measured now."""
-    import msgspec
-
-    from ridgepoint.deploy.calibrate import HostTable
-
-    latency: dict[str, Any] = msgspec.to_builtins(HostTable(threads=threads).latency(network))
-    return latency
 
 
 def _block(path: str, block: Any, widths: Any) -> dict[str, Any]:
@@ -156,11 +158,7 @@ def _print(rows: list[dict[str, Any]], device: str | None, profile: Any, layers:
     tables.show(out, tables.of_totals(rows, profile.name if profile else device))
     out.print(f"Counts: {tables.assumed(rows[0])}.")
     if device == "host":
-        told = rows[0]["latency"]
-        out.print(
-            f"Latency on host ({told['device']}): tabled, the sum of float32 blocks measured one by one with "
-            f"{told['runtime']}, {told['threads']} threads. `ridgepoint bench` measures whole networks."
-        )
+        _print_host(out, rows[0])
     elif profile is not None and profile.timed:
         out.print(f"Latency on {profile.name}: predicted, not measured; {rows[0]['latency']['method']}.")
         if "memory_bound_share" in rows[0]:
@@ -169,4 +167,23 @@ def _print(rows: list[dict[str, Any]], device: str | None, profile: Any, layers:
         out.print(
             f"{profile.name} has a ridge point only, so times are relative: in MACs, its peak being 1. "
             "For milliseconds give peak_macs_per_s in the device file."
+        )
+
+
+def _print_host(out: Any, row: dict[str, Any]) -> None:
+    told, predicted = row["latency"], row["predicted"]
+    where = (
+        f"{told['device']}, {told['runtime']}, {told['threads']} thread{'s' if told['threads'] > 1 else ''}, float32"
+    )
+    out.print(
+        f"Latency on host ({where}): tabled, the sum of its {told['rows']} blocks, of which "
+        f"{len(told['interpolated'])} interpolated from the calibration and the others measured one by one."
+    )
+    if told["low_ms"] is None:
+        out.print("`ridgepoint calibrate` gives every latency an interval; `ridgepoint bench` measures whole networks.")
+    else:
+        low, high = told["low_ms"] / told["ms"] - 1, told["high_ms"] / told["ms"] - 1
+        out.print(
+            f"Nine of ten whole networks left out of the calibration took {low:+.0%} to {high:+.0%} of that. "
+            f"By the roofline alone {row['name']} takes {predicted['ms']:.3g} ms; `ridgepoint bench` measures."
         )

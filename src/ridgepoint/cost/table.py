@@ -1,7 +1,8 @@
-"""The latency table of one machine: block latencies measured one by one, summed for a whole network.
+"""The latency table of one machine: what was measured on it, and what its calibration learned from that.
 
-A row is a block in deploy form at one input shape, named by a digest of its layers; equal blocks of different networks
-share a row. The table belongs to a machine, a runtime, its version and a number of threads, and is refused elsewhere.
+A row is a block in deploy form at one input shape, timed alone and named by a digest of its layers; equal blocks of
+different networks share a row. A sample is a network that calibration timed. The table belongs to a machine, a runtime,
+its version and a number of threads, and is refused elsewhere.
 """
 
 import hashlib
@@ -10,12 +11,15 @@ from pathlib import Path
 
 import msgspec
 
-from ridgepoint.arch.network import Network, PlacedBlock, place_blocks
+from ridgepoint.arch.network import Network
 from ridgepoint.arch.recipe import Recipe
 from ridgepoint.arch.shape import Shape
-from ridgepoint.cost.latency import TabledLatency
+from ridgepoint.cost.device import Device
+from ridgepoint.cost.pass_times import PassTimes
 from ridgepoint.errors import InputError
 from ridgepoint.files import write_atomic
+
+Interval = tuple[float, float]
 
 
 class Conditions(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,36 +36,41 @@ class Conditions(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.runtime}-{self.runtime_version}-t{self.threads}-{digest}.json"
 
 
+class Sample(msgspec.Struct, frozen=True, kw_only=True):
+    """A network that calibration timed; `again_ms` where it did so twice, with minutes between."""
+
+    network: Network
+    ms: float
+    again_ms: float | None = None
+
+
+class Calibration(msgspec.Struct, frozen=True, kw_only=True):
+    """What was learned from the samples.
+
+    Attributes:
+        passes: What every pass takes.
+        device: This machine as a roofline, with its interval.
+        tabled: Measured over tabled latency: nine of ten whole networks that were left out lay between.
+        measured: The same for a second measurement.
+        samples: How many there were.
+    """
+
+    passes: PassTimes
+    device: Device
+    tabled: Interval
+    measured: Interval
+    samples: int
+
+
 class LatencyTable(msgspec.Struct, kw_only=True):
-    """Measured milliseconds by row, and of whole networks by digest, on one machine."""
+    """Measured milliseconds by row, of whole networks by digest, and of samples; on one machine."""
 
     conditions: Conditions
     overhead_ms: float
     rows: dict[str, float] = {}
     networks: dict[str, float] = {}
-
-    def tabled(self, network: Network) -> TabledLatency:
-        """The sum of a network's rows and the overhead of one call.
-
-        Raises:
-            InputError: If rows are missing; `missing` tells which blocks they belong to.
-        """
-        keys = [row_key(block) for block in place_blocks(network, deploy=True)]
-        absent = [key for key in keys if key not in self.rows]
-        if absent:
-            raise InputError(f"the latency table has no row for {len(absent)} of {len(keys)} blocks of {network.name}")
-        return TabledLatency(
-            ms=self.overhead_ms + sum(self.rows[key] for key in keys),
-            device=self.conditions.device,
-            runtime=self.conditions.runtime,
-            threads=self.conditions.threads,
-            rows=len(keys),
-        )
-
-    def missing(self, network: Network) -> list[PlacedBlock]:
-        """The blocks of a network whose rows are not in the table, each once."""
-        blocks = {row_key(block): block for block in place_blocks(network, deploy=True)}
-        return [block for key, block in blocks.items() if key not in self.rows]
+    samples: list[Sample] = []
+    calibration: Calibration | None = None
 
     def save(self, path: Path) -> None:
         """Write the table as JSON, whole or not at all."""
@@ -89,11 +98,7 @@ def load_table(path: Path, *, conditions: Conditions) -> LatencyTable:
     return table
 
 
-def row_key(block: PlacedBlock) -> str:
-    """The name of a block's row: the same for the same layers at the same input shape."""
-    return _row_key(block.recipe, block.input)
-
-
 @lru_cache(maxsize=65536)
-def _row_key(recipe: Recipe, shape: Shape) -> str:
+def row_key(recipe: Recipe, shape: Shape) -> str:
+    """The name of a block's row: the same for the same layers at the same input shape."""
     return hashlib.sha256(repr((recipe, shape)).encode()).hexdigest()[:16]

@@ -1,0 +1,141 @@
+"""This machine's latency models against measured networks that its calibration never saw, printed as JSON.
+
+    ridgepoint calibrate --threads 1
+    python benchmarks/prediction.py --threads 1
+
+Twenty random networks from each of three search spaces at 224 px, and the whole zoo, are exported and clocked twice,
+minutes apart: the two differ by the noise floor, and their geometric mean is what the models are held against. MACs
+alone are given the one rate that fits the measured networks best, which no model here is given.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import torch
+from scipy.stats import spearmanr
+
+from ridgepoint.arch.network import Network
+from ridgepoint.arch.space import load_space
+from ridgepoint.arch.zoo import list_models, load
+from ridgepoint.cost.count import cost
+from ridgepoint.cost.roofline import Roofline
+from ridgepoint.deploy.calibrate import HostTable
+from ridgepoint.deploy.export import export_for_timing
+from ridgepoint.deploy.measure import measure
+from ridgepoint.deploy.runtimes import find_runtime
+from ridgepoint.nn.build import build
+
+SPACES = ("mobilenetv4_conv", "mobilenetv3", "metaformer")
+EACH, SEED = 20, 20240
+TOGETHER = 16
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runtime", default="onnxruntime")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--table", type=Path, help="The calibrated table's file; by default the user's.")
+    parser.add_argument("--rounds", type=int, default=10)
+    given = parser.parse_args()
+    torch.set_num_threads(given.threads)
+    host = HostTable(runtime=given.runtime, threads=given.threads, path=given.table)
+    if host.device is None or host.table.calibration is None:
+        sys.exit(f"{host.path} is not calibrated: run `ridgepoint calibrate --threads {given.threads}` first")
+    roofline = Roofline(host.device)
+    networks = list(test_networks())
+    first, again = clock(networks, given)
+    rows = []
+    for (group, network), ms, again_ms in zip(networks, first, again, strict=True):
+        tabled, predicted = host.latency(network), roofline.latency(network)
+        rows.append(
+            {
+                "name": network.name,
+                "group": group,
+                "macs": cost(network, form="deploy").macs,
+                "measured_ms": ms,
+                "again_ms": again_ms,
+                "tabled_ms": tabled.ms,
+                "tabled_interval_ms": (tabled.low_ms, tabled.high_ms),
+                "interpolated": f"{len(tabled.interpolated)} of {tabled.rows} rows",
+                "predicted_ms": predicted.ms,
+                "predicted_interval_ms": (predicted.low_ms, predicted.high_ms),
+            }
+        )
+    document = {
+        "command": "python benchmarks/prediction.py " + " ".join(sys.argv[1:]),
+        "conditions": msgspec.to_builtins(host.table.conditions),
+        "samples": host.table.calibration.samples,
+        "device": msgspec.to_builtins(host.device),
+        "all": summary(rows),
+        "groups": {group: summary([row for row in rows if row["group"] == group]) for group in (*SPACES, "zoo")},
+        "networks": rows,
+    }
+    print(json.dumps(document, indent=1))
+
+
+def test_networks() -> Iterator[tuple[str, Network]]:
+    for name in SPACES:
+        space, rng = load_space(name), np.random.default_rng(SEED)
+        for number in range(EACH):
+            yield name, msgspec.structs.replace(space.sample(rng).at(height=224), name=f"{name}_{number}")
+    for name in list_models():
+        yield "zoo", load(name)
+
+
+def clock(networks: list[tuple[str, Network]], given: argparse.Namespace) -> list[list[float]]:
+    """Milliseconds of every network, twice: all of them, then all of them again."""
+    with tempfile.TemporaryDirectory() as folder:
+        files = {}
+        for index, (_, network) in enumerate(networks):
+            files[index] = Path(folder) / f"{index}{find_runtime(given.runtime).suffix}"
+            export_for_timing(build(network), network.input_shape, files[index], given.runtime)
+        return [once(files, given) for _ in range(2)]
+
+
+def once(files: dict[int, Path], given: argparse.Namespace) -> list[float]:
+    found = []
+    for start in range(0, len(files), TOGETHER):
+        part = {str(index): files[index] for index in range(start, min(start + TOGETHER, len(files)))}
+        clocked = measure(part, runtime=given.runtime, threads=given.threads, rounds=given.rounds, round_s=0.01)
+        found += [latency.ms for latency in clocked.values()]
+        print(f"{len(found)} of {len(files)} clocked", file=sys.stderr)
+    return found
+
+
+def summary(rows: list[dict]) -> dict:
+    first, again = (np.array([row[key] for row in rows]) for key in ("measured_ms", "again_ms"))
+    true = np.sqrt(first * again)
+    macs = np.array([row["macs"] for row in rows], dtype=float)
+    models = {
+        "tabled": np.array([row["tabled_ms"] for row in rows]),
+        "roofline": np.array([row["predicted_ms"] for row in rows]),
+        "macs": macs * np.median(true / macs),
+    }
+    found = {"networks": len(rows), "noise_floor": errors(again, first)}
+    for name, told in models.items():
+        found[name] = errors(told, true)
+    for name, key in (("tabled", "tabled_interval_ms"), ("roofline", "predicted_interval_ms")):
+        inside = [row[key][0] <= ms <= row[key][1] for row, ms in zip(rows, true, strict=True)]
+        found[name]["in_interval"] = round(float(np.mean(inside)), 3)
+    return found
+
+
+def errors(told: np.ndarray, true: np.ndarray) -> dict:
+    off = np.abs(told / true - 1)
+    return {
+        "median_error": round(float(np.median(off)), 4),
+        "p90_error": round(float(np.quantile(off, 0.9)), 4),
+        "worst_error": round(float(off.max()), 4),
+        "within_10_percent": round(float(np.mean(off <= 0.1)), 3),
+        "median_ratio": round(float(np.median(told / true)), 3),
+        "spearman": round(float(spearmanr(told, true).statistic), 4),
+    }
+
+
+main()

@@ -1,0 +1,49 @@
+"""Times of many small networks, or of single blocks: each is exported and loaded by itself."""
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from ridgepoint.arch.network import PlacedBlock
+from ridgepoint.arch.shape import Shape
+from ridgepoint.cost.table import Conditions
+from ridgepoint.deploy.export import export_for_timing
+from ridgepoint.deploy.measure import time_sessions
+from ridgepoint.deploy.reference import reference_session
+from ridgepoint.deploy.runtimes import find_runtime, open_session
+from ridgepoint.nn import layers
+from ridgepoint.nn.build import initialise, module_of
+
+ROUNDS, ROUND_S, WARMUP = 5, 0.004, 3
+Part = tuple[nn.Module, Shape]
+
+
+def time_parts(parts: Sequence[Part], conditions: Conditions, rounds: int | None = None) -> list[float]:
+    """Undisturbed milliseconds of modules that are folded already, for inputs of their shapes, timed side by side."""
+    runtime, threads = conditions.runtime, conditions.threads
+    with tempfile.TemporaryDirectory() as folder:
+        sessions = {}
+        for index, (module, shape) in enumerate(parts):
+            path = Path(folder) / f"{index}{find_runtime(runtime).suffix}"
+            export_for_timing(module, shape, path, runtime, folded=False)
+            sessions[index] = open_session(path, runtime=runtime, threads=threads)
+        timings = time_sessions(
+            sessions,
+            reference=reference_session(runtime, threads),
+            rounds=rounds or ROUNDS,
+            round_s=ROUND_S,
+            warmup=WARMUP,
+        )
+    return [timings[index].ms for index in range(len(parts))]
+
+
+def part_of(blocks: Sequence[PlacedBlock]) -> Part:
+    """The module of blocks that follow each other, placed in deploy form, with fresh weights; and its input shape."""
+    torch.manual_seed(0)
+    grid = layers.Grid()
+    module = nn.Sequential(*(module_of(block.recipe, block.input, grid, 0.0, 0.0) for block in blocks))
+    initialise(module)
+    return module.eval(), blocks[0].input
