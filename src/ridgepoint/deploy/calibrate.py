@@ -132,4 +132,4 @@ class HostTable:
 
 def _as_yaml(device: Device) -> str:
     plain = {**msgspec.to_builtins(device), "precision": device.precision, "fused": device.fused}
-    return "# Written by ridgepoint calibrate.\n" + yaml.dump(plain, sort_keys=False, width=160)
+    return "# Written by ridgepoint calibrate.\n" + yaml.safe_dump(plain, sort_keys=False, width=160)

@@ -6,20 +6,17 @@ Everything is inside the page and nothing is fetched.
 import math
 import textwrap
 from html import escape
-from pathlib import Path
 from typing import get_args
 
-import jinja2
 import plotly.graph_objects as go
 from markupsafe import Markup
-from plotly.offline import get_plotlyjs
 
 from ridgepoint.probe.finding import Verdict
 from ridgepoint.probe.result import FindingResult, ProbeResult, StudyResult
 from ridgepoint.report.figures import BASELINE, CHOSEN, LINES, blank_figure
-from ridgepoint.units import format_count, format_ms
+from ridgepoint.report.template import template
+from ridgepoint.units import format_count
 
-_TEMPLATES = Path(__file__).parent / "templates"
 _CLASSES = {"holds": "good", "does not hold": "bad"}
 _MARKS = ("diamond", "square", "triangle-up")
 _ROW, _LEGEND_ROW, _FRAME = 50, 22, 110  # pixels a row, and above and below
@@ -29,20 +26,8 @@ _FINE_TICKS = (0.8, 0.9, 1, 1.1, 1.2, 1.3, 1.4, 1.6, 1.8, 2)  # while they have 
 
 def probe_page(found: ProbeResult) -> str:
     """The page as HTML."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "ms": format_ms,
-        "count": format_count,
-        "pill": lambda verdict: _CLASSES.get(verdict, "open"),
-    }
     verdicts = [finding.verdict for study in found.studies for finding in study.findings]
-    return environment.get_template("probe.html.jinja").render(
+    return template("probe.html.jinja", pill=lambda verdict: _CLASSES.get(verdict, "open")).render(
         found=found,
         tally={verdict: verdicts.count(verdict) for verdict in get_args(Verdict) if verdict in verdicts},
         figures={
@@ -50,7 +35,6 @@ def probe_page(found: ProbeResult) -> str:
             for study in found.studies
             for kind, figure in (("times", _times(study)), ("ratios", _ratios(study)))
         },
-        plotly=Markup(get_plotlyjs().replace("</script", "<\\/script")),
     )
 
 

@@ -6,6 +6,7 @@ import msgspec
 import optuna
 
 from ridgepoint.errors import RunError
+from ridgepoint.files import save_atomic
 from ridgepoint.search.candidate import Candidate, Phase
 
 STUDY_FILE = "study.db"
@@ -21,12 +22,10 @@ class Study:
 
     def __init__(self, run: Path | None = None):
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        self._study = optuna.create_study(
-            study_name="candidates",
-            storage=None if run is None else f"sqlite:///{run / STUDY_FILE}",
-            directions=["maximize", "minimize"],
-            load_if_exists=True,
-        )
+        path = None if run is None else run / STUDY_FILE
+        if path is not None and not path.is_file():
+            save_atomic(path, _open)  # a process killed in between would leave tables without their indices
+        self._study = _open(path)
 
     def record(self, candidate: Candidate) -> None:
         """Add a candidate."""
@@ -49,6 +48,15 @@ class Study:
         ]
         unique = {(candidate.name, candidate.phase): candidate for candidate in found}.values()
         return [candidate for candidate in unique if phase in (None, candidate.phase)]
+
+
+def _open(path: Path | None) -> optuna.Study:
+    return optuna.create_study(
+        study_name="candidates",
+        storage=None if path is None else f"sqlite:///{path}",
+        directions=["maximize", "minimize"],
+        load_if_exists=True,
+    )
 
 
 def read_candidates(run: Path) -> list[Candidate]:
