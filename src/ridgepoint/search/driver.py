@@ -103,7 +103,8 @@ class _Judge:
             **{f"{latency.kind}_ms": checked(latency.ms, network)},
         )
         if latency.ms > problem.budget_ms and not proposal.step:
-            return msgspec.structs.replace(candidate, note=f"over the budget by the {latency.kind} latency")
+            over = f"over the budget by the {latency.kind} latency"
+            return msgspec.structs.replace(candidate, note="; ".join(filter(None, [proposal.note, over])))
         try:
             judged = problem.task.judge(candidate, proposal)
         except DivergedError as error:
