@@ -16,7 +16,7 @@ from ridgepoint.arch.space import load_space, parse_space
 from ridgepoint.cost.space_table import compile_space
 from ridgepoint.data import choose_input, decode, default_augmentation, detect
 from ridgepoint.errors import InputError, RunError
-from ridgepoint.search import tunas as module
+from ridgepoint.search import one_shot
 from ridgepoint.search.policy import Policy
 from ridgepoint.search.reward import Absolute, Hard, Soft
 from ridgepoint.search.shared_weights import SharedWeights
@@ -225,7 +225,7 @@ class Killed(Exception):
 @pytest.mark.parametrize("stages", [tunas, two_stages])
 def test_killed_and_resumed_it_ends_as_if_it_had_not_been(data: TrainingData, tmp_path: Path, monkeypatch, stages):
     whole = stages(digits_job(data, 4))
-    monkeypatch.setattr(module, "SAVE_EVERY_S", 0.0)
+    monkeypatch.setattr(one_shot, "SAVE_EVERY_S", 0.0)
     for share in (0.1, 0.4, 0.6, 0.9):
 
         def stop(done: float, row: dict, share: float = share) -> None:

@@ -9,9 +9,9 @@ from ridgepoint.search.evolution import evolution
 from ridgepoint.search.method import Method
 from ridgepoint.search.netadapt import netadapt, netadapt_original
 from ridgepoint.search.nsga2 import nsga2
-from ridgepoint.search.one_shot import tunas_one_stage, tunas_two_stages
 from ridgepoint.search.random import random
 from ridgepoint.search.scaling import scaling
+from ridgepoint.search.tunas_method import tunas_one_stage, tunas_two_stages
 
 
 class Entry(msgspec.Struct, frozen=True):

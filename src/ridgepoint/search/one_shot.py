@@ -1,15 +1,32 @@
-"""TuNAS as a method of the search driver: one long training of shared weights, then a few networks to judge."""
+"""What searches by shared weights have in common: one long training in which something is learnt beside the weights.
 
-from collections.abc import Callable
-from typing import Any, Protocol, cast
+All that a step does follows from its number and the learner's state, so a training that was killed goes on from its
+checkpoint as if it had not been.
+"""
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias, cast
 
 from ridgepoint.arch.choice import Assignment
 from ridgepoint.arch.space import Space
-from ridgepoint.search.method import Problem, Proposal, Proposals, Task
+from ridgepoint.errors import RunError
+from ridgepoint.files import make_folder, write_atomic
+from ridgepoint.search.method import Problem, Task
 from ridgepoint.search.shared_weights import Weights
-from ridgepoint.search.tunas import FALLBACKS, Found, Job, tunas
-from ridgepoint.search.two_stages import plain_kernels, two_stages
+from ridgepoint.train.checkpoint import load_checkpoint, save_checkpoint
 from ridgepoint.train.loop import Bound
+
+CHECKPOINT, HISTORY = "checkpoint.pt", "history.jsonl"
+SAVE_EVERY_S = 15.0
+ROWS = 50  # of the history
+# Shares of the budget that further networks are brought within, for those who clock the first one and find it slower.
+FALLBACKS = (0.95, 0.85)
+
+Row: TypeAlias = dict[str, Any]
 
 
 class OneShotTask(Task, Protocol):
@@ -24,24 +41,73 @@ class OneShotTask(Task, Protocol):
         ...
 
 
-def tunas_one_stage(problem: Problem) -> Proposals:
-    """Everything at once."""
-    return _propose(problem, tunas)
+class Learner(Protocol):
+    """Shared weights, and what is learnt beside them."""
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps that show every image about once."""
+        ...
+
+    def one_step(self, step: int, progress: float) -> float:
+        """Learn from some images; gives the loss."""
+        ...
+
+    def row(self) -> Row:
+        """What the history says of the state."""
+        ...
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that later steps depend on."""
+        ...
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a state."""
+        ...
 
 
-def tunas_two_stages(problem: Problem) -> Proposals:
-    """Sizes, then depthwise convolutions; everything at once where the space leaves none open."""
-    assert problem.space is not None
-    return _propose(problem, two_stages if plain_kernels(problem.space) else tunas)
+@dataclass(frozen=True)
+class Learnt:
+    """How many steps a training took, and its history: `ROWS` rows or so, with step, progress and loss."""
+
+    steps: int
+    history: tuple[Row, ...]
 
 
-def _propose(problem: Problem, search: Callable[[Job], Found]) -> Proposals:
-    """The network that the policy ends on, and the slightly faster ones beside it.
+def learn(
+    learner: Learner, *, bound: Bound, folder: Path | None = None, on_step: Callable[[float, Row], None]
+) -> Learnt:
+    """Teach a learner until the bound is reached; if the folder holds a checkpoint, go on from it.
 
-    The search lasts as long as judging the evaluations that the proposals leave over.
+    Args:
+        learner: Is changed.
+        bound: Epochs or seconds.
+        folder: Where the checkpoint and `history.jsonl` go; None keeps nothing.
+        on_step: Called after every step with the share done and the latest row of the history.
+
+    Raises:
+        DivergedError: If the weights diverge.
+        RunError: If the checkpoint is that of another search.
     """
-    space, task = problem.space, cast(OneShotTask, problem.task)
-    assert space is not None
+    run = _Run(learner, bound, folder)
+    run.restore()
+    while (progress := run.progress()) < 1.0:
+        run.one_step(progress)
+        if time.monotonic() - run.saved_at > SAVE_EVERY_S:
+            run.save()
+        on_step(run.progress(), run.rows[-1])
+    run.save()
+    return Learnt(run.step, tuple(run.rows))
+
+
+def training_bound(problem: Problem) -> Bound:
+    """As long as judging the evaluations that are left when the found network and its fallbacks are judged."""
+    task = cast(OneShotTask, problem.task)
+    return task.as_long_as(max((problem.evaluations or 1) - 1 - len(FALLBACKS), 1))
+
+
+def latencies(problem: Problem, space: Space) -> Callable[[Assignment], float]:
+    """The latency of a space's members by the problem's model, in milliseconds; each is asked for once."""
     known: dict[tuple[tuple[str, int], ...], float] = {}
 
     def latency_ms(assignment: Assignment) -> float:
@@ -50,25 +116,48 @@ def _propose(problem: Problem, search: Callable[[Job], Found]) -> Proposals:
             known[key] = problem.ms(space.decode(assignment))
         return known[key]
 
-    found = search(
-        Job(
-            space=space,
-            weights=task.weights,
-            latency_ms=latency_ms,
-            budget_ms=problem.budget_ms,
-            seed=problem.seed,
-            bound=task.as_long_as(max((problem.evaluations or 1) - 1 - len(FALLBACKS), 1)),
-            folder=None if problem.folder is None else problem.folder / "tunas",
-            on_step=lambda share, row: problem.told(share, _said(row)),
-        )
-    )
-    for number, assignment in enumerate(found.assignments):
-        note = "faster than the policy's network" if number else "the policy's most probable network within the budget"
-        yield Proposal(network=space.decode(assignment), note=note)
+    return latency_ms
 
 
-def _said(row: dict[str, Any]) -> str:
-    """A row of the policy's history for a progress bar."""
-    stage = f"{row['stage']} stage, " if "stage" in row else ""
-    learned = "the weights alone learn" if row["reward"] is None else f"average reward {row['reward']:.3f}"
-    return f"shared weights, {stage}step {row['step']}: loss {row['loss']:.3f}, {learned}"
+class _Run:
+    """A training under way: everything that a checkpoint holds."""
+
+    def __init__(self, learner: Learner, bound: Bound, folder: Path | None):
+        self.learner, self.bound, self.folder = learner, bound, folder
+        self.step, self.before_s = 0, 0.0
+        self.rows: list[Row] = []
+        self.started_at = self.saved_at = time.monotonic()
+
+    def elapsed(self) -> float:
+        return self.before_s + time.monotonic() - self.started_at
+
+    def progress(self) -> float:
+        return self.bound.progress(self.step, self.learner.steps_per_epoch, self.elapsed())
+
+    def one_step(self, progress: float) -> None:
+        loss = self.learner.one_step(self.step, progress)
+        self.step += 1
+        if not self.rows or progress >= self.rows[-1]["progress"] + 1 / ROWS:
+            self.rows.append({"step": self.step, "progress": progress, "loss": loss, **self.learner.row()})
+
+    def save(self) -> None:
+        self.saved_at = time.monotonic()
+        if self.folder is None:
+            return
+        make_folder(self.folder)
+        state = {"step": self.step, "elapsed_s": self.elapsed(), "rows": self.rows}
+        save_checkpoint(self.folder / CHECKPOINT, {**state, "learner": self.learner.state_dict()})
+        write_atomic(self.folder / HISTORY, "".join(json.dumps(row) + "\n" for row in self.rows))
+
+    def restore(self) -> None:
+        if self.folder is None or not (self.folder / CHECKPOINT).exists():
+            return
+        path = self.folder / CHECKPOINT
+        state = load_checkpoint(path)
+        try:
+            self.learner.load_state_dict(state["learner"])
+            self.step, self.before_s, self.rows = state["step"], state["elapsed_s"], state["rows"]
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            reason = str(error).splitlines()[0]
+            raise RunError(f"{path}: belongs to another search ({reason}). Delete it to search anew") from None
+        self.started_at = time.monotonic()

@@ -13,9 +13,7 @@ not depthwise convolutions inside one. The policy's learning rate grows with the
 budget is brought within it by probable changes that cost the least accuracy per millisecond; TuNAS would keep it.
 """
 
-import json
 import math
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,21 +25,15 @@ import torch
 
 from ridgepoint.arch.choice import Assignment, Choice
 from ridgepoint.arch.space import Space
-from ridgepoint.errors import RunError
-from ridgepoint.files import make_folder, write_atomic
+from ridgepoint.search.one_shot import FALLBACKS, Row, learn
 from ridgepoint.search.policy import Policy
 from ridgepoint.search.reward import Absolute, AnyReward
 from ridgepoint.search.shared_weights import Weights
 from ridgepoint.seeds import seed_for
-from ridgepoint.train.checkpoint import load_checkpoint, save_checkpoint
 from ridgepoint.train.loop import Bound
 from ridgepoint.train.schedule import Positive, Share
 
-CHECKPOINT, HISTORY = "checkpoint.pt", "policy.jsonl"
-SAVE_EVERY_S = 15.0
-ROWS = 50  # of the history
 STEPS = 27_000  # of TuNAS's search
-FALLBACKS = (0.95, 0.85)
 JUDGED = 16
 
 # What a choice decides, by its key; a choice of another key decides a depth, which is only ever drawn.
@@ -98,7 +90,7 @@ class Found:
 
     assignments: tuple[Assignment, ...]
     most_probable: Assignment
-    history: tuple[dict[str, Any], ...]
+    history: tuple[Row, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +105,7 @@ class Job:
         seed: Of all that is drawn.
         bound: Epochs or seconds.
         settings: How the policy learns.
-        folder: Where the checkpoint and `policy.jsonl` go; None keeps nothing.
+        folder: Where the checkpoint and `history.jsonl` go; None keeps nothing.
         on_step: Called after every step with the share done and the latest row of the history.
     """
 
@@ -125,7 +117,7 @@ class Job:
     bound: Bound
     settings: Settings = DEFAULTS
     folder: Path | None = None
-    on_step: Callable[[float, dict[str, Any]], None] = lambda share, row: None
+    on_step: Callable[[float, Row], None] = lambda share, row: None
 
 
 def tunas(job: Job) -> Found:
@@ -135,21 +127,15 @@ def tunas(job: Job) -> Found:
         DivergedError: If the weights diverge.
         RunError: If the checkpoint is that of another search.
     """
-    run = _Run(job)
-    run.restore()
-    while (progress := run.progress()) < 1.0:
-        run.one_step(progress)
-        if time.monotonic() - run.saved_at > SAVE_EVERY_S:
-            run.save()
-        job.on_step(run.progress(), run.rows[-1])
-    run.save()
-    likely = found = run.policy.most_probable()
+    learner = _Learner(job)
+    learnt = learn(learner, bound=job.bound, folder=job.folder, on_step=job.on_step)
+    likely = found = learner.policy.most_probable()
     fitting = []
     for share in (1.0, *FALLBACKS):
-        found = within(found, share * job.budget_ms, job.latency_ms, run.policy, run.accuracy)
+        found = within(found, share * job.budget_ms, job.latency_ms, learner.policy, learner.accuracy_at(learnt.steps))
         fitting.append(found)
     distinct = [each for number, each in enumerate(fitting) if each not in fitting[:number]]
-    return Found(assignments=tuple(distinct), most_probable=likely, history=tuple(run.rows))
+    return Found(assignments=tuple(distinct), most_probable=likely, history=learnt.history)
 
 
 def within(
@@ -183,8 +169,8 @@ def member(space: Space, taken: Mapping[str, int]) -> Assignment:
     return space.complete(lambda choice: taken[choice.name])
 
 
-class _Run:
-    """The state of one search: everything that a checkpoint holds, and one step of it."""
+class _Learner:
+    """The policy, and the weights that it draws networks from."""
 
     def __init__(self, job: Job):
         self.job, self.settings = job, job.settings
@@ -192,30 +178,23 @@ class _Run:
         self.policy = Policy(job.space)
         self.optimizer = torch.optim.Adam(self.policy.parameters(), betas=(0.0, 0.999))
         self.widest = {choice.name: _widest(choice) for choice in job.space.choices}
-        self.step, self.before_s = 0, 0.0
         self.rewards = self.counted = 0.0
-        self.rows: list[dict[str, Any]] = []
-        self.started_at = self.saved_at = time.monotonic()
 
-    def elapsed(self) -> float:
-        return self.before_s + time.monotonic() - self.started_at
+    @property
+    def steps_per_epoch(self) -> int:
+        return max(self.weights.steps_per_epoch // self.settings.children, 1)
 
-    def progress(self) -> float:
-        return self.job.bound.progress(self.step * self.settings.children, self.weights.steps_per_epoch, self.elapsed())
-
-    def one_step(self, progress: float) -> None:
+    def one_step(self, step: int, progress: float) -> float:
         settings = self.settings
-        rng = np.random.default_rng(seed_for(self.job.seed, "policy", self.step))
+        rng = np.random.default_rng(seed_for(self.job.seed, "policy", step))
         drawn = [self.policy.sample(rng) for _ in range(settings.children)]
         losses = [
-            self.weights.teach(self.step * settings.children + number, progress, self.opened(each, progress, rng))
+            self.weights.teach(step * settings.children + number, progress, self.opened(each, progress, rng))
             for number, each in enumerate(drawn)
         ]
         if progress >= settings.delay:
-            self.learn([member(self.job.space, each) for each in drawn], progress)
-        self.step += 1
-        if not self.rows or progress >= self.rows[-1]["progress"] + 1 / ROWS:
-            self.rows.append(self.row(progress, sum(losses) / len(losses)))
+            self.learn([member(self.job.space, each) for each in drawn], step, progress)
+        return sum(losses) / len(losses)
 
     def opened(self, drawn: Assignment, progress: float, rng: np.random.Generator) -> list[Assignment]:
         """The networks that are taught together: the one that was drawn, or several while the warm-ups last."""
@@ -229,10 +208,10 @@ class _Run:
         shifted = [drawn | {name: (drawn[name] + turn) % options[name] for name in operators} for turn in range(turns)]
         return [member(space, each) for each in shifted]
 
-    def learn(self, children: list[Assignment], progress: float) -> None:
+    def learn(self, children: list[Assignment], step: int, progress: float) -> None:
         """Move the policy towards the children that beat the average reward."""
-        job, settings = self.job, self.settings
-        rewards = [settings.reward(self.accuracy(child), job.latency_ms(child), job.budget_ms) for child in children]
+        job, settings, accuracy = self.job, self.settings, self.accuracy_at(step)
+        rewards = [settings.reward(accuracy(child), job.latency_ms(child), job.budget_ms) for child in children]
         keep = settings.momentum
         self.rewards = keep * self.rewards + (1 - keep) * sum(rewards) / len(rewards)
         self.counted = keep * self.counted + (1 - keep)
@@ -240,7 +219,7 @@ class _Run:
             (reward - self.average()) * self.policy.log_probability(child)
             for reward, child in zip(rewards, children, strict=True)
         ]
-        self.optimizer.param_groups[0]["lr"] = self.lr(progress)
+        self.optimizer.param_groups[0]["lr"] = self.lr(step, progress)
         self.optimizer.zero_grad()
         (-torch.stack(gains).mean()).backward()
         self.optimizer.step()
@@ -249,61 +228,39 @@ class _Run:
         """Of the rewards, as if the first one had always been there."""
         return self.rewards / self.counted
 
-    def lr(self, progress: float) -> float:
+    def lr(self, step: int, progress: float) -> float:
         """Of the policy: ten times as high at the end as where it begins to learn."""
-        steps = self.step / progress if progress else STEPS
+        steps = step / progress if progress else STEPS
         learned = (progress - self.settings.delay) / max(1.0 - self.settings.delay, 1e-9)
         return self.settings.lr * math.sqrt(STEPS / steps) * 10**learned
 
-    def accuracy(self, child: Assignment) -> float:
+    def accuracy_at(self, step: int) -> Callable[[Assignment], float]:
         """On the same validation images for all children."""
-        return self.weights.accuracy(self.step, child)
+        return lambda child: self.weights.accuracy(step, child)
 
-    def row(self, progress: float, loss: float) -> dict[str, Any]:
+    def row(self) -> Row:
         likely = self.policy.most_probable()
         return {
-            "step": self.step,
-            "progress": progress,
-            "loss": loss,
             "reward": self.average() if self.counted else None,
             "entropy": self.policy.entropy(),
             "most_probable_ms": self.job.latency_ms(likely),
             "probabilities": self.policy.probabilities(),
         }
 
-    def save(self) -> None:
-        self.saved_at = time.monotonic()
-        if self.job.folder is None:
-            return
-        make_folder(self.job.folder)
-        state = {
-            "step": self.step,
-            "elapsed_s": self.elapsed(),
+    def state_dict(self) -> dict[str, Any]:
+        return {
             "rewards": self.rewards,
             "counted": self.counted,
-            "rows": self.rows,
             "policy": self.policy.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "weights": self.weights.state_dict(),
         }
-        save_checkpoint(self.job.folder / CHECKPOINT, state)
-        write_atomic(self.job.folder / HISTORY, "".join(json.dumps(row) + "\n" for row in self.rows))
 
-    def restore(self) -> None:
-        if self.job.folder is None or not (self.job.folder / CHECKPOINT).exists():
-            return
-        path = self.job.folder / CHECKPOINT
-        state = load_checkpoint(path)
-        try:
-            self.policy.load_state_dict(state["policy"])
-            self.optimizer.load_state_dict(state["optimizer"])
-            self.weights.load_state_dict(state["weights"])
-            self.step, self.before_s, self.rows = state["step"], state["elapsed_s"], state["rows"]
-            self.rewards, self.counted = state["rewards"], state["counted"]
-        except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            reason = str(error).splitlines()[0]
-            raise RunError(f"{path}: belongs to another search ({reason}). Delete it to search anew") from None
-        self.started_at = time.monotonic()
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.policy.load_state_dict(state["policy"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.weights.load_state_dict(state["weights"])
+        self.rewards, self.counted = state["rewards"], state["counted"]
 
 
 def _widest(choice: Choice) -> int:

@@ -7,11 +7,11 @@ expansions are found; here each stage takes half of the steps and starts fresh, 
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 from ridgepoint.arch.choice import Assignment, Choice
 from ridgepoint.arch.space import Space
 from ridgepoint.errors import InputError
+from ridgepoint.search.one_shot import Row
 from ridgepoint.search.policy import Policy
 from ridgepoint.search.tunas import Found, Job, member, tunas, within
 from ridgepoint.seeds import seed_for
@@ -57,7 +57,7 @@ def _stage(job: Job, name: str, taken: Mapping[str, int], *, share: float) -> Fo
     def whole(assignment: Mapping[str, int]) -> Assignment:
         return member(job.space, {**taken, **assignment})
 
-    def on_step(done: float, row: dict[str, Any]) -> None:
+    def on_step(done: float, row: Row) -> None:
         job.on_step(share + done / 2, {"stage": name, **row})
 
     part = job.space.bound(taken)
