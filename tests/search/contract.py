@@ -8,6 +8,7 @@ Accuracy is a formula of the network, latency a roofline. Run as a program, it w
 import hashlib
 import sys
 import time
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from ridgepoint.search.candidate import Candidate
 from ridgepoint.search.draw import smallest
 from ridgepoint.search.driver import run_search
 from ridgepoint.search.finalists import choose_finalists
+from ridgepoint.search.judges import InTurn, Job, Verdict, verdict
 from ridgepoint.search.method import Judgement, Problem, Proposal
 from ridgepoint.search.methods import METHODS
 from ridgepoint.search.scaling import scaled
@@ -140,6 +142,7 @@ def journal(candidates: list[Candidate]) -> list[tuple[object, ...]]:
 def check(name: str, folder: Path) -> None:
     """Everything that can be checked in this process; another process and kills are the tests' business."""
     check_determinism(name, folder)
+    check_side_by_side(name)
     check_resume(name, folder)
     check_budget(name)
     check_latencies(name)
@@ -152,6 +155,23 @@ def check_determinism(name: str, folder: Path) -> None:
     assert journal(first) == journal(again), "equal seeds, equal journals"
     if METHODS[name].takes == "space":
         assert [row[1] for row in journal(first)] != [row[1] for row in journal(other)], "another seed, others"
+
+
+class Together(InTurn):
+    """Is handed all that is proposed together, and judges the last of it first."""
+
+    together = True
+
+    def judge(self, jobs: Sequence[Job]) -> Generator[Verdict, None, None]:
+        found = [verdict(self.task, job) for job in reversed(jobs)]
+        yield from reversed(found)
+
+
+def check_side_by_side(name: str) -> None:
+    """What is judged side by side gives the journal of what is judged in turn."""
+    in_turn, beside = (make_problem(name, budget_ms=middle(name)) for _ in range(2))
+    candidates = run_search(beside, METHODS[name].method, Study(), judges=Together(beside.task))
+    assert journal(candidates) == journal(search(name, in_turn))
 
 
 def check_resume(name: str, folder: Path) -> None:

@@ -97,11 +97,11 @@ class HeldWeights:
         if step and not folder.exists():
             for other in self.steps.glob("*"):
                 if not (other / f"{candidate.parent}.safetensors").exists():
-                    shutil.rmtree(other)
+                    shutil.rmtree(other, ignore_errors=True)  # another worker may be at it
                     continue
                 for file in other.glob("*.safetensors"):
                     if file.stem != candidate.parent:
-                        file.unlink()
+                        file.unlink(missing_ok=True)
         make_folder(folder)
         return folder / f"{candidate.name}.safetensors"
 

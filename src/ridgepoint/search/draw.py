@@ -1,6 +1,6 @@
 """Drawing from a space under a budget: what random search and evolution share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -53,6 +53,14 @@ class Draws:
             self._given.add(network.digest)
             return assignment, network
         return None
+
+    def several(self, draw: Callable[[], Assignment], count: int) -> Iterator[tuple[Assignment, Network]]:
+        """So many new draws one after the other; fewer if there seem to be none left."""
+        for _ in range(count):
+            drawn = self.new(draw)
+            if drawn is None:
+                return
+            yield drawn
 
     def uniform(self) -> Assignment:
         """Every open choice uniformly."""

@@ -1,15 +1,19 @@
 """One driver for every search: it asks a method for proposals, has them judged, and writes each into the study.
 
 What the study holds already is replayed into the method, so a search that was killed goes on as if it had not been.
+Candidates are named, recorded and counted in the order of their proposals, however many judges work side by side and
+whoever of them is first: so the journal does not depend on them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
 
 import msgspec
 
 from ridgepoint.display import Display, Silent
 from ridgepoint.errors import DivergedError, RunError
 from ridgepoint.search.candidate import Candidate
+from ridgepoint.search.judges import Diverged, InTurn, Job, Judges, Verdict
 from ridgepoint.search.method import Method, Problem, Proposal, checked
 from ridgepoint.search.study import Study
 
@@ -22,6 +26,7 @@ def run_search(
     method: Method,
     study: Study,
     *,
+    judges: Judges | None = None,
     done: Callable[[int], float] | None = None,
     display: Display | None = None,
     tick: Callable[[], None] = lambda: None,
@@ -32,6 +37,7 @@ def run_search(
         problem: What is asked.
         method: Proposes networks.
         study: The journal; what it holds is replayed.
+        judges: Who judges; by default the problem's task, in this process.
         done: The share of the search that is done, given how many candidates were trained; by default of
             `problem.evaluations`.
         display: Whoever watches.
@@ -44,77 +50,156 @@ def run_search(
         DivergedError: If the very first training diverges: then the recipe is wrong, not the candidate.
         RunError: If the study is that of another search.
     """
-    display = display or Silent()
     done = done or (lambda trained: trained / (problem.evaluations or 1))
-    recorded = iter(study.candidates("search"))
-    judge = _Judge(problem, display)
+    search = _Search(problem, study, judges or InTurn(problem.task), done, display or Silent(), tick)
     proposals = method(problem)
     try:
-        proposal = next(proposals)
-        while True:
-            candidate = next(recorded, None)
-            if candidate is None:
-                if judge.idle > PATIENCE or (judge.best is not None and done(judge.trained) >= 1.0):
-                    break
-                display.progress(min(done(judge.trained), 1.0), judge.told())
-                candidate = judge(proposal)
-                study.record(candidate)
-                tick()
-            elif candidate.network.digest != proposal.network.digest:
-                raise RunError(
-                    f"{candidate.name} of the study is not what this search proposes in its place: the study belongs "
-                    "to another search, or to another version. Start anew with another --out"
-                )
-            judge.remember(candidate, proposal)
-            proposal = proposals.send(candidate)
+        answer = search.answer(next(proposals))
+        while not search.over:
+            answer = search.answer(proposals.send(answer))
     except StopIteration:
         pass
-    return judge.candidates
+    return search.candidates
 
 
-class _Judge:
+class _Search:
     """Turns proposals into candidates, and keeps count."""
 
-    def __init__(self, problem: Problem, display: Display):
-        self.problem, self.display = problem, display
+    def __init__(
+        self,
+        problem: Problem,
+        study: Study,
+        judges: Judges,
+        done: Callable[[int], float],
+        display: Display,
+        tick: Callable[[], None],
+    ):
+        self.problem, self.study, self.judges = problem, study, judges
+        self.done, self.display, self.tick = done, display, tick
+        self.recorded = study.candidates("search")
         self.candidates: list[Candidate] = []
-        self.trained, self.idle = 0, 0
+        self.trained, self.idle, self.over = 0, 0, False
         self.best: float | None = None  # accuracy within the budget
         self._known: dict[str, Candidate] = {}
 
-    def __call__(self, proposal: Proposal) -> Candidate:
-        """Latency first; then a training, if the network is worth one."""
-        problem, network = self.problem, proposal.network
-        name = f"candidate-{len(self.candidates):03d}"
-        known = None if proposal.inherits else self._known.get(network.digest)
-        network = msgspec.structs.replace(network, name=name)
-        if known is not None:
-            note = f"the same network as {known.name}"
-            copy = {"name": name, "network": network, "parent": known.name, "note": note}
-            return msgspec.structs.replace(known, **copy, train_s=None)
-        latency = problem.latency.latency(network)
-        candidate = Candidate(
+    def answer(self, asked: Proposal | Iterable[Proposal]) -> Candidate | list[Candidate]:
+        """The candidates of what a method proposed; fewer, and `over` is set, where the search ends among them."""
+        batch = [asked] if isinstance(asked, Proposal) else asked
+        found: list[Candidate] = []
+        for group in [list(batch)] if self.judges.together else ([proposal] for proposal in batch):
+            self._judge(group, found)
+            if self.over:
+                break
+        return found[0] if isinstance(asked, Proposal) and found else found
+
+    def _judge(self, group: Sequence[Proposal], found: list[Candidate]) -> None:
+        """Latencies first, while nobody trains; then verdicts on those that are worth it."""
+        first = len(self.candidates)
+        if self._ends(first):
+            return
+        new = self._appraised(group, first)
+        jobs = {place: job for place, job in new.items() if self._worth(job)}
+        with closing(self.judges.judge(list(jobs.values()))) as verdicts:
+            for place, proposal in enumerate(group, first):
+                if place < len(self.recorded):
+                    candidate = self._replayed(place, proposal)
+                elif self._ends(place):
+                    return
+                else:
+                    if place in jobs:
+                        self.display.progress(min(self.done(self.trained), 1.0), self.told())
+                        candidate = self._judged(jobs[place].candidate, next(verdicts))
+                    elif place in new:
+                        candidate = self._left_out(new[place].candidate)
+                    else:
+                        candidate = self._repeated(place, proposal)
+                    self.study.record(candidate)
+                    self.tick()
+                self.remember(candidate, proposal)
+                found.append(candidate)
+
+    def _ends(self, place: int) -> bool:
+        """Whether the search is over before the candidate of a place; what is recorded belongs to it in any case."""
+        enough = self.best is not None and self.done(self.trained) >= 1.0
+        self.over = place >= len(self.recorded) and (enough or self.idle > PATIENCE)
+        return self.over
+
+    def _appraised(self, group: Sequence[Proposal], first: int) -> dict[int, Job]:
+        """By place, the new networks of a group with their latencies; neither what is recorded nor what is known."""
+        new: dict[int, Job] = {}
+        met = set(self._known)
+        for place, proposal in enumerate(group, first):
+            if place >= len(self.recorded) and (proposal.inherits or proposal.network.digest not in met):
+                new[place] = Job(candidate=self._candidate(place, proposal), proposal=proposal)
+            met.add(proposal.network.digest)
+        measured = {job.candidate.name: job.candidate.network for job in new.values() if job.proposal.measured}
+        if self.problem.clock is None or not measured:
+            return new
+        ms = self.problem.clock(measured)
+        return {
+            place: msgspec.structs.replace(
+                job, candidate=msgspec.structs.replace(job.candidate, measured_ms=ms.get(job.candidate.name))
+            )
+            for place, job in new.items()
+        }
+
+    def _candidate(self, place: int, proposal: Proposal) -> Candidate:
+        name = _name(place)
+        latency = self.problem.latency.latency(proposal.network)
+        return Candidate(
             name=name,
             phase="search",
-            network=network,
-            seed=problem.seed,
+            network=msgspec.structs.replace(proposal.network, name=name),
+            seed=self.problem.seed,
             parent=proposal.parent,
             note=proposal.note,
-            **{f"{latency.kind}_ms": checked(latency.ms, network)},
+            **{f"{latency.kind}_ms": checked(latency.ms, proposal.network)},
         )
-        if latency.ms > problem.budget_ms and not proposal.step:
-            over = f"over the budget by the {latency.kind} latency"
-            return msgspec.structs.replace(candidate, note="; ".join(filter(None, [proposal.note, over])))
-        try:
-            judged = problem.task.judge(candidate, proposal)
-        except DivergedError as error:
+
+    def _worth(self, job: Job) -> bool:
+        """Whether a candidate is trained."""
+        return job.proposal.step or job.candidate.estimated_ms <= self.problem.budget_ms
+
+    def _left_out(self, candidate: Candidate) -> Candidate:
+        kind = "tabled" if candidate.predicted_ms is None else "predicted"
+        over = f"over the budget by the {kind} latency"
+        return msgspec.structs.replace(candidate, note="; ".join(filter(None, [candidate.note, over])))
+
+    def _judged(self, candidate: Candidate, verdict: Verdict) -> Candidate:
+        if isinstance(verdict, Diverged):
             if not self.trained:
-                raise
-            self.display.warn(f"{name} is left out: {error}")
+                raise DivergedError(verdict.told)
+            self.display.warn(f"{candidate.name} is left out: {verdict.told}")
             return msgspec.structs.replace(candidate, note="diverged")
         return msgspec.structs.replace(
-            candidate, short_accuracy=judged.accuracy, train_s=judged.seconds, weights=judged.weights
+            candidate, short_accuracy=verdict.accuracy, train_s=verdict.seconds, weights=verdict.weights
         )
+
+    def _repeated(self, place: int, proposal: Proposal) -> Candidate:
+        """What is known of the same network, under a new name."""
+        known, name = self._known[proposal.network.digest], _name(place)
+        return msgspec.structs.replace(
+            known,
+            name=name,
+            network=msgspec.structs.replace(proposal.network, name=name),
+            parent=known.name,
+            note=f"the same network as {known.name}",
+            train_s=None,
+        )
+
+    def _replayed(self, place: int, proposal: Proposal) -> Candidate:
+        """What the study holds in the place of a proposal.
+
+        Raises:
+            RunError: If it is another network.
+        """
+        candidate = self.recorded[place]
+        if candidate.network.digest != proposal.network.digest:
+            raise RunError(
+                f"{candidate.name} of the study is not what this search proposes in its place: the study belongs "
+                "to another search, or to another version. Start anew with another --out"
+            )
+        return candidate
 
     def remember(self, candidate: Candidate, proposal: Proposal) -> None:
         """Count a candidate, new or replayed."""
@@ -132,3 +217,7 @@ class _Judge:
         """What a progress bar says."""
         best = "none within the budget yet" if self.best is None else f"best short accuracy so far {self.best:.3f}"
         return f"candidate {self.trained + 1}, {best}"
+
+
+def _name(place: int) -> str:
+    return f"candidate-{place:03d}"

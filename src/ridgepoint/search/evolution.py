@@ -6,9 +6,9 @@ whatever is over the budget is drawn again, as in once-for-all's search.
 """
 
 from collections import deque
+from collections.abc import Iterator
 
 from ridgepoint.arch.space import Assignment
-from ridgepoint.search.candidate import Candidate
 from ridgepoint.search.draw import Draws
 from ridgepoint.search.method import Problem, Proposal, Proposals
 
@@ -19,16 +19,21 @@ TOURNAMENT = 5
 def evolution(problem: Problem) -> Proposals:
     """A random first population within the budget, then one child at a time."""
     draws = Draws(problem, "evolution")
-    population: deque[tuple[Assignment, Candidate]] = deque(maxlen=POPULATION)
-    while True:
-        parent, drawn = None, None
-        if len(population) == POPULATION:
-            rivals = [population[index] for index in draws.rng.choice(POPULATION, TOURNAMENT, replace=False)]
-            genes, parent = max(rivals, key=lambda rival: rival[1].short_accuracy or 0.0)
-            drawn = draws.new(lambda: draws.mutated(genes))  # noqa: B023
-        drawn = drawn or draws.new(draws.uniform)
+    first: list[Assignment] = []
+
+    def founders() -> Iterator[Proposal]:
+        for assignment, network in draws.several(draws.uniform, POPULATION):
+            first.append(assignment)
+            yield Proposal(network=network)
+
+    candidates = yield founders()
+    population = deque(zip(first, candidates, strict=True), maxlen=POPULATION)
+    while len(population) == POPULATION:
+        rivals = [population[index] for index in draws.rng.choice(POPULATION, TOURNAMENT, replace=False)]
+        genes, parent = max(rivals, key=lambda rival: rival[1].short_accuracy or 0.0)
+        child = draws.new(lambda: draws.mutated(genes))  # noqa: B023
+        drawn = child or draws.new(draws.uniform)
         if drawn is None:
             return
-        assignment, network = drawn
-        candidate = yield Proposal(network=network, parent=parent and parent.name)
-        population.append((assignment, candidate))
+        candidate = yield Proposal(network=drawn[1], parent=parent.name if child else None)
+        population.append((drawn[0], candidate))

@@ -1,16 +1,14 @@
 """From candidates to finalists: nobody is called best before the clock has confirmed what the table said."""
 
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
-from ridgepoint.arch.network import Network
 from ridgepoint.search.candidate import Candidate
+from ridgepoint.search.method import Clock
 
 GROUP = 6
-
-Clock = Callable[[Mapping[str, Network]], dict[str, float]]
 
 
 class Finalists(msgspec.Struct, frozen=True, kw_only=True):

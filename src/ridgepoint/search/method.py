@@ -7,14 +7,17 @@ when it has nothing left to propose:
         while True:
             candidate = yield Proposal(network=...)
 
+A method that needs no answer between some of its proposals yields them together, in any iterable, and is sent the list
+of their candidates, in the same order; workers may then judge them side by side.
+
 All that it decides follows from the problem and from what it was sent. So a journal that is replayed into a new
 generator puts it where the killed one was: that is how every method resumes exactly.
 """
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import msgspec
 
@@ -30,17 +33,18 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True):
 
     `parent` names the candidate that it was made from. With `inherits`, it starts from the parent's weights (without a
     parent: from the seed network's). `step` says that others will be made from it, so that it is trained even if it is
-    over the budget.
+    over the budget. `measured` asks for the latency of its exported file by the clock, where the problem has one.
     """
 
     network: Network
     parent: str | None = None
     inherits: bool = False
     step: bool = False
+    measured: bool = False
     note: str = ""
 
 
-class Judgement(msgspec.Struct, frozen=True, kw_only=True):
+class Judgement(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """What a task found out about a candidate: its accuracy, a share, and how long that took.
 
     `weights` is the file that holds what it learnt, where the task keeps one.
@@ -63,6 +67,9 @@ class Task(Protocol):
         ...
 
 
+Clock: TypeAlias = Callable[[Mapping[str, Network]], dict[str, float]]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Problem:
     """What is asked of a method: something to search, how to judge it, and a budget.
@@ -75,8 +82,10 @@ class Problem:
         space: What may be found, for methods that search a space.
         network: Where to start, for methods that change a network.
         evaluations: How many candidates will be trained, where the search is bounded by count.
+        settings: The method's own; its defaults if left open.
         folder: Where a method may keep files of its own.
         told: Hears of work between two proposals: the share of it that is done, and what is going on.
+        clock: Gives the measured milliseconds of exported networks, by name; absent where nothing can be measured.
     """
 
     latency: LatencyModel
@@ -86,8 +95,10 @@ class Problem:
     space: Space | None = None
     network: Network | None = None
     evaluations: int | None = None
+    settings: msgspec.Struct | None = None
     folder: Path | None = None
     told: Callable[[float, str], None] = lambda share, text: None
+    clock: Clock | None = None
 
     def ms(self, network: Network) -> float:
         """A network's latency by the problem's model.
@@ -102,7 +113,8 @@ class Problem:
         return self.ms(network) <= self.budget_ms
 
 
-Proposals: TypeAlias = Generator[Proposal, Candidate, None]
+Proposals: TypeAlias = Generator[Proposal | Iterable[Proposal], Any, None]
+"""Sent the candidate of a proposal, or the list of those of several."""
 Method: TypeAlias = Callable[[Problem], Proposals]
 
 

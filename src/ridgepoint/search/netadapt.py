@@ -59,9 +59,9 @@ def _adapt(problem: Problem, rule: Rule) -> Proposals:
     delta = max(DELTA * current.estimated_ms, excess / steps)
     while current.estimated_ms > problem.budget_ms:
         target = max(current.estimated_ms - delta, problem.budget_ms)
-        judged = []
-        for network, note in _proposals(problem, current.network, target):
-            judged.append((yield Proposal(network=network, parent=current.name, inherits=True, step=True, note=note)))
+        heir = {"parent": current.name, "inherits": True, "step": True}
+        proposed = _proposals(problem, current.network, target)
+        judged = yield [Proposal(network=network, note=note, **heir) for network, note in proposed]
         trained = [candidate for candidate in judged if candidate.short_accuracy is not None]
         if not trained:
             return

@@ -3,9 +3,11 @@
 from ridgepoint.search.draw import Draws
 from ridgepoint.search.method import Problem, Proposal, Proposals
 
+BATCH = 8
+
 
 def random(problem: Problem) -> Proposals:
     """Networks of the space drawn uniformly among those that meet the budget, none twice."""
     draws = Draws(problem, "random")
-    while (drawn := draws.new(draws.uniform)) is not None:
-        yield Proposal(network=drawn[1])
+    while (yield (Proposal(network=network) for _, network in draws.several(draws.uniform, BATCH))):
+        pass

@@ -19,9 +19,8 @@ def scaling(problem: Problem) -> Proposals:
     assert seed is not None
     widest = {side: _widest(problem, side) for side in resolutions(seed)}
     for less in range(len(WIDTHS)):
-        for side, place in widest.items():
-            if place - less >= 0:
-                yield Proposal(network=scaled(seed, WIDTHS[place - less], side))
+        places = {side: place - less for side, place in widest.items() if place >= less}
+        yield (Proposal(network=scaled(seed, WIDTHS[place], side)) for side, place in places.items())
 
 
 def resolutions(network: Network) -> list[int]:

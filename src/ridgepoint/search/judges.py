@@ -1,0 +1,62 @@
+"""Who judges the candidates of a search: the task itself, one after the other, or workers side by side."""
+
+from collections.abc import Generator, Sequence
+from typing import Protocol, TypeAlias
+
+import msgspec
+
+from ridgepoint.errors import DivergedError
+from ridgepoint.search.candidate import Candidate
+from ridgepoint.search.method import Judgement, Proposal, Task
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """A candidate that is worth a training, and the proposal that it came from."""
+
+    candidate: Candidate
+    proposal: Proposal
+
+
+class Diverged(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """A candidate's training diverged; `told` is what the error said."""
+
+    told: str
+
+
+Verdict: TypeAlias = Judgement | Diverged
+
+
+class Judges(Protocol):
+    """Gives verdicts on candidates.
+
+    Attributes:
+        together: Whether all that a method proposes together is handed over at once.
+    """
+
+    together: bool
+
+    def judge(self, jobs: Sequence[Job]) -> Generator[Verdict, None, None]:
+        """The verdicts in the order of the jobs; closing the generator withdraws those that are not given yet."""
+        ...
+
+
+class InTurn:
+    """The task judges here, one candidate after the other."""
+
+    together = False
+
+    def __init__(self, task: Task):
+        self.task = task
+
+    def judge(self, jobs: Sequence[Job]) -> Generator[Verdict, None, None]:
+        """Each when it is asked for."""
+        for job in jobs:
+            yield verdict(self.task, job)
+
+
+def verdict(task: Task, job: Job) -> Verdict:
+    """What the task says of one candidate."""
+    try:
+        return task.judge(job.candidate, job.proposal)
+    except DivergedError as error:
+        return Diverged(told=str(error))
