@@ -42,11 +42,12 @@ def start(words: list[str]) -> subprocess.Popen[str]:
     return subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environment)
 
 
-def finish(words: list[str]) -> str:
-    """Run to the end; what was written to stderr."""
+def finish(words: list[str], *, may_miss: bool = False) -> str:
+    """Run to the end; what was written to stderr. A budget may be missed where the clock has the last word."""
     process = start(words)
     _, told = process.communicate(timeout=400)
-    assert process.returncode == 0, told
+    missed = may_miss and process.returncode == 3
+    assert missed or process.returncode == 0, told
     return told
 
 

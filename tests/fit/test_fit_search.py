@@ -57,7 +57,6 @@ def test_a_space_is_searched_with_the_method_that_was_asked(method: str, tmp_pat
     assert "The front over time" in page and "All 3 candidates, 3 of them trained" in page
 
 
-@pytest.mark.skip(reason="whether its budget is met hangs on the clock: fails on a busy machine")
 @pytest.mark.slow
 def test_netadapt_from_a_trained_network_killed_and_not(trained: Path, tmp_path: Path):
     network = load(trained / "small.yaml").at(height=32, channels=1).with_classes(10)
@@ -69,19 +68,23 @@ def test_netadapt_from_a_trained_network_killed_and_not(trained: Path, tmp_path:
         "--set", "epochs=2", "--set", "short_epochs=1", "--table", str(table), "--seed", "5",
     ]  # fmt: skip
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    told = finish([*words, "--out", str(whole)])
+    told = finish([*words, "--out", str(whole)], may_miss=True)
     assert "Search method netadapt: as asked" in told
     kill_when([*words, "--out", str(killed)], killed, "weights/steps", 0.5)
-    finish([*words, "--out", str(killed), "--resume"])
-    assert journal(killed) == journal(whole)
-
+    finish([*words, "--out", str(killed), "--resume"], may_miss=True)
+    found, again = ([c for c in read_candidates(run) if c.phase == "search"] for run in (whole, killed))
+    assert [c.network.digest for c in found] == [c.network.digest for c in again]
+    assert [c.short_accuracy for c in found] == [c.short_accuracy for c in again]
+    assert found[0].network.digest == network.digest and found[0].short_accuracy > 0.5, "it starts with what it learnt"
+    assert len(found) > 1 and all(c.parent for c in found[1:]), "every other comes from one before"
+    if not (whole / "result.json").is_file():
+        assert "by the clock" in told and "Traceback" not in told
+        return
     result = json.loads((whole / "result.json").read_text())
+    assert journal(killed) == journal(whole)
     assert result["met"] and result["latency"]["ms"] <= budget
     names = {row["name"] for row in result["finalists"]}
     assert len(names) == 2 and any(name.endswith("-from-scratch") for name in names)
-    found = [c for c in read_candidates(whole) if c.phase == "search"]
-    assert found[0].network.digest == network.digest and found[0].short_accuracy > 0.5, "it starts with what it learnt"
-    assert all(c.parent for c in found[1:]) and len({c.parent for c in found}) > 2, "several steps"
     assert "comes from" in (whole / "report.html").read_text() if result["network"]["name"] in names else True
 
 
