@@ -1,6 +1,6 @@
 """What the recipes' parts and a teacher gain on photographs: the same training with one thing changed, several seeds.
 
-MobileOne-S0 with branches and without, without its average of weights, without annealing of weight decay; a small
+A small MobileOne with branches and without, without its average of weights, without annealing of weight decay; a small
 network by labels, and by a teacher's answers to D1, D2 and both. Trainings are `ridgepoint train` and `distill`, side
 by side in processes of one thread; a run folder that is done is not trained again. Accuracy is that of the test part.
 
@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 NETWORKS = Path(__file__).parent / "networks"
+SMALL, PLAIN = (str(NETWORKS / f"{name}.yaml") for name in ("mobileone_small", "mobileone_small_plain"))
 TEACHER = "tf_mobilenetv2_100"
 MOBILEONE = ["--recipe", "mobileone_s0", "--size", "64", "--set", "epochs=16", "--set", "batch_size=64"]
 STUDENT = ["mobilenetv3_small_050", "--recipe", "photographs", "--size", "96", "--set", "epochs=16"]
@@ -34,10 +35,10 @@ def cases(teacher: Path, store: Path) -> dict[str, tuple[str, list[str]]]:
         return "distill", [*STUDENT, *given]
 
     return {
-        "mobileone": one("mobileone_s0"),
-        "mobileone without branches": one(str(NETWORKS / "mobileone_s0_plain.yaml")),
-        "mobileone without ema": one("mobileone_s0", "ema=null"),
-        "mobileone with constant weight decay": one("mobileone_s0", "weight_decay=1e-4"),
+        "mobileone": one(SMALL),
+        "mobileone without branches": one(PLAIN),
+        "mobileone without ema": one(SMALL, "ema=null"),
+        "mobileone with constant weight decay": one(SMALL, "weight_decay=1e-4"),
         "student": ("train", STUDENT),
         "student of D1": taught("D1:1"),
         "student of D2": taught("D2:1"),
