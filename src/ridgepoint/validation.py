@@ -1,15 +1,44 @@
 """What msgspec says about a wrong value, told to the one who wrote it."""
 
+import math
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
 import msgspec
 
-from ridgepoint.errors import nearest
+from ridgepoint.errors import InputError, nearest
 
 _WORDS = {"int": "a whole number", "float": "a number", "str": "a text", "object": "a mapping", "array": "a list"}
 _WORDS |= {" | ": " or ", "null": "nothing"}
+
+
+S = TypeVar("S", bound=msgspec.Struct)
+
+
+def filled(struct: type[S], raw: Mapping[str, Any], changes: Mapping[str, Any], *, what: str) -> S:
+    """A struct from plain content with single fields changed.
+
+    Args:
+        struct: What it becomes; numbers in it must be finite.
+        raw: The content.
+        changes: Keys, dotted where they are nested, and new values.
+        what: What a message says it is about.
+
+    Raises:
+        InputError: If a key is unknown or a value is not allowed.
+    """
+    given = dict(raw)
+    for key, value in changes.items():
+        _set(given, key.split("."), value)
+    try:
+        found = msgspec.convert(given, struct)
+    except msgspec.ValidationError as error:
+        raise InputError(f"{what}: {told_wrong(str(error), given, struct)}") from None
+    for key, value in _leaves(msgspec.to_builtins(found)):
+        if isinstance(value, float) and not math.isfinite(value):
+            raise InputError(f"{what}: {key} is {value}. Allowed: a finite number")
+    return found
 
 
 def told_wrong(message: str, given: Mapping[str, object], struct: type) -> str:
@@ -37,6 +66,24 @@ def told_wrong(message: str, given: Mapping[str, object], struct: type) -> str:
     for word, meaning in _WORDS.items():
         allowed = allowed.replace(word, meaning)
     return f"{where} is {value!r}. Allowed: {allowed}"
+
+
+def _set(raw: dict[str, Any], steps: list[str], value: Any) -> None:
+    """Put a value into nested mappings; what lies on the way and is no mapping becomes one."""
+    *way, last = steps
+    for step in way:
+        inner = raw.get(step)
+        raw[step] = raw = dict(inner) if isinstance(inner, dict) else {}
+    raw[last] = value
+
+
+def _leaves(raw: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Every single value of nested mappings and lists, with its dotted key."""
+    if isinstance(raw, dict | list | tuple):
+        for key, value in raw.items() if isinstance(raw, dict) else enumerate(raw):
+            yield from _leaves(value, f"{path}.{key}" if path else str(key))
+    else:
+        yield path, raw
 
 
 def _at(steps: Sequence[str], value: Any, info: Any) -> tuple[Any, Any]:

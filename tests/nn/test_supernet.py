@@ -139,6 +139,47 @@ def test_a_block_of_maps_one_of_tokens_and_none_can_be_blended(first: int):
     torch.testing.assert_close(shared, sum(shares[at] * tokens[index] for index, at in enumerate(order)))
 
 
+def slots(*kinds: object) -> Space:
+    """Two equal slots, a convolution between them, and a head that takes maps and tokens."""
+    slot, conv = {"choice": list(kinds)}, {"block": "conv", "kernel": 3, "out_channels": {"choice": [4, 6]}}
+    head = {"conventions": {"layer_scale": 0.5}, "head": {"head": "tokens", "distilled": False}}
+    return parse_space(
+        {"name": "tiny", "input": [4, 8, 8], "stages": [{"blocks": [slot, slot, conv, slot]}], **head}, source="tiny"
+    )
+
+
+POOL = {"block": "pool_mixer", "expand_ratio": 2}
+ATTENTION = {"block": "attention_mixer", "expand_ratio": 2, "heads": 2, "key_dim": 2, "value_dim": 2}
+
+
+@pytest.mark.parametrize("kinds", [(POOL, ATTENTION, None), (None, ATTENTION, POOL), (ATTENTION, None)])
+def test_mixed_rows_with_all_the_weight_on_one_option_are_the_child_with_that_option(kinds):
+    space = slots(*kinds)
+    net, x, rng = supernet(space), images(2, 4, 8, 8), np.random.default_rng(0)
+    rows = [choice.name for choice in space.choices if len(choice.options) == len(kinds) and "out" not in choice.name]
+    for _ in range(5):
+        child = space.sample_assignment(rng)
+        shares = {name: torch.eye(len(kinds), dtype=torch.float64)[child[name]] for name in rows}
+        widths = {name: index for name, index in child.items() if name not in rows}
+        torch.testing.assert_close(net(x, net.mixed(widths, shares)), net(x, net.steps(child)))
+
+
+def test_the_gradient_of_a_share_is_what_its_option_adds():
+    """One slot before a linear head: the logits are the weighted sum of what the options alone give."""
+    space = space_of({"choice": [{"block": "conv", "kernel": kernel, "out_channels": 4} for kernel in (1, 3)]})
+    net, x = supernet(space), images(2, 4, 8, 8)
+    (name,) = (choice.name for choice in space.choices)
+    shares = torch.tensor([0.3, 0.7], dtype=torch.float64, requires_grad=True)
+    alone = [net(x, net.steps({name: index})) for index in (0, 1)]
+    mixed = net(x, net.mixed({}, {name: shares}))
+    torch.testing.assert_close(mixed, 0.3 * alone[0] + 0.7 * alone[1])
+    mixed.sum().backward()
+    linear = net.extract({name: 0}).network.head  # its bias comes with the sum, not with the options
+    assert linear is not None
+    bias = torch.stack([each.sum() for each in alone]) - shares.grad
+    torch.testing.assert_close(bias[0], bias[1])
+
+
 def test_the_same_seed_gives_the_same_weights():
     space = load_space("mobilenetv4_conv_32px")
     first, second = supernet(space).state_dict(), supernet(space).state_dict()

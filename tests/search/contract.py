@@ -8,12 +8,13 @@ Accuracy is a formula of the network, latency a roofline. Run as a program, it w
 import hashlib
 import sys
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
 import numpy as np
+from torch import Tensor
 
 from ridgepoint.arch.choice import Assignment
 from ridgepoint.arch.network import Network
@@ -70,6 +71,12 @@ class FormulaWeights:
     def teach(self, step: int, progress: float, child: list[Assignment]) -> float:
         return 0.0
 
+    def teach_mixed(self, step: int, progress: float, child: Assignment, shares: Mapping[str, Tensor]) -> float:
+        """Options are better the later they stand."""
+        loss = -sum((weights * weights.new_tensor(range(len(weights)))).sum() for weights in shares.values())
+        loss.backward()
+        return loss.item()
+
     def accuracy(self, step: int, child: Assignment) -> float:
         return accuracy(self.space.decode(child))
 
@@ -92,12 +99,34 @@ def small_space() -> Space:
     return make_space([{"depth": {"choice": [1, 2, 3]}, "blocks": [row, row, row]}])
 
 
-def space_of_one() -> Space:
+POOL = {"block": "pool_mixer", "expand_ratio": 2}
+ATTENTION = {"block": "attention_mixer", "expand_ratio": 2, "heads": 2, "key_dim": 4, "value_dim": 8}
+
+
+def metapath_space() -> Space:
+    """1152 networks of two stages with three and two slots."""
+    early, late = {"choice": [None, POOL]}, {"choice": [None, POOL, ATTENTION]}
+    first = {"block": "conv", "kernel": 3, "out_channels": {"choice": [16, 32, 48, 64]}}
+    second = {"block": "conv", "kernel": 3, "out_channels": {"choice": [32, 48, 64, 80]}, "stride": 2}
+    return make_space([{"blocks": [first, early, early, early]}, {"blocks": [second, late, late]}], **TOKENS)
+
+
+TOKENS = {"conventions": {"layer_scale": 0.1}, "head": {"head": "tokens", "distilled": False}}
+
+
+def space_for(name: str) -> Space:
+    return metapath_space() if name == "slimming" else small_space()
+
+
+def space_of_one(name: str) -> Space:
+    if name == "slimming":
+        return make_space([{"blocks": [{"choice": [POOL]}]}], **TOKENS)
     return make_space([{"blocks": [{"block": "conv", "out_channels": {"choice": [8]}}]}])
 
 
-def make_space(stages: list[object]) -> Space:
-    return parse_space({"name": "small", "input": [3, 16, 16], "num_classes": 10, "stages": stages}, source="small")
+def make_space(stages: list[object], **more: object) -> Space:
+    raw = {"name": "small", "input": [3, 16, 16], "num_classes": 10, "stages": stages, **more}
+    return parse_space(raw, source="small")
 
 
 def seed_network() -> Network:
@@ -108,7 +137,7 @@ def seed_network() -> Network:
 def make_problem(name: str, *, budget_ms: float, seed: int = 0, evaluations: int = EVALUATIONS, **given) -> Problem:
     """The problem that a method takes: the small space, or the seed network."""
     takes = METHODS[name].takes
-    subject = {"space": small_space()} if takes == "space" else {"network": seed_network()}
+    subject = {"space": space_for(name)} if takes == "space" else {"network": seed_network()}
     given = {"latency": Roofline(DEVICE), "task": Formula(), **subject, **given}
     return Problem(budget_ms=budget_ms, seed=seed, evaluations=evaluations, **given)
 
@@ -121,7 +150,7 @@ def latencies(name: str) -> tuple[float, float]:
         narrow = narrowed(seed, 0.0) if METHODS[name].trained else scaled(seed, 0.05, seed.input[1])
         ends = [narrow, seed]
     else:
-        space = small_space()
+        space = space_for(name)
         largest = space.decode(space.complete(lambda choice: len(choice.options) - 1))
         ends = [space.decode(smallest(space)), largest]
     return model.latency(ends[0]).ms, model.latency(ends[1]).ms
@@ -154,7 +183,8 @@ def check_determinism(name: str, folder: Path) -> None:
     first, again, other = (search(name, make_problem(name, budget_ms=middle(name), seed=seed)) for seed in (0, 0, 1))
     assert journal(first) == journal(again), "equal seeds, equal journals"
     if METHODS[name].takes == "space":
-        assert [row[1] for row in journal(first)] != [row[1] for row in journal(other)], "another seed, others"
+        found = [[(candidate.network.digest, candidate.note) for candidate in each] for each in (first, other)]
+        assert found[0] != found[1], "another seed, others"
 
 
 class Together(InTurn):
@@ -245,7 +275,7 @@ def check_space_of_one(name: str) -> None:
         candidates = search(name, make_problem(name, budget_ms=2 * latencies(name)[1], evaluations=2))
         assert candidates and all(c.estimated_ms <= 2 * latencies(name)[1] for c in candidates)
         return
-    space = space_of_one()
+    space = space_of_one(name)
     (candidate,) = search(name, make_problem(name, budget_ms=1e6, space=space))
     assert msgspec.structs.replace(candidate.network, name="small") == space.decode(smallest(space))
 

@@ -6,6 +6,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+from torch import Tensor, from_numpy
 
 from ridgepoint.arch.choice import Assignment
 from ridgepoint.arch.space import Space, parse_space
@@ -29,7 +30,11 @@ def planted_space(rows: int = 3) -> Space:
 @cache
 def planted_members() -> list[Assignment]:
     """Every member of the planted space once."""
-    space = planted_space()
+    return members(planted_space())
+
+
+def members(space: Space) -> list[Assignment]:
+    """Every member of a small space once."""
     every = itertools.product(*(range(len(choice.options)) for choice in space.choices))
     full = (dict(zip((c.name for c in space.choices), indices, strict=True)) for indices in every)
     open_only = (space.complete(lambda choice, each=each: each[choice.name]) for each in full)
@@ -53,6 +58,11 @@ class Planted:
 
     def latency_ms(self, child: Mapping[str, int]) -> float:
         return 1.0 + float(sum(self.costs[name][index] for name, index in child.items()))
+
+    def teach_mixed(self, step: int, progress: float, child: Assignment, shares: Mapping[str, Tensor]) -> float:
+        loss = -sum((weights @ from_numpy(self.gains[name]).to(weights)) for name, weights in shares.items())
+        loss.backward()
+        return loss.item()
 
     def best(self, budget_ms: float) -> float:
         """The accuracy of the best member within a budget."""

@@ -27,7 +27,7 @@ from ridgepoint.search.draw import smallest
 from ridgepoint.search.driver import run_search
 from ridgepoint.search.finalists import choose_finalists
 from ridgepoint.search.method import Problem
-from ridgepoint.search.methods import find_method
+from ridgepoint.search.methods import find_method, make_method_settings
 from ridgepoint.search.study import Study
 from ridgepoint.train.folder import About, save_training, weight_file
 from ridgepoint.train.loop import train
@@ -221,6 +221,7 @@ def search(job: Fit, plan: Plan) -> None:
         space=prepared.space,
         network=prepared.network,
         evaluations=plan.expected,
+        settings=make_method_settings(prepared.method, run.settings.method_changes),
         folder=run.path,
         told=told,
     )

@@ -25,7 +25,7 @@ from ridgepoint.fit.folder import RunFolder
 from ridgepoint.fit.settings import FitSettings
 from ridgepoint.nn.hub import read_weights
 from ridgepoint.search.candidate import Candidate
-from ridgepoint.search.methods import METHODS, find_method
+from ridgepoint.search.methods import METHODS, find_method, make_method_settings
 from ridgepoint.train.batches import TrainingData
 from ridgepoint.train.folder import weight_file
 from ridgepoint.train.recipe import Recipe, load_recipe
@@ -105,20 +105,22 @@ def check_settings(settings: FitSettings) -> None:
         )
     if settings.device not in DEVICES:
         raise InputError(f"--device is '{settings.device}'; {nearest(settings.device, DEVICES)}")
-    takes = find_method(choose_method(settings)[0]).takes
+    method = choose_method(settings)[0]
+    entry = find_method(method)
     if settings.time_s is not None and settings.evaluations is not None:
         raise InputError("--time and --evaluations are both given. Give one: the clock or the count bounds the run")
     if settings.size is not None and not SMALLEST <= settings.size <= LARGEST:
         raise InputError(f"--size is {settings.size}. Allowed: {SMALLEST} to {LARGEST} pixels, for example 96")
-    if takes == "network":
+    if entry.takes == "network":
         load(settings.space or "")
     elif settings.space is not None:
-        load_space(settings.space)
+        entry.check(load_space(settings.space))
     if settings.weights is not None:
         read_weights(weight_file(settings.weights))
-    elif find_method(choose_method(settings)[0]).trained:
+    elif entry.trained:
         raise InputError(f"--method {settings.method} starts from a trained network: give its weights with --weights")
-    load_recipe(settings.recipe or "photographs", dict(settings.changes))
+    load_recipe(settings.recipe or "photographs", settings.recipe_changes)
+    make_method_settings(method, settings.method_changes)
 
 
 def read_data(settings: FitSettings) -> Dataset:
@@ -151,12 +153,12 @@ def prepare(run: RunFolder, display: Display, dataset: Dataset | None = None) ->
         network = seed_network(dataset, preprocessing, settings.space or "")
         display.say(f"Search starts from {network.name} at {preprocessing.height} px.")
     else:
-        space, space_reason = choose_space(dataset, preprocessing, settings.space)
+        space, space_reason = choose_space(dataset, preprocessing, settings.space, usual=find_method(method).space)
         display.say(f"{space_reason} {space.size:.2g} networks.")
     display.say(f"Search method {method}: {method_reason}.")
     size = max(preprocessing.height, preprocessing.width)
     recipe = load_recipe(
-        settings.recipe or ("small_images" if size <= SMALL_IMAGE else "photographs"), dict(settings.changes)
+        settings.recipe or ("small_images" if size <= SMALL_IMAGE else "photographs"), settings.recipe_changes
     )
     return Prepared(
         dataset=dataset,
@@ -167,7 +169,7 @@ def prepare(run: RunFolder, display: Display, dataset: Dataset | None = None) ->
         space=space,
         network=network,
         recipe=recipe,
-        finetune=load_recipe(settings.recipe or "finetune", dict(settings.changes)),
+        finetune=load_recipe(settings.recipe or "finetune", settings.recipe_changes),
         augmentation=default_augmentation(dataset, preprocessing),
     )
 
@@ -207,14 +209,20 @@ def seed_network(dataset: Dataset, preprocessing: Preprocessing, name: str) -> N
     )
 
 
-def choose_space(dataset: Dataset, preprocessing: Preprocessing, name: str | None) -> tuple[Space, str]:
+def choose_space(dataset: Dataset, preprocessing: Preprocessing, name: str | None, *, usual: str) -> tuple[Space, str]:
     """The space for an input size, closed for the data's channels and classes, and one sentence on why.
 
     Photographs may also be shown to the network smaller than they are: three resolutions are left open.
+
+    Args:
+        dataset: Has the classes.
+        preprocessing: Has the channels and the size.
+        name: As the user named it, if at all.
+        usual: Else this one, or its form for small images.
     """
     size = preprocessing.height
     small = size <= SMALL_IMAGE
-    name = name or ("mobilenetv4_conv_32px" if small else "mobilenetv4_conv")
+    name = name or (f"{usual}_32px" if small else usual)
     sizes = [size] if small else sorted({max(64, round(size * share / 32) * 32) for share in (0.6, 0.8)} | {size})
     side = Choice("resolution", tuple(sizes)) if len(sizes) > 1 else size
     space = load_space(name).closed(input=[preprocessing.channels, side, side], num_classes=len(dataset.classes))

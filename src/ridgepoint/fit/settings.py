@@ -12,12 +12,14 @@ from ridgepoint.validation import told_wrong
 
 Count = Annotated[int, msgspec.Meta(ge=1)]
 DEFAULT_TIME_S = 600.0
+OF_METHOD = "search."
 
 
 class FitSettings(msgspec.Struct, frozen=True, kw_only=True):
     """One request. Exactly one of `time_s` and `evaluations` bounds the search and the training.
 
     `space` is a search space, or a network for methods that change one. `search` is `fit` with both named by the user.
+    `changes` are of the recipe, and of the method's settings where their keys begin with `search.`.
     """
 
     verb: Literal["fit", "search"] = "fit"
@@ -38,6 +40,16 @@ class FitSettings(msgspec.Struct, frozen=True, kw_only=True):
     seed: Annotated[int, msgspec.Meta(ge=0)] = 0
     table: str | None = None
     data_root: str | None = None
+
+    @property
+    def recipe_changes(self) -> dict[str, Any]:
+        """The changes that are meant for the recipe."""
+        return {key: value for key, value in self.changes.items() if not key.startswith(OF_METHOD)}
+
+    @property
+    def method_changes(self) -> dict[str, Any]:
+        """The changes that are meant for the search method."""
+        return {key.removeprefix(OF_METHOD): self.changes[key] for key in self.changes if key.startswith(OF_METHOD)}
 
     def command(self, *, out: str | None = None) -> str:
         """The command line that asks for the same."""

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from ridgepoint.arch.choice import Choice
 from ridgepoint.arch.layer import Conv2d, Layer, SelfAttention
 from ridgepoint.arch.network import place_row
 from ridgepoint.arch.shape import Shape
@@ -51,7 +52,7 @@ class Option:
 class Step(NamedTuple):
     """One place of a child: a block, or several whose outputs are averaged; None lets its input through.
 
-    `shares` are the weights of that average, equal ones if left open.
+    `shares` are the weights of that average, (options,), equal ones if left open.
     """
 
     options: tuple[Option | None, ...]
@@ -71,9 +72,11 @@ class Supernet(nn.Module):
         self.grid = layers.Grid()
         self.weights = nn.ParameterDict(_largest(self.table.possible()))
         self._options: dict[tuple[Place, Site], Option] = {}
+        rows = [*space.template.get("stem", []), *(row for each in space.template["stages"] for row in each["blocks"])]
+        self._rows = {number: row.name for number, row in enumerate(rows) if isinstance(row, Choice)}
 
     def forward(self, x: Tensor, steps: Sequence[Step]) -> Tensor:
-        """Run a child, as `steps` or `blended` give it."""
+        """Run a child, as `steps`, `blended` or `mixed` give it."""
         for step in steps:
             x = self._run(step.options[0], x) if len(step.options) == 1 else self._average(step, x)
         return x
@@ -97,6 +100,24 @@ class Supernet(nn.Module):
             others = [child.get(place) for child in children]
             steps.append(Step(tuple(dict.fromkeys([own, *(each for each in others if _fits(each, shape, output))]))))
             shape = output
+        return steps
+
+    def mixed(self, assignment: Mapping[str, int], shares: Mapping[str, Tensor]) -> list[Step]:
+        """The child of an assignment with all options of some rows at once, weighted.
+
+        Args:
+            assignment: Of every choice that is open whatever those rows are.
+            shares: By the name of a choice between rows that keep resolution and channels, the weight of each option,
+                (options,). They may want gradients.
+        """
+        turns = range(max(len(each) for each in shares.values()))
+        taken = [{name: min(turn, len(each) - 1) for name, each in shares.items()} for turn in turns]
+        children = [self._child({**assignment, **each}) for each in taken]
+        steps = []
+        for place in sorted({place for child in children for place in child}):
+            at = [child.get(place) for child in children]
+            weights = shares.get(self._rows.get(place[0], ""))
+            steps.append(Step((at[0],)) if weights is None else Step(tuple(at[: len(weights)]), weights))
         return steps
 
     def extract(self, assignment: Mapping[str, int]) -> BuiltNetwork:

@@ -47,6 +47,21 @@ class Policy(nn.Module):
             )
         return drawn
 
+    def relaxed(self, temperature: float, generator: torch.Generator | None = None) -> dict[str, Tensor]:
+        """A soft draw by choice: weights of the options that sum to 1, nearer to one option the lower the temperature.
+
+        Source: Gumbel-softmax, arXiv:1611.01144, section 2.
+
+        Args:
+            temperature: Divides the logits.
+            generator: Of the Gumbel noise; without one the draw is the plain softmax.
+        """
+        logits = self.log_probabilities()
+        if generator is not None:
+            logits = logits - torch.empty_like(logits).exponential_(generator=generator).log()
+        rows = (logits / temperature).softmax(1)
+        return {name: rows[row, : self.options[name]] for name, row in self.row.items()}
+
     def log_probability(self, assignment: Mapping[str, int]) -> Tensor:
         """Of the open choices that an assignment holds; the others do not count, and so learn nothing from it."""
         rows = [self.row[name] for name in assignment]

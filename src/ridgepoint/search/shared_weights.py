@@ -5,12 +5,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import torch
+from torch import Tensor
 
 from ridgepoint.arch.choice import Assignment
 from ridgepoint.arch.space import Space
 from ridgepoint.errors import DivergedError
 from ridgepoint.nn.build import BuiltNetwork
-from ridgepoint.nn.supernet import Supernet
+from ridgepoint.nn.supernet import Step, Supernet
 from ridgepoint.seeds import seed_for
 from ridgepoint.train.batches import AugmentedBatches, Batches, Loss, TrainingData, cross_entropy
 from ridgepoint.train.clip import NO_CLIP
@@ -31,6 +32,13 @@ class Weights(Protocol):
 
     def teach(self, step: int, progress: float, child: Sequence[Assignment]) -> float:
         """One step on training images; several assignments are one child whose blocks are averaged. Gives the loss."""
+        ...
+
+    def teach_mixed(self, step: int, progress: float, child: Assignment, shares: Mapping[str, Tensor]) -> float:
+        """One step on training images for a child of which some rows run all their options, weighted.
+
+        The weights in `shares`, by the name of the choice, get their gradients too.
+        """
         ...
 
     def accuracy(self, step: int, child: Assignment) -> float:
@@ -93,11 +101,22 @@ class SharedWeights:
         Raises:
             DivergedError: If the loss is not finite.
         """
+        blocks = self.supernet.steps(child[0]) if len(child) == 1 else self.supernet.blended(child)
+        return self._learn(step, progress, blocks)
+
+    def teach_mixed(self, step: int, progress: float, child: Assignment, shares: Mapping[str, Tensor]) -> float:
+        """A step of the optimizer for what the child uses, with a gradient for the shares.
+
+        Raises:
+            DivergedError: If the loss is not finite.
+        """
+        return self._learn(step, progress, self.supernet.mixed(child, shares))
+
+    def _learn(self, step: int, progress: float, blocks: Sequence[Step]) -> float:
         batch = self.batches.batch(step, progress)
         for group in self.optimizer.param_groups:
             group["lr"] = self.recipe.lr(progress, self.batch_size)
         self.optimizer.param_groups[0]["weight_decay"] = self.recipe.decay(progress)
-        blocks = self.supernet.steps(child[0]) if len(child) == 1 else self.supernet.blended(child)
         loss = self.loss(lambda x: self.supernet(x.to(memory_format=self.memory_format), blocks), batch)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()

@@ -5,7 +5,7 @@ from typing import cast
 
 from ridgepoint.search.method import Problem, Proposal, Proposals
 from ridgepoint.search.one_shot import OneShotTask, Row, latencies, training_bound
-from ridgepoint.search.tunas import Found, Job, tunas
+from ridgepoint.search.tunas import DEFAULTS, Found, Job, Settings, tunas
 from ridgepoint.search.two_stages import plain_kernels, two_stages
 
 
@@ -35,6 +35,7 @@ def _propose(problem: Problem, search: Callable[[Job], Found]) -> Proposals:
             budget_ms=problem.budget_ms,
             seed=problem.seed,
             bound=training_bound(problem),
+            settings=cast(Settings, problem.settings or DEFAULTS),
             folder=None if problem.folder is None else problem.folder / "tunas",
             on_step=lambda share, row: problem.told(share, _said(row)),
         )

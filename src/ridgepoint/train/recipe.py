@@ -1,8 +1,6 @@
 """Recipes: how a network is taught, as a value read from YAML."""
 
 import contextlib
-import math
-from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -18,7 +16,7 @@ from ridgepoint.train.curriculum import Phase
 from ridgepoint.train.mixing import Mixing
 from ridgepoint.train.optimizer import AdamW, AnyOptimizer, Kind, LrScaling
 from ridgepoint.train.schedule import Annealed, AnySchedule, Cosine, Positive, Share
-from ridgepoint.validation import told_wrong
+from ridgepoint.validation import filled
 
 RECIPES = Path(__file__).parent / "recipes"
 Count = Annotated[int, msgspec.Meta(ge=1)]
@@ -130,19 +128,11 @@ def load_recipe(name_or_path: str, changes: dict[str, Any] | None = None) -> Rec
         path = RECIPES / f"{name_or_path}.yaml"
     try:
         raw = _values(dict(yaml.safe_load(path.read_text(encoding="utf-8")).items()))
-        for key, value in (changes or {}).items():
-            _set(raw, key.split("."), value)
-        recipe = msgspec.convert(raw, Recipe)
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such file") from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError, AttributeError) as error:
         raise InputError(f"{path}: is no recipe: {error}") from None
-    except msgspec.ValidationError as error:
-        raise InputError(f"recipe {path.stem}: {told_wrong(str(error), raw, Recipe)}") from None
-    for key, value in _leaves(msgspec.to_builtins(recipe)):
-        if isinstance(value, float) and not math.isfinite(value):
-            raise InputError(f"recipe {path.stem}: {key} is {value}. Allowed: a finite number")
-    return recipe
+    return filled(Recipe, raw, changes or {}, what=f"recipe {path.stem}")
 
 
 def parse_changes(settings: list[str]) -> dict[str, Any]:
@@ -158,24 +148,6 @@ def parse_changes(settings: list[str]) -> dict[str, Any]:
             raise InputError(f"--set {setting}: has no '='. Allowed: key=value, for example --set optimizer.lr=0.01")
         changes[key.strip()] = _value(value.strip())
     return changes
-
-
-def _set(raw: dict[str, Any], steps: list[str], value: Any) -> None:
-    """Put a value into nested mappings; what lies on the way and is no mapping becomes one."""
-    *way, last = steps
-    for step in way:
-        inner = raw.get(step)
-        raw[step] = raw = dict(inner) if isinstance(inner, dict) else {}
-    raw[last] = value
-
-
-def _leaves(raw: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Every single value of nested mappings and lists, with its dotted key."""
-    if isinstance(raw, dict | list | tuple):
-        for key, value in raw.items() if isinstance(raw, dict) else enumerate(raw):
-            yield from _leaves(value, f"{path}.{key}" if path else str(key))
-    else:
-        yield path, raw
 
 
 def _values(raw: Any) -> Any:
