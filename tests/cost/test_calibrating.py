@@ -7,7 +7,7 @@ import pytest
 
 from ridgepoint.arch.network import Network, place_blocks, place_row
 from ridgepoint.arch.space import load_space
-from ridgepoint.arch.zoo import load
+from ridgepoint.arch.zoo import list_models, load
 from ridgepoint.cost.calibrating import LEAST_SAMPLES, calibrate
 from ridgepoint.cost.count import cost
 from ridgepoint.cost.device import Device
@@ -163,7 +163,9 @@ def test_samples_are_the_same_everywhere_and_none_is_of_the_zoo(networks: list[N
     assert sample_network(7).digest == networks[7].digest != networks[8].digest
     assert len({network.digest for network in networks}) == len(networks)
     images = [network for network in networks if not network.name.startswith("chain")]
-    assert len(images) == len(networks) / 4 and all(network.input[0] == 3 for network in images)
+    assert len(images) == len(networks) / 2 and all(network.input[0] == 3 for network in images)
+    assert sum(network.name.startswith("member") for network in images) == len(networks) / 4
+    assert not {network.digest for network in images} & {load(name).digest for name in list_models()}
     assert max(len(network.rows()) for network in images if network.name.startswith("whole")) > 20
     known = {row.kind for network in networks for row in network_rows(network)}
     for name in ZOO:

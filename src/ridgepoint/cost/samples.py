@@ -1,7 +1,9 @@
-"""The networks that calibration times: chains of any blocks, drawn from `calibration.yaml`.
+"""The networks that calibration times: chains of any blocks, drawn from `calibration.yaml`, and members of spaces.
 
-Most are short, so that single passes can be told apart; some begin with an image and a stem, and some of those are as
-long as networks, in which weights come from farther away. None is of the zoo or of a search space.
+Most chains are short, so that single passes can be told apart; some begin with an image and a stem, and some of those
+are as long as networks, in which weights come from farther away. A quarter are random members of the packaged search
+spaces at random sizes: what follows what, and how wide it is there, is as in networks that people search. None is of
+the zoo.
 """
 
 from contextlib import suppress
@@ -18,13 +20,13 @@ from ridgepoint.arch.document import read_document
 from ridgepoint.arch.head import TokenHead
 from ridgepoint.arch.network import Network, Stage
 from ridgepoint.arch.shape import Shape
-from ridgepoint.arch.space import Space, parse_space
+from ridgepoint.arch.space import Space, list_spaces, load_space, parse_space
 from ridgepoint.cost.count import count_part
 from ridgepoint.errors import ArchitectureError
 
 
 class Kind(NamedTuple):
-    """A kind of sample: whether it begins with an image and a stem, and the least and most blocks after that."""
+    """A kind of chain: whether it begins with an image and a stem, and the least and most blocks after that."""
 
     name: str
     image: bool
@@ -33,7 +35,8 @@ class Kind(NamedTuple):
 
 
 CHAIN, STEM, WHOLE = Kind("chain", False, 1, 5), Kind("stem", True, 0, 3), Kind("whole", True, 6, 24)
-KINDS = (WHOLE, CHAIN, CHAIN, CHAIN, STEM, CHAIN, CHAIN, CHAIN)  # in turn
+KINDS = (WHOLE, CHAIN, None, CHAIN, STEM, CHAIN, None, CHAIN)  # in turn; None is a member of a space
+MEMBER_SIZES = (128, 160, 192, 224, 224, 256)
 IMAGE_SIZES, STEM_CHANNELS = (96, 128, 160, 192, 224, 224, 256, 288, 384), (8, 16, 24, 32, 48, 64)
 KEPT_WIDTH = 0.5  # share of blocks without a stride that keep the width, as residual ones do
 # What maps and blocks of networks have: channels times pixels of a side, pixels of a side, elements, MACs.
@@ -43,6 +46,10 @@ BREADTH, LEAST_SIDE, MOST_ELEMENTS, USUAL_MACS, MOST_MACS = (250, 16_000), 4, 4_
 def sample_network(number: int) -> Network:
     """The network of a number, the same in every process; any run of numbers is as good a sample as any other."""
     kind, rng = KINDS[number % len(KINDS)], np.random.default_rng(number)
+    if kind is None:
+        space = _searched()[rng.integers(len(_searched()))]
+        member = space.sample(rng).at(height=int(rng.choice(MEMBER_SIZES)))
+        return msgspec.structs.replace(member, name=f"member_{number}")
     while True:
         frame = _draw(_space(), rng)
         if kind.image:
@@ -95,6 +102,12 @@ def _draw(space: Space, rng: np.random.Generator) -> Network:
 
 def _usual(shape: Shape) -> bool:
     return BREADTH[0] <= shape.channels * shape.height <= BREADTH[1] and shape.height >= LEAST_SIDE
+
+
+@lru_cache(maxsize=1)
+def _searched() -> tuple[Space, ...]:
+    """The packaged spaces for photographs; the others are the same for thumbnails."""
+    return tuple([load_space(name) for name in list_spaces() if not name.endswith("_32px")])
 
 
 @lru_cache(maxsize=1)

@@ -11,13 +11,14 @@ from ridgepoint.arch.network import PlacedBlock
 from ridgepoint.arch.shape import Shape
 from ridgepoint.cost.table import Conditions
 from ridgepoint.deploy.export import export_for_timing
-from ridgepoint.deploy.measure import time_sessions
+from ridgepoint.deploy.measure import time_sessions, when_calm
 from ridgepoint.deploy.reference import reference_session
 from ridgepoint.deploy.runtimes import find_runtime, open_session
 from ridgepoint.nn import layers
 from ridgepoint.nn.build import initialise, module_of
 
-ROUNDS, ROUND_S, WARMUP = 5, 0.004, 3
+# A turn must be long: a small network of many passes takes a fifth longer in its first milliseconds than after ten.
+ROUNDS, ROUND_S, WARMUP = 4, 0.016, 3
 Part = tuple[nn.Module, Shape]
 
 
@@ -30,12 +31,14 @@ def time_parts(parts: Sequence[Part], conditions: Conditions, rounds: int | None
             path = Path(folder) / f"{index}{find_runtime(runtime).suffix}"
             export_for_timing(module, shape, path, runtime, folded=False)
             sessions[index] = open_session(path, runtime=runtime, threads=threads)
-        timings = time_sessions(
-            sessions,
-            reference=reference_session(runtime, threads),
-            rounds=rounds or ROUNDS,
-            round_s=ROUND_S,
-            warmup=WARMUP,
+        timings = when_calm(
+            lambda: time_sessions(
+                sessions,
+                reference=reference_session(runtime, threads),
+                rounds=rounds or ROUNDS,
+                round_s=ROUND_S,
+                warmup=WARMUP,
+            )
         )
     return [timings[index].ms for index in range(len(parts))]
 
