@@ -41,7 +41,7 @@ def losses(folder: Path) -> list[float]:
 
 def test_stored_and_online_lessons_end_alike(small: Path, teacher: Path, tmp_path: Path):
     store = tmp_path / "answers"
-    stored = distil(small, teacher, tmp_path / "stored", "--topk", 5, "--store", store)
+    stored = distil(small, teacher, tmp_path / "stored", "--topk", 5, "--store", store, "--workers", 1)
     online = distil(small, teacher, tmp_path / "online", "--topk", 5, "--online")
     assert stored.returncode == online.returncode == 0, stored.stderr + online.stderr
     results = [json.loads(done.stdout) for done in (stored, online)]
@@ -88,6 +88,7 @@ def test_extra_images_are_d3(small: Path, tmp_path: Path):
         (("--temperature", "0"), "temperature is 0.0"),
         (("--hard",), "--hard teaches a second head, and small has one"),
         (("--set", "epochs=0"), "epochs"),
+        (("--online", "--workers", "1"), "leave out --workers, or --online"),
     ],
 )
 def test_what_cannot_be_is_refused_before_a_folder_is_made(small, teacher, tmp_path, options, told):

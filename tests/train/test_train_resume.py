@@ -4,14 +4,11 @@ import json
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 import torch
-import train_helpers
 from train_helpers import quick, same, small_network
 
 from ridgepoint.errors import RunError
@@ -83,18 +80,18 @@ def test_ctrl_c_waits_for_the_end_of_the_step(data: TrainingData, uninterrupted:
     """The signal strikes between the forward pass, which moves statistics, and the counter of steps."""
     one_step, counted = loop._Run.one_step, [0]
 
-    def struck(run, progress: float) -> None:
+    def struck(run, *given: object) -> None:
         counted[0] += 1
         if counted[0] == 9:
             plain = run.loss
 
-            def strike(*given):
+            def strike(*seen):
                 os.kill(os.getpid(), signal.SIGINT)
                 run.loss = plain
-                return plain(*given)
+                return plain(*seen)
 
             run.loss = strike
-        one_step(run, progress)
+        one_step(run, *given)
 
     monkeypatch.setattr(loop._Run, "one_step", struck)
     with pytest.raises(KeyboardInterrupt):
@@ -124,27 +121,6 @@ def test_by_the_clock_a_continued_training_uses_the_time_that_was_left(data: Tra
     done = train(small_network(), data, quick(), bound=Bound(seconds=4.0), seed=3, folder=tmp_path)
     assert time.monotonic() - started < 4.0 - saved + 0.8
     assert done.seconds == pytest.approx(4.0, rel=0.2)
-
-
-@pytest.mark.slow
-def test_killed_at_random_moments_while_it_saves_after_every_step(
-    data: TrainingData, uninterrupted: Trained, tmp_path: Path
-):
-    rng = random.Random(5)
-    script = str(Path(train_helpers.__file__))
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    for until_step in (3, 11, 19, 28):
-        process = subprocess.Popen([sys.executable, script, str(tmp_path)], stdout=subprocess.PIPE, env=environment)
-        assert process.stdout is not None
-        for line in process.stdout:
-            if int(line) >= until_step:
-                break
-        time.sleep(rng.uniform(0.0, 0.03))  # somewhere in a step or in a save
-        process.kill()
-        process.communicate()
-        load_checkpoint(tmp_path / CHECKPOINT)  # whole, whatever the moment
-    done = train(small_network(), data, quick(), bound=Bound(epochs=2), seed=3, folder=tmp_path)
-    assert same(done, uninterrupted)
 
 
 def test_a_broken_checkpoint_is_refused_wherever_it_broke(data: TrainingData, tmp_path: Path):

@@ -62,7 +62,7 @@ def same(left: Trained, right: Trained) -> bool:
 
 
 def main(folder: str) -> None:
-    """Train and save after every step, alone or as one of several processes; the first says every step on stdout."""
+    """Train and save after every step, as one of several processes; the first says every step on stdout."""
     torch.set_num_threads(1)
     from ridgepoint.train import loop
 
@@ -73,7 +73,7 @@ def main(folder: str) -> None:
             if processes.first:
                 print(record["step"], flush=True)
 
-        recipe = quick(**SHARED) if processes.count > 1 else quick()
+        recipe = quick(**SHARED)
         train(small_network(), digits(), recipe, bound=Bound(epochs=2), seed=3, folder=Path(folder), on_step=told)
 
 

@@ -45,6 +45,7 @@ def distill(
     time: training.Time = None,
     size: training.Size = None,
     seed: training.Seed = 0,
+    workers: training.Workers = 0,
     data_root: training.DataRoot = None,
     out: training.Out = None,
     resume: training.Resume = False,
@@ -82,6 +83,7 @@ def distill(
         time_s=time_s,
         size=size,
         seed=seed,
+        workers=workers,
         data_root=None if data_root is None else str(data_root),
     )
     training.tell(run_distillation(settings, out=out, resume=resume, display=Live()), json_output=json_output)

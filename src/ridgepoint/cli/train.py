@@ -13,6 +13,7 @@ def train(
     time: training.Time = None,
     size: training.Size = None,
     seed: training.Seed = 0,
+    workers: training.Workers = 0,
     data_root: training.DataRoot = None,
     out: training.Out = None,
     resume: training.Resume = False,
@@ -43,6 +44,7 @@ def train(
         time_s=time_s,
         size=size,
         seed=seed,
+        workers=workers,
         data_root=None if data_root is None else str(data_root),
     )
     with joined_by_torchrun() as processes:

@@ -82,6 +82,8 @@ def _plan(course: Course) -> Begin:
     weights = parse_mixture(settings.mixture)
     if ("D3" in weights) != (settings.extra is not None):
         raise InputError("D3 and --extra belong together: D3 is drawn from the images in the folder that --extra names")
+    if settings.online and settings.workers:
+        raise InputError("--online asks the teacher in the training's own process: leave out --workers, or --online")
     head = course.network.head
     if settings.hard and not (isinstance(head, TokenHead) and head.distilled):
         raise InputError(

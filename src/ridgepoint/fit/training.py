@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Annotated, Any, ClassVar, TypeVar
 
 import msgspec
 import torch
@@ -26,7 +26,10 @@ from ridgepoint.train.recipe import Recipe, load_recipe
 
 
 class TrainSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What a user asks of `train`; written into the run folder and read back by a resume."""
+    """What a user asks of `train`; written into the run folder and read back by a resume.
+
+    `workers` prepare batches beside the training; they change its speed alone.
+    """
 
     verb: ClassVar[str] = "train"
     model: str
@@ -38,6 +41,7 @@ class TrainSettings(msgspec.Struct, frozen=True, kw_only=True):
     size: int | None = None
     seed: int = 0
     data_root: str | None = None
+    workers: Annotated[int, msgspec.Meta(ge=0)] = 0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -114,6 +118,7 @@ def run_training(
                 initial=settings.weights,
                 batches=teaching.batches,
                 loss=teaching.loss,
+                workers=settings.workers,
                 on_step=lambda share, row: display.progress(share, _note(row)),
             )
     except KeyboardInterrupt:

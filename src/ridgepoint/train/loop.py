@@ -33,6 +33,7 @@ from ridgepoint.train.metrics import Row, write_metrics
 from ridgepoint.train.optimizer import make_optimizer
 from ridgepoint.train.processes import processes
 from ridgepoint.train.recipe import Recipe
+from ridgepoint.train.workers import in_order
 
 CHECKPOINT, BEST = "checkpoint.pt", "best.safetensors"
 SAVE_EVERY_S = 15.0
@@ -81,6 +82,7 @@ def train(
     initial: str | None = None,
     batches: Batches | None = None,
     loss: Loss | None = None,
+    workers: int = 0,
     evaluations: int = 10,
     on_step: Callable[[float, dict[str, Any]], None] | None = None,
 ) -> Trained:
@@ -96,6 +98,7 @@ def train(
         initial: Weights to start from, as `load_weights` takes them; None starts fresh.
         batches: What the steps see; by default the augmented images of the data.
         loss: By default cross-entropy with the recipe's label smoothing.
+        workers: Processes that prepare batches ahead; the batches, and so the result, are the same without any.
         evaluations: How often validation accuracy is taken, evenly over the training.
         on_step: Called after every step with the share done and the latest record.
 
@@ -109,8 +112,9 @@ def train(
     run.restore()
     marks = [(index + 1) / evaluations for index in range(evaluations)]
     with _whole_steps() as asked_to_stop:
+        coming = in_order(batches, run.step, run.progress_at, workers=workers)  # which inherit that Ctrl-C waits
         while (progress := run.progress()) < 1.0:
-            run.one_step(progress)
+            run.one_step(progress, next(coming))
             progress = run.progress()
             if not run.rows or progress >= run.rows[-1]["progress"] + ROW_EVERY:
                 run.note(progress)
@@ -191,7 +195,7 @@ class _Run:
         self.step, self.before_s, self.evaluated, self.finished = 0, 0.0, 0, False
         self.rows: list[Row] = []
         self.latest: Row = {}
-        self.running_loss = self.evaluating_s = 0.0
+        self.running_loss = self.evaluating_s = self.agreed_s = 0.0
         self.started_at = self.saved_at = time.monotonic()
 
     @property
@@ -207,11 +211,16 @@ class _Run:
         return self.before_s + time.monotonic() - self.started_at
 
     def progress(self) -> float:
-        (elapsed_s,) = self.processes.mean(self.elapsed()) if self.bound.seconds else (0.0,)
-        return self.bound.progress(self.step, self.batches.steps_per_epoch, elapsed_s)
+        """The share of the training that is done, the same in all processes."""
+        (self.agreed_s,) = self.processes.mean(self.elapsed()) if self.bound.seconds else (0.0,)
+        return self.progress_at(self.step)
 
-    def one_step(self, progress: float) -> None:
-        batch = self.processes.share(self.batches.batch(self.step, progress))
+    def progress_at(self, step: int) -> float:
+        """The share that is done by a step; under a time limit, what was last agreed on."""
+        return self.bound.progress(step, self.batches.steps_per_epoch, self.agreed_s)
+
+    def one_step(self, progress: float, batch: Batch) -> None:
+        batch = self.processes.share(batch)
         batch = replace(batch, images=batch.images.to(memory_format=self.memory_format))
         torch.manual_seed(seed_for(self.seed, "step", self.step, self.processes.rank))  # of dropout
         lr, decay = self.recipe.lr(progress, self.batch_size), self.recipe.decay(progress)
@@ -312,7 +321,7 @@ class _Run:
             self.optimizer.load_state_dict(state["optimizer"])
             self.step, self.before_s, self.evaluated = state["step"], state["elapsed_s"], state["evaluated"]
             self.running_loss, self.latest, self.rows = state["running_loss"], state["latest"], state["rows"]
-            self.finished = state["finished"]
+            self.finished, self.agreed_s = state["finished"], state["elapsed_s"]
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             reason = str(error).splitlines()[0]
             raise RunError(f"{path}: belongs to another training ({reason}). Delete it to train anew") from None

@@ -1,0 +1,63 @@
+"""Batches in order, made on the spot or ahead by worker processes, while the model learns from the one before."""
+
+import itertools
+import multiprocessing
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from ridgepoint.errors import InputError
+from ridgepoint.train.batches import Batch, Batches
+
+AHEAD = 2
+"""Batches that each worker has ready at most."""
+
+
+def in_order(batches: Batches, first: int, progress_at: Callable[[int], float], *, workers: int) -> Iterator[Batch]:
+    """The batches of all steps from `first` to the end of the training.
+
+    A batch follows from its step alone, so workers have no state that a checkpoint would have to hold.
+
+    Args:
+        batches: Where they come from; workers get a copy.
+        first: The step to begin with.
+        progress_at: From a step to the share of the training that is done by then; 1 ends it.
+        workers: Processes that make batches; 0 makes each when it is asked for.
+
+    Raises:
+        InputError: If this system cannot fork, which workers need.
+    """
+    asked = _asked(first, progress_at)
+    if workers == 0:
+        return (batches.batch(*each) for each in asked)
+    if "fork" not in multiprocessing.get_all_start_methods():
+        raise InputError("this system cannot fork processes. Give --workers 0")
+    loader = DataLoader(
+        _Made(batches),
+        sampler=asked,
+        batch_size=None,  # what is made is a batch already
+        num_workers=workers,
+        prefetch_factor=AHEAD,
+        multiprocessing_context="fork",
+        generator=torch.Generator(),  # not the global one, from which nothing may be taken
+    )
+    return iter(loader)
+
+
+def _asked(first: int, progress_at: Callable[[int], float]) -> Iterator[tuple[int, float]]:
+    for step in itertools.count(first):
+        if (progress := progress_at(step)) >= 1.0:
+            return
+        yield step, progress
+
+
+@dataclass(frozen=True)
+class _Made(Dataset[Batch]):
+    """Batches by step and progress, as a loader asks for them."""
+
+    batches: Batches
+
+    def __getitem__(self, asked: tuple[int, float]) -> Batch:
+        return self.batches.batch(*asked)
