@@ -9,7 +9,11 @@ import numpy as np
 from torch import Tensor, from_numpy
 
 from ridgepoint.arch.choice import Assignment
+from ridgepoint.arch.network import Network
 from ridgepoint.arch.space import Space, parse_space
+from ridgepoint.cost.latency import PredictedLatency
+from ridgepoint.search.candidate import Candidate
+from ridgepoint.search.method import Judgement, Proposal
 from ridgepoint.seeds import seed_for
 
 
@@ -81,3 +85,25 @@ class Planted:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self.taught = state["taught"]
+
+
+class PlantedTask:
+    """Judges a network by the planted accuracy of its assignment, with its noise."""
+
+    def __init__(self, planted: Planted):
+        self.planted = planted
+
+    def judge(self, candidate: Candidate, proposal: Proposal) -> Judgement:
+        child = self.planted.space.encode(candidate.network)
+        return Judgement(accuracy=self.planted.accuracy(0, child), seconds=0.0)
+
+
+class PlantedLatency:
+    """Gives a network the planted latency of its assignment."""
+
+    def __init__(self, planted: Planted):
+        self.planted = planted
+
+    def latency(self, network: Network) -> PredictedLatency:
+        ms = self.planted.latency_ms(self.planted.space.encode(network))
+        return PredictedLatency(ms=ms, device="planted", method="planted", bytes_per_element=4)

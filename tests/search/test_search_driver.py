@@ -262,5 +262,5 @@ def test_a_folder_without_a_study_is_told(tmp_path: Path):
 
 
 def test_method_names_are_told():
-    told = {"evolution", "netadapt", "netadapt_original", "nsga2", "random", "scaling", "slimming"}
+    told = {"evolution", "mnasnet", "netadapt", "netadapt_original", "nsga2", "random", "scaling", "slimming"}
     assert METHODS.keys() == told | {"tunas", "tunas_one_stage"}

@@ -15,7 +15,8 @@ def search(
     method: Annotated[
         str,
         typer.Option(
-            help="On a space: nsga2, evolution, tunas, random. On a network: netadapt, netadapt_original, scaling."
+            help="On a space: nsga2, evolution, tunas, mnasnet, slimming, random. On a network: netadapt, "
+            "netadapt_original, scaling."
         ),
     ] = "auto",
     device: request.Device = "host",

@@ -224,6 +224,7 @@ def search(job: Fit, plan: Plan) -> None:
         settings=make_method_settings(prepared.method, run.settings.method_changes),
         folder=run.path,
         told=told,
+        clock=job.host.measure_networks,
     )
     started = run.elapsed
     found = run_search(
