@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import torch
 from train_helpers import small_network
 
 from ridgepoint.arch.network import place_blocks
@@ -36,6 +37,15 @@ def test_rows_are_measured_once_and_kept_in_the_file(path: Path, no_measuring):
     first, second = HostTable(path=path).latency(small_network()), HostTable(path=path).latency(small_network())
     assert first == second and first.kind == "tabled" and first.ms > 0
     assert first.rows == len(place_blocks(small_network(), deploy=True))
+
+
+def test_a_block_that_takes_tokens_runs_alone():
+    """Of EfficientFormer-L3's blocks only the first 3D one brings the reshape that tells the grid."""
+    blocks = place_blocks(load("efficientformer_l3").at(height=96), deploy=True)
+    second = next(block for block in blocks if block.input.layout == "tokens")
+    module, shape = parts.part_of([second])
+    x = torch.randn(2, shape.positions, shape.channels)
+    assert module(x).shape == x.shape
 
 
 def test_every_row_is_the_time_of_something(path: Path):

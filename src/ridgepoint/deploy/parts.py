@@ -46,7 +46,8 @@ def time_parts(parts: Sequence[Part], conditions: Conditions, rounds: int | None
 def part_of(blocks: Sequence[PlacedBlock]) -> Part:
     """The module of blocks that follow each other, placed in deploy form, with fresh weights; and its input shape."""
     torch.manual_seed(0)
-    grid = layers.Grid()
+    grid, first = layers.Grid(), blocks[0].input
+    grid.size = (first.height, first.width)  # of the map that tokens come from, if tokens come in
     module = nn.Sequential(*(module_of(block.recipe, block.input, grid, 0.0, 0.0) for block in blocks))
     initialise(module)
-    return module.eval(), blocks[0].input
+    return module.eval(), first
