@@ -23,7 +23,7 @@ from ridgepoint.train.loop import Bound
 CHECKPOINT, HISTORY = "checkpoint.pt", "history.jsonl"
 SAVE_EVERY_S = 15.0
 ROWS = 50  # of the history
-# Shares of the budget that further networks are brought within, for those who clock the first one and find it slower.
+# Shares of the latency that further networks are brought within, for those who clock the first one and find it slower.
 FALLBACKS = (0.95, 0.85)
 
 Row: TypeAlias = dict[str, Any]

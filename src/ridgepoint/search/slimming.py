@@ -98,8 +98,9 @@ def slimming(problem: Problem) -> Proposals:
     for judged in slimmer.down_to(problem.budget_ms, now, step=step):
         now, step = judged.action.after, step + 1
         candidate = yield Proposal(network=path.space.decode(now), parent=candidate.name, note=str(judged))
+    found_ms = slimmer.latency_ms(now)
     for share in FALLBACKS:
-        actions = list(slimmer.down_to(share * problem.budget_ms, now, step=step))
+        actions = list(slimmer.down_to(share * found_ms, now, step=step))
         if actions:
             now, step = actions[-1].action.after, step + len(actions)
             note = "; then ".join(map(str, actions))
