@@ -329,3 +329,20 @@ def test_killed_and_resumed_it_ends_as_if_it_had_not_been(data: TrainingData, tm
     again = digits_problem(data, evaluations=4, folder=tmp_path)
     assert contract.journal(contract.search("slimming", again)) == whole
     assert len(whole) > 2 and (tmp_path / "slimming" / one_shot.HISTORY).read_text().count("importance") >= 2
+
+
+@pytest.mark.slow
+def test_on_digits_gumbel_noise_teaches_single_paths(data: TrainingData):
+    """With equal steps and images, networks without attention read more digits than after a plain softmax."""
+    accuracies = []
+    for gumbel in (True, False):
+        problem = digits_problem(data, evaluations=33, settings=Settings(gumbel=gumbel))
+        found = contract.search("slimming", problem)
+        weights, path = problem.task.shared, metapath(problem.space)
+        pools = {slot.name: slot.kinds.index(POOL) for slot in path.slots}
+        accuracies.append([weights.accuracy(0, {**pools, path.widths[0].name: width}) for width in (0, 1)])
+        told = [float(each.note.split("importance ")[1].split(",")[0]) for each in found if "importance" in each.note]
+        assert told and min(told) > 1.0, "no slot is as good as nothing"
+    (narrow, wide), (plain_narrow, plain_wide) = accuracies
+    assert wide > narrow > 0.5 and wide > 0.7
+    assert wide > plain_wide and narrow > plain_narrow
