@@ -19,7 +19,10 @@ Evaluations = Annotated[
     int | None, typer.Option(min=1, help="Bound the search by trained candidates instead: this reproduces.")
 ]
 Recipe = Annotated[str | None, typer.Option(help="How to train, by name or YAML file.  [default: by size]")]
-Changes = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a field of the recipe.")]
+Changes = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change a field of the recipe; of the method with search.KEY."),
+]
 Size = Annotated[int | None, typer.Option(help="Input size in pixels.  [default: from the images]")]
 Baselines = Annotated[int, typer.Option(min=0, help="How many zoo networks the winner has to beat.")]
 Seed = Annotated[int, typer.Option(min=0, help="Of splits, weights, proposals and augmentation.")]
