@@ -3,6 +3,10 @@
 import shutil
 from pathlib import Path
 
+import torch
+from torch import Tensor
+
+from ridgepoint.arch.network import Network
 from ridgepoint.arch.space import Space
 from ridgepoint.files import make_folder, save_atomic
 from ridgepoint.fit.folder import RunFolder
@@ -14,8 +18,11 @@ from ridgepoint.search.candidate import Candidate
 from ridgepoint.search.method import Judgement, Proposal
 from ridgepoint.search.shared_weights import SharedWeights
 from ridgepoint.search.study import read_candidates
+from ridgepoint.seeds import seed_for
 from ridgepoint.train.folder import weight_file
 from ridgepoint.train.loop import Bound, train
+
+EXAMPLES = 64
 
 
 class ShortTraining:
@@ -62,6 +69,13 @@ class ShortTraining:
         """Weights that all networks of a space share, taught by the run's recipe."""
         network = space.decode(space.complete(lambda choice: 0))
         return SharedWeights(space, self.prepared.data_for(network), self.prepared.recipe, seed=self.run.settings.seed)
+
+    def examples(self, network: Network) -> tuple[Tensor, Tensor]:
+        """Some training images at a network's input size, normalised, and their classes."""
+        data = self.prepared.data_for(network)
+        generator = torch.Generator().manual_seed(seed_for(self.run.settings.seed, "examples"))
+        chosen = torch.randperm(len(data.train), generator=generator)[:EXAMPLES]
+        return data.preprocessing.normalize(data.train.images[chosen]), data.train.labels[chosen]
 
     def as_long_as(self, candidates: int) -> Bound:
         """So many short trainings in a row."""

@@ -1,17 +1,32 @@
 """Drawing from a space under a budget: what random search and evolution share."""
 
 from collections.abc import Callable, Iterator
+from typing import Annotated, cast
 
+import msgspec
 import numpy as np
 
 from ridgepoint.arch.network import Network
 from ridgepoint.arch.space import Assignment, Choice, Space
 from ridgepoint.cost.count import cost
 from ridgepoint.search.method import Problem
+from ridgepoint.search.scores import ScoreName, ShowingTask, score
 from ridgepoint.seeds import seed_for
 
 ATTEMPTS = 100
 REJECTIONS = 20
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How methods that draw candidates choose among their draws.
+
+    Attributes:
+        prefilter: A zero-cost score, by which one of several draws is taken; without one, every draw is.
+        draws: How many those are.
+    """
+
+    prefilter: ScoreName | None = None
+    draws: Annotated[int, msgspec.Meta(ge=2)] = 8
 
 
 class Draws:
@@ -20,17 +35,43 @@ class Draws:
     Args:
         problem: Has a space.
         method: The name of the method that draws; part of the seed.
+        settings: How to choose among draws.
     """
 
-    def __init__(self, problem: Problem, method: str):
+    def __init__(self, problem: Problem, method: str, settings: Settings | None = None):
         assert problem.space is not None
         self.problem, self.space = problem, problem.space
         self.rng = np.random.default_rng(seed_for(problem.seed, method))
         self.smallest = smallest(self.space)
+        self.settings = settings or Settings()
         self._given: set[str] = set()
 
     def new(self, draw: Callable[[], Assignment]) -> tuple[Assignment, Network] | None:
-        """A draw within the budget that was not given before; None if there seems to be none left.
+        """A draw within the budget that was not given before, the best of several by the prefilter's score.
+
+        None if there seems to be none left. What the prefilter passes over may be drawn again.
+        """
+        wanted = self.settings.draws if self.settings.prefilter else 1
+        rivals: list[tuple[Assignment, Network]] = []
+        met = set(self._given)
+        while len(rivals) < wanted and (drawn := self._drawn(draw, met)) is not None:
+            rivals.append(drawn)
+            met.add(drawn[1].digest)
+        if not rivals:
+            return None
+        chosen = max(rivals, key=lambda rival: self._score(rival[1]))
+        self._given.add(chosen[1].digest)
+        return chosen
+
+    def _score(self, network: Network) -> float:
+        """By the prefilter; without one, all are alike."""
+        if self.settings.prefilter is None:
+            return 0.0
+        task = cast(ShowingTask, self.problem.task)
+        return score(self.settings.prefilter, network, task, seed=self.problem.seed)
+
+    def _drawn(self, draw: Callable[[], Assignment], met: set[str]) -> tuple[Assignment, Network] | None:
+        """A draw within the budget that is not among those already met.
 
         What is over the budget is drawn again, so draws are those of `draw` under the condition that they meet the
         budget; only after `REJECTIONS` of them one is made smaller, so that a budget that hardly anything meets is met.
@@ -39,7 +80,7 @@ class Draws:
         for _ in range(ATTEMPTS):
             assignment = draw()
             network = self.space.decode(assignment)
-            if network.digest in self._given:
+            if network.digest in met:
                 continue
             if not self.problem.fits(network):
                 rejected += 1
@@ -48,9 +89,8 @@ class Draws:
                 rejected = 0
                 assignment = self._made_smaller(assignment)
                 network = self.space.decode(assignment)
-                if network.digest in self._given or not self.problem.fits(network):
+                if network.digest in met or not self.problem.fits(network):
                     continue
-            self._given.add(network.digest)
             return assignment, network
         return None
 

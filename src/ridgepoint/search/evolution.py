@@ -7,9 +7,10 @@ whatever is over the budget is drawn again, as in once-for-all's search.
 
 from collections import deque
 from collections.abc import Iterator
+from typing import cast
 
 from ridgepoint.arch.space import Assignment
-from ridgepoint.search.draw import Draws
+from ridgepoint.search.draw import Draws, Settings
 from ridgepoint.search.method import Problem, Proposal, Proposals
 
 POPULATION = 20
@@ -18,7 +19,7 @@ TOURNAMENT = 5
 
 def evolution(problem: Problem) -> Proposals:
     """A random first population within the budget, then one child at a time."""
-    draws = Draws(problem, "evolution")
+    draws = Draws(problem, "evolution", cast(Settings | None, problem.settings))
     first: list[Assignment] = []
 
     def founders() -> Iterator[Proposal]:

@@ -7,7 +7,7 @@ import msgspec
 
 from ridgepoint.arch.space import Space
 from ridgepoint.errors import InputError, nearest
-from ridgepoint.search import mnasnet, slimming, tunas
+from ridgepoint.search import draw, mnasnet, slimming, tunas
 from ridgepoint.search.evolution import evolution
 from ridgepoint.search.metapath import metapath
 from ridgepoint.search.method import Method
@@ -39,12 +39,12 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 METHODS = {
-    "evolution": Entry(evolution, "space"),
+    "evolution": Entry(evolution, "space", settings=draw.Settings),
     "mnasnet": Entry(mnasnet.mnasnet, "space", settings=mnasnet.Settings),
     "netadapt": Entry(netadapt, "network", trained=True, candidates=240),
     "netadapt_original": Entry(netadapt_original, "network", trained=True, candidates=240),
     "nsga2": Entry(nsga2, "space"),
-    "random": Entry(random, "space"),
+    "random": Entry(random, "space", settings=draw.Settings),
     "scaling": Entry(scaling, "network"),
     "slimming": Entry(slimming.slimming, "space", space="metaformer", check=metapath, settings=slimming.Settings),
     "tunas": Entry(tunas_two_stages, "space", settings=tunas.Settings),
