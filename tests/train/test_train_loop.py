@@ -12,7 +12,7 @@ from ridgepoint.arch.zoo import load
 from ridgepoint.errors import DivergedError
 from ridgepoint.nn.build import build
 from ridgepoint.train.batches import TrainingData
-from ridgepoint.train.ema import average_of
+from ridgepoint.train.ema import Average
 from ridgepoint.train.loop import Bound, logits, train
 from ridgepoint.train.optimizer import SGD, AdamW, make_optimizer
 
@@ -20,14 +20,14 @@ from ridgepoint.train.optimizer import SGD, AdamW, make_optimizer
 def test_average_against_hand_computation():
     """The share that is kept is the smaller of the decay and (1 + n) / (10 + n) at the n-th update."""
     model = nn.BatchNorm1d(1)
-    averaged = average_of(model, 0.25)
+    averaged = Average(model, 0.25)
     expected = None
     for count, value in enumerate([4.0, 8.0, 16.0, 0.0]):
         with torch.no_grad():
             model.weight.fill_(value)
             model.running_mean.fill_(value)
             model.num_batches_tracked.fill_(count)
-        averaged.update_parameters(model)
+        averaged.update()
         keep = min(0.25, (1 + count) / (10 + count))
         expected = value if expected is None else keep * expected + (1 - keep) * value
         assert averaged.module.weight.item() == pytest.approx(expected)

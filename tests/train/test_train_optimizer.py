@@ -12,7 +12,7 @@ from train_helpers import small_network
 
 from ridgepoint.nn.build import build
 from ridgepoint.train.clip import AdaptiveClip, ClipNorm
-from ridgepoint.train.ema import average_of
+from ridgepoint.train.ema import Average
 from ridgepoint.train.optimizer import SGD, AdamW, RMSPropTF, make_optimizer
 
 STEPS = 50
@@ -117,15 +117,15 @@ def test_adaptive_clipping_against_timm_for_fifty_steps():
 def test_the_average_against_timm_for_fifty_steps():
     """From the first step on, and late, where the ramp of (1 + n) / (10 + n) no longer counts."""
     mine, _ = twins()
-    averaged = average_of(mine, 0.9)
-    averaged.update_parameters(mine)
+    averaged = Average(mine, 0.9)
+    averaged.update()
     averaged.n_averaged.fill_(100)
     theirs = ModelEmaV3(mine, decay=0.9, use_warmup=False)
     optimizer = torch.optim.SGD(mine.parameters(), lr=0.1)
     for step in range(STEPS):
         backward(mine, step)
         optimizer.step()
-        averaged.update_parameters(mine)
+        averaged.update()
         theirs.update(mine)
         assert furthest(averaged.module, theirs.module) < 1e-6
     assert furthest(averaged.module, mine) > 1e-3

@@ -18,6 +18,7 @@ from ridgepoint.train.batches import AugmentedBatches, TrainingData
 from ridgepoint.train.checkpoint import load_checkpoint
 from ridgepoint.train.folder import load_training
 from ridgepoint.train.loop import CHECKPOINT, Bound, train
+from ridgepoint.train.mixing import Mixing
 from ridgepoint.train.processes import Processes
 
 STEPS = 2 * 16
@@ -59,12 +60,16 @@ def finished(process: subprocess.Popen) -> None:
 
 
 def test_shares_are_the_whole_batch(data: TrainingData):
-    whole = AugmentedBatches(data, quick(), num_classes=10, seed=0).batch(0, 0.0)
-    shares = [Processes(rank=rank, count=4).share(whole) for rank in range(4)]
-    assert sorted(name for share in shares for name in share.ids) == sorted(whole.ids)
-    assert torch.equal(torch.stack([share.images for share in shares], dim=1).flatten(0, 1), whole.images)
+    """Mixed pairs too, whose partner may be another process's."""
+    for mixing in (Mixing(), Mixing(mixup=0.5, cutmix=0.5)):
+        batches = AugmentedBatches(data, quick(mixing=mixing), num_classes=10, seed=0)
+        whole = batches.seen(0, 0.0)
+        shares = [batches.seen(0, 0.0, Processes(rank=rank, count=4).rows(64)) for rank in range(4)]
+        assert [name for share in shares for name in share.ids] == list(whole.ids)
+        assert torch.equal(torch.cat([share.images for share in shares]), whole.images)
+        assert torch.equal(torch.cat([share.targets for share in shares]), whole.targets)
     with pytest.raises(InputError, match=r"64 images cannot be divided between 3 processes. Give --set batch_size=63"):
-        Processes(count=3).share(whole)
+        Processes(count=3).rows(64)
 
 
 @pytest.mark.slow

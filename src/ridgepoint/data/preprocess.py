@@ -98,7 +98,7 @@ class Preprocessing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             return (images.astype(np.float32) / np.float32(255) - mean) / std
         import torch
 
-        scaled = images.to(torch.float32).div(255)
+        scaled = images.div(255)
         return scaled.sub_(torch.from_numpy(mean).to(scaled.device)).div_(torch.from_numpy(std).to(scaled.device))
 
     def __call__(self, image: str | Path | Image.Image) -> np.ndarray:

@@ -1,10 +1,12 @@
 """What a training step sees: images and targets, as a function of the step alone, so that a resumed run sees the same.
 
+Processes that share a training each make their own rows of a batch, and workers hand pixels over, a byte each.
+
 Shapes: B batch, C channels, H height, W width.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import torch
@@ -32,7 +34,7 @@ class Batch:
     """The inputs of one step.
 
     Attributes:
-        images: Normalised, float32 (B, C, H, W).
+        images: As seen, in 0..255, uint8 or, where mixed, float32; or normalised, float32 (B, C, H, W).
         targets: Class indices, int64 (B,), or probabilities, float32 (B, num_classes).
         ids: The images' names, for messages.
     """
@@ -42,54 +44,77 @@ class Batch:
     ids: tuple[str, ...]
 
 
+ALL = slice(None)
+
+
 class Batches(Protocol):
-    """Where a training's batches come from; equal steps give equal batches."""
+    """Where a training's batches come from; equal steps give equal batches.
+
+    Attributes:
+        preprocessing: How pixels become inputs.
+        batch_size: Rows of a batch.
+    """
+
+    preprocessing: Preprocessing
+    batch_size: int
 
     @property
     def steps_per_epoch(self) -> int:
         """Steps that show every image about once."""
         ...
 
-    def batch(self, step: int, progress: float) -> Batch:
-        """The batch of a step.
+    def seen(self, step: int, progress: float, rows: slice = ALL) -> Batch:
+        """The batch of a step in pixels.
 
         Args:
             step: Counted from 0 over the whole training.
             progress: The share of the training that is done, 0 to 1.
+            rows: The part of it that is made, neighbours.
         """
         ...
+
+    def batch(self, step: int, progress: float) -> Batch:
+        """The batch of a step, normalised."""
+        seen = self.seen(step, progress)
+        return replace(seen, images=self.preprocessing.normalize(seen.images))
 
 
 Loss = Callable[[nn.Module, Batch], Tensor]
 """From the model in training mode and a batch to a scalar: runs the model, so that it may read more than its logits."""
 
 
-class AugmentedBatches:
+class AugmentedBatches(Batches):
     """Shuffled images of a split, each varied on its own, and mixed if the recipe says so."""
 
     def __init__(self, data: TrainingData, recipe: Recipe, *, num_classes: int, seed: int):
         self.data, self.seed, self.repeats = data, seed, recipe.repeats
+        self.preprocessing = data.preprocessing
         self.batch_size = min(recipe.batch_size, len(data.train))
         augmentation = recipe.augmentation or data.augmentation
         self.augment_at = augmentation_by_progress(recipe.curriculum, augmentation, data.preprocessing)
-        self.mix = recipe.mixing.build(num_classes)
+        self.mix = recipe.mixing.build(num_classes) if recipe.mixing.on else None
 
     @property
     def steps_per_epoch(self) -> int:
         """Whole batches of an epoch."""
         return len(self.data.train) // self.batch_size
 
-    def batch(self, step: int, progress: float) -> Batch:
+    def seen(self, step: int, progress: float, rows: slice = ALL) -> Batch:
         """The images of a step, in an order drawn anew for every epoch."""
         split = self.data.train
         epoch, index = divmod(step, self.steps_per_epoch)
         generator = torch.Generator().manual_seed(seed_for(self.seed, "epoch", epoch))
         order = repeated_order(len(split), self.repeats, generator)
-        chosen = order[index * self.batch_size : (index + 1) * self.batch_size]
-        seeds_B = sample_seeds(seed_for(self.seed, "augmentation", step), self.batch_size)
-        images = self.data.preprocessing.normalize(self.augment_at(progress)(split.images[chosen], seeds_B))
-        torch.manual_seed(seed_for(self.seed, "mixing", step))
-        images, targets = self.mix(images, split.labels[chosen])
+        places = torch.arange(self.batch_size)[rows]
+        if self.mix is not None:  # with the image before it, which one more row provides
+            places = torch.cat([places[:1] - 1, places])
+        chosen = order[index * self.batch_size + places % self.batch_size]
+        seeds_B = sample_seeds(seed_for(self.seed, "augmentation", step), self.batch_size)[places.numpy()]
+        images, targets = self.augment_at(progress)(split.images[chosen], seeds_B), split.labels[chosen]
+        if self.mix is not None:
+            torch.manual_seed(seed_for(self.seed, "mixing", step))
+            images, targets = (mixed[1:] for mixed in self.mix(images.float(), targets))
+            chosen = chosen[1:]
         return Batch(images=images, targets=targets, ids=tuple(split.ids[index] for index in chosen.tolist()))
 
 

@@ -27,7 +27,7 @@ from ridgepoint.seeds import seed_for
 from ridgepoint.train.batches import AugmentedBatches, Batch, Batches, Loss, TrainingData, cross_entropy
 from ridgepoint.train.checkpoint import load_checkpoint, save_checkpoint
 from ridgepoint.train.clip import NO_CLIP
-from ridgepoint.train.ema import average_of
+from ridgepoint.train.ema import Average
 from ridgepoint.train.freeze import freeze_backbone, reestimate_norms
 from ridgepoint.train.metrics import Row, write_metrics
 from ridgepoint.train.optimizer import make_optimizer
@@ -112,7 +112,9 @@ def train(
     run.restore()
     marks = [(index + 1) / evaluations for index in range(evaluations)]
     with _whole_steps() as asked_to_stop:
-        coming = in_order(batches, run.step, run.progress_at, workers=workers)  # which inherit that Ctrl-C waits
+        rows = run.processes.rows(batches.batch_size)
+        # Workers are started here: they inherit that Ctrl-C waits.
+        coming = in_order(batches, run.step, run.progress_at, rows=rows, workers=workers)
         while (progress := run.progress()) < 1.0:
             run.one_step(progress, next(coming))
             progress = run.progress()
@@ -186,10 +188,9 @@ class _Run:
         self.processes = processes()
         self.processes.prepare(self.model)
         self.compiled = torch.compile(self.model) if recipe.compile else self.model
-        self.averaged = average_of(self.model, recipe.ema.decay) if recipe.ema else None
+        self.averaged = Average(self.model, recipe.ema.decay) if recipe.ema else None
         self.optimizer = make_optimizer(self.model, recipe.optimizer, recipe.undecayed)
         self.clip = recipe.clip or NO_CLIP
-        self.batch_size = min(recipe.batch_size, len(data.train))
         self.batches, self.loss = batches, loss
         self.data, self.recipe, self.bound, self.seed, self.folder = data, recipe, bound, seed, folder
         self.step, self.before_s, self.evaluated, self.finished = 0, 0.0, 0, False
@@ -219,15 +220,16 @@ class _Run:
         """The share that is done by a step; under a time limit, what was last agreed on."""
         return self.bound.progress(step, self.batches.steps_per_epoch, self.agreed_s)
 
-    def one_step(self, progress: float, batch: Batch) -> None:
-        batch = self.processes.share(batch)
-        batch = replace(batch, images=batch.images.to(memory_format=self.memory_format))
+    def one_step(self, progress: float, seen: Batch) -> None:
+        pixels = seen.images.to(memory_format=self.memory_format)  # a quarter of the bytes that inputs have
+        batch = replace(seen, images=self.batches.preprocessing.normalize(pixels))
         torch.manual_seed(seed_for(self.seed, "step", self.step, self.processes.rank))  # of dropout
-        lr, decay = self.recipe.lr(progress, self.batch_size), self.recipe.decay(progress)
+        lr, decay = self.recipe.lr(progress, self.batches.batch_size), self.recipe.decay(progress)
         for group in self.optimizer.param_groups:
             group["lr"] = lr
         self.optimizer.param_groups[0]["weight_decay"] = decay
-        self.model.train()
+        if not self.model.training:  # to visit all modules takes time
+            self.model.train()
         if self.recipe.frozen:
             freeze_backbone(self.model, progress < self.recipe.frozen)
         with torch.autocast("cpu", torch.bfloat16, enabled=self.recipe.precision == "bfloat16"):
@@ -243,7 +245,7 @@ class _Run:
             self._diverged("norm of the gradient", norm, batch)
         self.optimizer.step()
         if self.averaged is not None:
-            self.averaged.update_parameters(self.model)
+            self.averaged.update()
         self.step += 1
         self.running_loss += (value - self.running_loss) / min(self.step, 20)
         self.latest = {

@@ -28,8 +28,16 @@ class Mixing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     probability: Share = 1.0
     switch: Share = 0.5
 
+    @property
+    def on(self) -> bool:
+        """Whether any image is mixed with another."""
+        return max(self.mixup, self.cutmix) > 0
+
     def build(self, num_classes: int) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
-        """From float images and class indices to mixed images and probabilities; draws from torch's generator."""
+        """From float images and class indices to mixed images and probabilities; draws from torch's generator.
+
+        An image is mixed with the one before it in the batch, the first one with the last.
+        """
         from torchvision.transforms import v2
 
         kinds = [
@@ -37,7 +45,5 @@ class Mixing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             for kind, alpha, weight in ((v2.MixUp, self.mixup, 1 - self.switch), (v2.CutMix, self.cutmix, self.switch))
             if alpha
         ]
-        if not kinds:
-            return lambda images, targets: (images, targets)
         mixed = v2.RandomChoice([kind for kind, _ in kinds], p=[weight for _, weight in kinds])
         return v2.RandomApply([mixed], p=self.probability)

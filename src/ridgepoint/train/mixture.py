@@ -19,7 +19,7 @@ from ridgepoint.data.draws import sample_seeds, uniform
 from ridgepoint.errors import InputError, nearest
 from ridgepoint.seeds import seed_for
 from ridgepoint.train.answers import probabilities
-from ridgepoint.train.batches import Batch
+from ridgepoint.train.batches import ALL, Batch, Batches
 from ridgepoint.train.lessons import Lesson, Lessons
 from ridgepoint.train.views import Variation
 
@@ -91,7 +91,7 @@ class Targets:
         return torch.stack([labels, named], dim=1)
 
 
-class MixtureBatches:
+class MixtureBatches(Batches):
     """Batches whose samples come from several sets.
 
     Sets of the same images go through them in the same order, once in an epoch; the next epoch shows the next replica.
@@ -117,7 +117,7 @@ class MixtureBatches:
         batch_size: int,
         seed: int,
     ):
-        self._lessons, self._preprocessing, self._targets = list(lessons.values()), preprocessing, targets
+        self._lessons, self.preprocessing, self._targets = list(lessons.values()), preprocessing, targets
         shares = np.array([weights[name] for name in lessons])
         self._bounds = np.cumsum(shares / shares.sum())[:-1]
         self._replicas, self._seed = replicas, seed
@@ -130,10 +130,10 @@ class MixtureBatches:
         """Whole batches in an epoch."""
         return self._count // self.batch_size
 
-    def batch(self, step: int, progress: float) -> Batch:
+    def seen(self, step: int, progress: float, rows: slice = ALL) -> Batch:
         """The views of a step and what the teacher says to them."""
-        set_B = self.sets(step)
-        place_B = step * self.batch_size + np.arange(self.batch_size)
+        set_B = self.sets(step)[rows]
+        place_B = step * self.batch_size + np.arange(self.batch_size)[rows]
         found = []
         for number in np.unique(set_B).tolist():
             here = np.flatnonzero(set_B == number)
@@ -141,9 +141,9 @@ class MixtureBatches:
         places, images, targets, ids = zip(*found, strict=True)
         named = dict(zip(torch.cat(places).tolist(), itertools.chain(*ids), strict=True))
         return Batch(
-            images=self._preprocessing.normalize(_placed(places, images)),
+            images=_placed(places, images),
             targets=_placed(places, targets),
-            ids=tuple(named[place] for place in range(self.batch_size)),
+            ids=tuple(named[place] for place in range(len(set_B))),
         )
 
     def sets(self, step: int) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Several processes that train one model together, started by torchrun; one process alone needs none of it.
 
-Every process prepares the whole batch of a step and works on its share of the rows; gradients are averaged, and batch
-norm sees all rows. So a training depends on its global batch, not on how many processes share it.
+Every process makes its share of a batch's rows and works on it; gradients are averaged, and batch norm sees all rows.
+So a training depends on its global batch, not on how many processes share it.
 
 Differs: plain `torch.distributed` instead of Fabric or Accelerate. A step is a function of (seed, step) and our
 checkpoint holds all state; of what those bring (loaders, samplers, launchers, savers) only the averaging would be used.
@@ -10,14 +10,13 @@ checkpoint holds all state; of what those bring (loaders, samplers, launchers, s
 import contextlib
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, distributed, nn
 
 from ridgepoint.errors import InputError
-from ridgepoint.train.batches import Batch
 
 T = TypeVar("T")
 
@@ -34,21 +33,19 @@ class Processes:
         """Whether this one writes files and talks to people."""
         return self.rank == 0
 
-    def share(self, batch: Batch) -> Batch:
+    def rows(self, batch_size: int) -> slice:
         """This process's rows of a batch.
 
         Raises:
             InputError: If the rows cannot be divided evenly.
         """
-        if self.count == 1:
-            return batch
-        if len(batch.images) % self.count:
+        each, left = divmod(batch_size, self.count)
+        if left:
             raise InputError(
-                f"a batch of {len(batch.images)} images cannot be divided between {self.count} processes. "
-                f"Give --set batch_size={max(len(batch.images) // self.count, 1) * self.count}"
+                f"a batch of {batch_size} images cannot be divided between {self.count} processes. "
+                f"Give --set batch_size={max(each, 1) * self.count}"
             )
-        rows = slice(self.rank, None, self.count)
-        return replace(batch, images=batch.images[rows], targets=batch.targets[rows], ids=batch.ids[rows])
+        return slice(self.rank * each, (self.rank + 1) * each)
 
     def prepare(self, model: nn.Module) -> None:
         """Let batch norm take its statistics over all processes."""

@@ -9,14 +9,16 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from ridgepoint.errors import InputError
-from ridgepoint.train.batches import Batch, Batches
+from ridgepoint.train.batches import ALL, Batch, Batches
 
 AHEAD = 2
 """Batches that each worker has ready at most."""
 
 
-def in_order(batches: Batches, first: int, progress_at: Callable[[int], float], *, workers: int) -> Iterator[Batch]:
-    """The batches of all steps from `first` to the end of the training.
+def in_order(
+    batches: Batches, first: int, progress_at: Callable[[int], float], *, rows: slice = ALL, workers: int = 0
+) -> Iterator[Batch]:
+    """The batches, in pixels, of all steps from `first` to the end of the training.
 
     A batch follows from its step alone, so workers have no state that a checkpoint would have to hold.
 
@@ -24,6 +26,7 @@ def in_order(batches: Batches, first: int, progress_at: Callable[[int], float], 
         batches: Where they come from; workers get a copy.
         first: The step to begin with.
         progress_at: From a step to the share of the training that is done by then; 1 ends it.
+        rows: The part of every batch that is made.
         workers: Processes that make batches; 0 makes each when it is asked for.
 
     Raises:
@@ -31,11 +34,11 @@ def in_order(batches: Batches, first: int, progress_at: Callable[[int], float], 
     """
     asked = _asked(first, progress_at)
     if workers == 0:
-        return (batches.batch(*each) for each in asked)
+        return (batches.seen(*each, rows) for each in asked)
     if "fork" not in multiprocessing.get_all_start_methods():
         raise InputError("this system cannot fork processes. Give --workers 0")
     loader = DataLoader(
-        _Made(batches),
+        _Made(batches, rows),
         sampler=asked,
         batch_size=None,  # what is made is a batch already
         num_workers=workers,
@@ -58,6 +61,7 @@ class _Made(Dataset[Batch]):
     """Batches by step and progress, as a loader asks for them."""
 
     batches: Batches
+    rows: slice
 
     def __getitem__(self, asked: tuple[int, float]) -> Batch:
-        return self.batches.batch(*asked)
+        return self.batches.seen(*asked, self.rows)
