@@ -110,11 +110,11 @@ def test_a_calibration_goes_on_where_it_was_and_is_done_once(tmp_path: Path, few
     path, timed = tmp_path / "t.json", []
     real = sampling.time_parts
 
-    def counting(part, conditions):
+    def counting(part, conditions, **named):
         timed.append(len(part))
         if len(timed) == 4:
             raise KeyboardInterrupt
-        return real(part, conditions)
+        return real(part, conditions, **named)
 
     monkeypatch.setattr(sampling, "time_parts", counting)
     monkeypatch.setattr(sampling, "SAVE_EVERY_S", 0.0)

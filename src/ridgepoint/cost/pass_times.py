@@ -24,9 +24,9 @@ from ridgepoint.cost.rows import Row, entry_row
 from ridgepoint.errors import InputError
 
 Array = NDArray[np.float64]
-LANDMARKS, GAMMA, ALPHA = 600, 0.3, 0.25
+LANDMARKS, GAMMA, ALPHA = 600, 0.3, 0.1
 REWEIGHTED, OUTLYING = 3, 3.0  # fits, each with less weight on files off by over three times the median (Huber)
-TELLING, MOST_TELLING = 10, 3.0  # rows of a file that counts as one file, and for how many the longest count
+TELLING, MOST_TELLING = 10, 6.0  # rows of a file that counts as one file, and for how many the longest count
 SMALLEST_MS = 2e-4  # of an estimate: a price of zero must not take a row out of the correction's reach
 SMALLEST_SHARE = 0.1  # of an estimate is left by the correction
 

@@ -122,12 +122,12 @@ class HostTable:
         }
 
     def _time(self, blocks: Sequence[PlacedBlock]) -> list[float]:
-        return time_parts([part_of([block]) for block in blocks], self.table.conditions)
+        return [timing.ms for timing in time_parts([part_of([block]) for block in blocks], self.table.conditions)]
 
     @staticmethod
     def _overhead(conditions: Conditions) -> float:
         """Milliseconds of one call of a network that does nothing."""
-        return time_parts([(nn.ReLU(), Shape(1))], conditions, rounds=20)[0]
+        return time_parts([(nn.ReLU(), Shape(1))], conditions, rounds=20)[0].ms
 
 
 def _as_yaml(device: Device) -> str:

@@ -11,7 +11,7 @@ from ridgepoint.arch.network import PlacedBlock
 from ridgepoint.arch.shape import Shape
 from ridgepoint.cost.table import Conditions
 from ridgepoint.deploy.export import export_for_timing
-from ridgepoint.deploy.measure import time_sessions, when_calm
+from ridgepoint.deploy.measure import Timing, time_sessions, when_calm
 from ridgepoint.deploy.reference import reference_session
 from ridgepoint.deploy.runtimes import find_runtime, open_session
 from ridgepoint.nn import layers
@@ -22,8 +22,17 @@ ROUNDS, ROUND_S, WARMUP = 4, 0.016, 3
 Part = tuple[nn.Module, Shape]
 
 
-def time_parts(parts: Sequence[Part], conditions: Conditions, rounds: int | None = None) -> list[float]:
-    """Undisturbed milliseconds of modules that are folded already, for inputs of their shapes, timed side by side."""
+def time_parts(
+    parts: Sequence[Part], conditions: Conditions, *, rounds: int | None = None, usual: float = 1.0
+) -> list[Timing]:
+    """Modules that are folded already, for inputs of their shapes, timed side by side.
+
+    Args:
+        parts: The modules and their shapes.
+        conditions: The runtime and its threads.
+        rounds: How many turns each gets.
+        usual: As of `when_calm`.
+    """
     runtime, threads = conditions.runtime, conditions.threads
     with tempfile.TemporaryDirectory() as folder:
         sessions = {}
@@ -38,9 +47,10 @@ def time_parts(parts: Sequence[Part], conditions: Conditions, rounds: int | None
                 rounds=rounds or ROUNDS,
                 round_s=ROUND_S,
                 warmup=WARMUP,
-            )
+            ),
+            usual=usual,
         )
-    return [timings[index].ms for index in range(len(parts))]
+    return [timings[index] for index in range(len(parts))]
 
 
 def part_of(blocks: Sequence[PlacedBlock]) -> Part:

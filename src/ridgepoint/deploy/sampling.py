@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from statistics import median
 from time import monotonic
 
 import msgspec
@@ -10,6 +11,7 @@ from ridgepoint.arch.network import Network, place_blocks
 from ridgepoint.cost.calibrating import LEAST_SAMPLES
 from ridgepoint.cost.samples import sample_network
 from ridgepoint.cost.table import Conditions, LatencyTable, Sample
+from ridgepoint.deploy.measure import Timing
 from ridgepoint.deploy.parts import part_of, time_parts
 
 SAMPLES = 1600
@@ -29,15 +31,16 @@ def time_samples(table: LatencyTable, path: Path, *, time_s: float, progress: Pr
         progress: Called with the share done and a text.
     """
     samples, began = table.samples, monotonic()
-    before, saved_at = len(samples), began
+    before, saved_at, slowdowns = len(samples), began, [1.0]
     while len(samples) < SAMPLES:
         used = (monotonic() - began) / time_s
         if used >= 1 and len(samples) >= LEAST_SAMPLES:
             break
         numbers = range(len(samples), min(len(samples) + TOGETHER, SAMPLES))
         networks = [sample_network(number) for number in numbers]
-        clocked = _clock(networks, table.conditions)
-        samples += [Sample(network=network, ms=ms) for network, ms in zip(networks, clocked, strict=True)]
+        clocked = _clock(networks, table.conditions, median(slowdowns))
+        samples += [Sample(network=network, ms=timing.ms) for network, timing in zip(networks, clocked, strict=True)]
+        slowdowns.append(clocked[0].slowdown)
         if monotonic() - saved_at > SAVE_EVERY_S:
             table.save(path)
             saved_at = monotonic()
@@ -47,11 +50,11 @@ def time_samples(table: LatencyTable, path: Path, *, time_s: float, progress: Pr
     for start in range(0, min(AGAIN, len(samples)), TOGETHER):
         part = samples[start : start + TOGETHER]
         if all(sample.again_ms is None for sample in part):
-            clocked = _clock([sample.network for sample in part], table.conditions)
+            clocked = _clock([sample.network for sample in part], table.conditions, median(slowdowns))
             pairs = zip(part, clocked, strict=True)
-            samples[start : start + TOGETHER] = [msgspec.structs.replace(one, again_ms=ms) for one, ms in pairs]
+            samples[start : start + TOGETHER] = [msgspec.structs.replace(one, again_ms=two.ms) for one, two in pairs]
     table.save(path)
 
 
-def _clock(networks: Sequence[Network], conditions: Conditions) -> list[float]:
-    return time_parts([part_of(place_blocks(network, deploy=True)) for network in networks], conditions)
+def _clock(networks: Sequence[Network], conditions: Conditions, usual: float) -> list[Timing]:
+    return time_parts([part_of(place_blocks(network, deploy=True)) for network in networks], conditions, usual=usual)
