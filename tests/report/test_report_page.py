@@ -10,7 +10,8 @@ import pytest
 from report_helpers import BASELINES, write_result
 
 from ridgepoint.errors import ArchitectureError, RunError
-from ridgepoint.report.page import build_report, interval
+from ridgepoint.report.interval import interval
+from ridgepoint.report.page import build_report
 from ridgepoint.report.points import collect
 from ridgepoint.report.result import read_run
 

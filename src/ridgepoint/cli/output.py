@@ -25,6 +25,21 @@ def console(*, json_output: bool = False) -> Any:
     return Console(stderr=json_output, highlight=False, soft_wrap=True, markup=False, emoji=False)
 
 
+def write_report(run: Path) -> None:
+    """Build a run's page, and say what to do where that fails: the run itself is done.
+
+    Raises:
+        WriteError: If the disk is full or the folder cannot be written.
+    """
+    from ridgepoint.errors import WriteError
+    from ridgepoint.report.page import build_report
+
+    try:
+        build_report(run)
+    except WriteError as error:
+        raise WriteError(f"{error}. All but the report is done; then: ridgepoint report {run}") from None
+
+
 def expect_folder_of(html: Path | None) -> None:
     """Refuse a page for which there is no folder, before the work that fills it.
 

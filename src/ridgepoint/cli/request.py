@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ridgepoint.cli.output import console, emit_json
+from ridgepoint.cli.output import console, emit_json, write_report
 
 Data = Annotated[
     str, typer.Argument(help="A folder of class folders, 'digits', or a torchvision data set such as CIFAR10.")
@@ -30,6 +30,11 @@ Table = Annotated[
     Path | None, typer.Option(help="This machine's latency table.  [default: in the user's cache folder]")
 ]
 DataRoot = Annotated[Path | None, typer.Option(help="Where torchvision data sets lie or go.")]
+Workers = Annotated[int, typer.Option(min=0, help="Processes of this machine that train candidates side by side.")]
+StudyUrl = Annotated[
+    str | None,
+    typer.Option(help="postgresql://host/database: for 'ridgepoint worker' on other machines."),
+]
 Out = Annotated[Path | None, typer.Option(help="The run folder.  [default: the next free under runs/]")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped.")]
 
@@ -51,21 +56,14 @@ def carry_out(
     time_s = None if time is None else parse_seconds(time, what="--time", default_unit="s")
 
     from ridgepoint.cli.live import Live
-    from ridgepoint.errors import WriteError
-    from ridgepoint.files import writing
     from ridgepoint.fit.pipeline import fit as run_fit
     from ridgepoint.fit.settings import make_settings
-    from ridgepoint.report.page import build_report
     from ridgepoint.train.recipe import parse_changes
 
     plain = {name: str(value) if isinstance(value, Path) else value for name, value in options.items()}
     settings = make_settings(latency_ms=budget_ms, time_s=time_s, changes=parse_changes(changes or []), **plain)
     result = run_fit(settings, out=out, resume=resume, display=Live())
-    try:
-        with writing(Path(result["run"])):
-            build_report(Path(result["run"]))
-    except WriteError as error:
-        raise WriteError(f"{error}. All but the report is done; then: ridgepoint report {result['run']}") from None
+    write_report(Path(result["run"]))
     if json_output:
         emit_json(result)
     else:

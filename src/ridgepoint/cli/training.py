@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ridgepoint.cli.output import emit_json
+from ridgepoint.cli.output import emit_json, write_report
 
 Model = Annotated[str, typer.Argument(help="A zoo name or a network YAML file.")]
 Data = Annotated[str, typer.Argument(help="As for fit: class folders, 'digits', a torchvision name.")]
@@ -24,7 +24,8 @@ Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run in --
 
 
 def tell(result: dict[str, Any], *, json_output: bool) -> None:
-    """The end of a training, for people or as JSON."""
+    """The end of a training, for people or as JSON; with its page."""
+    write_report(Path(result["run"]))
     if json_output:
         emit_json(result)
         return
@@ -32,4 +33,4 @@ def tell(result: dict[str, Any], *, json_output: bool) -> None:
         f"{result['model']}: test accuracy {result['accuracy']['test']:.4f} on {result['counts']['test']} images, "
         f"validation {result['accuracy']['val']:.4f}, {result['steps']} steps in {result['train_s']:.0f} s"
     )
-    typer.echo(f"{result['run']}: weights, metrics, result.json; export it with: ridgepoint export {result['run']}")
+    typer.echo(f"{result['run']}: weights, metrics, report.html; export it with: ridgepoint export {result['run']}")

@@ -16,6 +16,7 @@ from ridgepoint.seeds import seed_for
 from ridgepoint.train.distill import soft_loss, two_head_loss
 from ridgepoint.train.lessons import OnlineLessons
 from ridgepoint.train.mixture import MixtureBatches, Targets, parse_mixture, variations
+from ridgepoint.train.samples import lesson_samples
 from ridgepoint.train.store import Store
 from ridgepoint.train.teacher import Teacher
 from ridgepoint.train.views import Views, balanced_rows
@@ -98,8 +99,9 @@ def _plan(course: Course) -> Begin:
             for name, store in stores.items():
                 with display.phase(f"Asking the teacher: {name}, {len(store.views):,} images, {replicas} views each"):
                     store.write(lambda share: display.progress(share, "answers stored"))
+        lessons = {name: store.asked if settings.online else store for name, store in stores.items()}
         batches = MixtureBatches(
-            {name: store.asked if settings.online else store for name, store in stores.items()},
+            lessons,
             weights,
             preprocessing=course.data.preprocessing,
             targets=Targets(temperature=settings.temperature, hard=settings.hard),
@@ -108,7 +110,12 @@ def _plan(course: Course) -> Begin:
             seed=settings.seed,
         )
         loss = two_head_loss(recipe.label_smoothing) if settings.hard else soft_loss(settings.temperature)
-        return Teaching(batches=batches, loss=loss, result=_told(settings, teacher, weights, replicas))
+        return Teaching(
+            batches=batches,
+            loss=loss,
+            samples=lesson_samples(lessons, course.dataset.classes, settings.temperature),
+            result=_told(settings, teacher, weights, replicas),
+        )
 
     return begin
 

@@ -18,11 +18,12 @@ from ridgepoint.files import make_folder, write_atomic
 from ridgepoint.fit.folder import RESULT, SETTINGS
 from ridgepoint.fit.prepare import SMALL_IMAGE
 from ridgepoint.nn.hub import read_weights
-from ridgepoint.train.batches import Batches, Loss, TrainingData
+from ridgepoint.train.batches import AugmentedBatches, Batches, Loss, TrainingData
 from ridgepoint.train.folder import About, save_training
 from ridgepoint.train.loop import Bound, Trained, logits, train
 from ridgepoint.train.processes import processes
 from ridgepoint.train.recipe import Recipe, load_recipe
+from ridgepoint.train.samples import Sample, batch_samples, write_samples
 
 
 class TrainSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,11 +64,13 @@ class Teaching:
     Attributes:
         batches: What the steps see, where it is not the augmented images.
         loss: Where it is not cross-entropy with the labels.
+        samples: Images as the network sees them, where they are not the augmented ones.
         result: What `result.json` tells besides.
     """
 
     batches: Batches | None = None
     loss: Loss | None = None
+    samples: list[Sample] | None = None
     result: dict[str, Any] = field(default_factory=dict)
 
 
@@ -107,6 +110,12 @@ def run_training(
     torch.use_deterministic_algorithms(True, warn_only=True)
     try:
         teaching = begin(display)
+        batches = teaching.batches or AugmentedBatches(
+            course.data, course.recipe, num_classes=course.network.num_classes, seed=settings.seed
+        )
+        if processes().first:
+            seen = teaching.samples or batch_samples(batches, course.recipe.curriculum, course.dataset.classes)
+            write_samples(folder, seen)
         with display.phase("Training"):
             done = train(
                 course.network,
@@ -116,7 +125,7 @@ def run_training(
                 seed=settings.seed,
                 folder=folder,
                 initial=settings.weights,
-                batches=teaching.batches,
+                batches=batches,
                 loss=teaching.loss,
                 workers=settings.workers,
                 on_step=lambda share, row: display.progress(share, _note(row)),

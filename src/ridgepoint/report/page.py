@@ -14,17 +14,22 @@ import plotly.graph_objects as go
 from markupsafe import Markup
 
 from ridgepoint.cost.count import CONVENTION
+from ridgepoint.files import write_atomic
 from ridgepoint.report import figures
 from ridgepoint.report.blocks import block_rows
 from ridgepoint.report.drawing import draw
+from ridgepoint.report.interval import interval
+from ridgepoint.report.path import lineage, path_figure
 from ridgepoint.report.points import Marks, collect
+from ridgepoint.report.policy import policy_map
 from ridgepoint.report.result import Evaluation, Mistake, Run, read_run
 from ridgepoint.report.template import template
-from ridgepoint.report.tried import best_over_time, front_over_time, lineage, trained
+from ridgepoint.report.training import training_page
+from ridgepoint.report.tried import best_over_time, front_over_time, trained
+from ridgepoint.train.folder import ABOUT
 from ridgepoint.units import format_count, format_duration, format_ms
 
 REPORT = "report.html"
-_Z95 = 1.959964
 
 
 class Picture(msgspec.Struct, frozen=True):
@@ -37,29 +42,15 @@ class Picture(msgspec.Struct, frozen=True):
 
 
 def build_report(run: Path) -> Path:
-    """Write `report.html` into a finished run's folder and return its path.
+    """Write `report.html` into a finished run's folder, a training's or a fit's, and return its path.
 
     Raises:
         RunError: If the folder is missing, or is not that of a finished run.
+        WriteError: If the disk is full or the folder cannot be written.
     """
-    read = read_run(run)
-    page = _template().render(_context(read))
     path = run / REPORT
-    partial = path.with_suffix(".html.part")
-    partial.write_text(page, encoding="utf-8")
-    partial.replace(path)
+    write_atomic(path, training_page(run) if (run / ABOUT).is_file() else _template().render(_context(read_run(run))))
     return path
-
-
-def interval(share: float, count: int) -> tuple[float, float]:
-    """The 95 % Wilson interval of a share seen on `count` images.
-
-    Source: Wilson, J. Am. Stat. Assoc. 22 (1927), 209-212.
-    """
-    spread = _Z95**2 / count
-    centre = (share + spread / 2) / (1 + spread)
-    half = _Z95 * math.sqrt(share * (1 - share) / count + spread / (4 * count)) / (1 + spread)
-    return max(0.0, centre - half), min(1.0, centre + half)
 
 
 def _context(run: Run) -> dict[str, Any]:
@@ -100,6 +91,10 @@ def _figures(run: Run, marks: Marks) -> dict[str, go.Figure]:
     if tried := trained(run.candidates):
         drawn["best"] = best_over_time(tried, run.result.budget_ms)
         drawn["fronts"] = front_over_time(tried, run.result.budget_ms)
+    if line := lineage(run.candidates, run.result.network.name):
+        drawn["path"] = path_figure(run.candidates, line, run.result.budget_ms)
+    for name, history in run.beliefs.items():
+        drawn[f"policy-{name}"] = policy_map(history)
     if run.evaluation is not None and run.evaluation.confusion:
         drawn["confusion"] = figures.confusion_map(run.evaluation)
     return drawn

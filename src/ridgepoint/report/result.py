@@ -16,6 +16,7 @@ from ridgepoint.search.candidate import Candidate
 from ridgepoint.search.study import STUDY_FILE, read_candidates
 
 RESULT, ARCHITECTURE, EVALUATION, METRICS = "result.json", "architecture.yaml", "evaluation.json", "metrics.jsonl"
+HISTORY = "history.jsonl"
 T = TypeVar("T")
 
 
@@ -166,6 +167,13 @@ class Metric(msgspec.Struct, kw_only=True):
     elapsed_s: float | None = None
 
 
+class Belief(msgspec.Struct, kw_only=True):
+    """What a one-shot search thought at a step: the probability of every option, by choice."""
+
+    step: int
+    probabilities: dict[str, list[float]]
+
+
 class Mistake(msgspec.Struct, kw_only=True):
     """An image that the exported file got wrong."""
 
@@ -194,13 +202,14 @@ class Evaluation(msgspec.Struct, kw_only=True):
 
 
 class Run(msgspec.Struct, kw_only=True):
-    """A whole run folder in memory; `trainings` has the winner first."""
+    """A whole run folder in memory; `trainings` has the winner first, `beliefs` the stages of a one-shot search."""
 
     folder: Path
     result: Result
     network: Network
     candidates: list[Candidate]
     trainings: dict[str, list[Metric]]
+    beliefs: dict[str, list[Belief]]
     evaluation: Evaluation | None
 
 
@@ -214,9 +223,11 @@ def read_run(folder: Path) -> Run:
     for file in (RESULT, ARCHITECTURE):
         if not (folder / file).is_file():
             raise RunError(_missing(folder, file))
-    result = _read_json(folder / RESULT, Result)
+    result = read_json(folder / RESULT, Result)
     names = [result.network.name, *(rival.name for rival in result.rivals)]
-    trainings = {name: _read_metrics(folder / "trainings" / name / METRICS) for name in names}
+    trainings = {name: _read_rows(folder / "trainings" / name / METRICS, Metric) for name in names}
+    histories = {path.parent.relative_to(folder).as_posix(): path for path in sorted(folder.rglob(HISTORY))}
+    beliefs = {name: _read_rows(path, Belief) for name, path in histories.items()}
     evaluation = folder / EVALUATION
     return Run(
         folder=folder,
@@ -224,7 +235,8 @@ def read_run(folder: Path) -> Run:
         network=load(folder / ARCHITECTURE),
         candidates=read_candidates(folder) if (folder / STUDY_FILE).is_file() else [],
         trainings={name: metrics for name, metrics in trainings.items() if metrics},
-        evaluation=_read_json(evaluation, Evaluation) if evaluation.is_file() else None,
+        beliefs={name: rows for name, rows in beliefs.items() if rows},
+        evaluation=read_json(evaluation, Evaluation) if evaluation.is_file() else None,
     )
 
 
@@ -233,25 +245,32 @@ def _missing(folder: Path, file: str) -> str:
         return f"{folder}: there is no such folder. Give the folder of a finished run, for example runs/fit/digits"
     return (
         f"{folder}: holds no {file}. A finished run has {RESULT} and {ARCHITECTURE}; give such a folder, "
-        "or finish this one with `ridgepoint fit ... --resume`"
+        "or finish this one: the same command with --resume"
     )
 
 
-def _read_json(path: Path, into: type[T]) -> T:
+def read_json(path: Path, into: type[T]) -> T:
+    """A JSON file of a run.
+
+    Raises:
+        RunError: If it is not there or not what it should be.
+    """
+    if not path.is_file():
+        raise RunError(_missing(path.parent, path.name))
     try:
         return msgspec.json.decode(path.read_bytes(), type=into)
     except msgspec.DecodeError as error:
         raise RunError(f"{path}: cannot be read: {error}. Run the command that wrote it again") from None
 
 
-def _read_metrics(path: Path) -> list[Metric]:
-    """The evaluations of a training; a line that a killed run left half-written is no evaluation."""
+def _read_rows(path: Path, into: type[T]) -> list[T]:
+    """The lines of a file; one that a killed run left half-written is none."""
     if not path.is_file():
         return []
-    metrics = []
+    rows = []
     for line in path.read_text(encoding="utf-8").splitlines():
         try:
-            metrics.append(msgspec.convert(json.loads(line), Metric))
+            rows.append(msgspec.convert(json.loads(line), into))
         except (json.JSONDecodeError, msgspec.ValidationError):
             continue
-    return metrics
+    return rows

@@ -1,4 +1,4 @@
-"""What a search tried: how the front grew, how the best one did, and where the chosen network comes from."""
+"""What a search tried: how the front grew, and how the best one did."""
 
 from collections.abc import Sequence
 from html import escape
@@ -36,18 +36,6 @@ def best_so_far(candidates: Sequence[Candidate], budget_ms: float) -> list[float
             best = candidate.short_accuracy
         found.append(best)
     return found
-
-
-def lineage(candidates: Sequence[Candidate], name: str) -> list[Candidate]:
-    """A candidate's ancestors, the first one first, and itself; empty where it is unknown or has no parent."""
-    known = {candidate.name: candidate for candidate in candidates if candidate.phase == "search"}
-    if name not in known:
-        name = next((each.parent for each in candidates if each.name == name and each.parent), "")
-    line: list[Candidate] = []
-    while name in known:
-        line.insert(0, known.pop(name))
-        name = line[0].parent or ""
-    return line if len(line) > 1 else []
 
 
 def best_over_time(candidates: Sequence[Candidate], budget_ms: float) -> go.Figure:

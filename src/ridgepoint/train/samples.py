@@ -1,13 +1,14 @@
 """A few images as a network is shown them, kept beside its training so that a person can see a wrong augmentation."""
 
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
-from torchvision.io import encode_png
 
 from ridgepoint.files import write_atomic
 from ridgepoint.train.answers import probabilities
@@ -108,5 +109,8 @@ def _largest(shares: Tensor, classes: Sequence[str]) -> Shares:
     return tuple((classes[index], share) for index, share in named if share > 0)
 
 
-def _png(image: Tensor) -> bytes:
-    return encode_png(image).numpy().tobytes()
+def _png(image_CHW: Tensor) -> bytes:
+    """The file of an image, grey or RGB, uint8."""
+    written = io.BytesIO()
+    Image.fromarray(image_CHW.permute(1, 2, 0).squeeze(2).numpy()).save(written, "PNG")
+    return written.getvalue()
