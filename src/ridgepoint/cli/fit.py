@@ -31,6 +31,8 @@ def fit(
     seed: request.Seed = 0,
     table: request.Table = None,
     data_root: request.DataRoot = None,
+    workers: request.Workers = 1,
+    study: request.StudyUrl = None,
     out: request.Out = None,
     resume: request.Resume = False,
     json_output: JsonFlag = False,

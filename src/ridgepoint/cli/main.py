@@ -22,6 +22,7 @@ from ridgepoint.cli import (
     show,
     sweep,
     train,
+    worker,
 )
 from ridgepoint.cli.streams import be_patient, discard
 from ridgepoint.errors import InterruptedRun, RidgepointError, WriteError, stopped_by_user
@@ -46,6 +47,7 @@ def root() -> None:
 for name, verb in {
     "fit": fit.fit,
     "search": search.search,
+    "worker": worker.worker,
     "models": models.models,
     "show": show.show,
     "devices": devices.devices,

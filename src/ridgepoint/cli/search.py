@@ -35,6 +35,8 @@ def search(
     seed: request.Seed = 0,
     table: request.Table = None,
     data_root: request.DataRoot = None,
+    workers: request.Workers = 1,
+    study: request.StudyUrl = None,
     out: request.Out = None,
     resume: request.Resume = False,
     json_output: JsonFlag = False,

@@ -13,6 +13,7 @@ from ridgepoint.deploy.calibrate import HostTable
 from ridgepoint.display import Display, Silent
 from ridgepoint.errors import InterruptedRun, NotMetError, RidgepointError, WriteError, stopped_by_user
 from ridgepoint.files import writing
+from ridgepoint.fit.crew import hire
 from ridgepoint.fit.finish import finish
 from ridgepoint.fit.folder import RunFolder, create_run, latest_run, read_result, resume_run
 from ridgepoint.fit.judging import ShortTraining
@@ -26,6 +27,7 @@ from ridgepoint.search.candidate import Candidate
 from ridgepoint.search.draw import smallest
 from ridgepoint.search.driver import run_search
 from ridgepoint.search.finalists import choose_finalists
+from ridgepoint.search.judges import InTurn, Judges
 from ridgepoint.search.method import Problem
 from ridgepoint.search.methods import find_method, make_method_settings
 from ridgepoint.search.study import Study
@@ -213,10 +215,11 @@ def search(job: Fit, plan: Plan) -> None:
         job.display.progress(share, text)
         run.tick()
 
+    task = ShortTraining(run, prepared, plan.short, limit_ms=limit_ms)
     problem = Problem(
         latency=job.host,
         budget_ms=limit_ms,
-        task=ShortTraining(run, prepared, plan.short, limit_ms=limit_ms),
+        task=task,
         seed=run.settings.seed,
         space=prepared.space,
         network=prepared.network,
@@ -227,15 +230,25 @@ def search(job: Fit, plan: Plan) -> None:
         clock=job.host.measure_networks,
     )
     started = run.elapsed
-    found = run_search(
-        problem,
-        find_method(prepared.method).method,
-        Study(run.path),
-        done=lambda trained: plan.search_progress(trained, run.elapsed, started),
-        display=job.display,
-        tick=run.tick,
-    )
+    with judges_of(job, task) as judges:
+        found = run_search(
+            problem,
+            find_method(prepared.method).method,
+            Study(run.path),
+            judges=judges,
+            done=lambda trained: plan.search_progress(trained, run.elapsed, started),
+            display=job.display,
+            tick=run.tick,
+        )
     run.write_step("search", {"evaluated": sum(candidate.train_s is not None for candidate in found)})
+
+
+def judges_of(job: Fit, task: ShortTraining) -> contextlib.AbstractContextManager[Judges]:
+    """This process, or workers if the user asked for some."""
+    settings = job.run.settings
+    if settings.study is None and settings.workers == 1:
+        return contextlib.nullcontext(InTurn(task))
+    return hire(job.run, job.prepared, task)
 
 
 def tabled_limit(job: Fit) -> float:

@@ -60,9 +60,10 @@ def make_plan(settings: FitSettings, recipe: Recipe, *, elapsed_s: float, traini
     left = max((settings.time_s or DEFAULT_TIME_S) - elapsed_s, 1.0)
     kept = min(8.0 + 5.0 * trainings, 0.25 * left)
     search = SEARCH_SHARE * (left - kept)
-    short_s = min(max(search / candidates, 0.5), 20.0)
+    side_by_side = max(settings.workers, 1)
+    short_s = min(max(side_by_side * search / candidates, 0.5), 20.0)
     return Plan(
-        expected=max(round(search / short_s), 1),
+        expected=max(round(side_by_side * search / short_s), 1),
         search_until_s=elapsed_s + search,
         short_s=short_s,
         full_s=(left - kept - search) / trainings,

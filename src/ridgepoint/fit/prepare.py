@@ -24,13 +24,17 @@ from ridgepoint.errors import InputError, RunError, nearest
 from ridgepoint.fit.folder import RunFolder
 from ridgepoint.fit.settings import FitSettings
 from ridgepoint.nn.hub import read_weights
+from ridgepoint.search.board import check_study
 from ridgepoint.search.candidate import Candidate
 from ridgepoint.search.methods import METHODS, find_method, make_method_settings
 from ridgepoint.train.batches import TrainingData
 from ridgepoint.train.folder import weight_file
 from ridgepoint.train.recipe import Recipe, load_recipe
+from ridgepoint.units import format_duration
 
 SMALL_IMAGE = 64
+# From here on `fit` trusts a policy learnt on shared weights: a rule of thumb, not a measured border.
+LONG_S, LONG_EVALUATIONS = 3600.0, 100
 DEVICES = ("host",)
 
 
@@ -119,6 +123,15 @@ def check_settings(settings: FitSettings) -> None:
         read_weights(weight_file(settings.weights))
     elif entry.trained:
         raise InputError(f"--method {settings.method} starts from a trained network: give its weights with --weights")
+    if settings.study is not None:
+        check_study(settings.study)
+        if entry.trained:
+            raise InputError(
+                f"--study: the candidates of --method {method} inherit weights that lie in the run folder, where other "
+                "machines have none. Leave it out, or give --workers on this machine"
+            )
+    elif settings.workers == 0:
+        raise InputError("--workers is 0, so nobody would train. Give 1 or more, or --study for workers elsewhere")
     load_recipe(settings.recipe or "photographs", settings.recipe_changes)
     make_method_settings(method, settings.method_changes)
 
@@ -183,7 +196,7 @@ def choose_method(settings: FitSettings) -> tuple[str, str]:
     given = "space" if settings.space is None else kind_of(settings.space)
     if settings.method == "auto":
         if given != "network":
-            return "nsga2", "no trained network was given"
+            return _method_for_space(settings)
         if settings.weights is None:
             return "scaling", "a network without weights was given"
         return "netadapt", "a trained network was given"
@@ -196,6 +209,19 @@ def choose_method(settings: FitSettings) -> tuple[str, str]:
         f"--method {settings.method} searches a {takes}, but {what} was given. Give a {takes}, or a method for a "
         f"{given}: {others}"
     )
+
+
+def _method_for_space(settings: FitSettings) -> tuple[str, str]:
+    """Evolution where time is short; else what teaches a whole space at once, and suits it."""
+    least = f"{format_duration(LONG_S)} or {LONG_EVALUATIONS} evaluations"
+    if (settings.time_s or 0.0) < LONG_S and (settings.evaluations or 0) < LONG_EVALUATIONS:
+        return "nsga2", f"no trained network was given, and to teach a whole space at once takes {least} or more"
+    why = f"no trained network was given, and there are {least} or more to teach a whole space at once"
+    try:
+        METHODS["slimming"].check(load_space(settings.space or METHODS["tunas"].space))
+    except InputError:
+        return "tunas", why
+    return "slimming", f"{why}; its choices are MetaFormer blocks and widths, which slimming was made for"
 
 
 def seed_network(dataset: Dataset, preprocessing: Preprocessing, name: str) -> Network:

@@ -19,7 +19,9 @@ class FitSettings(msgspec.Struct, frozen=True, kw_only=True):
     """One request. Exactly one of `time_s` and `evaluations` bounds the search and the training.
 
     `space` is a search space, or a network for methods that change one. `search` is `fit` with both named by the user.
-    `changes` are of the recipe, and of the method's settings where their keys begin with `search.`.
+    `workers` processes of this machine judge candidates side by side, beside those elsewhere that take them from the
+    `study`, a database. `changes` are of the recipe, and of the method's settings where their keys begin with
+    `search.`.
     """
 
     verb: Literal["fit", "search"] = "fit"
@@ -40,6 +42,8 @@ class FitSettings(msgspec.Struct, frozen=True, kw_only=True):
     seed: Annotated[int, msgspec.Meta(ge=0)] = 0
     table: str | None = None
     data_root: str | None = None
+    workers: Annotated[int, msgspec.Meta(ge=0)] = 1
+    study: str | None = None
 
     @property
     def recipe_changes(self) -> dict[str, Any]:
@@ -70,6 +74,8 @@ class FitSettings(msgspec.Struct, frozen=True, kw_only=True):
             ("--baselines", self.baselines, defaults.baselines),
             ("--table", self.table, None),
             ("--data-root", self.data_root, None),
+            ("--workers", self.workers, defaults.workers),
+            ("--study", self.study, None),
             ("--out", out, None),
         ):
             if value != usual:
