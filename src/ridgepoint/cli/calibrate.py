@@ -91,7 +91,7 @@ def _print(document: dict[str, Any]) -> None:
             f"{document['device_file']}: {device['peak_macs_per_s'] / 1e9:.3g} GMAC/s, ridge point "
             f"{device['ridge_point']:.3g} MACs/byte, {device.get('pass_overhead_us', 0.0):.2g} us a pass"
         )
-        typer.echo("Nine of ten whole networks that were left out of the learning took, against what was told:")
+        typer.echo("Nine of ten members of spaces, left out of the learning, took against what was told:")
         for kind, (low, high) in document["intervals"].items():
             typer.echo(f"  {kind:>9}: {low - 1:+.0%} to {high - 1:+.0%}")
     for network in document["networks"]:

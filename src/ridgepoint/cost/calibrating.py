@@ -11,19 +11,23 @@ from ridgepoint.cost.fitting import RIDGE_POINTS
 from ridgepoint.cost.pass_times import learn
 from ridgepoint.cost.roofline import Roofline
 from ridgepoint.cost.rows import network_rows
+from ridgepoint.cost.samples import is_member
 from ridgepoint.cost.table import Calibration, Conditions, Interval, Sample
 from ridgepoint.errors import InputError
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.intp]
 LEAST_SAMPLES = 100
-WHOLE_ROWS = 20  # passes of a sample that is as long as a network
 FOLDS = 5
 NINE_OF_TEN = (0.05, 0.95)
 
 
 def calibrate(samples: Sequence[Sample], conditions: Conditions) -> Calibration:
     """Learn what passes take, fit a roofline, and see how far both and a second measurement are off.
+
+    Args:
+        samples: The first samples, in the order of their numbers.
+        conditions: Where they were timed.
 
     Raises:
         InputError: If there are too few samples.
@@ -34,7 +38,7 @@ def calibrate(samples: Sequence[Sample], conditions: Conditions) -> Calibration:
         )
     ms = np.array([sample.ms for sample in samples])
     rows = [network_rows(sample.network) for sample in samples]
-    whole = np.array([len(each) >= WHOLE_ROWS for each in rows])
+    members = np.array([is_member(number) for number in range(len(samples))])
     again = np.array([sample.again_ms / sample.ms for sample in samples if sample.again_ms is not None])
     rooflines = _Rooflines(samples)
 
@@ -47,8 +51,8 @@ def calibrate(samples: Sequence[Sample], conditions: Conditions) -> Calibration:
 
     return Calibration(
         passes=learn(rows, ms),
-        device=rooflines.device(conditions, _interval((ms / _left_out(predicted, len(ms)))[whole])),
-        tabled=_interval((ms / _left_out(tabled, len(ms)))[whole]),
+        device=rooflines.device(conditions, _interval((ms / _left_out(predicted, len(ms)))[members])),
+        tabled=_interval((ms / _left_out(tabled, len(ms)))[members]),
         measured=_interval(again),
         samples=len(samples),
     )

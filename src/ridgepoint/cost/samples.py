@@ -63,6 +63,11 @@ def sample_network(number: int) -> Network:
         return msgspec.structs.replace(frame, name=f"{kind.name}_{number}", stages=(Stage(blocks=blocks),), head=head)
 
 
+def is_member(number: int) -> bool:
+    """Whether the sample of a number is a network as people search them: a member of a space."""
+    return KINDS[number % len(KINDS)] is None
+
+
 def _chain(kind: Kind, frame: Network, rng: np.random.Generator) -> tuple[tuple[Block, ...], Shape]:
     """The blocks of a sample, and what the last one gives."""
     blocks: list[Block] = []
