@@ -90,6 +90,7 @@ def test_numbers_in_every_spelling_are_numbers() -> None:
         (("calibrate", "--model", "mobileone_s00"), "did you mean 'mobileone_s0'"),
         (("calibrate", "--runtime", "onnx-runtime"), "did you mean 'onnxruntime'"),
         (("calibrate", "--table", "."), "cannot be read"),
+        (("worker", "studies"), "'studies' is no address of a study. Allowed: postgresql://"),
         (("ift",), "No such command 'ift'"),
     ],
 )
