@@ -4,16 +4,23 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 from fit_helpers import SPACE, finish, start
+from msgspec.json import encode
 
-from ridgepoint.errors import InputError
+from ridgepoint.arch.zoo import load
+from ridgepoint.errors import InputError, RunError
+from ridgepoint.fit.crew import Crew
 from ridgepoint.fit.prepare import check_settings
 from ridgepoint.fit.settings import FitSettings
 from ridgepoint.search.board import Board
+from ridgepoint.search.candidate import Candidate
+from ridgepoint.search.judges import Job
+from ridgepoint.search.method import Judgement, Proposal
 from ridgepoint.search.study import read_candidates
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "search"))
@@ -48,16 +55,12 @@ def kill_one(url: str, search: subprocess.Popen[str]) -> int:
     """SIGKILL the first worker that has taken a job; gives its process id."""
     while True:
         assert search.poll() is None, search.communicate()[1]
-        busy = [job.worker for run in open_runs(url) for job in Board(url).still_open(run) if job.worker]
+        busy = [job.worker for run in Board(url).runs() for job in Board(url).still_open(run) if job.worker]
         if busy:
             pid = int(busy[0].rpartition(":")[2])
             os.kill(pid, signal.SIGKILL)
             return pid
         time.sleep(0.05)
-
-
-def open_runs(url: str) -> list[str]:
-    return Board(url).runs()
 
 
 @pytest.mark.slow
@@ -68,7 +71,7 @@ def test_workers_of_this_machine_one_of_them_killed(whole: Path, tmp_path: Path)
     _, told = search.communicate(timeout=300)
     assert search.returncode == 0, told
     assert journal(run) == journal(whole / "run")
-    assert open_runs(url) == [], "nothing is left on the board"
+    assert Board(url).runs() == [], "nothing is left on the board"
 
 
 @pytest.mark.slow
@@ -108,6 +111,62 @@ def test_workers_elsewhere_over_postgresql_one_of_them_killed(whole: Path, tmp_p
             for process in [search, *workers]:
                 process.kill()
                 process.communicate()
+
+
+def jobs(count: int) -> list[Job]:
+    network = load("mobilenetv3_small_050")
+    return [
+        Job(candidate=Candidate(name=f"candidate-{n}", phase="search", network=network, seed=0, tabled_ms=1.0),
+            proposal=Proposal(network=network))
+        for n in range(count)
+    ]  # fmt: skip
+
+
+def crew(folder: Path, **given: object) -> Crew:
+    """One that starts nobody; the test plays the workers."""
+    url = f"sqlite:///{folder}/jobs.db"
+    return Crew(**{"url": url, "run": "run", "folder": folder, "terms": "", "local": 0, "threads": 1, **given})
+
+
+def test_verdicts_come_in_the_order_of_the_jobs_whoever_is_first(tmp_path: Path):
+    with crew(tmp_path) as judges:
+        verdicts = judges.judge(jobs(3))
+        answering = threading.Thread(target=answer, args=(judges.url, [2, 0, 1]))
+        answering.start()
+        assert [each.accuracy for each in verdicts] == [0.0, 0.1, 0.2]
+        answering.join()
+
+
+def answer(url: str, order: list[int]) -> None:
+    """Take all jobs, then answer them in an order of one's own."""
+    board, claims = Board(url), []
+    while len(claims) < len(order):
+        claim = board.claim(f"worker-{len(claims)}")
+        claims += [claim] if claim else []
+    for place in order:
+        board.deliver(claims[place], encode(Judgement(accuracy=place / 10, seconds=1.0)).decode())
+
+
+def test_what_a_silent_worker_holds_is_given_to_another_and_not_more_often_than_is_sensible(tmp_path: Path):
+    with crew(tmp_path, lost_after_s=0.3) as judges:
+        verdicts = judges.judge(jobs(1))
+        silent = threading.Thread(target=stay_silent, args=(judges.url, 3))
+        silent.start()
+        with pytest.raises(RunError, match="candidate-0: 3 workers were killed while they trained it"):
+            next(verdicts)
+        silent.join()
+        again = threading.Thread(target=lambda: (stay_silent(judges.url, 1), answer(judges.url, [0])))
+        again.start()
+        assert [each.accuracy for each in judges.judge(jobs(1))] == [0.0]
+        again.join()
+
+
+def stay_silent(url: str, times: int) -> None:
+    """Take a job again and again, and never say a word."""
+    board, taken = Board(url), 0
+    while taken < times:
+        taken += board.claim("silent") is not None
+        time.sleep(0.01)
 
 
 @pytest.mark.parametrize(
