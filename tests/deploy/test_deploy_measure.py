@@ -12,7 +12,7 @@ import ridgepoint.deploy.measure as measuring
 from ridgepoint.arch.zoo import load
 from ridgepoint.deploy.cores import choose_cores
 from ridgepoint.deploy.export import export_for_timing
-from ridgepoint.deploy.measure import Timing, measure, time_sessions
+from ridgepoint.deploy.measure import Timing, measure, time_sessions, when_calm
 from ridgepoint.deploy.reference import Reference
 from ridgepoint.deploy.runtimes import runtime_version
 from ridgepoint.errors import InputError
@@ -211,3 +211,21 @@ def test_an_open_input_size_is_refused_instead_of_timed_as_nothing(clock: Clock)
 def test_a_missing_file_is_told(tmp_path: Path):
     with pytest.raises(InputError, match=r"absent\.onnx: there is no such file"):
         measure({"absent": tmp_path / "absent.onnx"})
+
+
+@pytest.mark.parametrize(
+    ("usual", "taken", "chosen"),
+    [(1.0, 3, 1.2), (1.1, 2, 1.2), (1.3, 1, 1.4)],
+    ids=["never calm: the calmest of three", "calm at the second", "as slow as always: at once"],
+)
+def test_what_is_timed_while_the_machine_is_disturbed_is_timed_again(usual: float, taken: int, chosen: float):
+    """From 15 % above the usual on, it is."""
+    slowdowns = iter([1.4, 1.2, 1.3, 1.0])
+    attempts: list[Timing] = []
+
+    def take() -> dict[str, Timing]:
+        attempts.append(Timing([[5.0]], next(slowdowns)))
+        return {"a": attempts[-1]}
+
+    assert when_calm(take, usual=usual)["a"].slowdown == chosen
+    assert len(attempts) == taken
