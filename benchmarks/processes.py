@@ -31,8 +31,8 @@ CASES = {
 
 
 def program(
-    model: str, data: TrainingData, classes: int, count: int, threads: int, workers: int, port: int,
-    rank: int, step_done: Callable[..., None],
+    model: str, data: TrainingData, classes: int, rank: int, step_done: Callable[..., None],
+    *, count: int, threads: int, workers: int, port: int,
 ) -> None:  # fmt: skip
     """Train as one of `count` processes, as torchrun would start them."""
     about = {"WORLD_SIZE": count, "RANK": rank, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}

@@ -56,7 +56,7 @@ def page(run: Path) -> str:
 
 def words(run: Path) -> str:
     text = re.sub(r"<(script|style)\b.*?</\1>", " ", page(run), flags=re.DOTALL)
-    return unescape(re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", text)))
+    return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", text)))
 
 
 def samples(run: Path) -> list[Sample]:

@@ -23,7 +23,7 @@ from ridgepoint.train.samples import read_samples
 from ridgepoint.units import format_duration
 
 _CURVES = (
-    ("loss", "training loss, mean of the last 20 steps", "~g", BASELINE, "linear"),
+    ("loss", "training loss", "~g", BASELINE, "linear"),
     ("val_accuracy", "validation accuracy", ".0%", CHOSEN, "linear"),
     ("learning_rate", "learning rate", "~g", LINES[2], "linear"),
     ("weight_decay", "weight decay", "~g", FINALIST, "linear"),

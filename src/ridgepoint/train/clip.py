@@ -17,7 +17,11 @@ class ClipNorm(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     def __call__(self, model: nn.Module) -> Tensor:
         """Shorten; the norm before."""
-        return nn.utils.clip_grad_norm_(model.parameters(), self.most)
+        weights = list(model.parameters())
+        before = nn.utils.get_total_norm(_gradients(weights))
+        if before > self.most:  # mostly it is not, and there is nothing to multiply
+            nn.utils.clip_grads_with_norm_(weights, self.most, before)
+        return before
 
 
 class AdaptiveClip(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="agc"):

@@ -34,7 +34,7 @@ class SGD(OptimizerBase, frozen=True, kw_only=True, tag="sgd"):
 
     def rule(self, groups: Groups) -> torch.optim.Optimizer:
         """Torch's."""
-        return torch.optim.SGD(groups, lr=self.lr, momentum=self.momentum, nesterov=self.nesterov)
+        return torch.optim.SGD(groups, lr=self.lr, momentum=self.momentum, nesterov=self.nesterov, fused=True)
 
 
 class RMSPropTF(OptimizerBase, frozen=True, kw_only=True, tag="rmsprop_tf"):
@@ -58,7 +58,7 @@ class AdamW(OptimizerBase, frozen=True, kw_only=True, tag="adamw"):
 
     def rule(self, groups: Groups) -> torch.optim.Optimizer:
         """Torch's."""
-        optimizer = torch.optim.AdamW(groups, lr=self.lr, betas=self.betas, eps=self.eps)
+        optimizer = torch.optim.AdamW(groups, lr=self.lr, betas=self.betas, eps=self.eps, fused=True)
         if self.l2:
             optimizer.register_step_pre_hook(lambda optimizer, *_: self._add_l2(optimizer.param_groups[0]["params"]))
         return optimizer
