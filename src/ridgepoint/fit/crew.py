@@ -80,7 +80,6 @@ class Crew:
     def __enter__(self) -> "Crew":
         self.board = Board(self.url)
         self.board.open(self.run, self.terms)
-        self._processes = [self._start() for _ in range(self.local)]
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -96,6 +95,8 @@ class Crew:
             RunError: If a worker fails, or a candidate ends several of them.
         """
         self.board.post(self.run, [msgspec.json.encode(job).decode() for job in jobs])
+        if jobs and not self._processes:  # not before: latencies of what is proposed are measured on a calm machine
+            self._processes = [self._start() for _ in range(self.local)]
         try:
             for place in range(len(jobs)):
                 while (found := self.board.verdict(self.run, place)) is None:
