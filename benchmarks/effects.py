@@ -19,8 +19,8 @@ from pathlib import Path
 NETWORKS = Path(__file__).parent / "networks"
 SMALL, PLAIN = (str(NETWORKS / f"{name}.yaml") for name in ("mobileone_small", "mobileone_small_plain"))
 TEACHER = "tf_mobilenetv2_100"
-MOBILEONE = ["--recipe", "mobileone_s0", "--size", "64", "--set", "epochs=16", "--set", "batch_size=64"]
-STUDENT = ["mobilenetv3_small_050", "--recipe", "photographs", "--size", "96", "--set", "epochs=16"]
+MOBILEONE = ["--recipe", "mobileone_s0", "--size", "64", "--set", "epochs=10", "--set", "batch_size=64"]
+STUDENT = ["mobilenetv3_small_050", "--recipe", "photographs", "--size", "96", "--set", "epochs=10"]
 
 
 def cases(teacher: Path, store: Path) -> dict[str, tuple[str, list[str]]]:
@@ -40,9 +40,9 @@ def cases(teacher: Path, store: Path) -> dict[str, tuple[str, list[str]]]:
         "mobileone without ema": one(SMALL, "ema=null"),
         "mobileone with constant weight decay": one(SMALL, "weight_decay=1e-4"),
         "student": ("train", STUDENT),
+        "student of D1 and D2": taught("D1:1,D2:1"),
         "student of D1": taught("D1:1"),
         "student of D2": taught("D2:1"),
-        "student of D1 and D2": taught("D1:1,D2:1"),
     }
 
 
@@ -80,7 +80,6 @@ def main() -> None:
     parser.add_argument("--weights", required=True, help=f"of the teacher, {TEACHER}, which is finetuned on the data")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--only", default="", help="cases whose names begin so")
     parser.add_argument("--runs", type=Path, default=Path("runs/effects"))
     given = parser.parse_args()
     given.runs.mkdir(parents=True, exist_ok=True)
@@ -88,19 +87,15 @@ def main() -> None:
     teacher = given.runs / "teacher"
     finetuned = [TEACHER, "--weights", given.weights, "--size", "96", "--set", "epochs=4"]
     taught_by = run("train", finetuned, given.data, teacher, 0)
-    wanted = {name: case for name, case in cases(teacher, given.runs / "store").items() if name.startswith(given.only)}
-    for name, (verb, arguments) in wanted.items():  # the store is written once, before anybody shares it
-        if verb == "distill" and "," in arguments[arguments.index("--mixture") + 1]:
-            run(verb, arguments, given.data, given.runs / f"{name} 0", 0)
+
+    def chain(seed: int) -> dict[str, dict]:
+        """One after another: the first with a store writes it for the others."""
+        each = cases(teacher, given.runs / f"store {seed}")
+        return {name: run(*case, given.data, given.runs / f"{name} {seed}", seed) for name, case in each.items()}
+
     with ThreadPoolExecutor(given.jobs) as pool:
-        runs = {
-            name: [
-                pool.submit(run, verb, arguments, given.data, given.runs / f"{name} {seed}", seed)
-                for seed in range(given.seeds)
-            ]
-            for name, (verb, arguments) in wanted.items()
-        }
-        results = {name: [future.result() for future in futures] for name, futures in runs.items()}
+        chains = list(pool.map(chain, range(given.seeds)))
+    results = {name: [each[name] for each in chains] for name in chains[0]}
     report = {
         name: told(each, results["mobileone" if name.startswith("mobileone") else "student"])
         for name, each in results.items()

@@ -100,8 +100,8 @@ def test_by_the_clock_a_resumed_fit_uses_the_time_that_was_left(whole: Path, tmp
     sitting = time.monotonic() - started
     assert (run / "steps" / "plan.json").read_text() == plan, "what was planned stays"
     result = json.loads((run / "result.json").read_text())
-    assert used < result["wall_s"] < 1.25 * bound
-    assert sitting < 1.25 * (bound - used) + 10.0, "the program's start is not the run's time"
+    assert used < result["wall_s"] < 1.5 * bound
+    assert sitting < 1.5 * (bound - used) + 10.0, "the program's start is not the run's time"
     assert result["wall_s"] == pytest.approx(used + sitting, abs=12.0)
 
 
