@@ -1,8 +1,9 @@
 """What the recipes' parts and a teacher gain on photographs: the same training with one thing changed, several seeds.
 
 A small MobileOne with branches and without, without its average of weights, without annealing of weight decay; a small
-network by labels, and by a teacher's answers to D1, D2 and both. Trainings are `ridgepoint train` and `distill`, side
-by side in processes of one thread; a run folder that is done is not trained again. Accuracy is that of the test part.
+network by labels, on the data's mild views and on those of D1 and D2, and by a teacher's answers to D1, D2 and both.
+Trainings are `ridgepoint train` and `distill`, side by side in processes of one thread; a run folder that is done is
+not trained again. Accuracy is that of the test part.
 
     python benchmarks/effects.py PHOTOS --weights mobilenetv2_100.safetensors > benchmarks/results/effects.json
 """
@@ -23,6 +24,13 @@ MOBILEONE = ["--recipe", "mobileone_s0", "--size", "64", "--set", "epochs=10", "
 STUDENT = ["mobilenetv3_small_050", "--recipe", "photographs", "--size", "96", "--set", "epochs=10"]
 
 
+CROP = "crop_scale: [0.08, 1.0], crop_ratio: [0.75, 1.3333], horizontal_flip: 0.5"
+VIEWS = {  # of D1 and D2, with labels for a teacher
+    "D1": ["--set", f"augmentation={{{CROP}, policy: {{kind: randaugment, magnitude: 9}}}}"],
+    "D2": ["--set", f"augmentation={{{CROP}}}", "--set", "mixing.mixup=1"],
+}
+
+
 def cases(teacher: Path, store: Path) -> dict[str, tuple[str, list[str]]]:
     """Verb and arguments of every training; the first of each group is what the others are compared with."""
 
@@ -40,6 +48,8 @@ def cases(teacher: Path, store: Path) -> dict[str, tuple[str, list[str]]]:
         "mobileone without ema": one(SMALL, "ema=null"),
         "mobileone with constant weight decay": one(SMALL, "weight_decay=1e-4"),
         "student": ("train", STUDENT),
+        "student of labels on D1": ("train", STUDENT + VIEWS["D1"]),
+        "student of labels on D2": ("train", STUDENT + VIEWS["D2"]),
         "student of D1 and D2": taught("D1:1,D2:1"),
         "student of D1": taught("D1:1"),
         "student of D2": taught("D2:1"),
