@@ -10,6 +10,7 @@ from ridgepoint.arch.network import Network, place_blocks
 from ridgepoint.arch.recipe import Chain, Parallel, Recipe, place
 from ridgepoint.arch.shape import Shape
 from ridgepoint.nn import layers
+from ridgepoint.nn.depthwise import COLUMNS, DepthwiseConv2d
 
 ACTIVATIONS = {
     "relu": nn.ReLU,
@@ -133,7 +134,9 @@ def _leaf(layer: spec.Layer, shape: Shape, grid: layers.Grid, drop_rate: float, 
 
 def _conv(layer: spec.Conv2d) -> nn.Conv2d:
     same = layer.padding == "same" and layer.stride > 1
-    return (layers.SameConv2d if same else nn.Conv2d)(
+    depthwise = layer.groups == layer.in_channels == layer.out_channels and layer.stride == 1
+    wide = depthwise and layer.kernel > COLUMNS
+    return (layers.SameConv2d if same else DepthwiseConv2d if wide else nn.Conv2d)(
         layer.in_channels,
         layer.out_channels,
         layer.kernel,

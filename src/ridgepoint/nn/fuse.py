@@ -10,10 +10,11 @@ from ridgepoint.errors import InputError, ParityError
 from ridgepoint.nn import layers
 from ridgepoint.nn.build import BuiltNetwork
 from ridgepoint.nn.count import count
+from ridgepoint.nn.depthwise import DepthwiseConv2d
 from ridgepoint.units import format_count
 
 LOG = logging.getLogger(__name__)
-CONVOLUTIONS = (nn.Conv2d, layers.SameConv2d)
+CONVOLUTIONS = (nn.Conv2d, layers.SameConv2d, DepthwiseConv2d)
 # Float32 sums in another order; a wrong fold is off by orders of magnitude more.
 TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-10}
 
