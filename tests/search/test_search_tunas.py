@@ -5,13 +5,16 @@ import math
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from planted import Planted, planted_members, planted_space
+from torch.utils.flop_counter import FlopCounterMode
 
+from ridgepoint.arch.choice import Choice
 from ridgepoint.arch.space import load_space, parse_space
 from ridgepoint.cost.space_table import compile_space
 from ridgepoint.data import choose_input, decode, default_augmentation, detect
@@ -286,6 +289,35 @@ def test_the_weights_never_see_a_validation_image(data: TrainingData):
         states.append(weights.supernet.state_dict())
     assert all(torch.equal(states[0][key], states[1][key]) for key in before)
     assert any(not torch.equal(states[0][key], before[key]) for key in before)
+
+
+def test_a_child_sees_the_images_at_its_own_resolution(data: TrainingData):
+    """Half the side, a quarter of the pixels and of the multiplications; the head counts little."""
+    side = Choice("side", (4, 8))
+    space = digits_space().closed(input=[1, side, side])
+    weights = SharedWeights(space, data, Recipe(name="digits"), seed=0)
+    small, large = (space.complete(lambda choice, at=at: at if choice is side else 0) for at in (0, 1))
+    for run in (partial(weights.accuracy, 0), lambda child: weights.teach(0, 0.0, [child])):
+        flops = []
+        for child in (small, large):
+            with FlopCounterMode(display=False) as counter:
+                run(child)
+            flops.append(counter.get_total_flops())
+        assert 3.5 < flops[1] / flops[0] <= 4.0
+
+
+def test_attention_and_resolutions_may_be_open_together(data: TrainingData):
+    """Whatever is drawn, and all operators at once: the warm-ups blend attention with other blocks."""
+    side = Choice("side", (4, 8))
+    mqa = {"block": "mqa", "heads": {"choice": [1, 2]}, "key_dim": 4, "value_dim": 4, "kv_stride": 2}
+    uib = {"block": "uib", "start_kernel": {"choice": [0, 3]}, "middle_kernel": 3, "expand_ratio": 2, "out_channels": 8}
+    stages = [{"blocks": [{"block": "conv", "kernel": 3, "out_channels": 8}, {"choice": [uib, mqa, None]}]}]
+    raw = {"name": "attention", "input": [1, 8, 8], "num_classes": 10, "stages": stages}
+    space = parse_space(raw, source="attention").closed(input=[1, side, side])
+    macs = compile_space(space).macs()
+    asked = {"space": space, "latency_ms": lambda assignment: macs.one(assignment) / 1e5, "budget_ms": 0.5}
+    found = tunas(digits_job(data, 2, **asked))
+    assert all(asked["latency_ms"](assignment) <= 0.5 for assignment in found.assignments)
 
 
 @pytest.mark.slow

@@ -66,8 +66,8 @@ class ShortTraining:
         return Judgement(accuracy=done.val_accuracy, seconds=done.seconds, weights=weights)
 
     def weights(self, space: Space) -> SharedWeights:
-        """Weights that all networks of a space share, taught by the run's recipe."""
-        network = space.decode(space.complete(lambda choice: 0))
+        """Weights that all networks of a space share, taught by the run's recipe, at its largest resolution."""
+        network = space.decode(space.complete(lambda choice: len(choice.options) - 1))
         return SharedWeights(space, self.prepared.data_for(network), self.prepared.recipe, seed=self.run.settings.seed)
 
     def examples(self, network: Network) -> tuple[Tensor, Tensor]:

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from ridgepoint.arch.choice import Assignment
 from ridgepoint.arch.space import Space
@@ -58,10 +59,11 @@ class SharedWeights:
     """A supernet and its optimizer.
 
     Differs: TuNAS's validation batch is four times its training batch; so is this one, as far as images last. Its
-    averages of weights, dropout and stochastic depth are left out, as in its code.
+    averages of weights, dropout and stochastic depth are left out, as in its code. Where resolutions are open, a child
+    sees the images at its own.
 
     Args:
-        space: Its networks have the data's input and classes.
+        space: Its networks have the data's channels and classes; larger images than theirs are made smaller.
         data: Weights learn from its training images; its validation images judge.
         recipe: Optimizer, schedule and regularisation.
         seed: Of the weights, the order of images and the augmentation.
@@ -117,7 +119,7 @@ class SharedWeights:
         for group in self.optimizer.param_groups:
             group["lr"] = self.recipe.lr(progress, self.batch_size)
         self.optimizer.param_groups[0]["weight_decay"] = self.recipe.decay(progress)
-        loss = self.loss(lambda x: self.supernet(x.to(memory_format=self.memory_format), blocks), batch)
+        loss = self.loss(lambda x: self._logits(x, blocks), batch)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         norm = self.clip(self.supernet).item()
@@ -137,9 +139,17 @@ class SharedWeights:
         epoch, index = divmod(step, len(split) // size)
         generator = torch.Generator().manual_seed(seed_for(self.seed, "validation", epoch))
         chosen = torch.randperm(len(split), generator=generator)[index * size : (index + 1) * size]
-        images = self.data.preprocessing.normalize(split.images[chosen]).to(memory_format=self.memory_format)
-        predicted = self.supernet(images, self.supernet.steps(child)).argmax(1)
+        images = self.data.preprocessing.normalize(split.images[chosen])
+        predicted = self._logits(images, self.supernet.steps(child)).argmax(1)
         return (predicted == split.labels[chosen]).float().mean().item()
+
+    def _logits(self, images_BCHW: Tensor, blocks: Sequence[Step]) -> Tensor:
+        """Of a child, for images at its resolution."""
+        given = next(option.input for option in blocks[0].options if option)
+        size = (given.height, given.width)
+        if images_BCHW.shape[2:] != size:
+            images_BCHW = F.interpolate(images_BCHW, size, mode="bilinear", antialias=True)
+        return self.supernet(images_BCHW.to(memory_format=self.memory_format), blocks)
 
     def extract(self, child: Assignment) -> BuiltNetwork:
         """A child with its weights, to be trained on."""
