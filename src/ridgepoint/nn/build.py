@@ -134,8 +134,7 @@ def _leaf(layer: spec.Layer, shape: Shape, grid: layers.Grid, drop_rate: float, 
 
 def _conv(layer: spec.Conv2d) -> nn.Conv2d:
     same = layer.padding == "same" and layer.stride > 1
-    depthwise = layer.groups == layer.in_channels == layer.out_channels and layer.stride == 1
-    wide = depthwise and layer.kernel > COLUMNS
+    wide = layer.groups == layer.in_channels == layer.out_channels and layer.kernel > COLUMNS
     return (layers.SameConv2d if same else DepthwiseConv2d if wide else nn.Conv2d)(
         layer.in_channels,
         layer.out_channels,
