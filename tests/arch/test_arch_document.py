@@ -1,6 +1,9 @@
 """Networks as text: strict reading, errors that name file, key, what was given and what is allowed."""
 
 import copy
+import pickle
+import subprocess
+import sys
 
 import msgspec
 import pytest
@@ -150,6 +153,14 @@ def test_a_file_that_is_missing_or_is_no_yaml_says_so(tmp_path):
 def test_an_unknown_model_suggests_the_nearest():
     with pytest.raises(ArchitectureError, match="'mobilnetv4_conv_small'; did you mean 'mobilenetv4_conv_small'"):
         load("mobilnetv4_conv_small")
+
+
+def test_a_network_has_one_digest_in_every_process():
+    """What travels comes back with equal values that are other objects; this process knows the digest already."""
+    network = load("mobilenetv4_conv_small")
+    program = "import pickle, sys; print(pickle.load(sys.stdin.buffer).digest)"
+    elsewhere = subprocess.run([sys.executable, "-c", program], input=pickle.dumps(network), capture_output=True)
+    assert elsewhere.stdout.decode().strip() == network.digest
 
 
 def test_the_digest_is_of_the_structure_not_of_the_name():

@@ -149,4 +149,5 @@ _placed = lru_cache(maxsize=8192)(place_row)
 
 @lru_cache(maxsize=4096)
 def _digest(network: Network) -> str:
-    return hashlib.sha256(msgspec.json.encode(network)).hexdigest()[:16]
+    # Not of the JSON: that leaves a default out only where the very object is the default's.
+    return hashlib.sha256(repr(network).encode()).hexdigest()[:16]
