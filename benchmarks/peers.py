@@ -1,0 +1,192 @@
+"""TuNAS beside once-for-all's evolution, NNI's ProxylessNAS and random search: one space, one budget, one recipe.
+
+The space is that of once-for-all's MobileNetV3 at half the width, one or two blocks a stage, at 32 pixels. Every search
+learns from the same training photographs, judges by the same validation photographs and asks the same latency model:
+blocks of the space clocked on this machine, onnxruntime with one thread. The budget is the lower quartile of the space.
+Shared weights learn for `EPOCHS` epochs by one recipe; random search trains `EPOCHS / SHORT` members for `SHORT` epochs
+each. What a search ends on is trained anew, all alike, and judged on photographs that no search saw; at the end the
+exported files are clocked side by side.
+
+Everything goes line by line to `--lines`: what is there is not done again. With `--search` nothing is clocked or told.
+`seconds` are of the processor, one thread.
+
+    pip install --no-deps -r benchmarks/requirements-search.txt
+    python benchmarks/peers.py PHOTOS --lines peers.jsonl > benchmarks/results/peers.json
+"""
+
+import argparse
+import itertools
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import numpy as np
+import peer_nni
+import peer_ofa
+import torch
+from peer_problem import Problem
+
+from ridgepoint.arch.choice import Assignment
+from ridgepoint.arch.network import Network
+from ridgepoint.arch.space import Space, load_space
+from ridgepoint.data import ArraySplit, choose_input, decode, default_augmentation, detect
+from ridgepoint.deploy.calibrate import HostTable
+from ridgepoint.search.shared_weights import SharedWeights
+from ridgepoint.search.tunas import Job, tunas
+from ridgepoint.train.batches import TrainingData
+from ridgepoint.train.loop import Bound, Trained, logits, train
+from ridgepoint.train.recipe import load_recipe
+
+EPOCHS, SHORT, FINAL = 10, 2, 12
+MEMBERS, QUANTILE = 300, 0.25
+
+
+def ours(problem: Problem) -> tuple[Assignment, dict]:
+    """TuNAS in one stage, with its defaults."""
+    found = tunas(
+        Job(
+            space=problem.space,
+            weights=lambda part: SharedWeights(part, problem.images, problem.recipe, seed=problem.seed),
+            latency_ms=problem.latency_ms,
+            budget_ms=problem.budget_ms,
+            seed=problem.seed,
+            bound=Bound(epochs=problem.epochs),
+        )
+    )
+    return found.assignments[0], {"most_probable_ms": round(problem.latency_ms(found.most_probable), 5)}
+
+
+def random(problem: Problem) -> tuple[Assignment, dict]:
+    """The best of as many members within the budget as the same epochs can train."""
+    rng = np.random.default_rng(problem.seed)
+    drawn = (problem.space.sample_assignment(rng) for _ in itertools.count())
+    within = (each for each in drawn if problem.latency_ms(each) <= problem.budget_ms)
+    chosen = itertools.islice(within, EPOCHS // SHORT)
+    tried = [(trained(problem, each, SHORT).val_accuracy, each) for each in chosen]
+    return max(tried, key=lambda each: each[0])[1], {"trained": len(tried)}
+
+
+SEARCHES: dict[str, Callable[[Problem], tuple[Assignment, dict]]] = {
+    "ridgepoint TuNAS": ours,
+    "once-for-all evolution": peer_ofa.search,
+    "NNI ProxylessNAS": peer_nni.search,
+    "random": random,
+}
+
+
+def trained(problem: Problem, assignment: Assignment, epochs: int, seed: int | None = None) -> Trained:
+    """A member trained from scratch."""
+    return train(
+        problem.space.decode(assignment),
+        problem.images,
+        problem.recipe,
+        bound=Bound(epochs=epochs),
+        seed=problem.seed if seed is None else seed,
+        evaluations=1,
+    )
+
+
+class Latencies:
+    """The table's latency of members, each asked for once."""
+
+    def __init__(self, space: Space, table: Path | None):
+        self.space, self.host = space, HostTable(runtime="onnxruntime", threads=1, path=table)
+        self.known: dict[str, float] = {}
+
+    def __call__(self, assignment: Assignment) -> float:
+        key = json.dumps(assignment, sort_keys=True)
+        if key not in self.known:
+            self.known[key] = self.host.latency(self.space.decode(assignment)).ms
+        return self.known[key]
+
+
+def photographs(data: str, size: int) -> tuple[TrainingData, ArraySplit]:
+    """Images to search with, and untouched ones."""
+    dataset = detect(data, seed=0)
+    preprocessing, _ = choose_input(dataset, size=size)
+    images = TrainingData(
+        train=decode(dataset.train, preprocessing, train=True),
+        val=decode(dataset.val, preprocessing, train=False),
+        preprocessing=preprocessing,
+        augmentation=default_augmentation(dataset, preprocessing),
+    )
+    return images, decode(dataset.test, preprocessing, train=False)
+
+
+def lines_of(path: Path, problems: Iterable[Problem], test: ArraySplit, repeats: int) -> list[dict]:
+    """Every search and what its result learns; what the file holds is not done again."""
+    known = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    done = {(line["search"], line["seed"]): line for line in known}
+    for problem in problems:
+        for name, search in SEARCHES.items():
+            if (name, problem.seed) in done:
+                continue
+            began = time.process_time()
+            assignment, told = search(problem)
+            seconds = time.process_time() - began
+            accuracies = []
+            for repeat in range(repeats):
+                model = trained(problem, assignment, FINAL, seed=repeat).model
+                right = logits(model, test.images, problem.images.preprocessing).argmax(1) == test.labels
+                accuracies.append(round(right.float().mean().item(), 5))
+            done[name, problem.seed] = line = {
+                "search": name,
+                "seed": problem.seed,
+                "assignment": assignment,
+                "tabled_ms": round(problem.latency_ms(assignment), 5),
+                "seconds": round(seconds, 1),
+                "test_accuracy": accuracies,
+                **told,
+            }
+            with path.open("a") as file:
+                print(json.dumps(line), file=file)
+            print(f"{name}, seed {problem.seed}: {seconds:.0f} s", file=sys.stderr)
+    return list(done.values())
+
+
+def clocked(space: Space, rows: list[dict], host: HostTable) -> list[dict]:
+    """The rows with the latency of their exported files, clocked side by side."""
+    networks: dict[str, Network] = {f"{row['search']} {row['seed']}": space.decode(row["assignment"]) for row in rows}
+    found = host.clock(networks)
+    return [{**row, "measured_ms": round(found[f"{row['search']} {row['seed']}"].ms, 5)} for row in rows]
+
+
+def main() -> None:
+    """Prints one JSON document."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data")
+    parser.add_argument("--lines", type=Path, required=True)
+    parser.add_argument("--table", type=Path, help="of block latencies; by default this machine's")
+    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--repeats", type=int, default=2, help="trainings of every result")
+    parser.add_argument("--search", action="store_true", help="only search and train")
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    space = load_space(Path(__file__).parent / "spaces" / "ofa_mobilenetv3_half.yaml")
+    latency_ms = Latencies(space, given.table)
+    rng = np.random.default_rng(0)
+    budget_ms = float(np.quantile([latency_ms(space.sample_assignment(rng)) for _ in range(MEMBERS)], QUANTILE))
+    images, test = photographs(given.data, space.template["input"][1])
+    common = {"space": space, "images": images, "recipe": load_recipe("small_images"), "latency_ms": latency_ms}
+    problems = [Problem(**common, budget_ms=budget_ms, epochs=EPOCHS, seed=seed) for seed in range(given.seeds)]
+    rows = lines_of(given.lines, problems, test, given.repeats)
+    if given.search:
+        return
+    rows = clocked(space, rows, latency_ms.host)
+    summary = {
+        name: {
+            key: round(statistics.mean(np.mean(row[key]) for row in rows if row["search"] == name), 5)
+            for key in ("test_accuracy", "measured_ms", "tabled_ms", "seconds")
+        }
+        for name in SEARCHES
+    }
+    head = {"command": "python benchmarks/peers.py PHOTOS --lines peers.jsonl", "space": space.name}
+    head |= {"epochs": EPOCHS, "final_epochs": FINAL, "recipe": "small_images", "torch": torch.__version__}
+    print(json.dumps({**head, "budget_ms": round(budget_ms, 5), "mean": summary, "rows": rows}, indent=1))
+
+
+if __name__ == "__main__":
+    main()
