@@ -10,10 +10,18 @@ from fit_helpers import SPACE, finish, kill_when, start
 
 import ridgepoint as rp
 from ridgepoint.arch.document import dump_network
+from ridgepoint.arch.network import Network
 from ridgepoint.arch.zoo import load
+from ridgepoint.cost.roofline import Roofline
 from ridgepoint.deploy.calibrate import HostTable
 from ridgepoint.display import Silent
 from ridgepoint.errors import InputError
+from ridgepoint.fit.folder import create_run
+from ridgepoint.fit.pipeline import Fit
+from ridgepoint.fit.plan import make_plan
+from ridgepoint.fit.prepare import prepare
+from ridgepoint.fit.searching import find_finalists
+from ridgepoint.fit.settings import make_settings
 from ridgepoint.fit.training import TrainSettings, run_training
 from ridgepoint.search.study import read_candidates
 
@@ -86,6 +94,44 @@ def test_netadapt_from_a_trained_network_killed_and_not(trained: Path, tmp_path:
     names = {row["name"] for row in result["finalists"]}
     assert len(names) == 2 and any(name.endswith("-from-scratch") for name in names)
     assert "comes from" in (whole / "report.html").read_text() if result["network"]["name"] in names else True
+
+
+class SlowHost:
+    """By the clock every network but the given one takes 1.25 times what the model says."""
+
+    def __init__(self, known: Network):
+        self.known, self.latency = known.digest, Roofline("pixel6-cpu").latency
+
+    def measure_networks(self, networks: dict[str, Network]) -> dict[str, float]:
+        slow = {name: 1.0 if network.digest == self.known else 1.25 for name, network in networks.items()}
+        return {name: slow[name] * self.latency(network).ms for name, network in networks.items()}
+
+
+@pytest.mark.slow
+def test_where_the_clock_refutes_every_candidate_the_search_goes_on(trained: Path, tmp_path: Path):
+    network = load(trained / "small.yaml").at(height=32, channels=1).with_classes(10)
+    host = SlowHost(network)
+    settings = make_settings(
+        verb="search", space=str(trained / "small.yaml"), data="digits", method="netadapt", size=32, seed=5,
+        weights=str(trained / "training"), latency_ms=0.95 * host.latency(network).ms, evaluations=12, changes=QUICK,
+    )  # fmt: skip
+    run = create_run(settings, tmp_path / "run")
+    job = Fit(run=run, prepared=prepare(run, Silent()), host=host, display=Silent())
+    plan = make_plan(settings, job.prepared.recipe, elapsed_s=0.0, trainings=1)
+    found = find_finalists(job, plan)
+    assert all(each.measured_ms <= job.limit_ms for each in found)
+    first, second = run.read_step("search"), run.read_step("search-2")
+    assert first["limit_ms"] == pytest.approx(job.limit_ms), "by the seed, the table was right"
+    assert second["limit_ms"] == pytest.approx(job.limit_ms / 1.25) and run.read_step("search-3") is None
+    candidates = [each for each in read_candidates(run.path) if each.phase == "search"]
+    earlier, later = candidates[: first["candidates"]], candidates[first["candidates"] :]
+    within = [each for each in earlier if each.estimated_ms <= job.limit_ms]
+    assert later and {each.parent for each in later[:1]} == {max(within, key=lambda each: each.short_accuracy).name}
+    assert len(candidates) == second["candidates"] and found[0].name in {each.name for each in later}
+    for step in ("finalists", "search-2"):  # as if killed after the last candidate
+        (run.path / "steps" / f"{step}.json").unlink()
+    assert find_finalists(job, plan) == found
+    assert [each for each in read_candidates(run.path) if each.phase == "search"] == candidates
 
 
 @pytest.mark.slow

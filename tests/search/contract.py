@@ -174,6 +174,7 @@ def check(name: str, folder: Path) -> None:
     check_side_by_side(name)
     check_resume(name, folder)
     check_budget(name)
+    check_going_on(name, folder)
     check_latencies(name)
     check_small_counts(name)
     check_space_of_one(name)
@@ -236,6 +237,35 @@ def check_budget(name: str) -> None:
         assert finalists.gap is not None and abs(finalists.gap - slower) < 1e-9
         for finalist in finalists.chosen:
             assert finalist.estimated_ms <= problem.budget_ms and finalist.measured_ms <= problem.budget_ms
+
+
+def check_going_on(name: str, folder: Path) -> None:
+    """Searched again for less: what is known is not judged anew, something within the smaller budget is; resumable."""
+    first = search(name, make_problem(name, budget_ms=middle(name)))
+    within = [each for each in first if each.short_accuracy is not None and each.estimated_ms <= middle(name)]
+    best = max(within, key=lambda each: each.short_accuracy or 0.0)
+    less = 0.9 * best.estimated_ms
+
+    def further(run: Path | None, given: list[Candidate]) -> tuple[list[Candidate], Formula]:
+        study, task = Study(run), Formula()
+        for candidate in given:
+            study.record(candidate)
+        problem = make_problem(name, budget_ms=less, evaluations=6, task=task, start=best)
+        return run_search(problem, METHODS[name].method, study, earlier=len(first)), task
+
+    whole, task = further(None, first)
+    assert journal(whole[: len(first)]) == journal(first)
+    assert [each.name for each in whole] == [f"candidate-{place:03d}" for place in range(len(whole))]
+    assert any(each.short_accuracy is not None and each.estimated_ms <= less for each in whole[len(first) :])
+    assert not {each.network.digest for each in first} & {
+        each.network.digest for each in whole if each.name in task.judged
+    }
+    run = folder / f"{name}-further"
+    run.mkdir()
+    left = whole[: (len(first) + len(whole)) // 2]
+    again, rest = further(run, left)
+    assert journal(again) == journal(whole)
+    assert rest.judged == [judged for judged in task.judged if judged not in {each.name for each in left}]
 
 
 class Broken:

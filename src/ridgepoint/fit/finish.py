@@ -229,7 +229,7 @@ def describe(
             "space_size": float(job.prepared.space.size) if job.prepared.space else None,
             "method": job.prepared.method,
             "reason": job.prepared.method_reason,
-            "evaluations": job.run.read_step("search")["evaluated"],
+            "evaluations": sum(c.train_s is not None for c in Study(path).candidates("search")),
             "gap": job.run.read_step("finalists")["gap"],
             "seconds": job.run.phases["Search"],
         },

@@ -13,24 +13,18 @@ from ridgepoint.deploy.calibrate import HostTable
 from ridgepoint.display import Display, Silent
 from ridgepoint.errors import InterruptedRun, NotMetError, RidgepointError, WriteError, stopped_by_user
 from ridgepoint.files import writing
-from ridgepoint.fit.crew import hire
 from ridgepoint.fit.finish import finish
 from ridgepoint.fit.folder import RunFolder, create_run, latest_run, read_result, resume_run
-from ridgepoint.fit.judging import ShortTraining
 from ridgepoint.fit.plan import FINALISTS, Plan, make_plan
 from ridgepoint.fit.prepare import Prepared, check_settings, prepare, read_data
 from ridgepoint.fit.pretrained import networks_for
+from ridgepoint.fit.searching import find_finalists
 from ridgepoint.fit.settings import FitSettings
 from ridgepoint.fit.threads import set_training_threads
 from ridgepoint.search.baselines import within_budget, zoo_networks
 from ridgepoint.search.candidate import Candidate
 from ridgepoint.search.draw import smallest
-from ridgepoint.search.driver import run_search
-from ridgepoint.search.finalists import choose_finalists
-from ridgepoint.search.judges import InTurn, Judges
-from ridgepoint.search.method import Problem
-from ridgepoint.search.methods import find_method, make_method_settings
-from ridgepoint.search.study import Study
+from ridgepoint.search.methods import find_method
 from ridgepoint.train.folder import About, save_training, weight_file
 from ridgepoint.train.loop import train
 from ridgepoint.units import format_duration, format_ms
@@ -120,8 +114,7 @@ def _fit(run: RunFolder, display: Display, dataset: Dataset | None) -> dict[str,
     plan = _plan(job, trainings=FINALISTS + len(rivals))
     with run.phase("Search", display):
         set_training_threads(run, prepared)
-        search(job, plan)
-        finalists = measured_finalists(job)
+        finalists = find_finalists(job, plan)
     with run.phase("Training", display):
         trained = train_all(job, plan, finalists, rivals)
     with run.phase("Export, check, measure", display):
@@ -202,109 +195,6 @@ def _plan(job: Fit, *, trainings: int) -> Plan:
     )
     job.run.write_step("plan", msgspec.to_builtins(plan))
     return plan
-
-
-def search(job: Fit, plan: Plan) -> None:
-    """Let the method propose and short trainings judge, until the plan's end."""
-    if job.run.read_step("search") is not None:
-        return
-    run, prepared = job.run, job.prepared
-    limit_ms = tabled_limit(job)
-
-    def told(share: float, text: str) -> None:
-        job.display.progress(share, text)
-        run.tick()
-
-    task = ShortTraining(run, prepared, plan.short, limit_ms=limit_ms)
-    problem = Problem(
-        latency=job.host,
-        budget_ms=limit_ms,
-        task=task,
-        seed=run.settings.seed,
-        space=prepared.space,
-        network=prepared.network,
-        evaluations=plan.expected,
-        settings=make_method_settings(prepared.method, run.settings.method_changes),
-        folder=run.path,
-        told=told,
-        clock=job.host.measure_networks,
-    )
-    started = run.elapsed
-    with judges_of(job, task) as judges:
-        found = run_search(
-            problem,
-            find_method(prepared.method).method,
-            Study(run.path),
-            judges=judges,
-            done=lambda trained: plan.search_progress(trained, run.elapsed, started),
-            display=job.display,
-            tick=run.tick,
-        )
-    run.write_step("search", {"evaluated": sum(candidate.train_s is not None for candidate in found)})
-
-
-def judges_of(job: Fit, task: ShortTraining) -> contextlib.AbstractContextManager[Judges]:
-    """This process, or workers if the user asked for some."""
-    settings = job.run.settings
-    if settings.study is None and settings.workers == 1:
-        return contextlib.nullcontext(InTurn(task))
-    return hire(job.run, job.prepared, task)
-
-
-def tabled_limit(job: Fit) -> float:
-    """What the table may give a network so that the clock agrees: less than the limit where the table gives too little.
-
-    One network, where the search starts or of average size, is exported and clocked beside its tabled latency.
-    """
-    known = job.run.read_step("gap")
-    if known is None:
-        network = job.prepared.middling()
-        measured, tabled = job.host.measure_networks({"middling": network})["middling"], job.host.latency(network).ms
-        known = job.run.write_step("gap", {"measured_over_tabled": measured / tabled})
-        job.display.say(f"{network.name}: {format_ms(measured)} measured, {format_ms(tabled)} by the table")
-    limit_ms = job.limit_ms / max(known["measured_over_tabled"], 1.0)
-    space = job.prepared.space
-    return limit_ms if space is None else max(limit_ms, job.host.latency(space.decode(smallest(space))).ms)
-
-
-def measured_finalists(job: Fit) -> list[Candidate]:
-    """The candidates with the best short accuracy whose exported files meet the budget by the clock.
-
-    Raises:
-        NotMetError: If no candidate does.
-    """
-    known = job.run.read_step("finalists")
-    if known is not None:
-        return msgspec.convert(known["finalists"], list[Candidate])
-    study = Study(job.run.path)
-    job.display.progress(0.9, "measuring finalists")
-    found = choose_finalists(
-        study.candidates("search"), job.host.measure_networks, limit_ms=job.limit_ms, count=FINALISTS
-    )
-    for candidate in found.clocked:  # what the clock says belongs beside what the table said
-        study.record(msgspec.structs.replace(candidate, phase="search"))
-    if not found.clocked:
-        raise NotMetError(
-            f"no network of {job.prepared.subject.name} within {format_ms(job.budget_ms)} was found and trained. Allow "
-            "a little more latency or more time"
-        )
-    if not found.chosen:
-        fastest = min(found.clocked, key=lambda candidate: candidate.measured_ms)
-        raise NotMetError(
-            f"no candidate meets {format_ms(job.budget_ms)} by the clock; the fastest is {fastest.name} with "
-            f"{format_ms(fastest.measured_ms)} measured, {format_ms(fastest.estimated_ms)} by the table. Allow a "
-            "little more latency or more time"
-        )
-    names = ", ".join(f"{c.name} ({format_ms(c.measured_ms)})" for c in found.chosen)
-    job.display.say(
-        f"Finalists: {names}; measured over tabled {found.gap:.2f} (median of {len(found.clocked)} clocked)"
-    )
-    chosen = list(found.chosen)
-    if chosen[0].weights is not None:  # what inherited is trained on, and beside it from scratch: the images decide
-        fresh = f"{chosen[0].name}-from-scratch"
-        chosen = [chosen[0], msgspec.structs.replace(chosen[0], name=fresh, weights=None, parent=chosen[0].name)]
-    job.run.write_step("finalists", {"finalists": msgspec.to_builtins(chosen), "gap": found.gap})
-    return chosen
 
 
 def train_all(job: Fit, plan: Plan, finalists: list[Candidate], rivals: list[Candidate]) -> list[Candidate]:

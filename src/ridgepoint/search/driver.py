@@ -26,6 +26,7 @@ def run_search(
     method: Method,
     study: Study,
     *,
+    earlier: int = 0,
     judges: Judges | None = None,
     done: Callable[[int], float] | None = None,
     display: Display | None = None,
@@ -37,6 +38,8 @@ def run_search(
         problem: What is asked.
         method: Proposes networks.
         study: The journal; what it holds is replayed.
+        earlier: How many candidates at its beginning are of searches for larger budgets: they are known, and are not
+            trained anew, but none of them is what this search is for.
         judges: Who judges; by default the problem's task, in this process.
         done: The share of the search that is done, given how many candidates were trained; by default of
             `problem.evaluations`.
@@ -44,14 +47,14 @@ def run_search(
         tick: Called after every new candidate.
 
     Returns:
-        Every candidate of the search, in order.
+        Every candidate of the study, in order.
 
     Raises:
         DivergedError: If the very first training diverges: then the recipe is wrong, not the candidate.
         RunError: If the study is that of another search.
     """
     done = done or (lambda trained: trained / (problem.evaluations or 1))
-    search = _Search(problem, study, judges or InTurn(problem.task), done, display or Silent(), tick)
+    search = _Search(problem, study, earlier, judges or InTurn(problem.task), done, display or Silent(), tick)
     proposals = method(problem)
     try:
         answer = search.answer(next(proposals))
@@ -69,6 +72,7 @@ class _Search:
         self,
         problem: Problem,
         study: Study,
+        earlier: int,
         judges: Judges,
         done: Callable[[int], float],
         display: Display,
@@ -77,10 +81,12 @@ class _Search:
         self.problem, self.study, self.judges = problem, study, judges
         self.done, self.display, self.tick = done, display, tick
         self.recorded = study.candidates("search")
-        self.candidates: list[Candidate] = []
+        self.candidates = self.recorded[:earlier]
         self.trained, self.idle, self.over = 0, 0, False
         self.best: float | None = None  # accuracy within the budget
         self._known: dict[str, Candidate] = {}
+        for candidate in self.candidates:
+            self._known.setdefault(candidate.network.digest, candidate)
 
     def answer(self, asked: Proposal | Iterable[Proposal]) -> Candidate | list[Candidate]:
         """The candidates of what a method proposed; fewer, and `over` is set, where the search ends among them."""
@@ -167,7 +173,7 @@ class _Search:
 
     def _judged(self, candidate: Candidate, verdict: Verdict) -> Candidate:
         if isinstance(verdict, Diverged):
-            if not self.trained:
+            if all(known.train_s is None for known in self.candidates):
                 raise DivergedError(verdict.told)
             self.display.warn(f"{candidate.name} is left out: {verdict.told}")
             return msgspec.structs.replace(candidate, note="diverged")

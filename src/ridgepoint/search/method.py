@@ -80,7 +80,8 @@ class Problem:
         task: Judges candidates.
         seed: Of everything that the method draws.
         space: What may be found, for methods that search a space.
-        network: Where to start, for methods that change a network.
+        network: What to change, for methods that change a network.
+        start: Where such a method begins if not with the network: where it came to in a search for a larger budget.
         evaluations: How many candidates will be trained, where the search is bounded by count.
         settings: The method's own; its defaults if left open.
         folder: Where a method may keep files of its own.
@@ -94,6 +95,7 @@ class Problem:
     seed: int
     space: Space | None = None
     network: Network | None = None
+    start: Candidate | None = None
     evaluations: int | None = None
     settings: msgspec.Struct | None = None
     folder: Path | None = None

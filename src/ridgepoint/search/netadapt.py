@@ -53,7 +53,7 @@ def most_accurate(current: Candidate, proposals: Sequence[Candidate]) -> Candida
 def _adapt(problem: Problem, rule: Rule) -> Proposals:
     seed = problem.network
     assert seed is not None
-    current = yield Proposal(network=seed, inherits=True, step=True, note="the seed network")
+    current = problem.start or (yield Proposal(network=seed, inherits=True, step=True, note="the seed network"))
     excess = current.estimated_ms - problem.budget_ms
     steps = max(((problem.evaluations or 1) - 1) // (len(knobs(seed)) + 1), 1)
     delta = max(DELTA * current.estimated_ms, excess / steps)

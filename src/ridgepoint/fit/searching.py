@@ -1,0 +1,190 @@
+"""The search of a fit: a method proposes, short trainings judge, and the clock has the last word.
+
+Where the clock finds every candidate slower than the table did, the search goes on, for as much less by the table.
+"""
+
+import contextlib
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from ridgepoint.errors import NotMetError
+from ridgepoint.fit.crew import hire
+from ridgepoint.fit.judging import ShortTraining
+from ridgepoint.fit.plan import FINALISTS, Plan
+from ridgepoint.search.candidate import Candidate
+from ridgepoint.search.draw import smallest
+from ridgepoint.search.driver import run_search
+from ridgepoint.search.finalists import Finalists, choose_finalists
+from ridgepoint.search.judges import InTurn, Judges
+from ridgepoint.search.method import Problem
+from ridgepoint.search.methods import find_method, make_method_settings
+from ridgepoint.search.study import Study
+from ridgepoint.units import format_ms
+
+if TYPE_CHECKING:
+    from ridgepoint.fit.pipeline import Fit
+
+AIMS = 3  # searches, at most, of which each but the last was refuted by the clock
+FURTHER = 0.25  # of the first search's candidates, for each of the others
+
+
+class Aim(msgspec.Struct, frozen=True, kw_only=True):
+    """What one search of a run goes for.
+
+    Attributes:
+        limit_ms: The most that a network may take by the table.
+        earlier: How many candidates the searches before it left.
+        start: Which of them a method that changes a network goes on from.
+    """
+
+    limit_ms: float
+    earlier: int = 0
+    start: Candidate | None = None
+
+
+def find_finalists(job: "Fit", plan: Plan) -> list[Candidate]:
+    """The candidates with the best short accuracy whose exported files meet the budget by the clock.
+
+    All that decides about another search is in the journal and in the latency table, so a resumed run decides alike.
+
+    Raises:
+        NotMetError: If no candidate meets it.
+    """
+    known = job.run.read_step("finalists")
+    if known is not None:
+        return msgspec.convert(known["finalists"], list[Candidate])
+    aim = Aim(limit_ms=tabled_limit(job))
+    for number in range(AIMS):
+        search(job, plan, aim, number)
+        found = clocked(job)
+        if found.chosen:
+            return keep(job, found)
+        if number + 1 < AIMS:
+            aim = next_aim(job, found)
+    fastest = min(found.clocked, key=lambda candidate: candidate.measured_ms)
+    raise NotMetError(
+        f"no candidate meets {format_ms(job.budget_ms)} by the clock; the fastest is {fastest.name} with "
+        f"{format_ms(fastest.measured_ms)} measured, {format_ms(fastest.estimated_ms)} by the table. Allow a "
+        "little more latency or more time"
+    )
+
+
+def search(job: "Fit", plan: Plan, aim: Aim, number: int) -> None:
+    """Let the method propose and short trainings judge: the first search until the plan's end, others a part of it."""
+    run, prepared = job.run, job.prepared
+    step = f"search-{number + 1}" if number else "search"
+    if run.read_step(step) is not None:
+        return
+
+    def told(share: float, text: str) -> None:
+        job.display.progress(share, text)
+        run.tick()
+
+    started = run.elapsed
+
+    def done(trained: int) -> float:
+        return trained / problem.evaluations if number else plan.search_progress(trained, run.elapsed, started)
+
+    task = ShortTraining(run, prepared, plan.short, limit_ms=aim.limit_ms)
+    problem = Problem(
+        latency=job.host,
+        budget_ms=aim.limit_ms,
+        task=task,
+        seed=run.settings.seed,
+        space=prepared.space,
+        network=prepared.network,
+        start=aim.start,
+        evaluations=max(round(FURTHER * plan.expected), 1) if number else plan.expected,
+        settings=make_method_settings(prepared.method, run.settings.method_changes),
+        folder=run.path,
+        told=told,
+        clock=job.host.measure_networks,
+    )
+    with judges_of(job, task) as judges:
+        found = run_search(
+            problem,
+            find_method(prepared.method).method,
+            Study(run.path),
+            earlier=aim.earlier,
+            judges=judges,
+            done=done,
+            display=job.display,
+            tick=run.tick,
+        )
+    run.write_step(step, {"candidates": len(found), "limit_ms": aim.limit_ms})
+
+
+def judges_of(job: "Fit", task: ShortTraining) -> contextlib.AbstractContextManager[Judges]:
+    """This process, or workers if the user asked for some."""
+    settings = job.run.settings
+    if settings.study is None and settings.workers == 1:
+        return contextlib.nullcontext(InTurn(task))
+    return hire(job.run, job.prepared, task)
+
+
+def tabled_limit(job: "Fit") -> float:
+    """What the table may give a network so that the clock agrees: less than the limit where the table gives too little.
+
+    One network, where the search starts or of average size, is exported and clocked beside its tabled latency.
+    """
+    known = job.run.read_step("gap")
+    if known is None:
+        network = job.prepared.middling()
+        measured, tabled = job.host.measure_networks({"middling": network})["middling"], job.host.latency(network).ms
+        known = job.run.write_step("gap", {"measured_over_tabled": measured / tabled})
+        job.display.say(f"{network.name}: {format_ms(measured)} measured, {format_ms(tabled)} by the table")
+    return _possible(job, job.limit_ms / max(known["measured_over_tabled"], 1.0))
+
+
+def next_aim(job: "Fit", found: Finalists) -> Aim:
+    """Less by the table, by as much as the most accurate candidate was slower by the clock, which it starts from."""
+    best = found.clocked[0]
+    limit_ms = _possible(job, job.limit_ms * best.estimated_ms / best.measured_ms)
+    job.display.say(
+        f"None of {len(found.clocked)} clocked candidates meets {format_ms(job.budget_ms)}; {best.name} takes "
+        f"{format_ms(best.measured_ms)}, {format_ms(best.estimated_ms)} by the table. The search goes on, within "
+        f"{format_ms(limit_ms)} by the table"
+    )
+    return Aim(limit_ms=limit_ms, earlier=len(Study(job.run.path).candidates("search")), start=best)
+
+
+def _possible(job: "Fit", limit_ms: float) -> float:
+    """The limit, or what the smallest network of the space takes by the table."""
+    space = job.prepared.space
+    return limit_ms if space is None else max(limit_ms, job.host.latency(space.decode(smallest(space))).ms)
+
+
+def clocked(job: "Fit") -> Finalists:
+    """What the clock says of the best candidates.
+
+    Raises:
+        NotMetError: If there is nothing to clock.
+    """
+    study = Study(job.run.path)
+    job.display.progress(0.9, "measuring finalists")
+    found = choose_finalists(
+        study.candidates("search"), job.host.measure_networks, limit_ms=job.limit_ms, count=FINALISTS
+    )
+    for candidate in found.clocked:  # what the clock says belongs beside what the table said
+        study.record(msgspec.structs.replace(candidate, phase="search"))
+    if not found.clocked:
+        raise NotMetError(
+            f"no network of {job.prepared.subject.name} within {format_ms(job.budget_ms)} was found and trained. Allow "
+            "a little more latency or more time"
+        )
+    return found
+
+
+def keep(job: "Fit", found: Finalists) -> list[Candidate]:
+    """Say who the finalists are, and keep them."""
+    names = ", ".join(f"{c.name} ({format_ms(c.measured_ms)})" for c in found.chosen)
+    job.display.say(
+        f"Finalists: {names}; measured over tabled {found.gap:.2f} (median of {len(found.clocked)} clocked)"
+    )
+    chosen = list(found.chosen)
+    if chosen[0].weights is not None:  # what inherited is trained on, and beside it from scratch: the images decide
+        fresh = f"{chosen[0].name}-from-scratch"
+        chosen = [chosen[0], msgspec.structs.replace(chosen[0], name=fresh, weights=None, parent=chosen[0].name)]
+    job.run.write_step("finalists", {"finalists": msgspec.to_builtins(chosen), "gap": found.gap})
+    return chosen
