@@ -8,7 +8,6 @@ until it meets the budget, and the first draw is reported beside.
 """
 
 import logging
-import tempfile
 import warnings
 from collections.abc import Mapping
 
@@ -21,6 +20,7 @@ from nni.nas.profiler import ExpressionProfiler
 from nni.nas.space import RawFormatModelSpace
 from nni.nas.strategy import Proxyless
 from peer_problem import DEPTHS, OPTIONS, ROWS, STAGES, Problem, Teacher
+from pytorch_lightning.callbacks import ModelCheckpoint
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
@@ -40,26 +40,25 @@ def search(problem: Problem) -> tuple[Assignment, dict]:
     torch.manual_seed(problem.seed)
     space = Rows(problem)
     penalty = {"profiler": Expected(problem, space), "baseline": problem.budget_ms, "nonlinear": "absolute"}
-    with tempfile.TemporaryDirectory() as folder:
-        trainer = Trainer(
-            max_epochs=problem.epochs,
-            accelerator="cpu",
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            default_root_dir=folder,
-        )
-        loaders = {
-            "train_dataloaders": DataLoader(TrainingBatches(problem), batch_size=None),
-            "val_dataloaders": DataLoader(ValidationBatches(problem), batch_size=None),
-        }
-        strategy = Proxyless(
-            arc_learning_rate=ARCHITECTURE_LR, warmup_epochs=max(problem.epochs // 4, 1), penalty=penalty
-        )
-        strategy(
-            RawFormatModelSpace(space, Lightning(Recipe(problem), trainer, **loaders)), SequentialExecutionEngine()
-        )
+    last = problem.folder / "last.ckpt"
+    trainer = Trainer(
+        max_epochs=problem.epochs,
+        accelerator="cpu",
+        logger=False,
+        callbacks=[ModelCheckpoint(problem.folder, save_last=True, save_on_train_epoch_end=True)],
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        default_root_dir=problem.folder,
+    )
+    evaluator = Lightning(
+        Recipe(problem),
+        trainer,
+        train_dataloaders=DataLoader(TrainingBatches(problem, trainer), batch_size=None),
+        val_dataloaders=DataLoader(ValidationBatches(problem), batch_size=None),
+        fit_kwargs={"ckpt_path": last, "weights_only": False} if last.exists() else {},
+    )
+    strategy = Proxyless(arc_learning_rate=ARCHITECTURE_LR, warmup_epochs=max(problem.epochs // 4, 1), penalty=penalty)
+    strategy(RawFormatModelSpace(space, evaluator), SequentialExecutionEngine())
     draws = (member(problem, strategy.oneshot_module.export()) for _ in range(DRAWS))
     first = next(draws)
     within = next((each for each in [first, *draws] if problem.latency_ms(each) <= problem.budget_ms), first)
@@ -139,7 +138,7 @@ class Recipe(LightningModule):
 
     def __init__(self, problem: Problem):
         super().__init__()
-        self.problem, self.step = problem, 0
+        self.problem = problem
 
     def forward(self, x: Tensor) -> Tensor:
         return self.model(x)
@@ -149,8 +148,9 @@ class Recipe(LightningModule):
         return self.teacher.optimizer
 
     def training_step(self, batch: tuple[Tensor, Tensor], index: int) -> Tensor:
+        """Twice a step: of the architecture, and of the weights."""
         images, labels = batch
-        self.teacher.set_rates(min(self.trainer.global_step, self.teacher.steps))
+        self.teacher.set_rates(self.trainer.current_epoch * self.teacher.batches.steps_per_epoch + index // 2)
         return nn.functional.cross_entropy(
             self.model(images), labels, label_smoothing=self.problem.recipe.label_smoothing
         )
@@ -159,15 +159,15 @@ class Recipe(LightningModule):
 class TrainingBatches(Dataset):
     """The batches of one epoch after the other; Lightning asks for `len` of them per epoch."""
 
-    def __init__(self, problem: Problem):
-        self.problem, self.batches, self.step = problem, problem.batches, 0
+    def __init__(self, problem: Problem, trainer: Trainer):
+        self.problem, self.trainer, self.batches = problem, trainer, problem.batches
 
     def __len__(self) -> int:
         return self.batches.steps_per_epoch
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        batch = self.batches.batch(self.step, self.step / self.problem.steps)
-        self.step += 1
+        step = self.trainer.current_epoch * len(self) + index
+        batch = self.batches.batch(step, step / self.problem.steps)
         return batch.images.to(memory_format=torch.channels_last), batch.targets
 
 

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from ridgepoint.arch.choice import Assignment
 
-POPULATION, GENERATIONS = 20, 10
+POPULATION, GENERATIONS = 16, 8
 CALIBRATED = 8  # batches of 64
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +21,10 @@ OPTIONS = [(kernel, ratio) for kernel in KERNELS for ratio in RATIOS]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Problem:
-    """One search's task. Shared weights learn for `epochs` on the training images; the validation images judge."""
+    """One search's task. Shared weights learn for `epochs` on the training images; the validation images judge.
+
+    `folder` is where a search may keep what it needs to go on.
+    """
 
     space: Space
     images: TrainingData
@@ -29,6 +33,7 @@ class Problem:
     budget_ms: float
     epochs: int
     seed: int
+    folder: Path
 
     @property
     def batches(self) -> AugmentedBatches:

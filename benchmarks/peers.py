@@ -7,8 +7,8 @@ Shared weights learn for `EPOCHS` epochs by one recipe; random search trains `EP
 each. What a search ends on is trained anew, all alike, and judged on photographs that no search saw; at the end the
 exported files are clocked side by side.
 
-Everything goes line by line to `--lines`: what is there is not done again. With `--search` nothing is clocked or told.
-`seconds` are of the processor, one thread.
+Everything goes piece by piece to `--lines`: what is there is not done again. With `--search` nothing is clocked yet.
+`seconds` are the processor's, one thread.
 
     pip install --no-deps -r benchmarks/requirements-search.txt
     python benchmarks/peers.py PHOTOS --lines peers.jsonl > benchmarks/results/peers.json
@@ -17,11 +17,13 @@ Everything goes line by line to `--lines`: what is there is not done again. With
 import argparse
 import itertools
 import json
+import signal
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import peer_nni
@@ -54,6 +56,7 @@ def ours(problem: Problem) -> tuple[Assignment, dict]:
             budget_ms=problem.budget_ms,
             seed=problem.seed,
             bound=Bound(epochs=problem.epochs),
+            folder=problem.folder,
         )
     )
     return found.assignments[0], {"most_probable_ms": round(problem.latency_ms(found.most_probable), 5)}
@@ -65,7 +68,7 @@ def random(problem: Problem) -> tuple[Assignment, dict]:
     drawn = (problem.space.sample_assignment(rng) for _ in itertools.count())
     within = (each for each in drawn if problem.latency_ms(each) <= problem.budget_ms)
     chosen = itertools.islice(within, EPOCHS // SHORT)
-    tried = [(trained(problem, each, SHORT).val_accuracy, each) for each in chosen]
+    tried = [(trained(problem, each, SHORT, problem.seed).val_accuracy, each) for each in chosen]
     return max(tried, key=lambda each: each[0])[1], {"trained": len(tried)}
 
 
@@ -77,14 +80,14 @@ SEARCHES: dict[str, Callable[[Problem], tuple[Assignment, dict]]] = {
 }
 
 
-def trained(problem: Problem, assignment: Assignment, epochs: int, seed: int | None = None) -> Trained:
+def trained(problem: Problem, assignment: Assignment, epochs: int, seed: int) -> Trained:
     """A member trained from scratch."""
     return train(
         problem.space.decode(assignment),
         problem.images,
         problem.recipe,
         bound=Bound(epochs=epochs),
-        seed=problem.seed if seed is None else seed,
+        seed=seed,
         evaluations=1,
     )
 
@@ -116,35 +119,53 @@ def photographs(data: str, size: int) -> tuple[TrainingData, ArraySplit]:
     return images, decode(dataset.test, preprocessing, train=False)
 
 
-def lines_of(path: Path, problems: Iterable[Problem], test: ArraySplit, repeats: int) -> list[dict]:
-    """Every search and what its result learns; what the file holds is not done again."""
-    known = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-    done = {(line["search"], line["seed"]): line for line in known}
-    for problem in problems:
-        for name, search in SEARCHES.items():
-            if (name, problem.seed) in done:
-                continue
+class Lines:
+    """Pieces of work and what they gave, in a file that grows; a piece that it holds is not done again."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.rows = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+    def add(self, **row: Any) -> None:
+        self.rows.append(row)
+        with self.path.open("a") as file:
+            print(json.dumps(row), file=file)
+
+    def once(self, piece: str, work: Callable[[], dict]) -> dict:
+        """What a piece gave, with the processor's seconds, those of attempts that were killed included."""
+        if not self.of(piece, "gave"):
             began = time.process_time()
-            assignment, told = search(problem)
-            seconds = time.process_time() - began
-            accuracies = []
-            for repeat in range(repeats):
-                model = trained(problem, assignment, FINAL, seed=repeat).model
-                right = logits(model, test.images, problem.images.preprocessing).argmax(1) == test.labels
-                accuracies.append(round(right.float().mean().item(), 5))
-            done[name, problem.seed] = line = {
-                "search": name,
-                "seed": problem.seed,
-                "assignment": assignment,
-                "tabled_ms": round(problem.latency_ms(assignment), 5),
-                "seconds": round(seconds, 1),
-                "test_accuracy": accuracies,
-                **told,
-            }
-            with path.open("a") as file:
-                print(json.dumps(line), file=file)
-            print(f"{name}, seed {problem.seed}: {seconds:.0f} s", file=sys.stderr)
-    return list(done.values())
+            try:
+                given = work()
+            finally:
+                self.add(piece=piece, seconds=time.process_time() - began)
+            self.add(piece=piece, gave=given)
+            print(piece, file=sys.stderr)
+        return {**self.of(piece, "gave")[0], "seconds": round(sum(self.of(piece, "seconds")), 1)}
+
+    def of(self, piece: str, key: str) -> list:
+        return [row[key] for row in self.rows if row["piece"] == piece and key in row]
+
+
+def row_of(name: str, problem: Problem, test: ArraySplit, repeats: int, lines: Lines) -> dict:
+    """A search, and what its result learns."""
+
+    def search() -> dict:
+        problem.folder.mkdir(parents=True, exist_ok=True)
+        assignment, told = SEARCHES[name](problem)
+        return {"assignment": assignment, "tabled_ms": round(problem.latency_ms(assignment), 5), **told}
+
+    def learn(seed: int) -> dict:
+        model = trained(problem, found["assignment"], FINAL, seed=seed).model
+        right = logits(model, test.images, problem.images.preprocessing).argmax(1) == test.labels
+        return {"accuracy": round(right.float().mean().item(), 5)}
+
+    found = lines.once(f"{name}, seed {problem.seed}", search)
+    learnt = [
+        lines.once(f"{name}, seed {problem.seed}, training {repeat}", lambda repeat=repeat: learn(repeat))
+        for repeat in range(repeats)
+    ]
+    return {"search": name, "seed": problem.seed, **found, "test_accuracy": [each["accuracy"] for each in learnt]}
 
 
 def clocked(space: Space, rows: list[dict], host: HostTable) -> list[dict]:
@@ -164,6 +185,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=2, help="trainings of every result")
     parser.add_argument("--search", action="store_true", help="only search and train")
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the seconds of a killed piece are kept
     torch.set_num_threads(1)
     space = load_space(Path(__file__).parent / "spaces" / "ofa_mobilenetv3_half.yaml")
     latency_ms = Latencies(space, given.table)
@@ -171,8 +193,12 @@ def main() -> None:
     budget_ms = float(np.quantile([latency_ms(space.sample_assignment(rng)) for _ in range(MEMBERS)], QUANTILE))
     images, test = photographs(given.data, space.template["input"][1])
     common = {"space": space, "images": images, "recipe": load_recipe("small_images"), "latency_ms": latency_ms}
-    problems = [Problem(**common, budget_ms=budget_ms, epochs=EPOCHS, seed=seed) for seed in range(given.seeds)]
-    rows = lines_of(given.lines, problems, test, given.repeats)
+    lines = Lines(given.lines)
+    rows = []
+    for seed, name in itertools.product(range(given.seeds), SEARCHES):
+        folder = given.lines.with_suffix("") / f"{name} {seed}"
+        problem = Problem(**common, budget_ms=budget_ms, epochs=EPOCHS, seed=seed, folder=folder)
+        rows.append(row_of(name, problem, test, given.repeats, lines))
     if given.search:
         return
     rows = clocked(space, rows, latency_ms.host)

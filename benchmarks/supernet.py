@@ -1,8 +1,8 @@
 """Training steps per second of our supernet and once-for-all's, on the space of its MobileNetV3.
 
 Both draw the same children: depths, kernels and expansions. A step is forward, cross-entropy, backward and SGD with
-momentum. Rounds are interleaved; the ratio is that of the medians over all children. Once-for-all is run as its
-training does (torch's default memory format) and, beside it, in ours (channels last).
+momentum. Rounds are interleaved, in an order drawn anew for every child; the ratio is that of the medians over all.
+Once-for-all is run as its training does (torch's default memory format) and, beside it, in ours (channels last).
 
     pip install --no-deps -r benchmarks/requirements-search.txt
     python benchmarks/supernet.py --threads 1
@@ -100,9 +100,9 @@ def main() -> None:
     seconds: dict[str, list[float]] = {name: [] for name in steps}
     for turn in range(given.rounds + 1):
         for child in children:
-            for name, step in steps.items():
+            for name in rng.permutation(list(steps)).tolist():
                 started = time.perf_counter()
-                step(child)
+                steps[name](child)
                 if turn:  # the first round warms up
                     seconds[name].append(time.perf_counter() - started)
     medians = {name: statistics.median(values) for name, values in seconds.items()}
