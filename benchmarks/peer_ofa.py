@@ -16,7 +16,7 @@ from ofa.imagenet_classification.elastic_nn.utils import set_running_statistics
 from ofa.nas.accuracy_predictor import MobileNetArchEncoder
 from ofa.nas.search_algorithm import EvolutionFinder
 from peer_problem import DEPTHS, KERNELS, RATIOS, WIDTH, Problem, Teacher
-from torch import Tensor
+from torch import Tensor, nn
 
 from ridgepoint.arch.choice import Assignment
 
@@ -31,16 +31,31 @@ def search(problem: Problem) -> tuple[Assignment, dict]:
     net = OFAMobileNetV3(
         n_classes=10, dropout_rate=0, width_mult=WIDTH, ks_list=KERNELS, expand_ratio_list=RATIOS, depth_list=DEPTHS
     ).to(memory_format=torch.channels_last)
-    net.train()
-    teacher = Teacher(problem, net)
-    for step in range(problem.steps):
-        net.sample_active_subnet()
-        loss = teacher.one_step(step)
+    teach(problem, net)
     accuracy = Accuracy(problem, net)
     finder = EvolutionFinder(Latency(problem), accuracy, population_size=POPULATION, max_time_budget=GENERATIONS)
     _, (best, child, _) = finder.run_evolution_search(problem.budget_ms)
-    told = {"last_loss": round(loss, 4), "children_judged": len(accuracy.known), "shared_accuracy": round(best, 4)}
+    told = {"children_judged": len(accuracy.known), "shared_accuracy": round(best, 4)}
     return member(problem, child), told
+
+
+def teach(problem: Problem, net: OFAMobileNetV3) -> None:
+    """Every step another child; after every epoch there is a checkpoint to go on from."""
+    net.train()
+    teacher, file = Teacher(problem, net), problem.folder / "taught.pt"
+    first = 0
+    if file.exists():
+        state = torch.load(file, weights_only=False)
+        nn.Module.load_state_dict(net, state["net"])  # its own renames what is right
+        teacher.optimizer.load_state_dict(state["optimizer"])
+        random.setstate(state["random"])
+        first = state["step"]
+    for step in range(first, problem.steps):
+        net.sample_active_subnet()
+        teacher.one_step(step)
+        if (step + 1) % teacher.batches.steps_per_epoch == 0:
+            state = {"net": nn.Module.state_dict(net), "optimizer": teacher.optimizer.state_dict()}
+            torch.save({**state, "random": random.getstate(), "step": step + 1}, file)
 
 
 def member(problem: Problem, child: dict) -> Assignment:

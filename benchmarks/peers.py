@@ -111,12 +111,12 @@ def photographs(data: str, size: int) -> tuple[TrainingData, ArraySplit]:
     dataset = detect(data, seed=0)
     preprocessing, _ = choose_input(dataset, size=size)
     images = TrainingData(
-        train=decode(dataset.train, preprocessing, train=True),
-        val=decode(dataset.val, preprocessing, train=False),
+        train=decode(dataset.train, preprocessing, train=True, keep=True),
+        val=decode(dataset.val, preprocessing, train=False, keep=True),
         preprocessing=preprocessing,
         augmentation=default_augmentation(dataset, preprocessing),
     )
-    return images, decode(dataset.test, preprocessing, train=False)
+    return images, decode(dataset.test, preprocessing, train=False, keep=True)
 
 
 class Lines:
