@@ -19,6 +19,7 @@ from ridgepoint.search.method import Problem, Task
 from ridgepoint.search.shared_weights import Weights
 from ridgepoint.train.checkpoint import load_checkpoint, save_checkpoint
 from ridgepoint.train.loop import Bound
+from ridgepoint.train.memory import keep_freed_memory
 
 CHECKPOINT, HISTORY = "checkpoint.pt", "history.jsonl"
 SAVE_EVERY_S = 15.0
@@ -89,6 +90,7 @@ def learn(
         DivergedError: If the weights diverge.
         RunError: If the checkpoint is that of another search.
     """
+    keep_freed_memory()
     run = _Run(learner, bound, folder)
     run.restore()
     while (progress := run.progress()) < 1.0:

@@ -29,6 +29,7 @@ from ridgepoint.train.checkpoint import load_checkpoint, save_checkpoint
 from ridgepoint.train.clip import NO_CLIP
 from ridgepoint.train.ema import Average
 from ridgepoint.train.freeze import freeze_backbone, reestimate_norms
+from ridgepoint.train.memory import keep_freed_memory
 from ridgepoint.train.metrics import Row, write_metrics
 from ridgepoint.train.optimizer import make_optimizer
 from ridgepoint.train.processes import processes
@@ -106,6 +107,7 @@ def train(
         DivergedError: If the loss is not finite; the last good checkpoint is kept.
         RunError: If a checkpoint cannot be written or read.
     """
+    keep_freed_memory()
     batches = batches or AugmentedBatches(data, recipe, num_classes=network.num_classes, seed=seed)
     loss = loss or cross_entropy(recipe.label_smoothing)
     run = _Run(network, data, recipe, bound, seed, folder, initial, batches, loss)
