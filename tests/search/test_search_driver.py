@@ -141,7 +141,7 @@ def test_evolution_beats_chance_where_choices_add_up(name: str):
 def test_evolution_names_parents_and_changes_one_choice():
     space, found = small_space(), contract.search("evolution", make_problem("evolution", budget_ms=1e6, evaluations=40))
     children = [candidate for candidate in found if candidate.parent]
-    assert len(children) == 20
+    assert len(children) == 30
     by_name = {candidate.name: space.encode(candidate.network) for candidate in found}
     for child in children:
         mine, theirs = by_name[child.name], by_name[child.parent]

@@ -1,8 +1,9 @@
 """Regularised evolution: a tournament's best is mutated, and the oldest dies, however good it was.
 
 Source: Real et al., arXiv:1802.01548, Algorithm 1.
-Differs: a population of 20 and tournaments of 5 instead of 100 and 25, for searches of tens to hundreds of candidates;
-whatever is over the budget is drawn again, as in once-for-all's search.
+Differs: a population of 10 and tournaments of 4 instead of 100 and 25, for searches of tens of candidates: the first
+population is drawn at random, so a search that is hardly longer is random search. Whatever is over the budget is drawn
+again, as in once-for-all's search.
 """
 
 from collections import deque
@@ -13,8 +14,8 @@ from ridgepoint.arch.space import Assignment
 from ridgepoint.search.draw import Draws, Settings
 from ridgepoint.search.method import Problem, Proposal, Proposals
 
-POPULATION = 20
-TOURNAMENT = 5
+POPULATION = 10
+TOURNAMENT = 4
 
 
 def evolution(problem: Problem) -> Proposals:
