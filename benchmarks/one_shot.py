@@ -1,0 +1,152 @@
+"""TuNAS and slimming on the tabular benchmark: shared weights are trained, and the table tells what was found.
+
+Each search trains its supernet on the photographs as `ridgepoint search` does, for as long as the trainings of
+`EVALUATIONS` candidates less the three that it ends on; those are looked up. So it takes as many epochs as random
+search of `EVALUATIONS` candidates, and is compared with that: 50 seeds, the same budgets, regret as in searches.py.
+`cost` is the processor time of a search over that of one candidate's training, without the three trainings at the end.
+
+`spearman` is between what the shared weights give members, on the images that the search judges by, and the table.
+Searches go line by line to `--lines`: those that are there are not run again. With `--search` nothing is told, and the
+tables need no accuracies yet.
+
+    python benchmarks/one_shot.py PHOTOS benchmarks/results/tabular_*.json --lines one_shot.jsonl \
+        > benchmarks/results/one_shot.json
+"""
+
+import argparse
+import json
+import sys
+import time
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+from scipy.stats import spearmanr
+from searches import Lookup, Table, against, evaluated, quartiles, regrets
+from tabular import EPOCHS, Trainer, members
+
+from ridgepoint.arch.space import Space
+from ridgepoint.search.candidate import Candidate
+from ridgepoint.search.method import Judgement, Proposal
+from ridgepoint.search.shared_weights import SharedWeights
+from ridgepoint.train.batches import TrainingData
+from ridgepoint.train.loop import Bound
+from ridgepoint.train.recipe import load_recipe
+
+EVALUATIONS, RANKED, SEEDS = 6, 48, 5
+QUANTILES = (0.5,)
+SEARCHES = {
+    "tabular_uib": {
+        "tunas": ("tunas", {}),
+        "tunas_one_stage": ("tunas_one_stage", {}),
+        "tunas_one_stage without warm-ups": ("tunas_one_stage", {"operator_warmup": False, "width_warmup": False}),
+    },
+    "tabular_metaformer": {
+        "slimming": ("slimming", {}),
+        "slimming without Gumbel noise": ("slimming", {"gumbel": False}),
+    },
+}
+
+
+class Shared(Lookup):
+    """A task that trains shared weights; it remembers the last ones."""
+
+    def __init__(self, table: Table, seed: int, images: TrainingData):
+        super().__init__(table, seed)
+        self.images = images
+
+    def judge(self, candidate: Candidate, proposal: Proposal) -> Judgement:
+        return Judgement(accuracy=0.0, seconds=0.0)  # decides nothing: the table is looked up afterwards
+
+    def weights(self, space: Space) -> SharedWeights:
+        self.made = SharedWeights(space, self.images, load_recipe("small_images"), seed=self.seed)
+        return self.made
+
+    def as_long_as(self, candidates: int) -> Bound:
+        return Bound(epochs=candidates * EPOCHS)
+
+    def accuracies(self) -> dict[str, float]:
+        """What the last shared weights give some members of the part of the space that they are for."""
+        found = list(members(self.made.supernet.space).items())
+        chosen = np.random.default_rng(0).permutation(len(found))[:RANKED]
+        return {
+            digest: round(float(np.mean([self.made.accuracy(step, assignment) for step in range(2)])), 4)
+            for digest, (assignment, _) in (found[at] for at in chosen)
+        }
+
+
+def searched(table: Table, trainer: Trainer, search: str, quantile: float, seed: int) -> dict:
+    """One search: what it ended on, what it took, and what its weights say of members."""
+    task = Shared(table, seed, trainer.images)
+    began = time.process_time()
+    name, settings = SEARCHES[table.space.name][search]
+    found = evaluated(table, name, settings, task, table.budget_ms(quantile), seed, EVALUATIONS)
+    return {"found": found, "seconds": round(time.process_time() - began, 2), "shared": task.accuracies()}
+
+
+def trained(table: Table, trainer: Trainer) -> dict:
+    """What training a candidate takes, the mean of a few."""
+    networks = [network for _, network in members(table.space).values()]
+    few = networks[:: len(networks) // 4]
+    began = time.process_time()
+    for network in few:
+        trainer(network, 0)
+    return {"seconds": round((time.process_time() - began) / len(few), 2)}
+
+
+class Lines:
+    """What was found, by what it is of; a file holds it line by line."""
+
+    def __init__(self, path: Path):
+        known = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        self.path, self.found = path, {tuple(line["of"]): line for line in known}
+
+    def add(self, of: tuple, make, *given) -> None:
+        if of not in self.found:
+            self.found[of] = {"of": of, **make(*given)}
+            with self.path.open("a") as file:
+                print(json.dumps(self.found[of]), file=file)
+            print(*of, file=sys.stderr)
+
+
+def told(table: Table, quantile: float, lines: dict[tuple, dict]) -> dict:
+    """All searches of one table at one budget."""
+    name, budget_ms = table.space.name, table.budget_ms(quantile)
+    random = regrets(table, "random", {}, None, budget_ms, seeds=50, counts=[EVALUATIONS])[:, 0]
+    report: dict = {"budget_ms": round(budget_ms, 4), "random": {"quartiles": quartiles(random)}}
+    for search in SEARCHES[name]:
+        mine = [lines[name, search, quantile, seed] for seed in range(SEEDS)]
+        found = np.array([table.regret(line["found"], budget_ms, seed) for seed, line in enumerate(mine)])
+        shared = [line["shared"] for line in mine]
+        ranks = [spearmanr(list(each.values()), [table.accuracy[of] for of in each]).statistic for each in shared]
+        cost = np.mean([line["seconds"] for line in mine]) / lines[name, "training"]["seconds"]
+        report[search] = {
+            "regrets": [round(float(each), 2) for each in found],
+            "quartiles": quartiles(found),
+            **against(found, random),
+            "cost": round(float(cost), 2),
+            "spearman": [round(float(each), 2) for each in ranks],
+        }
+    return report
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data")
+    parser.add_argument("tables", type=Path, nargs="+")
+    parser.add_argument("--lines", type=Path, required=True)
+    parser.add_argument("--search", action="store_true", help="only search; the tables may lack accuracies")
+    given = parser.parse_args()
+    trainer, lines, tables = Trainer(given.data), Lines(given.lines), [Table(path) for path in given.tables]
+    for quantile, seed, table in product(QUANTILES, range(SEEDS), tables):
+        for search in SEARCHES[table.space.name]:
+            lines.add((table.space.name, search, quantile, seed), searched, table, trainer, search, quantile, seed)
+    for table in tables:
+        lines.add((table.space.name, "training"), trained, table, trainer)
+    if not given.search:
+        report = {table.space.name: [told(table, each, lines.found) for each in QUANTILES] for table in tables}
+        print(json.dumps({"command": " ".join(sys.argv), "evaluations": EVALUATIONS, **report}, indent=1))
+
+
+if __name__ == "__main__":
+    main()
