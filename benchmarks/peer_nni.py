@@ -4,7 +4,8 @@ A row of the space is a `LayerChoice` of its nine blocks, and of nothing at all 
 Blocks do not share weights: NNI's ProxylessNAS has no choices inside a layer. The penalty is NNI's own, with the
 expected latency by our model, which is a sum over rows. `NasExperiment` is left aside: its sequential engine runs the
 strategy in this process. What NNI returns is drawn from the probabilities and not held to a budget; so it is drawn
-until it meets the budget, and the first draw is reported beside.
+until it meets the budget, and the first draw is reported beside. A search that was killed begins anew: NNI orders its
+architecture parameters by object identity (a set), so in another process its checkpoints do not fit them.
 """
 
 import logging
@@ -20,7 +21,6 @@ from nni.nas.profiler import ExpressionProfiler
 from nni.nas.space import RawFormatModelSpace
 from nni.nas.strategy import Proxyless
 from peer_problem import DEPTHS, OPTIONS, ROWS, STAGES, Problem, Teacher
-from pytorch_lightning.callbacks import ModelCheckpoint
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
@@ -40,12 +40,11 @@ def search(problem: Problem) -> tuple[Assignment, dict]:
     torch.manual_seed(problem.seed)
     space = Rows(problem)
     penalty = {"profiler": Expected(problem, space), "baseline": problem.budget_ms, "nonlinear": "absolute"}
-    last = problem.folder / "last.ckpt"
     trainer = Trainer(
         max_epochs=problem.epochs,
         accelerator="cpu",
         logger=False,
-        callbacks=[ModelCheckpoint(problem.folder, save_last=True, save_on_train_epoch_end=True)],
+        enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
         default_root_dir=problem.folder,
@@ -55,7 +54,6 @@ def search(problem: Problem) -> tuple[Assignment, dict]:
         trainer,
         train_dataloaders=DataLoader(TrainingBatches(problem, trainer), batch_size=None),
         val_dataloaders=DataLoader(ValidationBatches(problem), batch_size=None),
-        fit_kwargs={"ckpt_path": last, "weights_only": False} if last.exists() else {},
     )
     strategy = Proxyless(arc_learning_rate=ARCHITECTURE_LR, warmup_epochs=max(problem.epochs // 4, 1), penalty=penalty)
     strategy(RawFormatModelSpace(space, evaluator), SequentialExecutionEngine())
