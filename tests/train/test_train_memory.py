@@ -13,7 +13,7 @@ from ridgepoint.train.memory import keep_freed_memory
 def faults(steps):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     for _ in range(steps):
-        several = [torch.ones(2_000_000 + 300_000 * number) for number in range(8)]  # 8 to 16 MB each
+        several = [torch.ones(size) for size in (9_000_000, 10_000_000)]  # more than the 32 MB that glibc keeps at most
         del several
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
@@ -30,4 +30,4 @@ def test_pages_are_not_paid_for_at_every_step():
         int(subprocess.run([sys.executable, "-c", PROGRAM, how], capture_output=True, text=True, check=True).stdout)
         for how in ("given back", "kept")
     )
-    assert kept < given / 10
+    assert kept < given / 4
