@@ -209,8 +209,10 @@ def main() -> None:
         }
         for name in SEARCHES
     }
-    head = {"command": "python benchmarks/peers.py PHOTOS --lines peers.jsonl", "space": space.name}
-    head |= {"epochs": EPOCHS, "final_epochs": FINAL, "recipe": "small_images", "torch": torch.__version__}
+    options = f"--seeds {given.seeds} --repeats {given.repeats}"
+    head = {"command": f"python benchmarks/peers.py PHOTOS --lines peers.jsonl {options}", "space": space.name}
+    head |= {"epochs": EPOCHS, "final_epochs": FINAL, "recipe": "small_images", "test_images": len(test)}
+    head |= {"torch": torch.__version__}
     print(json.dumps({**head, "budget_ms": round(budget_ms, 5), "mean": summary, "rows": rows}, indent=1))
 
 
