@@ -46,7 +46,7 @@ def test_norms_and_biases_are_not_decayed(name: str):
     of = {id(weight): name for name, weight in model.named_parameters()}
     kinds = {name: type(model.get_submodule(name.rpartition(".")[0])) for name in of.values()}
     for weight in decayed["params"]:
-        assert kinds[of[id(weight)]] in (nn.Conv2d, nn.Linear) and not of[id(weight)].endswith("bias")
+        assert issubclass(kinds[of[id(weight)]], nn.Conv2d | nn.Linear) and not of[id(weight)].endswith("bias")
     for weight in others["params"]:
         assert of[id(weight)].endswith("bias") or issubclass(kinds[of[id(weight)]], nn.BatchNorm2d)
     assert len(decayed["params"]) + len(others["params"]) == len(of)

@@ -22,7 +22,7 @@ class DepthwiseConv2d(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve; only what learns on a CPU, as it is, takes the other way back."""
-        traced = torch.compiler.is_compiling() or torch.onnx.is_in_onnx_export()
+        traced = torch.compiler.is_compiling() or torch.jit.is_tracing() or torch.onnx.is_in_onnx_export()
         learns = torch.is_grad_enabled() and self.weight.requires_grad and x.device.type == "cpu"
         if learns and not traced and not torch.is_autocast_enabled("cpu"):
             return _Convolution.apply(x, self.weight, self.bias, self.stride[0])
