@@ -130,7 +130,7 @@ def test_where_the_clock_refutes_every_candidate_the_search_goes_on(trained: Pat
     assert len(candidates) == second["candidates"] and found[0].name in {each.name for each in later}
     for step in ("finalists", "search-2"):  # as if killed after the last candidate
         (run.path / "steps" / f"{step}.json").unlink()
-    assert find_finalists(job, plan) == found
+    assert find_finalists(job, plan) == found and run.read_step("search-2") == second, "not on what is half searched"
     assert [each for each in read_candidates(run.path) if each.phase == "search"] == candidates
 
 

@@ -56,12 +56,12 @@ def find_finalists(job: "Fit", plan: Plan) -> list[Candidate]:
         return msgspec.convert(known["finalists"], list[Candidate])
     aim = Aim(limit_ms=tabled_limit(job))
     for number in range(AIMS):
-        search(job, plan, aim, number)
-        found = clocked(job)
+        count = search(job, plan, aim, number)
+        found = clocked(job, count)
         if found.chosen:
             return keep(job, found)
         if number + 1 < AIMS:
-            aim = next_aim(job, found)
+            aim = next_aim(job, found, count)
     fastest = min(found.clocked, key=lambda candidate: candidate.measured_ms)
     raise NotMetError(
         f"no candidate meets {format_ms(job.budget_ms)} by the clock; the fastest is {fastest.name} with "
@@ -70,12 +70,16 @@ def find_finalists(job: "Fit", plan: Plan) -> list[Candidate]:
     )
 
 
-def search(job: "Fit", plan: Plan, aim: Aim, number: int) -> None:
-    """Let the method propose and short trainings judge: the first search until the plan's end, others a part of it."""
+def search(job: "Fit", plan: Plan, aim: Aim, number: int) -> int:
+    """Let the method propose and short trainings judge: the first search until the plan's end, others a part of it.
+
+    Returns:
+        How many candidates there are after it; a resumed run may know more, those of the next search.
+    """
     run, prepared = job.run, job.prepared
     step = f"search-{number + 1}" if number else "search"
-    if run.read_step(step) is not None:
-        return
+    if (known := run.read_step(step)) is not None:
+        return known["candidates"]
 
     def told(share: float, text: str) -> None:
         job.display.progress(share, text)
@@ -112,7 +116,7 @@ def search(job: "Fit", plan: Plan, aim: Aim, number: int) -> None:
             display=job.display,
             tick=run.tick,
         )
-    run.write_step(step, {"candidates": len(found), "limit_ms": aim.limit_ms})
+    return run.write_step(step, {"candidates": len(found), "limit_ms": aim.limit_ms})["candidates"]
 
 
 def judges_of(job: "Fit", task: ShortTraining) -> contextlib.AbstractContextManager[Judges]:
@@ -137,7 +141,7 @@ def tabled_limit(job: "Fit") -> float:
     return _possible(job, job.limit_ms / max(known["measured_over_tabled"], 1.0))
 
 
-def next_aim(job: "Fit", found: Finalists) -> Aim:
+def next_aim(job: "Fit", found: Finalists, earlier: int) -> Aim:
     """Less by the table, by as much as the most accurate candidate was slower by the clock, which it starts from."""
     best = found.clocked[0]
     limit_ms = _possible(job, job.limit_ms * best.estimated_ms / best.measured_ms)
@@ -146,7 +150,7 @@ def next_aim(job: "Fit", found: Finalists) -> Aim:
         f"{format_ms(best.measured_ms)}, {format_ms(best.estimated_ms)} by the table. The search goes on, within "
         f"{format_ms(limit_ms)} by the table"
     )
-    return Aim(limit_ms=limit_ms, earlier=len(Study(job.run.path).candidates("search")), start=best)
+    return Aim(limit_ms=limit_ms, earlier=earlier, start=best)
 
 
 def _possible(job: "Fit", limit_ms: float) -> float:
@@ -155,8 +159,8 @@ def _possible(job: "Fit", limit_ms: float) -> float:
     return limit_ms if space is None else max(limit_ms, job.host.latency(space.decode(smallest(space))).ms)
 
 
-def clocked(job: "Fit") -> Finalists:
-    """What the clock says of the best candidates.
+def clocked(job: "Fit", count: int) -> Finalists:
+    """What the clock says of the best of the first so many candidates.
 
     Raises:
         NotMetError: If there is nothing to clock.
@@ -164,7 +168,7 @@ def clocked(job: "Fit") -> Finalists:
     study = Study(job.run.path)
     job.display.progress(0.9, "measuring finalists")
     found = choose_finalists(
-        study.candidates("search"), job.host.measure_networks, limit_ms=job.limit_ms, count=FINALISTS
+        study.candidates("search")[:count], job.host.measure_networks, limit_ms=job.limit_ms, count=FINALISTS
     )
     for candidate in found.clocked:  # what the clock says belongs beside what the table said
         study.record(msgspec.structs.replace(candidate, phase="search"))

@@ -1,7 +1,7 @@
 """A depthwise convolution whose weights learn on a CPU at the speed of the rest of the network.
 
 oneDNN has a fast weight gradient for depthwise kernels of at most three columns that lie inside the map. Of larger ones
-it takes 2 to 300 times as long, and then most of a training step: so this gradient is put together from such parts.
+it takes up to 300 times as long, and then most of a training step: so this gradient is put together from such parts.
 """
 
 import itertools

@@ -1,7 +1,7 @@
 """Memory that a training step frees stays with the process: the next step asks for the same again.
 
 glibc gives large blocks back to the system as soon as they are free, and the next step pays for each of their pages
-anew: a tenth of a step's time and more, on a CPU.
+anew: about a tenth of a step's time, on a CPU.
 """
 
 import ctypes
