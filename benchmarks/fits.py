@@ -19,8 +19,8 @@ from pathlib import Path
 
 from ridgepoint.deploy.measure import measure
 
-BUDGETS = (0.17, 0.25, 0.4)
-COMMON = ["--size", "96", "--set", "epochs=8", "--set", "short_epochs=1"]
+BUDGETS = (0.5, 0.65, 0.85)
+COMMON = ["--size", "96", "--set", "epochs=10", "--set", "short_epochs=2"]
 METHODS = {
     "fit": ["--evaluations", "16", "--baselines", "2"],
     "random": ["--evaluations", "16", "--baselines", "0", "--method", "random"],
@@ -29,8 +29,8 @@ METHODS = {
 CLOCKS = 1.03  # how far two clockings of a file may lie apart
 
 
-def fitted(method: str, budget: float, seed: int, data: str, out: Path) -> dict:
-    """The fit's result; read, if it is there."""
+def fitted(method: str, budget: float, seed: int, data: str, out: Path) -> dict | None:
+    """The fit's result; read, if it is there. None if no network within the budget was found."""
     if not (out / "result.json").is_file():
         command = [sys.executable, "-m", "ridgepoint", "fit", data, "--latency", f"{budget}ms", *COMMON]
         command += [*METHODS[method], "--seed", str(seed), "--table", str(out.parent / "table.json"), "--out", str(out)]
@@ -39,7 +39,8 @@ def fitted(method: str, budget: float, seed: int, data: str, out: Path) -> dict:
         if done.returncode not in (0, 3):  # 3: by the clock of that moment nothing met the budget
             raise SystemExit(f"{' '.join(command)}\n{done.stderr}")
         print(f"{out.name}: done", file=sys.stderr)
-    return json.loads((out / "result.json").read_text(encoding="utf-8"))
+    result = out / "result.json"
+    return json.loads(result.read_text(encoding="utf-8")) if result.is_file() else None
 
 
 def contenders(result: dict, folder: Path) -> dict[str, tuple[Path, dict]]:
@@ -90,6 +91,8 @@ def main() -> None:
     for seed, budget, method in itertools.product(range(given.seeds), BUDGETS, METHODS):
         folder = given.runs / f"{method} {budget} {seed}"
         result = fitted(method, budget, seed, given.data, folder)
+        if result is None:
+            continue
         for name, (file, told) in contenders(result, folder).items():
             files[f"{folder.name} {name}"] = file
             rows.append(

@@ -10,6 +10,7 @@ import pytest
 
 import ridgepoint.deploy.measure as measuring
 from ridgepoint.arch.zoo import load
+from ridgepoint.deploy import cores
 from ridgepoint.deploy.cores import choose_cores
 from ridgepoint.deploy.export import export_for_timing
 from ridgepoint.deploy.measure import Timing, measure, time_sessions, when_calm
@@ -175,6 +176,32 @@ def test_cores_are_distinct_and_none_are_given_where_they_do_not_suffice():
         cores = choose_cores(threads)
         assert len(cores) in (0, threads) and set(cores) <= os.sched_getaffinity(0) and len(set(cores)) == len(cores)
     assert choose_cores(count + 1) == ()
+
+
+def test_a_core_on_which_others_work_is_left_to_them(tmp_path: Path, monkeypatch):
+    """By the system's own counters, here of a moment in which one processor worked and all others did nothing."""
+    allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
+    cores._chosen.cache_clear()
+    usual = choose_cores(1)
+    if len(choose_cores(2)) < 2:
+        pytest.skip("one core only")
+    counters = tmp_path / "stat"
+
+    def count(busy: int, ticks: int) -> None:
+        worked = {cpu: ticks if cpu == busy else 0 for cpu in allowed}
+        lines = [f"cpu{cpu} {worked[cpu]} 0 0 {ticks - worked[cpu]} 0 0 0 0 0 0" for cpu in allowed]
+        counters.write_text("\n".join(["cpu  9 9 9 9 9 9 9 9 9 9", *lines, "intr 1"]))
+
+    monkeypatch.setattr(cores, "_TIMES", counters)
+    for busy in choose_cores(2):
+        cores._chosen.cache_clear()
+        count(busy, 0)
+        monkeypatch.setattr(cores.time, "sleep", lambda seconds, busy=busy: count(busy, 10))
+        assert busy not in choose_cores(1)
+    counters.write_text("nothing of the kind")
+    cores._chosen.cache_clear()
+    assert len(choose_cores(1)) == len(usual) == 1
+    cores._chosen.cache_clear()
 
 
 def timing_file(folder: Path, name: str, size: int) -> Path:

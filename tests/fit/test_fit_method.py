@@ -9,13 +9,13 @@ from ridgepoint.fit.settings import FitSettings
 @pytest.mark.parametrize(
     ("given", "method", "why"),
     [
-        ({}, "nsga2", "no trained network was given, and to teach a whole space at once takes"),
-        ({"time_s": 3599.0}, "nsga2", "or 100 evaluations or more"),
+        ({}, "evolution", "no trained network was given, and to teach a whole space at once takes"),
+        ({"time_s": 3599.0}, "evolution", "or 100 evaluations or more"),
         ({"time_s": 3600.0}, "tunas", "no trained network was given, and there are"),
-        ({"evaluations": 99}, "nsga2", "no trained network"),
+        ({"evaluations": 99}, "evolution", "no trained network"),
         ({"evaluations": 100, "space": "mobilenetv3"}, "tunas", "no trained network"),
         ({"evaluations": 100, "space": "metaformer"}, "slimming", "which slimming was made for"),
-        ({"evaluations": 10, "space": "metaformer"}, "nsga2", "no trained network"),
+        ({"evaluations": 10, "space": "metaformer"}, "evolution", "no trained network"),
         ({"space": "mobilenetv3_small_050"}, "scaling", "a network without weights"),
         ({"space": "mobilenetv3_small_050", "weights": "w.pth", "time_s": 9e9}, "netadapt", "a trained network"),
         ({"method": "random", "time_s": 9e9}, "random", "as asked"),

@@ -80,6 +80,9 @@ class FormulaWeights:
     def accuracy(self, step: int, child: Assignment) -> float:
         return accuracy(self.space.decode(child))
 
+    def accuracy_on_all(self, child: Assignment) -> float:
+        return self.accuracy(0, child)
+
     def state_dict(self) -> dict[str, object]:
         return {}
 

@@ -80,6 +80,9 @@ class Planted:
         luck = np.random.default_rng(seed_for(self.seed, step, sorted(child.items()))).normal(0.0, self.noise)
         return self.true_accuracy(child) + float(luck)
 
+    def accuracy_on_all(self, child: Mapping[str, int]) -> float:
+        return self.accuracy(0, child)
+
     def state_dict(self) -> dict[str, Any]:
         return {"taught": self.taught}
 

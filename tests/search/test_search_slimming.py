@@ -136,7 +136,7 @@ def test_whatever_is_planted_little_is_lost():
 
 def slimmer(planted: Planted, importance: Mapping[str, float]) -> Slimmer:
     return Slimmer(
-        path=metapath(SPACE), importance=importance, latency_ms=planted.latency_ms, accuracy=planted.accuracy
+        path=metapath(SPACE), importance=importance, latency_ms=planted.latency_ms, accuracy=planted.accuracy_on_all
     )
 
 
@@ -157,7 +157,7 @@ def test_the_three_actions_by_hand():
     assert changes(given.actions(later), later) == [("depth", C, 0), ("attention", E, 1), ("width", SECOND, 2)]
     empty = dict.fromkeys(now, 0)
     assert given.actions(empty) == []
-    assert list(given.down_to(0.0, empty, step=0)) == []
+    assert list(given.down_to(0.0, empty)) == []
 
 
 def test_what_makes_nothing_faster_is_not_done():
@@ -175,9 +175,9 @@ def test_the_last_action_is_no_longer_than_it_has_to_be():
     planted.gains = {**planted.gains, B: np.array([0.0, 0.04]), FIRST: np.array([0.0, 0.0, 0.0, 0.05])}
     planted.gains[D] = np.array([0.0, 0.0, 0.5])
     given = slimmer(planted, IMPORTANCE)
-    (judged,) = given.down_to(planted.latency_ms(now) - 0.5, now, step=0)
+    (judged,) = given.down_to(planted.latency_ms(now) - 0.5, now)
     assert (judged.action.kind, judged.saved_ms) == ("depth", pytest.approx(0.5))
-    first, *_ = given.down_to(planted.latency_ms(now) - 4.0, now, step=0)
+    first, *_ = given.down_to(planted.latency_ms(now) - 4.0, now)
     assert (first.action.kind, first.saved_ms) == ("width", pytest.approx(1.5))
 
 

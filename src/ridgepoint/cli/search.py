@@ -15,7 +15,7 @@ def search(
     method: Annotated[
         str,
         typer.Option(
-            help="On a space: nsga2, evolution, tunas, mnasnet, slimming, random. On a network: netadapt, "
+            help="On a space: evolution, nsga2, tunas, mnasnet, slimming, random. On a network: netadapt, "
             "netadapt_original, scaling."
         ),
     ] = "auto",

@@ -37,11 +37,11 @@ class Kind(NamedTuple):
 
 CHAIN, STEM, WHOLE = Kind("chain", False, 1, 5), Kind("stem", True, 0, 3), Kind("whole", True, 6, 24)
 KINDS = (WHOLE, CHAIN, None, CHAIN, STEM, CHAIN, None, CHAIN)  # in turn; None is a member of a space
-MEMBER_SIZES = (128, 160, 192, 224, 224, 256)
-IMAGE_SIZES, STEM_CHANNELS = (96, 128, 160, 192, 224, 224, 256, 288, 384), (8, 16, 24, 32, 48, 64)
+MEMBER_SIZES = (64, 96, 128, 160, 192, 224, 224, 256)
+IMAGE_SIZES, STEM_CHANNELS = (64, 96, 128, 160, 192, 224, 224, 256, 288, 384), (8, 16, 24, 32, 48, 64)
 KEPT_WIDTH = 0.5  # share of blocks without a stride that keep the width, as residual ones do
 # What maps and blocks of networks have: channels times pixels of a side, pixels of a side, elements, MACs.
-BREADTH, LEAST_SIDE, MOST_ELEMENTS, USUAL_MACS, MOST_MACS = (250, 16_000), 4, 4_000_000, 20e6, 800e6
+BREADTH, LEAST_SIDE, MOST_ELEMENTS, USUAL_MACS, MOST_MACS = (250, 16_000), 2, 4_000_000, 20e6, 800e6
 
 
 def sample_network(number: int) -> Network:

@@ -215,7 +215,7 @@ def _method_for_space(settings: FitSettings) -> tuple[str, str]:
     """Evolution where time is short; else what teaches a whole space at once, and suits it."""
     least = f"{format_duration(LONG_S)} or {LONG_EVALUATIONS} evaluations"
     if (settings.time_s or 0.0) < LONG_S and (settings.evaluations or 0) < LONG_EVALUATIONS:
-        return "nsga2", f"no trained network was given, and to teach a whole space at once takes {least} or more"
+        return "evolution", f"no trained network was given, and to teach a whole space at once takes {least} or more"
     why = f"no trained network was given, and there are {least} or more to teach a whole space at once"
     try:
         METHODS["slimming"].check(load_space(settings.space or METHODS["tunas"].space))

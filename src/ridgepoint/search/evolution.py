@@ -1,9 +1,9 @@
 """Regularised evolution: a tournament's best is mutated, and the oldest dies, however good it was.
 
 Source: Real et al., arXiv:1802.01548, Algorithm 1.
-Differs: a population of 10 and tournaments of 4 instead of 100 and 25, for searches of tens of candidates: the first
-population is drawn at random, so a search that is hardly longer is random search. Whatever is over the budget is drawn
-again, as in once-for-all's search.
+Differs: a population of 10 and tournaments of 4 instead of 100 and 25, for searches of tens of candidates. The first
+population holds a few networks that span the budget, the rest is drawn at random. Children are born a few at a time, so
+that workers may judge them side by side. Whatever is over the budget is drawn again, as in once-for-all's search.
 """
 
 from collections import deque
@@ -11,31 +11,45 @@ from collections.abc import Iterator
 from typing import cast
 
 from ridgepoint.arch.space import Assignment
-from ridgepoint.search.draw import Draws, Settings
+from ridgepoint.search.candidate import Candidate
+from ridgepoint.search.draw import Draws, Settings, uniform_starts
 from ridgepoint.search.method import Problem, Proposal, Proposals
 
 POPULATION = 10
+STARTS = 3
 TOURNAMENT = 4
+BORN = 4
 
 
 def evolution(problem: Problem) -> Proposals:
-    """A random first population within the budget, then one child at a time."""
+    """A first population within the budget, then a few children at a time."""
     draws = Draws(problem, "evolution", cast(Settings | None, problem.settings))
-    first: list[Assignment] = []
+    population: deque[tuple[Assignment, Candidate]] = deque(maxlen=POPULATION)
+    born: list[Assignment] = []
 
     def founders() -> Iterator[Proposal]:
-        for assignment, network in draws.several(draws.uniform, POPULATION):
-            first.append(assignment)
+        spanning = [draws.new(lambda: start) for start in uniform_starts(problem, count=STARTS)]  # noqa: B023
+        found = [drawn for drawn in spanning if drawn]
+        for assignment, network in [*found, *draws.several(draws.uniform, POPULATION - len(found))]:
+            born.append(assignment)
             yield Proposal(network=network)
 
+    def children() -> Iterator[Proposal]:
+        for _ in range(BORN):
+            rivals = [population[index] for index in draws.rng.choice(POPULATION, TOURNAMENT, replace=False)]
+            genes, parent = max(rivals, key=lambda rival: rival[1].short_accuracy or 0.0)
+            child = draws.new(lambda: draws.mutated(genes))  # noqa: B023
+            drawn = child or draws.new(draws.uniform)
+            if drawn is None:
+                return
+            born.append(drawn[0])
+            yield Proposal(network=drawn[1], parent=parent.name if child else None)
+
     candidates = yield founders()
-    population = deque(zip(first, candidates, strict=True), maxlen=POPULATION)
+    population.extend(zip(born, candidates, strict=True))
     while len(population) == POPULATION:
-        rivals = [population[index] for index in draws.rng.choice(POPULATION, TOURNAMENT, replace=False)]
-        genes, parent = max(rivals, key=lambda rival: rival[1].short_accuracy or 0.0)
-        child = draws.new(lambda: draws.mutated(genes))  # noqa: B023
-        drawn = child or draws.new(draws.uniform)
-        if drawn is None:
+        born.clear()
+        candidates = yield children()
+        if not candidates:
             return
-        candidate = yield Proposal(network=drawn[1], parent=parent.name if child else None)
-        population.append((drawn[0], candidate))
+        population.extend(zip(born, candidates, strict=True))

@@ -24,8 +24,7 @@ from ridgepoint.train.memory import keep_freed_memory
 CHECKPOINT, HISTORY = "checkpoint.pt", "history.jsonl"
 SAVE_EVERY_S = 15.0
 ROWS = 50  # of the history
-# Shares of the latency that further networks are brought within, for those who clock the first one and find it slower.
-FALLBACKS = (0.95, 0.85)
+PROPOSED = 3  # networks that are judged at the end
 
 Row: TypeAlias = dict[str, Any]
 
@@ -103,9 +102,9 @@ def learn(
 
 
 def training_bound(problem: Problem) -> Bound:
-    """As long as judging the evaluations that are left when the found network and its fallbacks are judged."""
+    """As long as judging the evaluations that are left when those proposed at the end are judged."""
     task = cast(OneShotTask, problem.task)
-    return task.as_long_as(max((problem.evaluations or 1) - 1 - len(FALLBACKS), 1))
+    return task.as_long_as(max((problem.evaluations or 1) - PROPOSED, 1))
 
 
 def latencies(problem: Problem, space: Space) -> Callable[[Assignment], float]:

@@ -4,6 +4,7 @@ Source: TuNAS, arXiv:2008.06120, section 3, and its released code.
 """
 
 from collections.abc import Iterator, Mapping
+from heapq import heappop, heappush
 
 import numpy as np
 import torch
@@ -80,6 +81,24 @@ class Policy(nn.Module):
         """An assignment with the given options where their choices are open, and the most probable ones elsewhere."""
         best = self.log_probabilities().detach().argmax(1).tolist()
         return self.space.complete(lambda choice: taken.get(choice.name, best[self.row[choice.name]]))
+
+    def likeliest(self, count: int) -> Iterator[Assignment]:
+        """So many assignments of the open choices in the order of their probability, the most probable one first.
+
+        Where a choice opens others, an assignment counts as probable as its options are next to the most probable ones.
+        """
+        first = self.most_probable()
+        met, waiting = {tuple(first.items())}, [(0.0, 0, first)]
+        for _ in range(count):
+            if not waiting:
+                return
+            lost, _, assignment = heappop(waiting)
+            yield assignment
+            for more, changed in self.changes(assignment):
+                key = tuple(changed.items())
+                if more >= 0 and key not in met:
+                    met.add(key)
+                    heappush(waiting, (lost + more, len(met), changed))
 
     def changes(self, assignment: Assignment) -> Iterator[tuple[float, Assignment]]:
         """Every assignment that differs in one open choice, and the log-probability that its option lacks."""

@@ -20,7 +20,7 @@ from ridgepoint.train.loop import memory_format
 from ridgepoint.train.optimizer import make_optimizer
 from ridgepoint.train.recipe import Recipe
 
-VALIDATION_BATCHES = 4
+MOST_JUDGED = 2048  # validation images, where a child is judged on all
 
 
 class Weights(Protocol):
@@ -43,7 +43,11 @@ class Weights(Protocol):
         ...
 
     def accuracy(self, step: int, child: Assignment) -> float:
-        """A child's share of right answers on a batch of images that `teach` never sees."""
+        """A child's share of right answers on a batch of images that `teach` never sees; the same for all children."""
+        ...
+
+    def accuracy_on_all(self, child: Assignment) -> float:
+        """A child's share of right answers on all images that `teach` never sees."""
         ...
 
     def state_dict(self) -> dict[str, Any]:
@@ -58,9 +62,8 @@ class Weights(Protocol):
 class SharedWeights:
     """A supernet and its optimizer.
 
-    Differs: TuNAS's validation batch is four times its training batch; so is this one, as far as images last. Its
-    averages of weights, dropout and stochastic depth are left out, as in its code. Where resolutions are open, a child
-    sees the images at its own.
+    Differs: averages of weights, dropout and stochastic depth are left out, as in TuNAS's code. Where resolutions are
+    open, a child sees the images at its own.
 
     Args:
         space: Its networks have the data's channels and classes; larger images than theirs are made smaller.
@@ -131,17 +134,28 @@ class SharedWeights:
         self.optimizer.step()
         return loss.item()
 
-    @torch.no_grad()
     def accuracy(self, step: int, child: Assignment) -> float:
         """On the validation images of a step, in an order drawn anew whenever they are used up."""
-        split = self.data.val
-        size = min(VALIDATION_BATCHES * self.batch_size, len(split))
-        epoch, index = divmod(step, len(split) // size)
+        count = len(self.data.val)
+        size = min(self.batch_size, count)
+        epoch, index = divmod(step, count // size)
         generator = torch.Generator().manual_seed(seed_for(self.seed, "validation", epoch))
-        chosen = torch.randperm(len(split), generator=generator)[index * size : (index + 1) * size]
-        images = self.data.preprocessing.normalize(split.images[chosen])
+        chosen = torch.randperm(count, generator=generator)[index * size : (index + 1) * size]
+        return self._right(child, chosen) / size
+
+    def accuracy_on_all(self, child: Assignment) -> float:
+        """On all validation images, or an even share of very many, a batch at a time."""
+        count = min(len(self.data.val), MOST_JUDGED)
+        chosen = torch.linspace(0, len(self.data.val) - 1, count).long()
+        batches = chosen[torch.randperm(count, generator=torch.Generator().manual_seed(0))].split(self.batch_size)
+        return sum(self._right(child, batch) for batch in batches) / count
+
+    @torch.no_grad()
+    def _right(self, child: Assignment, chosen: Tensor) -> int:
+        """How many of the chosen validation images a child gets right."""
+        images = self.data.preprocessing.normalize(self.data.val.images[chosen])
         predicted = self._logits(images, self.supernet.steps(child)).argmax(1)
-        return (predicted == split.labels[chosen]).float().mean().item()
+        return int((predicted == self.data.val.labels[chosen]).sum())
 
     def _logits(self, images_BCHW: Tensor, blocks: Sequence[Step]) -> Tensor:
         """Of a child, for images at its resolution."""

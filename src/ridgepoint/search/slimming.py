@@ -11,8 +11,8 @@ sums of tabled blocks at every width, multiples of 16 in the spaces that come wi
 Source: EfficientFormer, arXiv:2206.01191, section 3.3. Its code was never released, and no source gives the
 temperatures, how the logits are learnt, how many images judge an action, or whether weights are tuned in between. Here
 the temperature falls geometrically; the logits stand still at first, then descend the training loss, all with one scale
-(with Adam's, one for each, they would all move alike, however little a slot matters); a batch of validation images
-judges the actions of a step with the shared weights, which are not tuned in between.
+(with Adam's, one for each, they would all move alike, however little a slot matters); the validation images
+judge every action with the shared weights, which are not tuned in between.
 Differs: importance is a ratio of probabilities, since one of raw logits can change its sign. The paper trains the
 widest network only; here a share of the steps trains random widths, so that a narrower one has weights to be judged
 with. Where the space has several resolutions, the largest at which the budget can be met is kept.
@@ -30,7 +30,7 @@ from ridgepoint.arch.space import Space
 from ridgepoint.search.draw import smallest
 from ridgepoint.search.metapath import NOTHING, MetaPath, metapath
 from ridgepoint.search.method import Problem, Proposal, Proposals
-from ridgepoint.search.one_shot import FALLBACKS, OneShotTask, Row, latencies, learn, training_bound
+from ridgepoint.search.one_shot import OneShotTask, Row, latencies, learn, training_bound
 from ridgepoint.search.policy import Policy
 from ridgepoint.search.shared_weights import Weights
 from ridgepoint.search.slimming_actions import Slimmer
@@ -68,6 +68,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 DEFAULTS = Settings()
+# Shares of the latency that further networks are brought within, for those who clock the first one and find it slower;
+# with that one they are as many as a search by shared weights ends on.
+FALLBACKS = (0.95, 0.85)
 MEMORY = 0.99  # of the average size of the logits' gradients
 
 
@@ -81,7 +84,7 @@ def slimming(problem: Problem) -> Proposals:
     """
     path = metapath(at_resolution(problem))
     learner = _Learner(path, problem)
-    learnt = learn(
+    learn(
         learner,
         bound=training_bound(problem),
         folder=None if problem.folder is None else problem.folder / "slimming",
@@ -91,18 +94,18 @@ def slimming(problem: Problem) -> Proposals:
         path=path,
         importance=learner.importance(),
         latency_ms=latencies(problem, path.space),
-        accuracy=learner.weights.accuracy,
+        accuracy=learner.weights.accuracy_on_all,
     )
-    now, step = path.largest(), learnt.steps
+    now = path.largest()
     candidate = yield Proposal(network=path.space.decode(now), note="the largest network")
-    for judged in slimmer.down_to(problem.budget_ms, now, step=step):
-        now, step = judged.action.after, step + 1
+    for judged in slimmer.down_to(problem.budget_ms, now):
+        now = judged.action.after
         candidate = yield Proposal(network=path.space.decode(now), parent=candidate.name, note=str(judged))
     found_ms = slimmer.latency_ms(now)
     for share in FALLBACKS:
-        actions = list(slimmer.down_to(share * found_ms, now, step=step))
+        actions = list(slimmer.down_to(share * found_ms, now))
         if actions:
-            now, step = actions[-1].action.after, step + len(actions)
+            now = actions[-1].action.after
             note = "; then ".join(map(str, actions))
             candidate = yield Proposal(network=path.space.decode(now), parent=candidate.name, note=note)
 

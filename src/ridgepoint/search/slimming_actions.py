@@ -47,26 +47,25 @@ class Slimmer:
         path: The space.
         importance: Of every slot, by name.
         latency_ms: Of a member.
-        accuracy: Of a member with the shared weights, on the images of a step.
+        accuracy: Of a member with the shared weights.
     """
 
     path: MetaPath
     importance: Mapping[str, float]
     latency_ms: Callable[[Assignment], float]
-    accuracy: Callable[[int, Assignment], float]
+    accuracy: Callable[[Assignment], float]
 
-    def down_to(self, target_ms: float, now: Assignment, *, step: int) -> Iterator[Judged]:
+    def down_to(self, target_ms: float, now: Assignment) -> Iterator[Judged]:
         """One action after another until the network meets the target, or nothing makes it faster.
 
         Args:
             target_ms: Where to stop.
             now: The network to start from.
-            step: The number of the first action; each is judged on other images.
         """
+        before = self.accuracy(now)
         while (ms := self.latency_ms(now)) > target_ms:
-            before = self.accuracy(step, now)
             judged = [
-                Judged(action, ms - self.latency_ms(action.after), before, self.accuracy(step, action.after))
+                Judged(action, ms - self.latency_ms(action.after), before, self.accuracy(action.after))
                 for action in self.actions(now)
             ]
             if not judged:
@@ -74,7 +73,7 @@ class Slimmer:
             excess_ms = ms - target_ms
             best = min(judged, key=lambda each: (_loss_per_ms(each, excess_ms), -each.saved_ms))
             yield best
-            now, step = best.action.after, step + 1
+            now, before = best.action.after, best.accuracy
 
     def actions(self, now: Assignment) -> list[Action]:
         """What may be done next: at most one of each kind, but one for every width of a stage."""

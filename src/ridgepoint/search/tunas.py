@@ -1,23 +1,26 @@
 """TuNAS: one set of shared weights, and a policy that learns by REINFORCE which network to take from them.
 
-Every step draws a network from the policy, teaches the shared weights by one gradient step of that network on training
-images, takes its accuracy on validation images that the weights never see, and moves the policy towards it if its
-reward beats the average of the rewards so far. Until the policy begins to learn, every choice is now and then opened
-wide: an operator to all its options at once, a width to its largest. The most probable network at the end is the
-result.
+Every step draws a few networks from the policy, teaches the shared weights by one gradient step of the first of them on
+training images, takes the accuracies of all on validation images that the weights never see, and moves the policy
+towards those whose reward beats that of the others. Until the policy begins to learn, every choice is now and then
+opened wide: an operator to all its options at once, a width to its largest. The most probable networks within the
+budget are the result.
 
 Source: TuNAS, arXiv:2008.06120, sections 3 to 5, and its released code (defaults below).
-Differs: nothing is validated while the policy does not learn. An operator that is opened wide averages whole blocks,
-not depthwise convolutions inside one. The policy's learning rate grows with the root of how much shorter than TuNAS's
-27,000 steps a search is, so that its noise over the whole search stays the same. A most probable network over the
-budget is brought within it by probable changes that cost the least accuracy per millisecond; TuNAS would keep it.
+Differs: TuNAS draws one network on each of 32 cores, with images of its own, and compares rewards with the average of
+earlier steps. Here the networks of a step see the same images and are compared with each other (the leave-one-out
+baseline of Kool et al., 2019, "Buy 4 REINFORCE samples, get a baseline for free!"), so that neither a hard batch nor
+weights that get better count as luck; only one of them teaches. Nothing is validated while the policy does not learn.
+An operator that is opened wide averages whole blocks, not depthwise convolutions inside one. The policy's learning rate
+grows with the root of how much shorter than TuNAS's 27,000 steps a search is, so that its noise over the whole search
+stays the same. TuNAS keeps the most probable network even if it is over the budget.
 """
 
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
@@ -25,7 +28,7 @@ import torch
 
 from ridgepoint.arch.choice import Assignment, Choice
 from ridgepoint.arch.space import Space
-from ridgepoint.search.one_shot import FALLBACKS, Row, learn
+from ridgepoint.search.one_shot import PROPOSED, Row, learn
 from ridgepoint.search.policy import Policy
 from ridgepoint.search.reward import Absolute, AnyReward
 from ridgepoint.search.shared_weights import Weights
@@ -34,7 +37,7 @@ from ridgepoint.train.loop import Bound
 from ridgepoint.train.schedule import Positive, Share
 
 STEPS = 27_000  # of TuNAS's search
-JUDGED = 16
+VISITED = 400
 
 # What a choice decides, by its key; a choice of another key decides a depth, which is only ever drawn.
 OPERATORS = (
@@ -57,7 +60,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     Attributes:
         reward: Of a network.
-        children: Networks per step; each teaches the weights by a step of its own, and the policy by their mean.
+        children: Networks per step that the policy learns from; with 1, its reward is compared with the average of
+            earlier steps.
         lr: The policy's learning rate in a search of `STEPS` steps when it begins to learn; it ends ten times as high.
         delay: The share of the steps before the policy learns; both warm-ups fade over it.
         operator_warmup: Whether operators are opened to the mean of all their options.
@@ -66,7 +70,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """
 
     reward: AnyReward = Absolute()
-    children: int = 1
+    children: Annotated[int, msgspec.Meta(ge=1)] = 4
     lr: Positive = 4.8e-3
     delay: Share = 0.25
     operator_warmup: bool = True
@@ -82,9 +86,9 @@ class Found:
     """Where a search ended.
 
     Attributes:
-        assignments: The most probable network, brought within the budget; and within `FALLBACKS` of it, for those who
-            measure the first one and find it slower. Over the budget only if no change of a single choice is faster.
-        most_probable: That network before it was changed.
+        assignments: The most probable networks within the budget, the most probable one first; one over the budget if
+            no change of single choices leads within it.
+        most_probable: The most probable network, whatever it takes.
         history: The policy over the steps.
     """
 
@@ -129,38 +133,37 @@ def tunas(job: Job) -> Found:
     """
     learner = _Learner(job)
     learnt = learn(learner, bound=job.bound, folder=job.folder, on_step=job.on_step)
-    likely = found = learner.policy.most_probable()
-    fitting = []
-    for share in (1.0, *FALLBACKS):
-        found = within(found, share * job.budget_ms, job.latency_ms, learner.policy, learner.accuracy_at(learnt.steps))
-        fitting.append(found)
-    distinct = [each for number, each in enumerate(fitting) if each not in fitting[:number]]
-    return Found(assignments=tuple(distinct), most_probable=likely, history=learnt.history)
+    return Found(
+        assignments=likeliest_within(job.budget_ms, job.latency_ms, learner.policy),
+        most_probable=learner.policy.most_probable(),
+        history=learnt.history,
+    )
+
+
+def likeliest_within(
+    budget_ms: float, latency_ms: Callable[[Assignment], float], policy: Policy
+) -> tuple[Assignment, ...]:
+    """The `PROPOSED` most probable networks within the budget, as far as `VISITED` of the most probable networks go.
+
+    Where none of those is within it, the most probable one that single changes lead to.
+    """
+    found = [each for each in policy.likeliest(VISITED) if latency_ms(each) <= budget_ms]
+    return tuple(found[:PROPOSED]) or (within(policy.most_probable(), budget_ms, latency_ms, policy),)
 
 
 def within(
-    assignment: Assignment,
-    budget_ms: float,
-    latency_ms: Callable[[Assignment], float],
-    policy: Policy,
-    accuracy: Callable[[Assignment], float] = lambda assignment: 0.0,
+    assignment: Assignment, budget_ms: float, latency_ms: Callable[[Assignment], float], policy: Policy
 ) -> Assignment:
     """The assignment, changed choice by choice until it is within the budget or no change makes it faster.
 
-    Of the changes that cost the least log-probability per millisecond that is still to be saved, the one that costs the
-    least accuracy per millisecond is made.
+    Every change costs the least log-probability per millisecond that is still to be saved.
     """
-    ms = latency_ms(assignment)
-    while ms > budget_ms:
-        tried = [(lost, latency_ms(changed), changed) for lost, changed in policy.changes(assignment)]
-        faster = [(lost, min(ms - after, ms - budget_ms), changed) for lost, after, changed in tried if after < ms]
+    while (ms := latency_ms(assignment)) > budget_ms:
+        tried = [(lost, ms - latency_ms(changed), changed) for lost, changed in policy.changes(assignment)]
+        faster = [(lost, min(saved, ms - budget_ms), changed) for lost, saved, changed in tried if saved > 0]
         if not faster:
             break
-        likely = sorted(faster, key=lambda each: (each[0] / each[1], -each[1]))[:JUDGED]
-        before = accuracy(assignment)
-        gains = [(accuracy(changed) - before) / saved for _, saved, changed in likely]
-        assignment = likely[gains.index(max(gains))][2]
-        ms = latency_ms(assignment)
+        assignment = min(faster, key=lambda each: (each[0] / each[1], -each[1]))[2]
     return assignment
 
 
@@ -182,19 +185,15 @@ class _Learner:
 
     @property
     def steps_per_epoch(self) -> int:
-        return max(self.weights.steps_per_epoch // self.settings.children, 1)
+        return self.weights.steps_per_epoch
 
     def one_step(self, step: int, progress: float) -> float:
-        settings = self.settings
         rng = np.random.default_rng(seed_for(self.job.seed, "policy", step))
-        drawn = [self.policy.sample(rng) for _ in range(settings.children)]
-        losses = [
-            self.weights.teach(step * settings.children + number, progress, self.opened(each, progress, rng))
-            for number, each in enumerate(drawn)
-        ]
-        if progress >= settings.delay:
+        drawn = [self.policy.sample(rng) for _ in range(self.settings.children)]
+        loss = self.weights.teach(step, progress, self.opened(drawn[0], progress, rng))
+        if progress >= self.settings.delay:
             self.learn([member(self.job.space, each) for each in drawn], step, progress)
-        return sum(losses) / len(losses)
+        return loss
 
     def opened(self, drawn: Assignment, progress: float, rng: np.random.Generator) -> list[Assignment]:
         """The networks that are taught together: the one that was drawn, or several while the warm-ups last."""
@@ -209,19 +208,23 @@ class _Learner:
         return [member(space, each) for each in shifted]
 
     def learn(self, children: list[Assignment], step: int, progress: float) -> None:
-        """Move the policy towards the children that beat the average reward."""
-        job, settings, accuracy = self.job, self.settings, self.accuracy_at(step)
-        rewards = [settings.reward(accuracy(child), job.latency_ms(child), job.budget_ms) for child in children]
-        keep = settings.momentum
-        self.rewards = keep * self.rewards + (1 - keep) * sum(rewards) / len(rewards)
+        """Move the policy towards the children that beat the others, or, alone, the average reward so far."""
+        job, keep = self.job, self.settings.momentum
+        accuracies = [self.weights.accuracy(step, child) for child in children]
+        rewards = np.array(
+            [
+                self.settings.reward(accuracy, job.latency_ms(child), job.budget_ms)
+                for accuracy, child in zip(accuracies, children, strict=True)
+            ]
+        )
+        self.rewards = keep * self.rewards + (1 - keep) * float(rewards.mean())
         self.counted = keep * self.counted + (1 - keep)
-        gains = [
-            (reward - self.average()) * self.policy.log_probability(child)
-            for reward, child in zip(rewards, children, strict=True)
-        ]
+        others = len(children) - 1
+        gains = rewards - ((rewards.sum() - rewards) / others if others else self.average())
+        log_p = torch.stack([self.policy.log_probability(child) for child in children])
         self.optimizer.param_groups[0]["lr"] = self.lr(step, progress)
         self.optimizer.zero_grad()
-        (-torch.stack(gains).mean()).backward()
+        (-(torch.from_numpy(gains).float() * log_p).mean()).backward()
         self.optimizer.step()
 
     def average(self) -> float:
@@ -233,10 +236,6 @@ class _Learner:
         steps = step / progress if progress else STEPS
         learned = (progress - self.settings.delay) / max(1.0 - self.settings.delay, 1e-9)
         return self.settings.lr * math.sqrt(STEPS / steps) * 10**learned
-
-    def accuracy_at(self, step: int) -> Callable[[Assignment], float]:
-        """On the same validation images for all children."""
-        return lambda child: self.weights.accuracy(step, child)
 
     def row(self) -> Row:
         likely = self.policy.most_probable()
