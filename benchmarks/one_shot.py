@@ -5,7 +5,7 @@ Each search trains its supernet on the photographs as `ridgepoint search` does, 
 search of `EVALUATIONS` candidates, and is compared with that: 50 seeds, the same budgets, regret as in searches.py.
 `cost` is the processor time of a search over that of one candidate's training, without the three trainings at the end.
 
-`spearman` is between what the shared weights give members, on the images that the search judges by, and the table.
+`spearman` is between what the shared weights give members, on all validation images, and the table.
 Searches go line by line to `--lines`: those that are there are not run again. With `--search` nothing is told, and the
 tables need no accuracies yet.
 
@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 from scipy.stats import spearmanr
-from searches import Lookup, Table, against, evaluated, quartiles, regrets
+from searches import MEASURES, Lookup, Table, against, evaluated, quartiles, regrets
 from tabular import EPOCHS, Trainer, members
 
 from ridgepoint.arch.space import Space
@@ -70,7 +70,7 @@ class Shared(Lookup):
         found = list(members(self.made.supernet.space).items())
         chosen = np.random.default_rng(0).permutation(len(found))[:RANKED]
         return {
-            digest: round(float(np.mean([self.made.accuracy(step, assignment) for step in range(2)])), 4)
+            digest: round(self.made.accuracy_on_all(assignment), 4)
             for digest, (assignment, _) in (found[at] for at in chosen)
         }
 
@@ -113,7 +113,10 @@ def told(table: Table, quantile: float, lines: dict[tuple, dict]) -> dict:
     """All searches of one table at one budget."""
     name, budget_ms = table.space.name, table.budget_ms(quantile)
     random = regrets(table, "random", {}, None, budget_ms, seeds=50, counts=[EVALUATIONS])[:, 0]
-    report: dict = {"budget_ms": round(budget_ms, 4), "random": {"quartiles": quartiles(random)}}
+    report: dict = {
+        "budget_ms": round(budget_ms, 4),
+        "random": {measure: quartiles(random[:, number]) for number, measure in enumerate(MEASURES)},
+    }
     for search in SEARCHES[name]:
         mine = [lines[name, search, quantile, seed] for seed in range(SEEDS)]
         found = np.array([table.regret(line["found"], budget_ms, seed) for seed, line in enumerate(mine)])
@@ -121,9 +124,14 @@ def told(table: Table, quantile: float, lines: dict[tuple, dict]) -> dict:
         ranks = [spearmanr(list(each.values()), [table.accuracy[of] for of in each]).statistic for each in shared]
         cost = np.mean([line["seconds"] for line in mine]) / lines[name, "training"]["seconds"]
         report[search] = {
-            "regrets": [round(float(each), 2) for each in found],
-            "quartiles": quartiles(found),
-            **against(found, random),
+            **{
+                measure: {
+                    "each": [round(float(each), 2) for each in found[:, number]],
+                    "quartiles": quartiles(found[:, number]),
+                    **against(found[:, number], random[:, number]),
+                }
+                for number, measure in enumerate(MEASURES)
+            },
             "cost": round(float(cost), 2),
             "spearman": [round(float(each), 2) for each in ranks],
         }

@@ -57,6 +57,28 @@ def test_an_extracted_child_is_the_supernets_path_in_the_spaces_for_photographs(
 
 
 @pytest.mark.parametrize("name", ["mobilenetv4_conv_32px", "mobilenetv3_32px", "mobileone_32px"])
+def test_a_part_that_starts_from_another_gives_what_that_gave_for_a_child_of_both(name: str):
+    space, rng = load_space(name).closed(num_classes=5), np.random.default_rng(0)
+    child = space.sample_assignment(rng)
+    some = {choice: option for choice, option in child.items() if rng.random() < 0.5}
+    others = {choice: option for choice, option in child.items() if choice not in some}
+    one, other = supernet(space.bound(some)), supernet(space.bound(others))
+    with torch.no_grad():
+        for tensor in other.parameters():
+            tensor.normal_(generator=torch.Generator().manual_seed(1)).mul_(0.1)
+    x = images(2, 3, 32, 32)
+    before = other(x, other.steps(some))
+    assert not torch.allclose(one(x, one.steps(others)), before, atol=1e-3)
+    one.start_from(other)
+    torch.testing.assert_close(one(x, one.steps(others)), before)
+
+
+def test_a_supernet_of_another_space_is_no_start():
+    with pytest.raises(ValueError, match="a supernet of mobileone_32px cannot start from one of mobilenetv3_32px"):
+        supernet(load_space("mobileone_32px")).start_from(supernet(load_space("mobilenetv3_32px")))
+
+
+@pytest.mark.parametrize("name", ["mobilenetv4_conv_32px", "mobilenetv3_32px", "mobileone_32px"])
 def test_a_child_does_its_own_multiplications_and_no_others(name: str):
     space = load_space(name)
     net, rng = supernet(space), np.random.default_rng(0)

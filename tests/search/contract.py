@@ -83,6 +83,9 @@ class FormulaWeights:
     def accuracy_on_all(self, child: Assignment) -> float:
         return self.accuracy(0, child)
 
+    def start_from(self, other: "FormulaWeights") -> None:
+        pass
+
     def state_dict(self) -> dict[str, object]:
         return {}
 

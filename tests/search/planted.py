@@ -83,6 +83,9 @@ class Planted:
     def accuracy_on_all(self, child: Mapping[str, int]) -> float:
         return self.accuracy(0, child)
 
+    def start_from(self, other: "Planted") -> None:
+        self.began_from = other
+
     def state_dict(self) -> dict[str, Any]:
         return {"taught": self.taught}
 

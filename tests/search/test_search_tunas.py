@@ -199,6 +199,7 @@ def test_two_stages_find_sizes_first_and_kernels_then():
     )
     found = two_stages(job)
     plain = plain_kernels(space)
+    assert made[1].began_from is made[0] and len(made) == 2
     assert set(plain.values()) == {0} and all(space.keys[name] == "start_kernel" for name in plain)
     coarse, fine = ({name for _, children in each.heard for name in children[0]} for each in made)
     assert not coarse & set(plain) and fine <= set(plain)

@@ -120,6 +120,20 @@ class Supernet(nn.Module):
             steps.append(Step((at[0],)) if weights is None else Step(tuple(at[: len(weights)]), weights))
         return steps
 
+    @torch.no_grad()
+    def start_from(self, other: "Supernet") -> None:
+        """Take over what the supernet of another part of the space has in common: the first channels of each axis.
+
+        Raises:
+            ValueError: If that one is of another space.
+        """
+        if other.space.name != self.space.name:
+            raise ValueError(f"a supernet of {self.space.name} cannot start from one of {other.space.name}")
+        for key, tensor in self.weights.items():
+            if key in other.weights:
+                shared = tuple(slice(min(sizes)) for sizes in zip(tensor.shape, other.weights[key].shape, strict=True))
+                tensor[shared] = other.weights[key][shared]
+
     def extract(self, assignment: Mapping[str, int]) -> BuiltNetwork:
         """The child as a network of its own, with a copy of its weights; its norms have no running statistics yet."""
         model = build(self.space.decode(assignment)).to(next(self.parameters()).dtype)

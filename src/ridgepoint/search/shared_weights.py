@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import torch
 from torch import Tensor
@@ -48,6 +48,10 @@ class Weights(Protocol):
 
     def accuracy_on_all(self, child: Assignment) -> float:
         """A child's share of right answers on all images that `teach` never sees."""
+        ...
+
+    def start_from(self, other: Self) -> None:
+        """Take over what weights of another part of the same space have learnt."""
         ...
 
     def state_dict(self) -> dict[str, Any]:
@@ -168,6 +172,10 @@ class SharedWeights:
     def extract(self, child: Assignment) -> BuiltNetwork:
         """A child with its weights, to be trained on."""
         return self.supernet.extract(child)
+
+    def start_from(self, other: "SharedWeights") -> None:
+        """The weights; the optimizer starts afresh."""
+        self.supernet.start_from(other.supernet)
 
     def state_dict(self) -> dict[str, Any]:
         """Weights and optimizer."""

@@ -2,7 +2,8 @@
 
 Source: MobileNetV4, arXiv:2404.10518, section 6.1 and Table 4.
 Differs: it does not say how long each stage is, where the weights of the second one start, and when depths and
-expansions are found; here each stage takes half of the steps and starts fresh, and depths and expansions are sizes.
+expansions are found; here each stage takes half of the steps, the second one starts from what the first one's weights
+have learnt for these sizes, and depths and expansions are sizes.
 """
 
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ from ridgepoint.arch.space import Space
 from ridgepoint.errors import InputError
 from ridgepoint.search.one_shot import Row
 from ridgepoint.search.policy import Policy
+from ridgepoint.search.shared_weights import Weights
 from ridgepoint.search.tunas import Found, Job, member, tunas, within
 from ridgepoint.seeds import seed_for
 from ridgepoint.train.loop import Bound
@@ -32,6 +34,16 @@ def two_stages(job: Job) -> Found:
     plain = plain_kernels(job.space)
     if not plain:
         raise InputError(f"{job.space.name}: leaves no depthwise convolution open, so a second stage has nothing to do")
+    made: list[Weights] = []
+    make = job.weights
+
+    def weights(part: Space) -> Weights:
+        made.append(make(part))
+        if len(made) > 1:
+            made[1].start_from(made[0])
+        return made[-1]
+
+    job = replace(job, weights=weights)
     coarse = _stage(job, "coarse", plain, share=0.0)
     sizes = {name: option for name, option in coarse.assignments[0].items() if name not in plain}
     fine = _stage(job, "fine", sizes, share=0.5)
