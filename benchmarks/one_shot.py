@@ -63,7 +63,7 @@ class Shared(Lookup):
         return self.made
 
     def as_long_as(self, candidates: int) -> Bound:
-        return Bound(epochs=candidates * EPOCHS)
+        return Bound(epochs=candidates * EPOCHS[self.table.space.name])
 
     def accuracies(self) -> dict[str, float]:
         """What the last shared weights give some members of the part of the space that they are for."""
@@ -90,7 +90,7 @@ def trained(table: Table, trainer: Trainer) -> dict:
     few = networks[:: len(networks) // 4]
     began = time.process_time()
     for network in few:
-        trainer(network, 0)
+        trainer(network, 0, EPOCHS[table.space.name])
     return {"seconds": round((time.process_time() - began) / len(few), 2)}
 
 

@@ -4,10 +4,10 @@
     python benchmarks/prediction.py --threads 1
     python benchmarks/prediction.py --threads 1 --int8
 
-Twenty random networks from each of three search spaces at 224 px, and the whole zoo, are exported and clocked twice,
-minutes apart: the two differ by the noise floor, and their geometric mean is what the models are held against. None of
-them is among what calibration timed: that has other members of the spaces, and nothing of the zoo. MACs alone are given
-the one rate that fits the measured networks best, which no model here is given.
+Random networks from each of three search spaces, twenty at 224 px and ten each at 96 and at 64, and the whole zoo, are
+exported and clocked twice, minutes apart: the two differ by the noise floor, and their geometric mean is what the
+models are held against. None of them is among what calibration timed: that has other members of the spaces, and nothing
+of the zoo. MACs alone are given the one rate that fits the measured networks best, which no model here is given.
 
 With `--int8` the files are quantised by ONNX Runtime itself: weights per channel, activations by the range that one
 random image gives them, which is enough for the clock. The calibration knows nothing of int8, so every model is given
@@ -15,6 +15,7 @@ the one rate that fits best: what is told is how far a float32 table ranks int8 
 """
 
 import argparse
+import itertools
 import json
 import sys
 import tempfile
@@ -41,7 +42,7 @@ from ridgepoint.deploy.runtimes import find_runtime
 from ridgepoint.nn.build import build
 
 SPACES = ("mobilenetv4_conv", "mobilenetv3", "metaformer")
-EACH, SEED = 20, 20240
+EACH, SEED = {224: 20, 96: 10, 64: 10}, 20240
 TOGETHER = 16
 
 
@@ -86,7 +87,8 @@ def main() -> None:
         "device": msgspec.to_builtins(host.device),
         "all": summary(rows, given.int8),
         "groups": {
-            group: summary([row for row in rows if row["group"] == group], given.int8) for group in (*SPACES, "zoo")
+            group: summary([row for row in rows if row["group"] == group], given.int8)
+            for group in dict.fromkeys(row["group"] for row in rows)
         },
         "networks": rows,
     }
@@ -94,10 +96,11 @@ def main() -> None:
 
 
 def test_networks() -> Iterator[tuple[str, Network]]:
-    for name in SPACES:
+    for name, (side, count) in itertools.product(SPACES, EACH.items()):
         space, rng = load_space(name), np.random.default_rng(SEED)
-        for number in range(EACH):
-            yield name, msgspec.structs.replace(space.sample(rng).at(height=224), name=f"{name}_{number}")
+        for number in range(count):
+            drawn = space.sample(rng).at(height=side)
+            yield f"{name} at {side} px", msgspec.structs.replace(drawn, name=f"{name}_{side}_{number}")
     for name in list_models():
         yield "zoo", load(name)
 

@@ -37,7 +37,7 @@ from ridgepoint.train.loop import Bound, train
 from ridgepoint.train.recipe import load_recipe
 
 SPACES = Path(__file__).parent / "spaces"
-EPOCHS, SIZE = 8, 32
+EPOCHS, SIZE = {"tabular_uib": 8, "tabular_metaformer": 6}, 32
 TOGETHER, ROUNDS = 16, 10
 
 
@@ -75,14 +75,14 @@ class Trainer:
             augmentation=default_augmentation(dataset, preprocessing),
         )
 
-    def __call__(self, network: Network, seed: int) -> dict:
+    def __call__(self, network: Network, seed: int, epochs: int) -> dict:
         began = time.monotonic()
         recipe = load_recipe("small_images")
         done = train(
             network,
             self.images,
             recipe,
-            bound=Bound(epochs=EPOCHS),
+            bound=Bound(epochs=epochs),
             seed=seed,
             evaluations=1,
         )
@@ -98,15 +98,17 @@ def _start(data: str) -> None:
     _trainer = Trainer(data)
 
 
-def _train(task: tuple[Network, int]) -> dict:
+def _train(task: tuple[Network, int, int]) -> dict:
     return _trainer(*task)
 
 
-def trained(networks: list[Network], lines: Path, *, data: str, seeds: int, jobs: int) -> dict[tuple[str, int], dict]:
+def trained(
+    networks: list[Network], lines: Path, *, data: str, epochs: int, seeds: int, jobs: int
+) -> dict[tuple[str, int], dict]:
     """Every training's line; those that the file holds are not done again."""
     known = [json.loads(line) for line in lines.read_text().splitlines()] if lines.exists() else []
     done = {(line["digest"], line["seed"]): line for line in known}
-    waiting = [(each, seed) for seed in range(seeds) for each in networks if (each.digest, seed) not in done]
+    waiting = [(each, seed, epochs) for seed in range(seeds) for each in networks if (each.digest, seed) not in done]
     if not waiting:
         return done
     with get_context("forkserver").Pool(jobs, _start, (data,)) as pool, lines.open("a") as file:
@@ -149,7 +151,8 @@ def main() -> None:
     found = members(load_space(SPACES / f"{given.space}.yaml"))
     networks = [network for _, network in found.values()]
     rounds = clocked(networks, given.clock)
-    lines = trained(networks, given.lines, data=given.data, seeds=given.seeds, jobs=given.jobs)
+    epochs = EPOCHS[given.space]
+    lines = trained(networks, given.lines, data=given.data, epochs=epochs, seeds=given.seeds, jobs=given.jobs)
     rows = [
         {
             "assignment": assignment,
@@ -160,7 +163,7 @@ def main() -> None:
         }
         for digest, (assignment, network) in found.items()
     ]
-    head = {"command": " ".join(sys.argv), "space": given.space, "epochs": EPOCHS, "recipe": "small_images"}
+    head = {"command": " ".join(sys.argv), "space": given.space, "epochs": epochs, "recipe": "small_images"}
     print(json.dumps({**head, "size": SIZE, "members": len(rows)}, indent=1)[:-2] + ',\n "rows": [')
     print(",\n".join(f"  {json.dumps(row)}" for row in rows) + "\n ]\n}")
 

@@ -14,7 +14,7 @@ from ridgepoint.cost.device import Device
 from ridgepoint.cost.pass_times import learn
 from ridgepoint.cost.roofline import Roofline
 from ridgepoint.cost.rows import Row, entry_row, network_rows
-from ridgepoint.cost.samples import sample_network
+from ridgepoint.cost.samples import is_member, sample_network
 from ridgepoint.cost.space_table import compile_space
 from ridgepoint.cost.table import Calibration, Conditions, LatencyTable, Sample, row_key
 from ridgepoint.cost.tabled import TabledModel
@@ -37,6 +37,14 @@ def networks() -> list[Network]:
 def calibration(networks: list[Network]) -> Calibration:
     """Of a machine that is a roofline."""
     return calibrate(samples(networks, lambda network: Roofline(BOARD).latency(network).ms), HERE)
+
+
+def test_networks_are_sampled_as_small_as_fit_searches_them(networks: list[Network]):
+    """From 64 px on; what ends in maps of 2x2 costs other than what ends in 7x7."""
+    sides = [network.input[1] for number, network in enumerate(networks) if is_member(number)]
+    assert min(sides) == 64 and sides.count(64) + sides.count(96) >= len(sides) / 8
+    last = [place_blocks(network)[-1].input for network in networks]
+    assert {2, 3, 4} <= {shape.height for shape in last}
 
 
 def samples(networks: list[Network], ms: Callable[[Network], float]) -> list[Sample]:
