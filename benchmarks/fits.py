@@ -75,7 +75,7 @@ def compared(rows: list[dict], other: str, seeds: int) -> dict:
             pair = [best_within([row for row in each if row["budget_ms"] == budget], budget) for each in (mine, its)]
             gains[budget].append(None if None in pair else round(100 * (pair[0] - pair[1]), 2))
         areas = [hypervolume(((row["ms"], row["test_accuracy"]) for row in each), max(BUDGETS)) for each in (mine, its)]
-        ratios.append(round(areas[0] / areas[1], 3))
+        ratios.append(round(areas[0] / areas[1], 3) if all(areas) else None)
     return {"gain_points": gains, "hypervolume_ratio": ratios}
 
 
@@ -84,12 +84,15 @@ def main() -> None:
     parser.add_argument("data")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--runs", type=Path, default=Path("runs/fits"))
+    parser.add_argument("--done", action="store_true", help="fit nothing; tell of the runs that are done")
     given = parser.parse_args()
     given.runs.mkdir(parents=True, exist_ok=True)
     files: dict[str, Path] = {}
     rows: list[dict] = []
-    for seed, budget, method in itertools.product(range(given.seeds), BUDGETS, METHODS):
+    for method, seed, budget in itertools.product(METHODS, range(given.seeds), BUDGETS):
         folder = given.runs / f"{method} {budget} {seed}"
+        if given.done and not (folder / "result.json").is_file():
+            continue
         result = fitted(method, budget, seed, given.data, folder)
         if result is None:
             continue

@@ -149,6 +149,24 @@ def test_evolution_names_parents_and_changes_one_choice():
         assert len(changed) == 1
 
 
+def test_evolution_begins_with_networks_that_span_the_budget_and_bears_four_children_at_a_time():
+    asked = make_problem("evolution", budget_ms=1e6)
+    proposals = METHODS["evolution"].method(asked)
+    born = list(next(proposals))
+    starts = [asked.space.decode(assignment) for assignment in uniform_starts(asked, count=3)]
+    assert [each.network for each in born[:3]] == starts and len(born) == 10
+    for generation in range(2):
+        born = list(proposals.send([judged(each, f"{generation}-{place}") for place, each in enumerate(born)]))
+        assert len(born) == 4 and all(each.parent.startswith(f"{generation}-") or generation for each in born)
+
+
+def judged(proposal: Proposal, name: str) -> Candidate:
+    found = accuracy(proposal.network)
+    return Candidate(
+        name=name, phase="search", network=proposal.network, seed=0, predicted_ms=1.0, short_accuracy=found
+    )
+
+
 def test_draws_are_uniform_within_the_budget():
     """Six of the 15 networks of one convolution are over the budget: they never come, all others do."""
     row = {"block": "conv", "kernel": {"choice": [1, 3, 5]}, "out_channels": {"choice": [8, 16, 24, 32, 48]}}

@@ -37,7 +37,7 @@ from ridgepoint.train.loop import Bound
 from ridgepoint.train.schedule import Positive, Share
 
 STEPS = 27_000  # of TuNAS's search
-VISITED = 400
+VISITED = 400  # of the most probable networks, until some within the budget are found
 
 # What a choice decides, by its key; a choice of another key decides a depth, which is only ever drawn.
 OPERATORS = (
@@ -209,14 +209,8 @@ class _Learner:
 
     def learn(self, children: list[Assignment], step: int, progress: float) -> None:
         """Move the policy towards the children that beat the others, or, alone, the average reward so far."""
-        job, keep = self.job, self.settings.momentum
-        accuracies = [self.weights.accuracy(step, child) for child in children]
-        rewards = np.array(
-            [
-                self.settings.reward(accuracy, job.latency_ms(child), job.budget_ms)
-                for accuracy, child in zip(accuracies, children, strict=True)
-            ]
-        )
+        keep = self.settings.momentum
+        rewards = np.array([self.reward(step, child) for child in children])
         self.rewards = keep * self.rewards + (1 - keep) * float(rewards.mean())
         self.counted = keep * self.counted + (1 - keep)
         others = len(children) - 1
@@ -226,6 +220,11 @@ class _Learner:
         self.optimizer.zero_grad()
         (-(torch.from_numpy(gains).float() * log_p).mean()).backward()
         self.optimizer.step()
+
+    def reward(self, step: int, child: Assignment) -> float:
+        """Of a network, on the validation images of a step."""
+        accuracy = self.weights.accuracy(step, child)
+        return self.settings.reward(accuracy, self.job.latency_ms(child), self.job.budget_ms)
 
     def average(self) -> float:
         """Of the rewards, as if the first one had always been there."""
