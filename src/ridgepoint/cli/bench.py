@@ -39,6 +39,7 @@ def bench(
 
     from ridgepoint.cli.live import Live
     from ridgepoint.deploy.bench import bench as run
+    from ridgepoint.deploy.measure import doubt
     from ridgepoint.deploy.runtimes import runtime_version
     from ridgepoint.files import write_atomic
 
@@ -58,6 +59,8 @@ def bench(
                 profile=profile,
                 progress=display.progress,
             )
+    if text := doubt({row.name: row.latency for row in found.rows}):
+        display.warn(text)
     if html is not None:
         from ridgepoint.report.bench import bench_page
 

@@ -29,6 +29,7 @@ LEAST_RUNS = 3
 UNDISTURBED = 0.1
 REFERENCE_EVERY_S = 0.1
 DISTURBED, ATTEMPTS = 1.15, 3  # the slowdown from which on a machine is not calm, and how often calm is tried for
+DOUBTFUL = 1.5  # the slowdown from which on times are not to be relied on
 Name = TypeVar("Name")
 Progress = Callable[[int, int], None]
 
@@ -181,6 +182,16 @@ def when_calm(take: Callable[[], dict[Name, Clocked]], *, usual: float = 1.0) ->
         if _slowdown(taken[-1]) < DISTURBED * usual:
             break
     return min(taken, key=_slowdown)
+
+
+def doubt(clocked: Mapping[Name, Clocked]) -> str | None:
+    """What people must know about times that were taken on a busy machine; None if it was calm enough."""
+    if (slowdown := _slowdown(clocked)) < DOUBTFUL:
+        return None
+    return (
+        f"the machine was busy while files were clocked: a reference network took {slowdown:.1f} times as long as when it "
+        "is calm. Small networks are slowed down less, and so may be slower than told. Clock again when it is calm"
+    )
 
 
 def _slowdown(clocked: Mapping[Name, Clocked]) -> float:

@@ -4,6 +4,7 @@ import importlib.metadata
 import platform
 import shutil
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from ridgepoint.cost.latency import MeasuredLatency
 from ridgepoint.data import ArraySplit, decode
 from ridgepoint.deploy.artefact import load_artefact, softmax
 from ridgepoint.deploy.export import export_onnx
-from ridgepoint.deploy.measure import measure
+from ridgepoint.deploy.measure import doubt, measure, when_calm
 from ridgepoint.deploy.verify import Parity, verify
 from ridgepoint.files import make_folder, save_atomic, write_atomic
 from ridgepoint.fit.folder import RESULT
@@ -87,7 +88,9 @@ def measure_once(job: "Fit", files: dict[str, Path]) -> dict[str, MeasuredLatenc
     if known is None:
         job.display.progress(0.5, "measuring the exported files side by side")
         settings = job.run.settings
-        found = measure(files, runtime=settings.runtime, threads=settings.threads)
+        found = when_calm(partial(measure, files, runtime=settings.runtime, threads=settings.threads))
+        if text := doubt(found):
+            job.display.warn(text)
         known = job.run.write_step("measured", msgspec.to_builtins(found))
     return msgspec.convert(known, dict[str, MeasuredLatency])
 
