@@ -255,10 +255,10 @@ def test_what_is_timed_while_the_machine_is_disturbed_is_timed_again(usual: floa
         return {"a": attempts[-1]}
 
     assert when_calm(take, usual=usual)["a"].slowdown == chosen
+    assert len(attempts) == taken
 
 
 @pytest.mark.parametrize(("slowdown", "told"), [(1.0, False), (1.4, False), (2.24, True)])
 def test_times_of_a_busy_machine_are_told_as_doubtful(slowdown: float, told: bool):
     text = doubt({"calm": Timing([[5.0]], 1.0), "other": Timing([[5.0]], slowdown)})
     assert (text is not None) == told and (not told or "took 2.2 times as long" in text)
-    assert len(attempts) == taken

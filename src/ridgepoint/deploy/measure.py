@@ -189,8 +189,8 @@ def doubt(clocked: Mapping[Name, Clocked]) -> str | None:
     if (slowdown := _slowdown(clocked)) < DOUBTFUL:
         return None
     return (
-        f"the machine was busy while files were clocked: a reference network took {slowdown:.1f} times as long as when it "
-        "is calm. Small networks are slowed down less, and so may be slower than told. Clock again when it is calm"
+        f"the machine was busy while files were clocked: a reference network took {slowdown:.1f} times as long as when "
+        "it is calm. Small networks are slowed down less, and so may be slower than told. Clock again when it is calm"
     )
 
 
