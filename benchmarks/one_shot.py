@@ -118,8 +118,10 @@ def told(table: Table, quantile: float, lines: dict[tuple, dict]) -> dict:
         "random": {measure: quartiles(random[:, number]) for number, measure in enumerate(MEASURES)},
     }
     for search in SEARCHES[name]:
-        mine = [lines[name, search, quantile, seed] for seed in range(SEEDS)]
-        found = np.array([table.regret(line["found"], budget_ms, seed) for seed, line in enumerate(mine)])
+        mine = [lines[of] for seed in range(SEEDS) if (of := (name, search, quantile, seed)) in lines]
+        if not mine:
+            continue
+        found = np.array([table.regret(line["found"], budget_ms, line["of"][-1]) for line in mine])
         shared = [line["shared"] for line in mine]
         ranks = [spearmanr(list(each.values()), [table.accuracy[of] for of in each]).statistic for each in shared]
         cost = np.mean([line["seconds"] for line in mine]) / lines[name, "training"]["seconds"]
@@ -144,9 +146,10 @@ def main() -> None:
     parser.add_argument("tables", type=Path, nargs="+")
     parser.add_argument("--lines", type=Path, required=True)
     parser.add_argument("--search", action="store_true", help="only search; the tables may lack accuracies")
+    parser.add_argument("--done", action="store_true", help="search nothing; tell of the lines that are there")
     given = parser.parse_args()
     trainer, lines, tables = Trainer(given.data), Lines(given.lines), [Table(path) for path in given.tables]
-    for quantile, seed, table in product(QUANTILES, range(SEEDS), tables):
+    for quantile, seed, table in product(QUANTILES, range(0 if given.done else SEEDS), tables):
         for search in SEARCHES[table.space.name]:
             lines.add((table.space.name, search, quantile, seed), searched, table, trainer, search, quantile, seed)
     for table in tables:
