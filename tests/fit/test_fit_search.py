@@ -5,12 +5,14 @@ import sys
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
 from fit_helpers import SPACE, finish, kill_when, start
 
 import ridgepoint as rp
 from ridgepoint.arch.document import dump_network
 from ridgepoint.arch.network import Network
+from ridgepoint.arch.space import load_space
 from ridgepoint.arch.zoo import load
 from ridgepoint.cost.roofline import Roofline
 from ridgepoint.deploy.calibrate import HostTable
@@ -132,6 +134,38 @@ def test_where_the_clock_refutes_every_candidate_the_search_goes_on(trained: Pat
         (run.path / "steps" / f"{step}.json").unlink()
     assert find_finalists(job, plan) == found and run.read_step("search-2") == second, "not on what is half searched"
     assert [each for each in read_candidates(run.path) if each.phase == "search"] == candidates
+
+
+class FastHost:
+    """By the clock every network takes half of what the model says."""
+
+    latency = staticmethod(Roofline("pixel6-cpu").latency)
+
+    def measure_networks(self, networks: dict[str, Network]) -> dict[str, float]:
+        return {name: 0.5 * self.latency(network).ms for name, network in networks.items()}
+
+
+def test_a_table_that_is_off_by_a_factor_is_brought_to_the_clock(tmp_path: Path):
+    """Otherwise networks that meet the budget by the clock would be passed over."""
+    (tmp_path / "tiny.yaml").write_text(SPACE)
+    space = load_space(tmp_path / "tiny.yaml")
+    every = [space.sample(np.random.default_rng(seed)) for seed in range(50)]
+    budget = 0.6 * max(FastHost.latency(network).ms for network in every)
+    settings = make_settings(
+        verb="search", space=str(tmp_path / "tiny.yaml"), data="digits", method="random", size=16, latency_ms=budget,
+        evaluations=3, changes=QUICK,
+    )  # fmt: skip
+    run = create_run(settings, tmp_path / "run")
+    job = Fit(run=run, prepared=prepare(run, Silent()), host=FastHost(), display=Silent())
+    plan = make_plan(settings, job.prepared.recipe, elapsed_s=0.0, trainings=1)
+    found = find_finalists(job, plan)
+    candidates = [each for each in read_candidates(run.path) if each.phase == "search"]
+    assert len(found) == 2 and len(candidates) >= 3
+    for each in candidates:
+        assert each.estimated_ms == pytest.approx(0.5 * FastHost.latency(each.network).ms)
+        assert each.short_accuracy is not None, "every network of the space is within the budget"
+    again = Fit(run=run, prepared=job.prepared, host=FastHost(), display=Silent())
+    assert again.latency.factor == job.latency.factor == 0.5 and run.read_step("gap") is not None
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 """A latency is predicted, tabled or measured, and says which. Three types, never a bare float."""
 
+from dataclasses import dataclass
 from typing import Protocol
 
 import msgspec
@@ -76,3 +77,17 @@ class LatencyModel(Protocol):
     def latency(self, network: Network) -> Latency:
         """The latency of one image, in milliseconds, of the kind that this model gives."""
         ...
+
+
+@dataclass(frozen=True)
+class Corrected:
+    """A latency model all of whose milliseconds are so many times those of another one; a `LatencyModel`."""
+
+    model: LatencyModel
+    factor: float
+
+    def latency(self, network: Network) -> Latency:
+        """The other model's latency, of the same kind."""
+        found = self.model.latency(network)
+        times = {name: getattr(found, name) for name in ("ms", "low_ms", "high_ms")}
+        return msgspec.structs.replace(found, **{n: ms * self.factor for n, ms in times.items() if ms is not None})

@@ -2,12 +2,14 @@
 
 import contextlib
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import torch
 
+from ridgepoint.cost.latency import LatencyModel
 from ridgepoint.data import Dataset
 from ridgepoint.deploy.calibrate import HostTable
 from ridgepoint.display import Display, Silent
@@ -18,7 +20,7 @@ from ridgepoint.fit.folder import RunFolder, create_run, latest_run, read_result
 from ridgepoint.fit.plan import FINALISTS, Plan, make_plan
 from ridgepoint.fit.prepare import Prepared, check_settings, prepare, read_data
 from ridgepoint.fit.pretrained import networks_for
-from ridgepoint.fit.searching import find_finalists
+from ridgepoint.fit.searching import corrected, find_finalists
 from ridgepoint.fit.settings import FitSettings
 from ridgepoint.fit.threads import set_training_threads
 from ridgepoint.search.baselines import within_budget, zoo_networks
@@ -41,6 +43,11 @@ class Fit:
     prepared: Prepared
     host: HostTable
     display: Display
+
+    @cached_property
+    def latency(self) -> LatencyModel:
+        """The table of this machine, corrected by the clock."""
+        return corrected(self)
 
     @property
     def budget_ms(self) -> float:
@@ -153,7 +160,7 @@ def choose_rivals(job: Fit) -> list[Candidate]:
     classes = len(job.prepared.dataset.classes)
     found = within_budget(
         zoo_networks(channels, height, width, classes),
-        job.host,
+        job.latency,
         limit,
         count=settings.baselines,
         progress=lambda name: job.display.progress(0.5, f"latency table: {name}"),
@@ -169,7 +176,7 @@ def choose_rivals(job: Fit) -> list[Candidate]:
         for network in networks_for(
             settings.weights, channels=channels, height=height, width=width, num_classes=classes
         ):
-            ms = job.host.latency(network).ms
+            ms = job.latency.latency(network).ms
             job.display.say(
                 f"{network.name} may start from {settings.weights}: {format_ms(ms)} by the table"
                 + ("" if ms <= limit else ", over the budget, left out")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from ridgepoint.cost.latency import Corrected, LatencyModel
 from ridgepoint.errors import NotMetError
 from ridgepoint.fit.crew import hire
 from ridgepoint.fit.judging import ShortTraining
@@ -54,7 +55,7 @@ def find_finalists(job: "Fit", plan: Plan) -> list[Candidate]:
     known = job.run.read_step("finalists")
     if known is not None:
         return msgspec.convert(known["finalists"], list[Candidate])
-    aim = Aim(limit_ms=tabled_limit(job))
+    aim = Aim(limit_ms=_possible(job, job.limit_ms))
     for number in range(AIMS):
         count = search(job, plan, aim, number)
         found = clocked(job, count)
@@ -92,7 +93,7 @@ def search(job: "Fit", plan: Plan, aim: Aim, number: int) -> int:
 
     task = ShortTraining(run, prepared, plan.short, limit_ms=aim.limit_ms)
     problem = Problem(
-        latency=job.host,
+        latency=job.latency,
         budget_ms=aim.limit_ms,
         task=task,
         seed=run.settings.seed,
@@ -127,18 +128,21 @@ def judges_of(job: "Fit", task: ShortTraining) -> contextlib.AbstractContextMana
     return hire(job.run, job.prepared, task)
 
 
-def tabled_limit(job: "Fit") -> float:
-    """What the table may give a network so that the clock agrees: less than the limit where the table gives too little.
+def corrected(job: "Fit") -> LatencyModel:
+    """This machine's table, brought to what the clock says of one network: where the search starts, or of average size.
 
-    One network, where the search starts or of average size, is exported and clocked beside its tabled latency.
+    A table from another hour may be off by a factor, most of which all networks share.
     """
     known = job.run.read_step("gap")
     if known is None:
         network = job.prepared.middling()
         measured, tabled = job.host.measure_networks({"middling": network})["middling"], job.host.latency(network).ms
         known = job.run.write_step("gap", {"measured_over_tabled": measured / tabled})
-        job.display.say(f"{network.name}: {format_ms(measured)} measured, {format_ms(tabled)} by the table")
-    return _possible(job, job.limit_ms / max(known["measured_over_tabled"], 1.0))
+        job.display.say(
+            f"{network.name}: {format_ms(measured)} measured, {format_ms(tabled)} by the table; tabled latencies are "
+            f"brought to that, times {measured / tabled:.2f}"
+        )
+    return Corrected(job.host, known["measured_over_tabled"])
 
 
 def next_aim(job: "Fit", found: Finalists, earlier: int) -> Aim:
@@ -156,7 +160,7 @@ def next_aim(job: "Fit", found: Finalists, earlier: int) -> Aim:
 def _possible(job: "Fit", limit_ms: float) -> float:
     """The limit, or what the smallest network of the space takes by the table."""
     space = job.prepared.space
-    return limit_ms if space is None else max(limit_ms, job.host.latency(space.decode(smallest(space))).ms)
+    return limit_ms if space is None else max(limit_ms, job.latency.latency(space.decode(smallest(space))).ms)
 
 
 def clocked(job: "Fit", count: int) -> Finalists:
