@@ -69,6 +69,17 @@ class Prepared:
             return self.network
         return self.space.decode(self.space.complete(lambda choice: (len(choice.options) - 1) // 2))
 
+    def of_several_sizes(self) -> dict[str, Network]:
+        """A small, an average and a large network among those that may be searched, or the one to start from."""
+        if self.space is None:
+            return {"start": self.middling()}
+        return {
+            name: self.space.decode(
+                self.space.complete(lambda choice, share=share: round(share * (len(choice.options) - 1)))
+            )
+            for name, share in (("small", 0.25), ("average", 0.5), ("large", 0.75))
+        }
+
     def recipe_for(self, candidate: Candidate) -> Recipe:
         """The run's recipe; `finetune` for what starts from weights, unless the user named a recipe."""
         return self.recipe if candidate.weights is None else self.finetune

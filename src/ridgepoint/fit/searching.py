@@ -129,19 +129,19 @@ def judges_of(job: "Fit", task: ShortTraining) -> contextlib.AbstractContextMana
 
 
 def corrected(job: "Fit") -> LatencyModel:
-    """This machine's table, brought to what the clock says of one network: where the search starts, or of average size.
+    """This machine's table, brought to what the clock says of a small, an average and a large network.
 
-    A table from another hour may be off by a factor, most of which all networks share.
+    A table from another hour may be off by a factor that all networks share. It is corrected so that it gives too little
+    to none of the three.
     """
     known = job.run.read_step("gap")
     if known is None:
-        network = job.prepared.middling()
-        measured, tabled = job.host.measure_networks({"middling": network})["middling"], job.host.latency(network).ms
-        known = job.run.write_step("gap", {"measured_over_tabled": measured / tabled})
-        job.display.say(
-            f"{network.name}: {format_ms(measured)} measured, {format_ms(tabled)} by the table; tabled latencies are "
-            f"brought to that, times {measured / tabled:.2f}"
-        )
+        networks = job.prepared.of_several_sizes()
+        measured = job.host.measure_networks(networks)
+        ratios = {name: measured[name] / job.host.latency(network).ms for name, network in networks.items()}
+        known = job.run.write_step("gap", {"measured_over_tabled": max(ratios.values()), "networks": ratios})
+        told = ", ".join(f"{ratio:.2f} of a {name} network's" for name, ratio in ratios.items())
+        job.display.say(f"By the clock, {told} tabled latency; the table is brought to the largest")
     return Corrected(job.host, known["measured_over_tabled"])
 
 
