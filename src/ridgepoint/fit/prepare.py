@@ -73,12 +73,10 @@ class Prepared:
         """A small, an average and a large network among those that may be searched, or the one to start from."""
         if self.space is None:
             return {"start": self.middling()}
-        return {
-            name: self.space.decode(
-                self.space.complete(lambda choice, share=share: round(share * (len(choice.options) - 1)))
-            )
-            for name, share in (("small", 0.25), ("average", 0.5), ("large", 0.75))
-        }
+        space, found = self.space, {}
+        for name, share in (("small", 0.25), ("average", 0.5), ("large", 0.75)):
+            found[name] = space.decode(space.complete(lambda c, share=share: round(share * (len(c.options) - 1))))
+        return found
 
     def recipe_for(self, candidate: Candidate) -> Recipe:
         """The run's recipe; `finetune` for what starts from weights, unless the user named a recipe."""

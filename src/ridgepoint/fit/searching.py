@@ -131,8 +131,8 @@ def judges_of(job: "Fit", task: ShortTraining) -> contextlib.AbstractContextMana
 def corrected(job: "Fit") -> LatencyModel:
     """This machine's table, brought to what the clock says of a small, an average and a large network.
 
-    A table from another hour may be off by a factor that all networks share. It is corrected so that it gives too little
-    to none of the three.
+    A table from another hour may be off by a factor that all networks share. Corrected, it gives none of the three too
+    little.
     """
     known = job.run.read_step("gap")
     if known is None:
@@ -140,8 +140,10 @@ def corrected(job: "Fit") -> LatencyModel:
         measured = job.host.measure_networks(networks)
         ratios = {name: measured[name] / job.host.latency(network).ms for name, network in networks.items()}
         known = job.run.write_step("gap", {"measured_over_tabled": max(ratios.values()), "networks": ratios})
-        told = ", ".join(f"{ratio:.2f} of a {name} network's" for name, ratio in ratios.items())
-        job.display.say(f"By the clock, {told} tabled latency; the table is brought to the largest")
+        told = ", ".join(f"{name} {ratio:.2f}" for name, ratio in ratios.items())
+        job.display.say(
+            f"Measured over tabled latency of networks: {told}; the table is brought to the largest of these"
+        )
     return Corrected(job.host, known["measured_over_tabled"])
 
 
