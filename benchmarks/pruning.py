@@ -22,7 +22,7 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -63,17 +63,19 @@ from ridgepoint.train.recipe import load_recipe
 
 MODELS = {  # and epochs of their training
     "mobilenetv3_large_100": 15,
-    "mobilenetv4_conv_medium": 6,
-    "mobilenetv4_hybrid_medium": 6,
-    "efficientformer_l1": 6,
+    "mobilenetv4_conv_medium": 15,
+    "mobilenetv4_hybrid_medium": 8,
+    "efficientformer_l1": 8,
 }
 HELD = (2 / 15, 2 / 15)  # of the given train part, to choose by and to test
 SIZE, SEED = 64, 0
 TRAINING = {"batch_size": 32, "optimizer.lr": 0.002}  # changes of the recipe `photographs`
 SHARES = (0.7, 0.5)
-# NetAdapt ends at this share of the latency, by the clock or the table, in so many steps or less.
-LEAST, PATH = 0.47, 6
-SHORT, LONG = 12, 60  # steps of tuning: of every proposal, and of what is kept
+LEAST, PATH = (
+    0.47,
+    11,
+)  # NetAdapt ends at this share of the latency, by the clock or the table, in so many steps or less
+SHORT, LONG = 12, 100  # steps of tuning: of every proposal, and of what is kept
 BISECTIONS = 6
 PRUNERS = {  # kind, importance, and what channels are rounded to
     "magnitude": (tp.pruner.MagnitudePruner, tp.importance.MagnitudeImportance(2, group_reduction="first"), None),
@@ -272,7 +274,7 @@ def clocked(models: Mapping[str, nn.Module]) -> dict[str, float]:
         return {name: latency.ms for name, latency in measure(files).items()}
 
 
-def match(place: Place, pruners: Sequence[str]) -> dict[str, Any]:
+def match(place: Place) -> dict[str, Any]:
     """The path by the clock, the steps that are within each share of the seed, and the ratios that meet them."""
     path = json.loads((place.folder / "adapt.json").read_text())["path"]
     ms = clocked({"seed": place.seed()} | {step["name"]: place.step(step["name"]) for step in path})
@@ -280,7 +282,7 @@ def match(place: Place, pruners: Sequence[str]) -> dict[str, Any]:
     for share in SHARES:
         index, name = next((i, step["name"]) for i, step in enumerate(path) if ms[step["name"]] <= share * ms["seed"])
         shares[str(share)] = {"netadapt": {"step": name, "path_steps": SHORT * (index + 1)}}
-        for pruner in pruners:
+        for pruner in PRUNERS:
             shares[str(share)][pruner] = bisected(place, pruner, name)
     return {"ms": ms, "shares": shares}
 
@@ -306,7 +308,7 @@ def entrants(place: Place) -> list[tuple[str, str, int]]:
     for share, each in json.loads((place.folder / "match.json").read_text())["shares"].items():
         steps = each["netadapt"]["path_steps"] + LONG
         found += [("netadapt", share, LONG)]
-        found += [(name, share, steps) for name in PRUNERS if "error" not in each.get(name, {"error": "not asked"})]
+        found += [(name, share, steps) for name in PRUNERS if "error" not in each[name]]
     return [("seed", "1.0", steps), *found]
 
 
@@ -386,7 +388,6 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--table", type=Path, help="a calibrated latency table; by default the user's")
     parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
-    parser.add_argument("--pruners", nargs="+", choices=PRUNERS, default=list(PRUNERS))
     parser.add_argument("--stages", nargs="+", choices=stages, default=stages)
     given = parser.parse_args()
     torch.set_num_threads(1)
@@ -398,7 +399,7 @@ def main() -> None:
         if "adapt" in given.stages:
             place.kept("adapt", lambda: adapt(place))  # noqa: B023
         if "match" in given.stages:
-            place.kept("match", lambda: match(place, given.pruners))  # noqa: B023
+            place.kept("match", lambda: match(place))  # noqa: B023
         if "fail" in given.stages:
             place.kept("failing", lambda: failing(place.name))  # noqa: B023
         if "tune" in given.stages:

@@ -155,9 +155,12 @@ def test_evolution_begins_with_networks_that_span_the_budget_and_bears_four_chil
     born = list(next(proposals))
     starts = [asked.space.decode(assignment) for assignment in uniform_starts(asked, count=3)]
     assert [each.network for each in born[:3]] == starts and len(born) == 10
-    for generation in range(2):
-        born = list(proposals.send([judged(each, f"{generation}-{place}") for place, each in enumerate(born)]))
-        assert len(born) == 4 and all(each.parent.startswith(f"{generation}-") or generation for each in born)
+    alive: list[str] = []
+    for generation in range(3):
+        candidates = [judged(each, f"{generation}-{place}") for place, each in enumerate(born)]
+        alive = [*alive, *(each.name for each in candidates)][-10:]  # the oldest die
+        born = list(proposals.send(candidates))
+        assert len(born) == 4 and all(each.parent in alive for each in born)
 
 
 def judged(proposal: Proposal, name: str) -> Candidate:

@@ -26,6 +26,7 @@ from ridgepoint.fit.settings import FitSettings
 from ridgepoint.nn.hub import read_weights
 from ridgepoint.search.board import check_study
 from ridgepoint.search.candidate import Candidate
+from ridgepoint.search.draw import at_share
 from ridgepoint.search.methods import METHODS, find_method, make_method_settings
 from ridgepoint.train.batches import TrainingData
 from ridgepoint.train.folder import weight_file
@@ -64,19 +65,19 @@ class Prepared:
 
     def middling(self) -> Network:
         """A network of average size among those that the search will train."""
-        if self.space is None:
-            assert self.network is not None
-            return self.network
-        return self.space.decode(self.space.complete(lambda choice: (len(choice.options) - 1) // 2))
+        return self._of_size(0.5)
 
     def of_several_sizes(self) -> dict[str, Network]:
         """A small, an average and a large network among those that may be searched, or the one to start from."""
         if self.space is None:
             return {"start": self.middling()}
-        space, found = self.space, {}
-        for name, share in (("small", 0.25), ("average", 0.5), ("large", 0.75)):
-            found[name] = space.decode(space.complete(lambda c, share=share: round(share * (len(c.options) - 1))))
-        return found
+        return {name: self._of_size(share) for name, share in (("small", 0.25), ("average", 0.5), ("large", 0.75))}
+
+    def _of_size(self, share: float) -> Network:
+        if self.space is None:
+            assert self.network is not None
+            return self.network
+        return self.space.decode(at_share(self.space, share))
 
     def recipe_for(self, candidate: Candidate) -> Recipe:
         """The run's recipe; `finetune` for what starts from weights, unless the user named a recipe."""

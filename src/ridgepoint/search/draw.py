@@ -151,6 +151,11 @@ def smallest(space: Space) -> Assignment:
     return found
 
 
+def at_share(space: Space, share: float) -> Assignment:
+    """The same place in every choice's list: 0 takes all first options, 1 all last ones."""
+    return space.complete(lambda choice: round(share * (len(choice.options) - 1)))
+
+
 def uniform_starts(problem: Problem, *, count: int) -> list[Assignment]:
     """Assignments that take the same place in every choice's list, from the largest that fits downwards.
 
@@ -160,8 +165,7 @@ def uniform_starts(problem: Problem, *, count: int) -> list[Assignment]:
     assert space is not None
     found: list[Assignment] = []
     for place in range(20, -1, -1):
-        share = place / 20
-        assignment = space.complete(lambda choice, share=share: round(share * (len(choice.options) - 1)))  # type: ignore[misc]
+        assignment = at_share(space, place / 20)
         if assignment not in found and problem.fits(space.decode(assignment)):
             found.append(assignment)
         if len(found) == count:

@@ -19,6 +19,7 @@ stays the same. TuNAS keeps the most probable network even if it is over the bud
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -147,8 +148,8 @@ def likeliest_within(
 
     Where none of those is within it, the most probable one that single changes lead to.
     """
-    found = [each for each in policy.likeliest(VISITED) if latency_ms(each) <= budget_ms]
-    return tuple(found[:PROPOSED]) or (within(policy.most_probable(), budget_ms, latency_ms, policy),)
+    fitting = (each for each in policy.likeliest(VISITED) if latency_ms(each) <= budget_ms)
+    return tuple(islice(fitting, PROPOSED)) or (within(policy.most_probable(), budget_ms, latency_ms, policy),)
 
 
 def within(
