@@ -5,6 +5,7 @@ import math
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from ridgepoint.arch.space import load_space, parse_space
 from ridgepoint.cost.space_table import compile_space
 from ridgepoint.data import choose_input, decode, default_augmentation, detect
 from ridgepoint.errors import InputError, RunError
-from ridgepoint.search import one_shot
+from ridgepoint.search import one_shot, shared_weights
 from ridgepoint.search.policy import Policy
 from ridgepoint.search.reward import Absolute, Hard, Soft
 from ridgepoint.search.shared_weights import SharedWeights
@@ -317,6 +318,20 @@ def test_the_weights_never_see_a_validation_image(data: TrainingData):
         states.append(weights.supernet.state_dict())
     assert all(torch.equal(states[0][key], states[1][key]) for key in before)
     assert any(not torch.equal(states[0][key], before[key]) for key in before)
+
+
+@pytest.mark.parametrize("most", [2048, 50])
+def test_a_child_is_judged_on_every_image_once(data: TrainingData, monkeypatch, most: int):
+    """Whatever it says of an image is one class: the shares of right answers, were all of one class, add up to 1."""
+    monkeypatch.setattr(shared_weights, "MOST_JUDGED", most)
+    shares = []
+    for label in range(10):
+        split = type(data.val)(images=data.val.images, labels=data.val.labels * 0 + label, ids=data.val.ids)
+        weights = SharedWeights(digits_space(), replace(data, val=split), Recipe(name="digits", batch_size=32), seed=0)
+        shares.append(weights.accuracy_on_all(weights.supernet.space.complete(lambda choice: 0)))
+    assert sum(shares) == pytest.approx(1.0) and max(shares) < 1.0
+    right = np.array(shares) * min(most, len(data.val))
+    assert right == pytest.approx(right.round())
 
 
 def test_a_child_sees_the_images_at_its_own_resolution(data: TrainingData):
