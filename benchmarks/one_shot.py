@@ -6,8 +6,8 @@ search of `EVALUATIONS` candidates, and is compared with that: 50 seeds, the sam
 `cost` is the processor time of a search over that of one candidate's training, without the three trainings at the end.
 
 `spearman` is between what the shared weights give members, on all validation images, and the table.
-Searches go line by line to `--lines`: those that are there are not run again. With `--search` nothing is told, and the
-tables need no accuracies yet.
+Searches go line by line to `--lines`: those that are there are not run again; `--jobs` of them run side by side. With
+`--search` nothing is told, and the tables need no accuracies yet.
 
     python benchmarks/one_shot.py PHOTOS benchmarks/results/tabular_*.json --lines one_shot.jsonl \
         > benchmarks/results/one_shot.json
@@ -17,7 +17,9 @@ import argparse
 import json
 import sys
 import time
+from functools import partial
 from itertools import product
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +41,8 @@ SEARCHES = {
     "tabular_uib": {
         "tunas": ("tunas", {}),
         "tunas_one_stage": ("tunas_one_stage", {}),
+        "tunas_one_stage without warm-up of operators": ("tunas_one_stage", {"operator_warmup": False}),
+        "tunas_one_stage without warm-up of widths": ("tunas_one_stage", {"width_warmup": False}),
         "tunas_one_stage without warm-ups": ("tunas_one_stage", {"operator_warmup": False, "width_warmup": False}),
     },
     "tabular_metaformer": {
@@ -94,19 +98,46 @@ def trained(table: Table, trainer: Trainer) -> dict:
     return {"seconds": round((time.process_time() - began) / len(few), 2)}
 
 
-class Lines:
-    """What was found, by what it is of; a file holds it line by line."""
+Of = tuple
+"""What a line is of: a table and `training`, or a table, a search, a quantile and a seed."""
 
-    def __init__(self, path: Path):
-        known = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-        self.path, self.found = path, {tuple(line["of"]): line for line in known}
 
-    def add(self, of: tuple, make, *given) -> None:
-        if of not in self.found:
-            self.found[of] = {"of": of, **make(*given)}
-            with self.path.open("a") as file:
-                print(json.dumps(self.found[of]), file=file)
-            print(*of, file=sys.stderr)
+def wanted(tables: list[Table]) -> list[Of]:
+    """What all lines are of; what is told of all searches is there first with few seeds, then with more."""
+    searches = [
+        (table.space.name, search, quantile, seed)
+        for quantile, seed, table in product(QUANTILES, range(SEEDS), tables)
+        for search in SEARCHES[table.space.name]
+    ]
+    return [*((table.space.name, "training") for table in tables), *searches]
+
+
+_trainer: Trainer
+
+
+def _start(data: str) -> None:
+    global _trainer
+    _trainer = Trainer(data)
+
+
+def _made(tables: dict[str, Table], of: Of) -> dict:
+    name, what, *where = of
+    found = searched(tables[name], _trainer, what, *where) if where else trained(tables[name], _trainer)
+    return {"of": of, **found}
+
+
+def read(lines: Path) -> dict[Of, dict]:
+    known = [json.loads(line) for line in lines.read_text().splitlines()] if lines.exists() else []
+    return {tuple(line["of"]): line for line in known}
+
+
+def make(waiting: list[Of], tables: list[Table], lines: Path, *, data: str, jobs: int) -> None:
+    """Add a line to the file for all that are waiting."""
+    one = partial(_made, {table.space.name: table for table in tables})
+    with get_context("forkserver").Pool(jobs, _start, (data,)) as pool, lines.open("a") as file:
+        for line in pool.imap_unordered(one, waiting):
+            print(json.dumps(line), file=file, flush=True)
+            print(*line["of"], file=sys.stderr)
 
 
 def told(table: Table, quantile: float, lines: dict[tuple, dict]) -> dict:
@@ -147,15 +178,16 @@ def main() -> None:
     parser.add_argument("--lines", type=Path, required=True)
     parser.add_argument("--search", action="store_true", help="only search; the tables may lack accuracies")
     parser.add_argument("--done", action="store_true", help="search nothing; tell of the lines that are there")
+    parser.add_argument("--jobs", type=int, default=1)
     given = parser.parse_args()
-    trainer, lines, tables = Trainer(given.data), Lines(given.lines), [Table(path) for path in given.tables]
-    for quantile, seed, table in product(QUANTILES, range(0 if given.done else SEEDS), tables):
-        for search in SEARCHES[table.space.name]:
-            lines.add((table.space.name, search, quantile, seed), searched, table, trainer, search, quantile, seed)
-    for table in tables:
-        lines.add((table.space.name, "training"), trained, table, trainer)
+    tables = [Table(path) for path in given.tables]
+    if not given.done:
+        known = read(given.lines)
+        waiting = [of for of in wanted(tables) if of not in known]
+        make(waiting, tables, given.lines, data=given.data, jobs=given.jobs)
     if not given.search:
-        report = {table.space.name: [told(table, each, lines.found) for each in QUANTILES] for table in tables}
+        lines = read(given.lines)
+        report = {table.space.name: [told(table, each, lines) for each in QUANTILES] for table in tables}
         print(json.dumps({"command": " ".join(sys.argv), "evaluations": EVALUATIONS, **report}, indent=1))
 
 

@@ -1,21 +1,23 @@
-"""NetAdapt and Torch-Pruning: the same trained networks, to the same measured latency, with as many steps of tuning.
+"""NetAdapt and Torch-Pruning: the same trained networks, brought to the same measured latency, equally long tuned.
 
 Each network is trained on a folder of photographs (what it holds is split anew: 2/3 train, an eighth each to choose by,
-the rest to test), then brought to 70 % and 50 % of its measured latency. NetAdapt does so in one path, whose first
-steps within each latency are tuned further. Torch-Pruning gets the ratio, found by bisection, at which its exported
-file takes as long as NetAdapt's beside it, and then as many steps of tuning as lie on NetAdapt's path and after it;
-so does the seed, unpruned. One loop tunes all. Torch-Pruning is called as its documentation does, and once more with
-channels in eights, as NetAdapt has them. Where it fails, that is recorded.
+the rest to test), then brought to 70 % and 50 % of its measured latency. NetAdapt does so in one path, along a latency
+table; every step of it is tuned further, and the clock tells afterwards which is the first within a share.
+Torch-Pruning is called as its documentation does, and once more with channels in eights, as NetAdapt has them, with the
+smallest of many ratios whose exported file is within the share (and within some shares near it). What it leaves is
+tuned for as many steps as lie on NetAdapt's whole path and after it, and so is the seed, unpruned. One loop trains and
+tunes all. Where Torch-Pruning fails, that is recorded.
 
 Everything is kept in the work folder, and a run that was killed goes on. Stages can be run one by one: `match` and
-`clock` time exported files, and want a calm machine; `report` tells of the networks that are through.
+`clock` time exported files, with fresh weights, and want a calm machine; `train`, `adapt` and `tune` use a GPU where
+there is one, and clock nothing; `report` tells of the networks that are through.
 
     pip install --no-deps -r benchmarks/requirements-search.txt
     python benchmarks/pruning.py ../shared/data/cls_clothing10 --work pruning --table host.json
 """
 
 import argparse
-import contextlib
+import copy
 import importlib.metadata
 import json
 import sys
@@ -24,7 +26,8 @@ import time
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -34,18 +37,17 @@ import torch
 import torch_pruning as tp
 from torch import nn
 
+from ridgepoint.arch.network import Network
 from ridgepoint.arch.shape import Shape
 from ridgepoint.arch.shrink import knobs
 from ridgepoint.arch.zoo import load
 from ridgepoint.cost.count import cost
-from ridgepoint.data import ArraySplit, decode, default_augmentation, detect
+from ridgepoint.data import ArraySplit, choose_input, decode, default_augmentation, detect
 from ridgepoint.data.split import stratified
 from ridgepoint.deploy.calibrate import HostTable
 from ridgepoint.deploy.export import export_for_timing
-from ridgepoint.deploy.measure import measure
-from ridgepoint.display import Silent
+from ridgepoint.deploy.measure import measure, when_calm
 from ridgepoint.files import make_folder, write_atomic
-from ridgepoint.fit.training import TrainSettings, run_training
 from ridgepoint.nn.build import BuiltNetwork, build
 from ridgepoint.nn.inherit import inherit
 from ridgepoint.nn.weights import load_weights, save_weights
@@ -56,32 +58,27 @@ from ridgepoint.search.netadapt import least_loss_per_ms, netadapt
 from ridgepoint.search.study import Study
 from ridgepoint.train.batches import AugmentedBatches, TrainingData, cross_entropy
 from ridgepoint.train.ema import Average
-from ridgepoint.train.folder import load_training
 from ridgepoint.train.loop import logits
 from ridgepoint.train.optimizer import make_optimizer
-from ridgepoint.train.recipe import load_recipe
+from ridgepoint.train.recipe import Recipe, load_recipe
 
-MODELS = {  # and epochs of their training
-    "mobilenetv3_large_100": 15,
-    "mobilenetv4_conv_medium": 15,
-    "mobilenetv4_hybrid_medium": 8,
-    "efficientformer_l1": 8,
-}
+MODELS = ("mobilenetv3_large_100", "mobilenetv4_conv_medium", "mobilenetv4_hybrid_medium", "efficientformer_l1")
 HELD = (2 / 15, 2 / 15)  # of the given train part, to choose by and to test
-SIZE, SEED = 64, 0
-TRAINING = {"batch_size": 32, "optimizer.lr": 0.002}  # changes of the recipe `photographs`
+SIZE, CLASSES, SEED = 64, 10, 0
+EPOCHS = 30
+TEACHING = load_recipe("photographs", {"batch_size": 32, "optimizer.lr": 0.002})
+TUNING = load_recipe("finetune")
 SHARES = (0.7, 0.5)
-LEAST, PATH = (
-    0.47,
-    11,
-)  # NetAdapt ends at this share of the latency, by the clock or the table, in so many steps or less
+NEAR = (0.75, 0.7, 0.65, 0.6, 0.5, 0.45)  # what pruners are brought within: by a calm clock, more or less is left
+LEAST, PATH = 0.42, 14  # NetAdapt ends at this share of the tabled latency, in so many steps
 SHORT, LONG = 12, 100  # steps of tuning: of every proposal, and of what is kept
-BISECTIONS = 6
+RATIOS = tuple(place / 30 for place in range(1, 25))
 PRUNERS = {  # kind, importance, and what channels are rounded to
     "magnitude": (tp.pruner.MagnitudePruner, tp.importance.MagnitudeImportance(2, group_reduction="first"), None),
     "group_norm": (tp.pruner.GroupNormPruner, tp.importance.GroupMagnitudeImportance(2), None),
     "group_norm_in_eights": (tp.pruner.GroupNormPruner, tp.importance.GroupMagnitudeImportance(2), 8),
 }
+GPU = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,23 +102,24 @@ class Place:
             write_atomic(path, json.dumps(make(), indent=1))
         return json.loads(path.read_text())
 
-    def seed(self) -> BuiltNetwork:
-        """The trained network."""
-        return load_training(self.folder / "seed")[0]
+    @property
+    def network(self) -> Network:
+        """The seed."""
+        return load(self.name).at(height=SIZE).with_classes(CLASSES)
 
-    def step(self, name: str) -> BuiltNetwork:
-        """A step of NetAdapt's path, with its weights."""
-        candidate = next(each for each in Study(self.folder).candidates("search") if each.name == name)
-        model = build(candidate.network)
+    def step(self, name: str) -> Network:
+        """A step of NetAdapt's path."""
+        return next(each.network for each in Study(self.folder).candidates("search") if each.name == name)
+
+    def weighted(self, network: Network, name: str) -> BuiltNetwork:
+        """A network with kept weights."""
+        model = build(network)
         load_weights(model, self.folder / "weights" / f"{name}.safetensors")
         return model.eval()
 
-    def start(self, entrant: str, share: str) -> nn.Module:
-        """What is tuned: the seed, a step of the path, or what Torch-Pruning left of the seed."""
-        if entrant == "seed":
-            return self.seed()
-        found = json.loads((self.folder / "match.json").read_text())["shares"][share][entrant]
-        return self.step(found["step"]) if entrant == "netadapt" else pruned(self.seed(), entrant, found["ratio"])
+    def seed(self) -> BuiltNetwork:
+        """The trained network."""
+        return self.weighted(self.network, "seed")
 
 
 def split(data: Path, out: Path) -> None:
@@ -138,35 +136,32 @@ def split(data: Path, out: Path) -> None:
             link.symlink_to(path.resolve())
 
 
-def train_seed(place: Place) -> None:
-    """The network, taught by the package's own training."""
-    folder = place.folder / "seed"
-    if (folder / "result.json").exists():
-        return
-    data, changes = str(place.work / "photos"), {**TRAINING, "epochs": MODELS[place.name]}
-    settings = TrainSettings(model=place.name, data=data, recipe="photographs", changes=changes, size=SIZE, seed=SEED)
-    run_training(settings, out=folder, resume=folder.exists(), display=Silent())
-
-
 @cache
 def photographs(work: Path) -> tuple[TrainingData, ArraySplit]:
     """What teaches and chooses, and what tests."""
     dataset = detect(str(work / "photos"), seed=SEED)
-    preprocessing = load_training(work / next(iter(MODELS)) / "seed")[1].preprocessing
+    preprocessing, _ = choose_input(dataset, size=SIZE)
+    train, val, test = (
+        replace(split, images=split.images.to(GPU), labels=split.labels.to(GPU))
+        for split in (
+            decode(dataset.train, preprocessing, train=True),
+            decode(dataset.val, preprocessing, train=False),
+            decode(dataset.test, preprocessing, train=False),
+        )
+    )
     data = TrainingData(
-        train=decode(dataset.train, preprocessing, train=True, keep=True),
-        val=decode(dataset.val, preprocessing, train=False, keep=True),
+        train=train,
+        val=val,
         preprocessing=preprocessing,
         augmentation=default_augmentation(dataset, preprocessing),
     )
-    return data, decode(dataset.test, preprocessing, train=False, keep=True)
+    return data, test
 
 
-def tuned(model: nn.Module, data: TrainingData, steps: int, *, first: int = 0) -> nn.Module:
-    """The average of a model's weights over so many steps of tuning, the first of which sees the batch `first`."""
-    recipe = load_recipe("finetune")
-    batches = AugmentedBatches(data, recipe, num_classes=len(data.train.labels.unique()), seed=SEED)
-    model = model.train().to(memory_format=torch.channels_last)
+def taught(model: nn.Module, data: TrainingData, recipe: Recipe, steps: int, *, first: int = 0) -> nn.Module:
+    """The average of a model's weights over so many steps, the first of which sees the batch `first`."""
+    batches = AugmentedBatches(data, recipe, num_classes=CLASSES, seed=SEED)
+    model = model.train().to(GPU, memory_format=torch.channels_last)
     optimizer, loss = make_optimizer(model, recipe.optimizer, recipe.undecayed), cross_entropy(recipe.label_smoothing)
     average = Average(model, recipe.ema.decay)
     for step in range(steps):
@@ -184,11 +179,25 @@ def tuned(model: nn.Module, data: TrainingData, steps: int, *, first: int = 0) -
 
 def accuracy(model: nn.Module, split: ArraySplit, data: TrainingData) -> float:
     """The share of a split that a model gets right."""
-    return (logits(model, split.images, data.preprocessing).argmax(1) == split.labels).float().mean().item()
+    found = logits(model.to(GPU), split.images, data.preprocessing)
+    return (found.argmax(1) == split.labels).float().mean().item()
 
 
-class EnoughError(Exception):
-    """By the clock, the path has gone as far as it is to go."""
+def train(place: Place) -> dict[str, Any]:
+    """The seed, from fresh weights."""
+    began = time.monotonic()
+    data, test = photographs(place.work)
+    torch.manual_seed(SEED)
+    steps = EPOCHS * (len(data.train) // TEACHING.batch_size)
+    model = taught(build(place.network, drop_rate=TEACHING.dropout), data, TEACHING, steps)
+    make_folder(place.folder / "weights")
+    save_weights(model.cpu(), place.folder / "weights" / "seed.safetensors")
+    return {"steps": steps, **judged(model, data, test), "seconds": time.monotonic() - began}
+
+
+def judged(model: nn.Module, data: TrainingData, test: ArraySplit) -> dict[str, float]:
+    """Accuracies on the images to choose by and to test."""
+    return {"val": accuracy(model, data.val, data), "test": accuracy(model, test, data)}
 
 
 class Tuning:
@@ -196,46 +205,42 @@ class Tuning:
 
     def __init__(self, place: Place, data: TrainingData, study: Study):
         self.place, self.data, self.folder = place, data, place.folder / "weights"
-        make_folder(self.folder)
         self.parents = list(dict.fromkeys(each.parent for each in study.candidates("search")))
         self._parent: tuple[str | None, BuiltNetwork] = (None, place.seed())
 
     def judge(self, candidate: Candidate, proposal: Proposal) -> Judgement:
         """Inherit, tune, and look at the images to choose by."""
-        started = time.perf_counter()
+        began = time.monotonic()
         if proposal.parent not in self.parents:
             self.parents.append(proposal.parent)
-            for file in self.folder.glob("*.safetensors"):
+            for file in self.folder.glob("candidate-*.safetensors"):
                 if file.stem not in self.parents:
                     file.unlink()
         if self._parent[0] != proposal.parent:
-            self._parent = (proposal.parent, self.place.step(str(proposal.parent)))
-            ms = clocked({"seed": self.place.seed(), "step": self._parent[1]})
-            if ms["step"] <= LEAST * ms["seed"]:
-                raise EnoughError
+            name = str(proposal.parent)
+            self._parent = (proposal.parent, self.place.weighted(self.place.step(name), name))
         heir = inherit(candidate.network, self._parent[1])
-        heir = tuned(heir, self.data, SHORT, first=SHORT * self.parents.index(proposal.parent))
-        save_weights(heir, self.folder / f"{candidate.name}.safetensors")
+        heir = taught(heir, self.data, TUNING, SHORT, first=SHORT * self.parents.index(proposal.parent))
         found = accuracy(heir, self.data.val, self.data)
-        seconds = time.perf_counter() - started
+        save_weights(heir.cpu(), self.folder / f"{candidate.name}.safetensors")
+        seconds = time.monotonic() - began
         print(f"{self.place.name} {candidate.name}: {candidate.note}, {found:.3f}, {seconds:.1f} s", file=sys.stderr)
         return Judgement(accuracy=found, seconds=seconds)
 
 
 def adapt(place: Place) -> dict[str, Any]:
-    """NetAdapt's path, by this machine's table, and what it cost."""
-    table, network, study = HostTable(path=place.table), place.seed().network, Study(place.folder)
+    """NetAdapt's path, by a table, and what it cost."""
+    table, study = HostTable(path=place.table), Study(place.folder)
     data, _ = photographs(place.work)
     problem = Problem(
         latency=table,
-        budget_ms=LEAST * table.latency(network).ms,
+        budget_ms=LEAST * table.latency(place.network).ms,
         task=Tuning(place, data, study),
         seed=SEED,
-        network=network,
-        evaluations=1 + PATH * (len(knobs(network)) + 1),
+        network=place.network,
+        evaluations=1 + PATH * (len(knobs(place.network)) + 1),
     )
-    with contextlib.suppress(EnoughError):
-        run_search(problem, netadapt, study)
+    run_search(problem, netadapt, study)
     found = {each.name: each for each in study.candidates("search")}
     parents = [name for name in dict.fromkeys(each.parent for each in found.values()) if name]
     last = [each for each in found.values() if each.parent == parents[-1]]
@@ -254,7 +259,7 @@ def adapt(place: Place) -> dict[str, Any]:
 def pruned(model: nn.Module, pruner: str, ratio: float, *, size: int = SIZE) -> nn.Module:
     """What Torch-Pruning leaves of a model; the classifiers' outputs stay. It must still take two images at a time."""
     kind, importance, round_to = PRUNERS[pruner]
-    classifiers = [each for each in model.modules() if isinstance(each, nn.Linear) and each.out_features == 10]
+    classifiers = [each for each in model.modules() if isinstance(each, nn.Linear) and each.out_features == CLASSES]
     x = torch.zeros(1, 3, size, size)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -271,159 +276,217 @@ def clocked(models: Mapping[str, nn.Module]) -> dict[str, float]:
         files = {name: Path(folder) / f"{number}.onnx" for number, name in enumerate(models)}
         for name, model in models.items():
             export_for_timing(model, Shape(3, SIZE, SIZE), files[name])
-        return {name: latency.ms for name, latency in measure(files).items()}
+        return {name: latency.ms for name, latency in when_calm(partial(measure, files)).items()}
 
 
-def match(place: Place) -> dict[str, Any]:
-    """The path by the clock, the steps that are within each share of the seed, and the ratios that meet them."""
-    path = json.loads((place.folder / "adapt.json").read_text())["path"]
-    ms = clocked({"seed": place.seed()} | {step["name"]: place.step(step["name"]) for step in path})
-    shares: dict[str, Any] = {}
-    for share in SHARES:
-        index, name = next((i, step["name"]) for i, step in enumerate(path) if ms[step["name"]] <= share * ms["seed"])
-        shares[str(share)] = {"netadapt": {"step": name, "path_steps": SHORT * (index + 1)}}
-        for pruner in PRUNERS:
-            shares[str(share)][pruner] = bisected(place, pruner, name)
-    return {"ms": ms, "shares": shares}
+def match(place: Place) -> dict[str, dict[str, Any]]:
+    """By pruner, the share of the seed's latency that is left at every ratio, or how it failed there."""
+    return {pruner: matched(place, pruner) for pruner in PRUNERS}
 
 
-def bisected(place: Place, pruner: str, step: str) -> dict[str, Any]:
-    """The ratio at which the pruned file takes as long as NetAdapt's, or how Torch-Pruning failed."""
-    low, high, tried = 0.0, 0.8, []
-    for _ in range(BISECTIONS):
-        ratio = (low + high) / 2
+def matched(place: Place, pruner: str) -> dict[str, Any]:
+    """One pruner's shares and errors, by ratio."""
+    models, errors = {}, {}
+    for ratio in RATIOS:
         try:
-            ms = clocked({"ours": place.step(step), "theirs": pruned(place.seed(), pruner, ratio)})
+            models[ratio] = pruned(build(place.network), pruner, ratio)
         except Exception as error:  # whatever a peer raises is what is to be shown
-            return {"error": f"{type(error).__name__}: {error}"}
-        tried.append((ms["theirs"] / ms["ours"], ratio))
-        low, high = (ratio, high) if ms["theirs"] > ms["ours"] else (low, ratio)
-    times, ratio = min(tried, key=lambda each: abs(np.log(each[0])))
-    return {"ratio": ratio, "times_as_long": times}
+            errors[ratio] = f"{type(error).__name__}: {error}"
+    unlike = {parameters(model): ratio for ratio, model in reversed(models.items())}  # in eights many are alike
+    ms = clocked({"seed": build(place.network)} | {str(ratio): models[ratio] for ratio in unlike.values()})
+    seed = ms.pop("seed")
+    return {"of_the_seed": {ratio: round(each / seed, 4) for ratio, each in ms.items()}, "errors": errors}
 
 
-def entrants(place: Place) -> list[tuple[str, str, int]]:
-    """Who is tuned: name, share of the latency and steps."""
-    found = []
-    for share, each in json.loads((place.folder / "match.json").read_text())["shares"].items():
-        steps = each["netadapt"]["path_steps"] + LONG
-        found += [("netadapt", share, LONG)]
-        found += [(name, share, steps) for name in PRUNERS if "error" not in each[name]]
-    return [("seed", "1.0", steps), *found]
+def parameters(model: nn.Module) -> int:
+    """How many weights a model has."""
+    return sum(weight.numel() for weight in model.parameters())
 
 
-def tune(place: Place, entrant: str, share: str, steps: int) -> dict[str, Any]:
-    """Accuracies before and after, and what is left; the tuned module is kept."""
-    started = time.perf_counter()
+@dataclass(frozen=True, kw_only=True)
+class Entrant:
+    """Who is tuned, for how many steps: the seed, a step of the path, or what a pruner leaves at a ratio."""
+
+    contender: str
+    at: str | float
+    steps: int
+
+    @property
+    def name(self) -> str:
+        """For files."""
+        return f"{self.contender} {self.at}"
+
+    def model(self, place: Place) -> nn.Module:
+        """What is tuned."""
+        if self.contender == "seed":
+            return place.seed()
+        if self.contender == "netadapt":
+            return place.weighted(place.step(str(self.at)), str(self.at))
+        return pruned(place.seed(), self.contender, float(self.at))
+
+    def shape(self, place: Place) -> nn.Module:
+        """The same with weights that mean nothing."""
+        if self.contender == "seed":
+            return build(place.network)
+        if self.contender == "netadapt":
+            return build(place.step(str(self.at)))
+        return filled(torch.load(place.folder / f"shape {self.name}.pt", weights_only=False))  # our own file
+
+
+def near(shares: Mapping[str, float]) -> list[float]:
+    """The smallest ratio within each of the shares to bring pruners to."""
+    within = [[float(ratio) for ratio, share in shares.items() if share <= most] for most in NEAR]
+    return sorted({min(each) for each in within if each})
+
+
+def entrants(place: Place) -> list[Entrant]:
+    """All of a network: pruners have the steps of the whole path and after it, steps of the path those after it."""
+    path = json.loads((place.folder / "adapt.json").read_text())["path"]
+    matched = json.loads((place.folder / "match.json").read_text())
+    most = SHORT * len(path) + LONG
+    found = [("seed", "", most), *(("netadapt", step["name"], LONG) for step in path[1:])]
+    for pruner, each in matched.items():
+        found += [(pruner, ratio, most) for ratio in near(each.get("of_the_seed", {}))]
+    return [Entrant(contender=contender, at=at, steps=steps) for contender, at, steps in found]
+
+
+def tune(place: Place, entrant: Entrant) -> dict[str, Any]:
+    """Accuracies before and after, and what is left; of what was pruned the shape is kept, for the clock."""
+    began = time.monotonic()
     data, test = photographs(place.work)
-    model = place.start(entrant, share)
+    try:
+        model = entrant.model(place)
+    except Exception as error:  # with other weights a peer may fail at other ratios
+        return {"error": f"{type(error).__name__}: {error}"}
+    if entrant.contender in PRUNERS:
+        torch.save(emptied(copy.deepcopy(model)), place.folder / f"shape {entrant.name}.pt")
     before = accuracy(model, test, data)
-    model = tuned(model, data, steps)
-    torch.save(model, place.folder / f"{entrant}-{share}.pt")
-    return {
-        "steps": steps,
-        "params": sum(weight.numel() for weight in model.parameters()),
-        "test_before": before,
-        "val": accuracy(model, data.val, data),
-        "test": accuracy(model, test, data),
-        "seconds": time.perf_counter() - started,
-    }
+    model = taught(model, data, TUNING, entrant.steps)
+    found = {"steps": entrant.steps, "params": parameters(model), "test_before": before, **judged(model, data, test)}
+    return found | {"seconds": time.monotonic() - began}
+
+
+@torch.no_grad()
+def emptied(model: nn.Module) -> nn.Module:
+    """Weights that hardly take room in an archive."""
+    for weight in model.parameters():
+        weight.zero_()
+    return model
+
+
+@torch.no_grad()
+def filled(model: nn.Module) -> nn.Module:
+    """Weights of common size, none of which a runtime could leave out."""
+    for weight in model.parameters():
+        weight.normal_(0, 0.05)
+    return model
+
+
+def tune_kept(place: Place, entrant: Entrant) -> str:
+    """Tune, unless that is done."""
+    torch.set_num_threads(1)
+    place.kept(f"tuned {entrant.name}", partial(tune, place, entrant))
+    return f"{place.name} {entrant.name}"
 
 
 def clock(place: Place) -> dict[str, float]:
-    """All tuned networks, side by side."""
-    names = [f"{entrant}-{share}" for entrant, share, _ in entrants(place)]
-    return clocked({name: torch.load(place.folder / f"{name}.pt", weights_only=False) for name in names})
+    """All that was tuned, side by side."""
+    return clocked({each.name: each.shape(place) for each in entrants(place) if "error" not in told(place, each)})
+
+
+def told(place: Place, entrant: Entrant) -> dict[str, Any]:
+    """What was found of an entrant."""
+    return json.loads((place.folder / f"tuned {entrant.name}.json").read_text())
 
 
 def failing(name: str) -> dict[str, str]:
     """The errors of Torch-Pruning, at a ratio of 0.3, on ours and on timm's module of a network with fresh weights."""
     found = {}
     for pruner in PRUNERS:
-        theirs = timm.create_model(name, num_classes=10)
+        theirs = timm.create_model(name, num_classes=CLASSES)
         size = theirs.default_cfg["input_size"][1]
-        modules = {"ridgepoint": (build(load(name).at(height=SIZE).with_classes(10)), SIZE), "timm": (theirs, size)}
-        for source, (model, size) in modules.items():
+        ours = build(load(name).at(height=SIZE).with_classes(CLASSES))
+        for source, (model, side) in {"ridgepoint": (ours, SIZE), "timm": (theirs, size)}.items():
             try:
-                pruned(model, pruner, 0.3, size=size)
+                pruned(model, pruner, 0.3, size=side)
                 found[f"{pruner}, {source}"] = "none"
             except Exception as error:  # as above
                 found[f"{pruner}, {source}"] = f"{type(error).__name__}: {error}"
     return found
 
 
+def within(rows: list[dict[str, Any]], share: float) -> dict[str, Any] | None:
+    """The slowest that is within a share of the seed's latency."""
+    return max((row for row in rows if row["of_the_seed"] <= share), key=lambda row: row["of_the_seed"], default=None)
+
+
 def summary(place: Place) -> dict[str, Any]:
-    """All that was found out about a network."""
-    seed = json.loads((place.folder / "seed" / "result.json").read_text())
-    network = load(place.name).at(height=SIZE).with_classes(10)
-    matched, adapted, times = (
-        json.loads((place.folder / f"{stage}.json").read_text()) for stage in ("match", "adapt", "clock")
+    """All that was found out about a network; `kept` is of the seed's accuracy with the same tuning."""
+    seed, adapted, ratios, ms, errors = (
+        json.loads((place.folder / f"{stage}.json").read_text())
+        for stage in ("train", "adapt", "match", "clock", "failing")
     )
-    entered = {}
-    for name in times:
-        each = json.loads((place.folder / f"tuned-{name}.json").read_text())
-        entered[name] = each | {"ms": times[name], "kept": each["test"] / seed["accuracy"]["test"]}
+    rows: dict[str, list[dict[str, Any]]] = {}
+    for entrant in entrants(place):
+        row = told(place, entrant)
+        if "error" in row:
+            errors[f"{entrant.name}, trained"] = row["error"]
+            continue
+        row |= {"at": entrant.at, "ms": round(ms[entrant.name], 4), "of_the_seed": ms[entrant.name] / ms["seed "]}
+        rows.setdefault(entrant.contender, []).append(row)
+    whole = rows.pop("seed")[0]
+    for each in rows.values():
+        for row in each:
+            row["kept"] = row["test"] / whole["test"]
     return {
-        "seed": {
-            "macs": cost(network).macs,
-            "params": cost(network).params,
-            **seed["accuracy"],
-            "steps": seed["steps"],
-            "seconds": round(seed["train_s"]),
-        },
-        "netadapt": adapted | {"measured_ms": {name: round(ms, 4) for name, ms in matched["ms"].items()}},
-        "seed_tuned": entered["seed-1.0"],
-        "shares": {
-            share: {entrant: each | entered.get(f"{entrant}-{share}", {}) for entrant, each in entrants.items()}
-            for share, entrants in matched["shares"].items()
-        },
+        "macs": cost(place.network).macs,
+        "params": cost(place.network).params,
+        "seed": seed,
+        "seed_tuned": whole,
+        "at": {str(share): {name: within(each, share) for name, each in rows.items()} for share in SHARES},
+        "netadapt": adapted | {"tuned": rows["netadapt"]},
+        "torch_pruning": {"ratios": ratios, "errors": errors},
     }
 
 
 def main() -> None:
     """Prints one JSON document."""
-    stages = ("train", "adapt", "match", "fail", "tune", "clock", "report")
+    stages = ("match", "fail", "train", "adapt", "tune", "clock", "report")
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--table", type=Path, help="a calibrated latency table; by default the user's")
     parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
     parser.add_argument("--stages", nargs="+", choices=stages, default=stages)
+    parser.add_argument("--jobs", type=int, default=1, help="how many are tuned at a time")
     given = parser.parse_args()
     torch.set_num_threads(1)
     split(given.data, given.work / "photos")
     places = [Place(work=given.work, name=name, table=given.table) for name in given.models]
+    makes = {"match": match, "fail": lambda place: failing(place.name), "train": train, "adapt": adapt, "clock": clock}
+    names = {"fail": "failing"}
     for place in places:
-        if "train" in given.stages:
-            train_seed(place)
-        if "adapt" in given.stages:
-            place.kept("adapt", lambda: adapt(place))  # noqa: B023
-        if "match" in given.stages:
-            place.kept("match", lambda: match(place))  # noqa: B023
-        if "fail" in given.stages:
-            place.kept("failing", lambda: failing(place.name))  # noqa: B023
-        if "tune" in given.stages:
-            for entrant, share, steps in entrants(place):
-                place.kept(f"tuned-{entrant}-{share}", lambda: tune(place, entrant, share, steps))  # noqa: B023
-        if "clock" in given.stages:
-            place.kept("clock", lambda: clock(place))  # noqa: B023
-    if "report" not in given.stages:
-        return
-    report = {
-        "what": "accuracy kept by NetAdapt and by Torch-Pruning at equal measured latency",
-        "size": SIZE,
-        "images": json.loads((places[0].folder / "seed" / "result.json").read_text())["counts"],
-        "steps_of_a_proposal": SHORT,
-        "steps_of_the_last_tuning": LONG,
-        "versions": {name: importlib.metadata.version(name) for name in ("torch", "timm", "torch-pruning")},
-        "torch_pruning_errors": {
-            place.name: json.loads((place.folder / "failing.json").read_text())
-            for place in places
-            if (place.folder / "failing.json").exists()
-        },
-        "networks": {place.name: summary(place) for place in places if (place.folder / "clock.json").exists()},
-    }
-    print(json.dumps(report, indent=1))
+        for stage in (stage for stage in stages if stage in given.stages):
+            if stage in makes:
+                place.kept(names.get(stage, stage), partial(makes[stage], place))
+            elif stage == "tune":
+                with get_context("spawn").Pool(given.jobs) as pool:
+                    for done in pool.imap_unordered(partial(tune_kept, place), entrants(place)):
+                        print(done, file=sys.stderr)
+    if "report" in given.stages:
+        through = [place for place in places if (place.folder / "clock.json").exists()]
+        images = photographs(given.work)
+        report = {
+            "what": "accuracy kept by NetAdapt and by Torch-Pruning at equal measured latency",
+            "command": " ".join(sys.argv),
+            "size": SIZE,
+            "images": {"train": len(images[0].train), "val": len(images[0].val), "test": len(images[1])},
+            "steps_of_a_proposal": SHORT,
+            "steps_of_the_last_tuning": LONG,
+            "versions": {name: importlib.metadata.version(name) for name in ("torch", "timm", "torch-pruning")},
+            "networks": {place.name: summary(place) for place in through},
+        }
+        print(json.dumps(report, indent=1))
 
 
 if __name__ == "__main__":

@@ -128,6 +128,27 @@ def test_it_finds_the_best_network_within_the_budget():
     assert np.mean(lacking) < 0.02
 
 
+class Contrary(Planted):
+    """On all images the worst is best."""
+
+    def accuracy_on_all(self, child):
+        return -super().accuracy_on_all(child)
+
+
+def test_of_the_likely_networks_the_shared_weights_choose():
+    found = {}
+    for kind in (Planted, Contrary):
+        weights = kind(planted_space())
+        _, job = planted_job(epochs=4, weights=lambda part, w=weights: w)
+        found[kind] = tunas(job)
+        liked = [weights.accuracy_on_all(each) for each in found[kind].assignments]
+        assert len(liked) == 3 and liked == sorted(liked, reverse=True)
+        assert all(weights.latency_ms(each) <= job.budget_ms for each in found[kind].assignments)
+    assert found[Planted].history == found[Contrary].history  # the policy is the same
+    best, worst = (weights.true_accuracy(each.assignments[0]) for each in found.values())
+    assert best > worst + 0.02
+
+
 def test_whatever_the_budget_the_result_is_within_it():
     weights, _ = planted_job(seed=2)
     fastest, slowest = (f(weights.latency_ms(member) for member in planted_members()) for f in (min, max))

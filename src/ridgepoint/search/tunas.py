@@ -3,17 +3,19 @@
 Every step draws a few networks from the policy, teaches the shared weights by one gradient step of the first of them on
 training images, takes the accuracies of all on validation images that the weights never see, and moves the policy
 towards those whose reward beats that of the others. Until the policy begins to learn, every choice is now and then
-opened wide: an operator to all its options at once, a width to its largest. The most probable networks within the
-budget are the result.
+opened wide: an operator to all its options at once, a width to its largest. Of the most probable networks within the
+budget those are the result that the shared weights like best on all validation images.
 
-Source: TuNAS, arXiv:2008.06120, sections 3 to 5, and its released code (defaults below).
+Source: TuNAS, arXiv:2008.06120, sections 3 to 5, and its released code (defaults below); that the shared weights choose
+among networks of the policy, ENAS, arXiv:1802.03268, section 2.2.
 Differs: TuNAS draws one network on each of 32 cores, with images of its own, and compares rewards with the average of
 earlier steps. Here the networks of a step see the same images and are compared with each other (the leave-one-out
 baseline of Kool et al., 2019, "Buy 4 REINFORCE samples, get a baseline for free!"), so that neither a hard batch nor
 weights that get better count as luck; only one of them teaches. Nothing is validated while the policy does not learn.
 An operator that is opened wide averages whole blocks, not depthwise convolutions inside one. The policy's learning rate
 grows with the root of how much shorter than TuNAS's 27,000 steps a search is, so that its noise over the whole search
-stays the same. TuNAS keeps the most probable network even if it is over the budget.
+stays the same. TuNAS keeps the most probable network, even if it is over the budget; after short searches the shared
+weights know better than the policy which of its networks are good.
 """
 
 import math
@@ -38,7 +40,8 @@ from ridgepoint.train.loop import Bound
 from ridgepoint.train.schedule import Positive, Share
 
 STEPS = 27_000  # of TuNAS's search
-VISITED = 400  # of the most probable networks, until some within the budget are found
+# Of the most probable networks so many are looked at for some within the budget, and so many of those are judged.
+VISITED, JUDGED = 400, 16
 
 # What a choice decides, by its key; a choice of another key decides a depth, which is only ever drawn.
 OPERATORS = (
@@ -87,8 +90,8 @@ class Found:
     """Where a search ended.
 
     Attributes:
-        assignments: The most probable networks within the budget, the most probable one first; one over the budget if
-            no change of single choices leads within it.
+        assignments: Networks within the budget, the best one by the shared weights first; one over the budget if no
+            change of single choices leads within it.
         most_probable: The most probable network, whatever it takes.
         history: The policy over the steps.
     """
@@ -134,22 +137,21 @@ def tunas(job: Job) -> Found:
     """
     learner = _Learner(job)
     learnt = learn(learner, bound=job.bound, folder=job.folder, on_step=job.on_step)
+    judged = likeliest_within(job.budget_ms, job.latency_ms, learner.policy)
     return Found(
-        assignments=likeliest_within(job.budget_ms, job.latency_ms, learner.policy),
+        assignments=tuple(sorted(judged, key=learner.weights.accuracy_on_all, reverse=True)[:PROPOSED]),
         most_probable=learner.policy.most_probable(),
         history=learnt.history,
     )
 
 
-def likeliest_within(
-    budget_ms: float, latency_ms: Callable[[Assignment], float], policy: Policy
-) -> tuple[Assignment, ...]:
-    """The `PROPOSED` most probable networks within the budget, as far as `VISITED` of the most probable networks go.
+def likeliest_within(budget_ms: float, latency_ms: Callable[[Assignment], float], policy: Policy) -> list[Assignment]:
+    """The `JUDGED` most probable networks within the budget, as far as `VISITED` of the most probable networks go.
 
     Where none of those is within it, the most probable one that single changes lead to.
     """
     fitting = (each for each in policy.likeliest(VISITED) if latency_ms(each) <= budget_ms)
-    return tuple(islice(fitting, PROPOSED)) or (within(policy.most_probable(), budget_ms, latency_ms, policy),)
+    return list(islice(fitting, JUDGED)) or [within(policy.most_probable(), budget_ms, latency_ms, policy)]
 
 
 def within(

@@ -21,7 +21,7 @@ def tunas_two_stages(problem: Problem) -> Proposals:
 
 
 def _propose(problem: Problem, search: Callable[[Job], Found]) -> Proposals:
-    """The network that the policy ends on, and the slightly faster ones beside it.
+    """The networks that the search ends on, the best one by the shared weights first.
 
     The search lasts as long as judging the evaluations that the proposals leave over.
     """
@@ -40,8 +40,8 @@ def _propose(problem: Problem, search: Callable[[Job], Found]) -> Proposals:
             on_step=lambda share, row: problem.told(share, _said(row)),
         )
     )
-    for number, assignment in enumerate(found.assignments):
-        note = "faster than the policy's network" if number else "the policy's most probable network within the budget"
+    for place, assignment in enumerate(found.assignments, 1):
+        note = f"by the shared weights number {place} of the policy's networks within the budget"
         yield Proposal(network=space.decode(assignment), note=note)
 
 
