@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+# Two processes, whole files, in their order: by xdist's own, files of few tests come last, the longest among them.
+TWO := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test coverage check lint install clean
 
@@ -21,14 +23,14 @@ demo: $(VENV)/.installed
 	$(BIN)/ridgepoint fit digits --latency 0.2ms --time 4m
 
 test: $(VENV)/.tested
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile || \
+	$(TWO) || \
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --last-failed --last-failed-no-failures none  # again, alone: clocks
 
 coverage: $(VENV)/.tested
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --cov=ridgepoint --cov-report=term:skip-covered
+	$(TWO) --cov=ridgepoint --cov-report=term:skip-covered
 
 check: $(VENV)/.tested lint
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+	$(TWO) -m "not slow"
 
 lint: $(VENV)/.tested
 	$(BIN)/ruff check .

@@ -41,8 +41,6 @@ SEARCHES = {
     "tabular_uib": {
         "tunas": ("tunas", {}),
         "tunas_one_stage": ("tunas_one_stage", {}),
-        "tunas_one_stage without warm-up of operators": ("tunas_one_stage", {"operator_warmup": False}),
-        "tunas_one_stage without warm-up of widths": ("tunas_one_stage", {"width_warmup": False}),
         "tunas_one_stage without warm-ups": ("tunas_one_stage", {"operator_warmup": False, "width_warmup": False}),
     },
     "tabular_metaformer": {
@@ -103,7 +101,7 @@ Of = tuple
 
 
 def wanted(tables: list[Table]) -> list[Of]:
-    """What all lines are of; what is told of all searches is there first with few seeds, then with more."""
+    """What all lines are of: all searches from one seed before those from the next."""
     searches = [
         (table.space.name, search, quantile, seed)
         for quantile, seed, table in product(QUANTILES, range(SEEDS), tables)

@@ -344,7 +344,7 @@ def entrants(place: Place) -> list[Entrant]:
     path = json.loads((place.folder / "adapt.json").read_text())["path"]
     matched = json.loads((place.folder / "match.json").read_text())
     most = SHORT * len(path) + LONG
-    found = [("seed", "", most), *(("netadapt", step["name"], LONG) for step in path[1:])]
+    found = [("seed", "1.0", most), *(("netadapt", step["name"], LONG) for step in path[1:])]
     for pruner, each in matched.items():
         found += [(pruner, ratio, most) for ratio in near(each.get("of_the_seed", {}))]
     return [Entrant(contender=contender, at=at, steps=steps) for contender, at, steps in found]
@@ -391,12 +391,13 @@ def tune_kept(place: Place, entrant: Entrant) -> str:
 
 def clock(place: Place) -> dict[str, float]:
     """All that was tuned, side by side."""
-    return clocked({each.name: each.shape(place) for each in entrants(place) if "error" not in told(place, each)})
+    return clocked({each.name: each.shape(place) for each, row in tuned(place) if "error" not in row})
 
 
-def told(place: Place, entrant: Entrant) -> dict[str, Any]:
-    """What was found of an entrant."""
-    return json.loads((place.folder / f"tuned {entrant.name}.json").read_text())
+def tuned(place: Place) -> list[tuple[Entrant, dict[str, Any]]]:
+    """Those that are tuned, with what was found."""
+    files = {each: place.folder / f"tuned {each.name}.json" for each in entrants(place)}
+    return [(each, json.loads(file.read_text())) for each, file in files.items() if file.exists()]
 
 
 def failing(name: str) -> dict[str, str]:
@@ -427,12 +428,11 @@ def summary(place: Place) -> dict[str, Any]:
         for stage in ("train", "adapt", "match", "clock", "failing")
     )
     rows: dict[str, list[dict[str, Any]]] = {}
-    for entrant in entrants(place):
-        row = told(place, entrant)
+    for entrant, row in tuned(place):
         if "error" in row:
             errors[f"{entrant.name}, trained"] = row["error"]
             continue
-        row |= {"at": entrant.at, "ms": round(ms[entrant.name], 4), "of_the_seed": ms[entrant.name] / ms["seed "]}
+        row |= {"at": entrant.at, "ms": round(ms[entrant.name], 4), "of_the_seed": ms[entrant.name] / ms["seed 1.0"]}
         rows.setdefault(entrant.contender, []).append(row)
     whole = rows.pop("seed")[0]
     for each in rows.values():
@@ -445,7 +445,11 @@ def summary(place: Place) -> dict[str, Any]:
         "seed_tuned": whole,
         "at": {str(share): {name: within(each, share) for name, each in rows.items()} for share in SHARES},
         "netadapt": adapted | {"tuned": rows["netadapt"]},
-        "torch_pruning": {"ratios": ratios, "errors": errors},
+        "torch_pruning": {
+            "tuned": {name: each for name, each in rows.items() if name in PRUNERS},
+            "ratios": ratios,
+            "errors": errors,
+        },
     }
 
 
