@@ -40,7 +40,9 @@ def test_a_family_is_left_at_its_first_member_over_the_budget(zoo):
 
 @pytest.mark.parametrize("count", [0, 1, 4])
 def test_so_many_as_asked(zoo, count: int):
-    assert len(within_budget(zoo, MacsLatency(), 1e9, count=count)) == count
+    model = MacsLatency()
+    assert len(within_budget(zoo, model, 1e9, count=count)) == count
+    assert bool(model.asked) == bool(count), "nothing is measured for nothing"
 
 
 def test_nothing_fits_a_budget_of_nothing(zoo):

@@ -14,8 +14,7 @@ baseline of Kool et al., 2019, "Buy 4 REINFORCE samples, get a baseline for free
 weights that get better count as luck; only one of them teaches. Nothing is validated while the policy does not learn.
 An operator that is opened wide averages whole blocks, not depthwise convolutions inside one. The policy's learning rate
 grows with the root of how much shorter than TuNAS's 27,000 steps a search is, so that its noise over the whole search
-stays the same. TuNAS keeps the most probable network, even if it is over the budget; after short searches the shared
-weights know better than the policy which of its networks are good.
+stays the same. TuNAS keeps the most probable network, even if it is over the budget.
 """
 
 import math
