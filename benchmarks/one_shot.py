@@ -5,7 +5,9 @@ Each search trains its supernet on the photographs as `ridgepoint search` does, 
 search of `EVALUATIONS` candidates, and is compared with that: 50 seeds, the same budgets, regret as in searches.py.
 `cost` is the processor time of a search over that of one candidate's training, without the three trainings at the end.
 
-`spearman` is between what the shared weights give members, on all validation images, and the table.
+`spearman` is between what the shared weights give `RANKED` members, on all validation images, and the table;
+`spearman_within` is that of those within the budget, and `of_the_best_by_shared_weights` the regret of the three that the
+shared weights like best of these.
 Searches go line by line to `--lines`: those that are there are not run again; `--jobs` of them run side by side. With
 `--search` nothing is told, and the tables need no accuracies yet.
 
@@ -17,7 +19,7 @@ import argparse
 import json
 import sys
 import time
-from functools import partial
+from functools import cache, partial
 from itertools import product
 from multiprocessing import get_context
 from pathlib import Path
@@ -30,6 +32,7 @@ from tabular import EPOCHS, Trainer, members
 from ridgepoint.arch.space import Space
 from ridgepoint.search.candidate import Candidate
 from ridgepoint.search.method import Judgement, Proposal
+from ridgepoint.search.one_shot import PROPOSED
 from ridgepoint.search.shared_weights import SharedWeights
 from ridgepoint.train.batches import TrainingData
 from ridgepoint.train.loop import Bound
@@ -110,17 +113,13 @@ def wanted(tables: list[Table]) -> list[Of]:
     return [*((table.space.name, "training") for table in tables), *searches]
 
 
-_trainer: Trainer
+trainer = cache(Trainer)  # each process decodes the images once
 
 
-def _start(data: str) -> None:
-    global _trainer
-    _trainer = Trainer(data)
-
-
-def _made(tables: dict[str, Table], of: Of) -> dict:
+def made(tables: dict[str, Table], data: str, of: Of) -> dict:
+    """A line."""
     name, what, *where = of
-    found = searched(tables[name], _trainer, what, *where) if where else trained(tables[name], _trainer)
+    found = searched(tables[name], trainer(data), what, *where) if where else trained(tables[name], trainer(data))
     return {"of": of, **found}
 
 
@@ -131,11 +130,16 @@ def read(lines: Path) -> dict[Of, dict]:
 
 def make(waiting: list[Of], tables: list[Table], lines: Path, *, data: str, jobs: int) -> None:
     """Add a line to the file for all that are waiting."""
-    one = partial(_made, {table.space.name: table for table in tables})
-    with get_context("forkserver").Pool(jobs, _start, (data,)) as pool, lines.open("a") as file:
+    one = partial(made, {table.space.name: table for table in tables}, data)
+    with get_context("forkserver").Pool(jobs) as pool, lines.open("a") as file:
         for line in pool.imap_unordered(one, waiting):
             print(json.dumps(line), file=file, flush=True)
             print(*line["of"], file=sys.stderr)
+
+
+def ranks(table: Table, shared: dict[str, float]) -> float:
+    """Spearman of what shared weights give members with the table."""
+    return round(float(spearmanr(list(shared.values()), [table.accuracy[of] for of in shared]).statistic), 2)
 
 
 def told(table: Table, quantile: float, lines: dict[tuple, dict]) -> dict:
@@ -152,7 +156,8 @@ def told(table: Table, quantile: float, lines: dict[tuple, dict]) -> dict:
             continue
         found = np.array([table.regret(line["found"], budget_ms, line["of"][-1]) for line in mine])
         shared = [line["shared"] for line in mine]
-        ranks = [spearmanr(list(each.values()), [table.accuracy[of] for of in each]).statistic for each in shared]
+        within = [{of: told for of, told in each.items() if table.ms[of] <= budget_ms} for each in shared]
+        liked = [sorted(each, key=each.__getitem__, reverse=True)[:PROPOSED] for each in within]
         cost = np.mean([line["seconds"] for line in mine]) / lines[name, "training"]["seconds"]
         report[search] = {
             **{
@@ -164,7 +169,12 @@ def told(table: Table, quantile: float, lines: dict[tuple, dict]) -> dict:
                 for number, measure in enumerate(MEASURES)
             },
             "cost": round(float(cost), 2),
-            "spearman": [round(float(each), 2) for each in ranks],
+            "spearman": [ranks(table, each) for each in shared],
+            "spearman_within": [ranks(table, each) for each in within],
+            "of_the_best_by_shared_weights": [
+                round(table.regret(each, budget_ms, line["of"][-1])[0], 2)
+                for each, line in zip(liked, mine, strict=True)
+            ],
         }
     return report
 

@@ -1,12 +1,13 @@
-"""NetAdapt and Torch-Pruning: the same trained networks, brought to the same measured latency, equally long tuned.
+"""NetAdapt and Torch-Pruning: the same trained networks, brought to the same measured latency, and tuned.
 
 Each network is trained on a folder of photographs (what it holds is split anew: 2/3 train, an eighth each to choose by,
 the rest to test), then brought to 70 % and 50 % of its measured latency. NetAdapt does so in one path, along a latency
 table; every step of it is tuned further, and the clock tells afterwards which is the first within a share.
 Torch-Pruning is called as its documentation does, and once more with channels in eights, as NetAdapt has them, with the
 smallest of many ratios whose exported file is within the share (and within some shares near it). What it leaves is
-tuned for as many steps as lie on NetAdapt's whole path and after it, and so is the seed, unpruned. One loop trains and
-tunes all. Where Torch-Pruning fails, that is recorded.
+tuned for as many steps as lie on NetAdapt's whole path and after it, and so is the seed, unpruned; what NetAdapt spends
+on proposals that it does not take is told beside. One loop trains and tunes all. Where Torch-Pruning fails, that is
+recorded.
 
 Everything is kept in the work folder, and a run that was killed goes on. Stages can be run one by one: `match` and
 `clock` time exported files, with fresh weights, and want a calm machine; `train`, `adapt` and `tune` use a GPU where

@@ -145,6 +145,7 @@ def test_of_the_likely_networks_the_shared_weights_choose():
         assert len(liked) == 3 and liked == sorted(liked, reverse=True)
         assert all(weights.latency_ms(each) <= job.budget_ms for each in found[kind].assignments)
     assert found[Planted].history == found[Contrary].history  # the policy is the same
+    assert not any(each in found[Contrary].assignments for each in found[Planted].assignments), "of more than three"
     best, worst = (weights.true_accuracy(each.assignments[0]) for each in found.values())
     assert best > worst + 0.02
 
