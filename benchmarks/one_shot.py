@@ -5,9 +5,10 @@ Each search trains its supernet on the photographs as `ridgepoint search` does, 
 search of `EVALUATIONS` candidates, and is compared with that: 50 seeds, the same budgets, regret as in searches.py.
 `cost` is the processor time of a search over that of one candidate's training, without the three trainings at the end.
 
-`spearman` is between what the shared weights give `RANKED` members, on all validation images, and the table;
-`spearman_within` is that of those within the budget, and `of_the_best_by_shared_weights` the regret of the three that the
-shared weights like best of these.
+`spearman` is between what the shared weights give `RANKED` members, on all validation images, and the table.
+`spearman_within` is the same of those within the budget. `of_the_best_by_shared_weights` is the regret of the three of
+these that the shared weights like best.
+
 Searches go line by line to `--lines`: those that are there are not run again; `--jobs` of them run side by side. With
 `--search` nothing is told, and the tables need no accuracies yet.
 
