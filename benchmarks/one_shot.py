@@ -39,7 +39,7 @@ from ridgepoint.train.batches import TrainingData
 from ridgepoint.train.loop import Bound
 from ridgepoint.train.recipe import load_recipe
 
-EVALUATIONS, RANKED, SEEDS = 6, 48, 5
+EVALUATIONS, RANKED, SEEDS = 6, 48, 15
 QUANTILES = (0.5,)
 SEARCHES = {
     "tabular_uib": {

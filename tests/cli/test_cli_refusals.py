@@ -42,6 +42,7 @@ def test_latency(words: tuple[str, ...], told: str) -> None:
         (("--device", "hots"), "did you mean 'host'"),
         (("--runtime", "onnxruntim"), "did you mean 'onnxruntime'"),
         (("--method", "evolutoin"), "did you mean 'evolution'"),
+        (("--accelerator", "cud"), "--accelerator is 'cud'; did you mean 'cuda'?"),
         (("--space", "mobilenetv4_con"), "did you mean 'mobilenetv4_conv'"),
         (("--space", "nowhere.yaml"), "nowhere.yaml: there is no such file"),
         (("--recipe", "smallimages"), "did you mean 'small_images'"),

@@ -28,6 +28,7 @@ from ridgepoint.search.shared_weights import SharedWeights
 from ridgepoint.search.slimming import Settings, Temperature, at_resolution, slimming
 from ridgepoint.search.slimming_actions import Slimmer
 from ridgepoint.search.study import Study
+from ridgepoint.train.accelerator import CPU, find_accelerator
 from ridgepoint.train.batches import TrainingData
 from ridgepoint.train.loop import Bound
 from ridgepoint.train.recipe import Recipe
@@ -287,9 +288,11 @@ class Digits(contract.Formula):
     """A task with real shared weights; what it judges is the formula's."""
 
     data: TrainingData | None = None
+    accelerator: torch.device = CPU
 
     def weights(self, space: Space) -> SharedWeights:
-        self.shared = SharedWeights(space, self.data, Recipe(name="digits", batch_size=128), seed=3)
+        recipe = Recipe(name="digits", batch_size=128)
+        self.shared = SharedWeights(space, self.data, recipe, seed=3, accelerator=self.accelerator)
         return self.shared
 
     def as_long_as(self, candidates: int) -> Bound:
@@ -302,10 +305,12 @@ def digits_space() -> Space:
     return contract.make_space([{"blocks": rows}], **contract.TOKENS, **{"input": [1, 8, 8]})
 
 
-def digits_problem(data: TrainingData, *, evaluations: int, **given: object) -> Problem:
+def digits_problem(
+    data: TrainingData, *, evaluations: int, accelerator: torch.device = CPU, **given: object
+) -> Problem:
     space = digits_space()
     budget = contract.make_problem("slimming", budget_ms=1.0, space=space).ms(space.sample(np.random.default_rng(5)))
-    task = Digits(data=data)
+    task = Digits(data=data, accelerator=accelerator)
     return contract.make_problem(
         "slimming", budget_ms=budget, space=space, task=task, seed=3, evaluations=evaluations, **given
     )
@@ -346,3 +351,11 @@ def test_on_digits_gumbel_noise_teaches_single_paths(data: TrainingData):
     (narrow, wide), (plain_narrow, plain_wide) = accuracies
     assert wide > narrow > 0.5 and wide > 0.7
     assert wide > plain_wide and narrow > plain_narrow
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
+def test_on_a_gpu_it_finds_the_same_twice(data: TrainingData):
+    torch.use_deterministic_algorithms(True, warn_only=True)  # as every command does
+    given = {"evaluations": 4, "accelerator": find_accelerator("cuda")}
+    found, again = (contract.journal(contract.search("slimming", digits_problem(data, **given))) for _ in range(2))
+    assert found == again

@@ -26,6 +26,7 @@ from ridgepoint.search.reward import Absolute, Hard, Soft
 from ridgepoint.search.shared_weights import SharedWeights
 from ridgepoint.search.tunas import Job, Settings, tunas
 from ridgepoint.search.two_stages import plain_kernels, two_stages
+from ridgepoint.train.accelerator import CPU, find_accelerator
 from ridgepoint.train.batches import TrainingData
 from ridgepoint.train.loop import Bound
 from ridgepoint.train.recipe import Recipe
@@ -264,9 +265,9 @@ def digits_space():
     )
 
 
-def digits_job(data: TrainingData, epochs: int, **changes: object) -> Job:
+def digits_job(data: TrainingData, epochs: int, accelerator: torch.device = CPU, **changes: object) -> Job:
     space, recipe = digits_space(), Recipe(name="digits", batch_size=128)
-    weights = {"weights": lambda part: SharedWeights(part, data, recipe, seed=3)}
+    weights = {"weights": lambda part: SharedWeights(part, data, recipe, seed=3, accelerator=accelerator)}
     macs = compile_space(space).macs()
     given = {"latency_ms": lambda assignment: macs.one(assignment) / 1e5, "budget_ms": 1.0, "seed": 3}
     return Job(**{"space": space, **weights, **given, "bound": Bound(epochs=epochs), **changes})
@@ -291,6 +292,21 @@ def test_killed_and_resumed_it_ends_as_if_it_had_not_been(data: TrainingData, tm
     assert stages(digits_job(data, 4, folder=tmp_path)) == whole
     again = stages(digits_job(data, 4, folder=tmp_path))
     assert again == whole, "finished is finished"
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
+def test_on_a_gpu_it_finds_the_same_twice(data: TrainingData):
+    torch.use_deterministic_algorithms(True, warn_only=True)  # as every command does
+    gpu = find_accelerator("cuda")
+    found, again = (two_stages(digits_job(data, 4, gpu)) for _ in range(2))
+    assert found == again
+    weights = digits_job(data, 4, gpu).weights(digits_space())
+    child = digits_space().complete(lambda choice: len(choice.options) - 1)
+    assert {each.device.type for each in weights.supernet.parameters()} == {"cuda"}
+    for step in range(20):
+        weights.teach(step, step / 20, [child])
+    assert weights.accuracy_on_all(child) > 0.5
+    assert {each.device for each in weights.extract(child).parameters()} == {CPU}
 
 
 def test_a_checkpoint_of_another_space_is_refused(data: TrainingData, tmp_path: Path):

@@ -46,6 +46,7 @@ def distill(
     size: training.Size = None,
     seed: training.Seed = 0,
     workers: training.Workers = 0,
+    accelerator: training.AcceleratorName = "auto",
     data_root: training.DataRoot = None,
     out: training.Out = None,
     resume: training.Resume = False,
@@ -84,6 +85,7 @@ def distill(
         size=size,
         seed=seed,
         workers=workers,
+        accelerator=accelerator,
         data_root=None if data_root is None else str(data_root),
     )
     training.tell(run_distillation(settings, out=out, resume=resume, display=Live()), json_output=json_output)

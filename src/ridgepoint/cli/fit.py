@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from ridgepoint.cli import request
+from ridgepoint.cli import request, training
 from ridgepoint.cli.output import JsonFlag
 
 
@@ -32,6 +32,7 @@ def fit(
     table: request.Table = None,
     data_root: request.DataRoot = None,
     workers: request.Workers = 1,
+    accelerator: training.AcceleratorName = "auto",
     study: request.StudyUrl = None,
     out: request.Out = None,
     resume: request.Resume = False,

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from ridgepoint.cli import request
+from ridgepoint.cli import request, training
 from ridgepoint.cli.output import JsonFlag
 
 
@@ -36,6 +36,7 @@ def search(
     table: request.Table = None,
     data_root: request.DataRoot = None,
     workers: request.Workers = 1,
+    accelerator: training.AcceleratorName = "auto",
     study: request.StudyUrl = None,
     out: request.Out = None,
     resume: request.Resume = False,

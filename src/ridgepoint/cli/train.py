@@ -14,6 +14,7 @@ def train(
     size: training.Size = None,
     seed: training.Seed = 0,
     workers: training.Workers = 0,
+    accelerator: training.AcceleratorName = "auto",
     data_root: training.DataRoot = None,
     out: training.Out = None,
     resume: training.Resume = False,
@@ -46,6 +47,7 @@ def train(
         size=size,
         seed=seed,
         workers=workers,
+        accelerator=accelerator,
         data_root=None if data_root is None else str(data_root),
     )
     with joined_by_torchrun() as processes:

@@ -18,6 +18,9 @@ Time = Annotated[str | None, typer.Option("--time", help="Train so long.  [defau
 Size = Annotated[int | None, typer.Option("--size", help="Input size in pixels.  [default: from the images]")]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Of split, weights, order and augmentation.")]
 Workers = Annotated[int, typer.Option("--workers", min=0, help="Processes that prepare batches ahead.")]
+AcceleratorName = Annotated[
+    str, typer.Option("--accelerator", help="Where training computes: cpu, cuda, or auto, a GPU where there is one.")
+]
 DataRoot = Annotated[Path | None, typer.Option("--data-root", help="Where torchvision data sets lie or go.")]
 Out = Annotated[Path | None, typer.Option("--out", help="The run folder.  [default: the next free under runs/]")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")]

@@ -121,7 +121,7 @@ def build(augmentation: Augmentation, preprocessing: Preprocessing) -> Augment:
         batch, channels = images_BCHW.shape[:2]
         out_BCHW = images_BCHW.new_empty(batch, channels, preprocessing.height, preprocessing.width)
         draws_KB = uniform(seeds_B, _GEOMETRY_DRAWS + _JITTER_DRAWS)
-        chunk = max(1, _CHUNK // max(1, images_BCHW[:1].numel()))
+        chunk = max(1, _CHUNK // max(1, images_BCHW[:1].numel())) if images_BCHW.device.type == "cpu" else batch
         for start in range(0, batch, chunk):
             part = slice(start, start + chunk)
             x_BCHW = _resample(images_BCHW[part].float(), draws_KB[:_GEOMETRY_DRAWS, part], a, preprocessing)

@@ -90,7 +90,7 @@ def _plan(course: Course) -> Begin:
         raise InputError(
             f"--hard teaches a second head, and {course.network.name} has one. Take an efficientformer, or leave it out"
         )
-    teacher = open_teacher(settings.teacher, course.dataset.classes)
+    teacher = open_teacher(settings.teacher, course.dataset.classes, course.accelerator)
     replicas = settings.replicas or min(REPLICAS, recipe.epochs)
     stores = {name: _store(name, course, teacher, replicas) for name in weights}
 

@@ -26,6 +26,7 @@ from ridgepoint.fit.folder import RESULT
 from ridgepoint.fit.plan import Plan
 from ridgepoint.search.candidate import Candidate
 from ridgepoint.search.study import Study
+from ridgepoint.train.accelerator import told
 from ridgepoint.train.folder import load_training
 
 if TYPE_CHECKING:
@@ -240,6 +241,7 @@ def describe(
         "plan": msgspec.to_builtins(plan),
         "recipe": msgspec.to_builtins(job.prepared.recipe),
         "seed": settings.seed,
+        "accelerator": told(job.prepared.accelerator),
         "phases": [{"name": name, "seconds": seconds} for name, seconds in job.run.phases.items()],
         "versions": {
             "python": platform.python_version(),

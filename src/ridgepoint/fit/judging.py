@@ -58,6 +58,7 @@ class ShortTraining:
             seed=self.run.settings.seed,
             initial=None if path is None else str(path),
             evaluations=1,
+            accelerator=self.prepared.accelerator,
         )
         if path is None:
             return Judgement(accuracy=done.val_accuracy, seconds=done.seconds)
@@ -68,7 +69,13 @@ class ShortTraining:
     def weights(self, space: Space) -> SharedWeights:
         """Weights that all networks of a space share, taught by the run's recipe, at its largest resolution."""
         network = space.decode(space.complete(lambda choice: len(choice.options) - 1))
-        return SharedWeights(space, self.prepared.data_for(network), self.prepared.recipe, seed=self.run.settings.seed)
+        return SharedWeights(
+            space,
+            self.prepared.data_for(network),
+            self.prepared.recipe,
+            seed=self.run.settings.seed,
+            accelerator=self.prepared.accelerator,
+        )
 
     def examples(self, network: Network) -> tuple[Tensor, Tensor]:
         """Some training images at a network's input size, normalised, and their classes."""

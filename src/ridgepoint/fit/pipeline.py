@@ -244,6 +244,7 @@ def _train_one(job: Fit, plan: Plan, candidate: Candidate, base: float, share: f
         seed=job.run.settings.seed,
         folder=folder,
         initial=None if candidate.weights is None else _weights(job, candidate.weights),
+        accelerator=job.prepared.accelerator,
         on_step=on_step,
     )
     about = About(

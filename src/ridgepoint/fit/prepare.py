@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
+import torch
 
 from ridgepoint.arch.network import Network
 from ridgepoint.arch.scale import suited
@@ -28,6 +29,7 @@ from ridgepoint.search.board import check_study
 from ridgepoint.search.candidate import Candidate
 from ridgepoint.search.draw import at_share
 from ridgepoint.search.methods import METHODS, find_method, make_method_settings
+from ridgepoint.train.accelerator import find_accelerator, told
 from ridgepoint.train.batches import TrainingData
 from ridgepoint.train.folder import weight_file
 from ridgepoint.train.recipe import Recipe, load_recipe
@@ -56,6 +58,7 @@ class Prepared:
     recipe: Recipe
     finetune: Recipe
     augmentation: Augmentation
+    accelerator: torch.device
     _decoded: dict[tuple[int, int], TrainingData] = field(default_factory=dict)
 
     @property
@@ -142,6 +145,7 @@ def check_settings(settings: FitSettings) -> None:
             )
     elif settings.workers == 0:
         raise InputError("--workers is 0, so nobody would train. Give 1 or more, or --study for workers elsewhere")
+    find_accelerator(settings.accelerator)
     load_recipe(settings.recipe or "photographs", settings.recipe_changes)
     make_method_settings(method, settings.method_changes)
 
@@ -179,6 +183,8 @@ def prepare(run: RunFolder, display: Display, dataset: Dataset | None = None) ->
         space, space_reason = choose_space(dataset, preprocessing, settings.space, usual=find_method(method).space)
         display.say(f"{space_reason} {space.size:.2g} networks.")
     display.say(f"Search method {method}: {method_reason}.")
+    accelerator = find_accelerator(settings.accelerator)
+    display.say(f"Training on: {told(accelerator)}.")
     size = max(preprocessing.height, preprocessing.width)
     recipe = load_recipe(
         settings.recipe or ("small_images" if size <= SMALL_IMAGE else "photographs"), settings.recipe_changes
@@ -194,6 +200,7 @@ def prepare(run: RunFolder, display: Display, dataset: Dataset | None = None) ->
         recipe=recipe,
         finetune=load_recipe(settings.recipe or "finetune", settings.recipe_changes),
         augmentation=default_augmentation(dataset, preprocessing),
+        accelerator=accelerator,
     )
 
 

@@ -43,6 +43,7 @@ class FitSettings(msgspec.Struct, frozen=True, kw_only=True):
     table: str | None = None
     data_root: str | None = None
     workers: Annotated[int, msgspec.Meta(ge=0)] = 1
+    accelerator: str = "auto"
     study: str | None = None
 
     @property
@@ -75,6 +76,7 @@ class FitSettings(msgspec.Struct, frozen=True, kw_only=True):
             ("--table", self.table, None),
             ("--data-root", self.data_root, None),
             ("--workers", self.workers, defaults.workers),
+            ("--accelerator", self.accelerator, defaults.accelerator),
             ("--study", self.study, None),
             ("--out", out, None),
         ):

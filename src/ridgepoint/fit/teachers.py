@@ -15,6 +15,7 @@ from ridgepoint.nn.build import BuiltNetwork, build
 from ridgepoint.nn.fuse import fuse
 from ridgepoint.nn.hub import read_weights
 from ridgepoint.nn.weights import load_weights
+from ridgepoint.train.accelerator import CPU
 from ridgepoint.train.folder import ABOUT, load_training
 from ridgepoint.train.teacher import Teacher, digest_of
 
@@ -24,7 +25,7 @@ FORMS = (
 )
 
 
-def open_teacher(text: str, classes: tuple[str, ...]) -> Teacher:
+def open_teacher(text: str, classes: tuple[str, ...], accelerator: torch.device = CPU) -> Teacher:
     """A teacher for the given classes.
 
     A weights file names no classes: its classifier must have as many, and they are taken to be in the data's order.
@@ -32,6 +33,7 @@ def open_teacher(text: str, classes: tuple[str, ...]) -> Teacher:
     Args:
         text: A run folder, an .onnx file, or ``[LIBRARY:]NAME@WEIGHTS``.
         classes: Those of the data.
+        accelerator: Where it computes its answers; an exported file answers on the CPU.
 
     Raises:
         InputError: If nothing of this kind is there, it cannot be read, or it knows other classes.
@@ -39,7 +41,7 @@ def open_teacher(text: str, classes: tuple[str, ...]) -> Teacher:
     path = Path(text)
     name, at, weights = text.partition("@")
     if path.is_dir() and (path / ABOUT).exists():
-        teacher = _training(path)
+        teacher = _training(path, accelerator)
     elif path.is_dir() or path.suffix == ".onnx":
         teacher = _artefact(path)
     elif at:
@@ -48,27 +50,35 @@ def open_teacher(text: str, classes: tuple[str, ...]) -> Teacher:
         if library not in openers:
             raise InputError(f"--teacher {text}: no library '{library}'; {nearest(library, ('timm', 'torchvision'))}")
         module, preprocessing = openers[library](network, weights, len(classes))
-        teacher = _of_module(text, module, preprocessing, None)
+        teacher = _of_module(text, module, preprocessing, None, accelerator)
     else:
         raise InputError(f"--teacher {text}: there is no such file or folder. Allowed: {FORMS}")
     teacher.check_classes(classes)
     return teacher
 
 
-def _of_module(name: str, module: nn.Module, preprocessing: Preprocessing, classes: tuple[str, ...] | None) -> Teacher:
+def _of_module(
+    name: str,
+    module: nn.Module,
+    preprocessing: Preprocessing,
+    classes: tuple[str, ...] | None,
+    accelerator: torch.device,
+) -> Teacher:
     module = module.eval()
+    digest = digest_of(module.state_dict(), preprocessing)
+    answering = (fuse(module) if isinstance(module, BuiltNetwork) else module).to(accelerator)
     return Teacher(
         name=name,
-        digest=digest_of(module.state_dict(), preprocessing),
+        digest=digest,
         classes=classes,
         preprocessing=preprocessing,
-        forward=fuse(module) if isinstance(module, BuiltNetwork) else module,
+        forward=lambda images: answering(images.to(accelerator)).cpu(),
     )
 
 
-def _training(folder: Path) -> Teacher:
+def _training(folder: Path, accelerator: torch.device) -> Teacher:
     model, about = load_training(folder)
-    return _of_module(str(folder), model, about.preprocessing, about.labels)
+    return _of_module(str(folder), model, about.preprocessing, about.labels, accelerator)
 
 
 def _artefact(path: Path) -> Teacher:

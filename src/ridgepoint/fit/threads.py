@@ -8,6 +8,7 @@ import torch
 from ridgepoint.fit.folder import RunFolder
 from ridgepoint.fit.prepare import Prepared
 from ridgepoint.nn.build import build
+from ridgepoint.train.accelerator import CPU
 
 STEPS = 4
 ALL = torch.get_num_threads()  # one per core, or what OMP_NUM_THREADS says
@@ -16,10 +17,11 @@ ALL = torch.get_num_threads()  # one per core, or what OMP_NUM_THREADS says
 def set_training_threads(run: RunFolder, prepared: Prepared) -> int:
     """Choose and set torch's threads; called before the search and before every full training.
 
-    Bounded by count, all threads are used, so that equal requests give equal weights. Under a time limit a trial of a
-    second decides each time: on a busy machine, threads that wait for each other can be ten times slower than one.
+    Bounded by count, all threads are used, so that equal requests give equal weights; and beside a GPU. Under a time
+    limit a trial of a second decides each time: on a busy machine, threads that wait for each other can be ten times
+    slower than one.
     """
-    if run.settings.evaluations is not None or ALL == 1:
+    if run.settings.evaluations is not None or prepared.accelerator != CPU or ALL == 1:
         threads = ALL
     else:
         threads = min((1, ALL), key=lambda count: _step_s(prepared, count))

@@ -18,6 +18,7 @@ from ridgepoint.files import make_folder, write_atomic
 from ridgepoint.fit.folder import RESULT, SETTINGS
 from ridgepoint.fit.prepare import SMALL_IMAGE
 from ridgepoint.nn.hub import read_weights
+from ridgepoint.train.accelerator import CPU, find_accelerator, told
 from ridgepoint.train.batches import AugmentedBatches, Batches, Loss, TrainingData
 from ridgepoint.train.folder import About, save_training
 from ridgepoint.train.loop import Bound, Trained, logits, train
@@ -29,7 +30,7 @@ from ridgepoint.train.samples import Sample, batch_samples, write_samples
 class TrainSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What a user asks of `train`; written into the run folder and read back by a resume.
 
-    `workers` prepare batches beside the training; they change its speed alone.
+    `workers` prepare batches beside the training; they change its speed alone. `accelerator` is where it computes.
     """
 
     verb: ClassVar[str] = "train"
@@ -43,6 +44,7 @@ class TrainSettings(msgspec.Struct, frozen=True, kw_only=True):
     seed: int = 0
     data_root: str | None = None
     workers: Annotated[int, msgspec.Meta(ge=0)] = 0
+    accelerator: str = "auto"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -55,6 +57,7 @@ class Course:
     dataset: Dataset
     data: TrainingData
     recipe: Recipe
+    accelerator: torch.device
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -111,7 +114,11 @@ def run_training(
     try:
         teaching = begin(display)
         batches = teaching.batches or AugmentedBatches(
-            course.data, course.recipe, num_classes=course.network.num_classes, seed=settings.seed
+            course.data,
+            course.recipe,
+            num_classes=course.network.num_classes,
+            seed=settings.seed,
+            accelerator=CPU if settings.workers else course.accelerator,
         )
         if processes().first:
             seen = teaching.samples or batch_samples(batches, course.recipe.curriculum, course.dataset.classes)
@@ -128,6 +135,7 @@ def run_training(
                 batches=batches,
                 loss=teaching.loss,
                 workers=settings.workers,
+                accelerator=course.accelerator,
                 on_step=lambda share, row: display.progress(share, _note(row)),
             )
     except KeyboardInterrupt:
@@ -142,6 +150,7 @@ def _course(settings: TrainSettings, out: Path | None, resume: bool, display: Di
         settings = _read(folder, type(settings))
     elif processes().first and folder.exists() and any(folder.iterdir()):
         raise RunError(f"{folder}: exists and is not empty. Give --resume, or another folder with --out")
+    accelerator = find_accelerator(settings.accelerator)
     network = load(settings.model)
     if settings.weights is not None:
         read_weights(settings.weights)
@@ -158,6 +167,7 @@ def _course(settings: TrainSettings, out: Path | None, resume: bool, display: Di
         display.say(f"{network.name}: its earliest strides are set to 1, so that {side} px leave a 2x2 map")
     usual = "finetune" if settings.weights else "small_images" if side <= SMALL_IMAGE else "photographs"
     recipe = load_recipe(settings.recipe or usual, dict(settings.changes))
+    display.say(f"Training on: {told(accelerator)}.")
     return Course(
         settings=settings,
         folder=folder,
@@ -170,6 +180,7 @@ def _course(settings: TrainSettings, out: Path | None, resume: bool, display: Di
             augmentation=default_augmentation(dataset, preprocessing),
         ),
         recipe=recipe,
+        accelerator=accelerator,
     )
 
 
@@ -185,7 +196,7 @@ def _finish(course: Course, done: Trained, teaching: Teaching) -> dict[str, Any]
     )
     save_training(folder, done.model, about)
     test = decode(dataset.test, preprocessing, train=False)
-    right = logits(done.model, test.images, preprocessing).argmax(1) == test.labels
+    right = logits(done.model.to(course.accelerator), test.images, preprocessing).argmax(1) == test.labels
     result = {
         "model": settings.model,
         "run": str(folder.resolve()),
@@ -194,6 +205,7 @@ def _finish(course: Course, done: Trained, teaching: Teaching) -> dict[str, Any]
         "accuracy": {"val": done.val_accuracy, "test": right.float().mean().item()},
         "steps": done.steps,
         "train_s": done.seconds,
+        "accelerator": told(course.accelerator),
         "recipe": msgspec.to_builtins(course.recipe),
         "weights": settings.weights,
         "seed": settings.seed,

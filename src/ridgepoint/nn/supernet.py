@@ -183,7 +183,7 @@ class Supernet(nn.Module):
         ]
         first = "map" if outputs[0].dim() == 4 else "tokens"
         stacked = torch.stack([self._laid_out(output, first) for output in outputs])
-        return stacked.mean(0) if step.shares is None else torch.tensordot(step.shares, stacked, 1)
+        return stacked.mean(0) if step.shares is None else torch.tensordot(step.shares.to(stacked.device), stacked, 1)
 
     def _laid_out(self, x: Tensor, layout: str) -> Tensor:
         if layout == "map" and x.dim() == 3:

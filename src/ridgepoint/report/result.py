@@ -140,6 +140,7 @@ class Result(msgspec.Struct, kw_only=True):
     search: Search | None = None
     bound: Bound = msgspec.field(default_factory=Bound)
     seed: int | None = None
+    accelerator: str | None = None
     phases: list[Phase] = []
     versions: dict[str, str] = {}
     warnings: list[str] = []

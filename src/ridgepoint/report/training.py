@@ -41,6 +41,7 @@ class TrainResult(msgspec.Struct, kw_only=True):
     accuracy: dict[str, float]
     steps: int
     train_s: float
+    accelerator: str | None = None
     recipe: dict[str, Any]
     weights: str | None = None
     seed: int

@@ -14,6 +14,7 @@ from ridgepoint.errors import DivergedError
 from ridgepoint.nn.build import BuiltNetwork
 from ridgepoint.nn.supernet import Step, Supernet
 from ridgepoint.seeds import seed_for
+from ridgepoint.train.accelerator import CPU
 from ridgepoint.train.batches import AugmentedBatches, Batches, Loss, TrainingData, cross_entropy
 from ridgepoint.train.clip import NO_CLIP
 from ridgepoint.train.loop import memory_format
@@ -76,6 +77,7 @@ class SharedWeights:
         seed: Of the weights, the order of images and the augmentation.
         batches: What the steps see, such as an offline distillation set; by default the augmented images of the data.
         loss: By default cross-entropy with the recipe's label smoothing.
+        accelerator: Where the weights are.
     """
 
     def __init__(
@@ -87,15 +89,18 @@ class SharedWeights:
         seed: int,
         batches: Batches | None = None,
         loss: Loss | None = None,
+        accelerator: torch.device = CPU,
     ):
         first = space.decode(space.complete(lambda choice: 0))
         torch.manual_seed(seed_for(seed, "weights"))
-        self.supernet = Supernet(space)
+        self.supernet, self.accelerator = Supernet(space).to(accelerator), accelerator
         self.data, self.recipe, self.seed = data, recipe, seed
         self.memory_format = memory_format(first)
         self.optimizer = make_optimizer(self.supernet, recipe.optimizer, recipe.undecayed)
         self.clip = recipe.clip or NO_CLIP
-        self.batches = batches or AugmentedBatches(data, recipe, num_classes=first.num_classes, seed=seed)
+        self.batches = batches or AugmentedBatches(
+            data, recipe, num_classes=first.num_classes, seed=seed, accelerator=accelerator
+        )
         self.loss = loss or cross_entropy(recipe.label_smoothing)
         self.batch_size = min(recipe.batch_size, len(data.train))
 
@@ -122,7 +127,7 @@ class SharedWeights:
         return self._learn(step, progress, self.supernet.mixed(child, shares))
 
     def _learn(self, step: int, progress: float, blocks: Sequence[Step]) -> float:
-        batch = self.batches.batch(step, progress)
+        batch = self.batches.inputs(self.batches.seen(step, progress), self.accelerator)
         for group in self.optimizer.param_groups:
             group["lr"] = self.recipe.lr(progress, self.batch_size)
         self.optimizer.param_groups[0]["weight_decay"] = self.recipe.decay(progress)
@@ -157,8 +162,8 @@ class SharedWeights:
     @torch.no_grad()
     def _right(self, child: Assignment, chosen: Tensor) -> int:
         """How many of the chosen validation images a child gets right."""
-        images = self.data.preprocessing.normalize(self.data.val.images[chosen])
-        predicted = self._logits(images, self.supernet.steps(child)).argmax(1)
+        images = self.data.preprocessing.normalize(self.data.val.images[chosen].to(self.accelerator))
+        predicted = self._logits(images, self.supernet.steps(child)).argmax(1).cpu()
         return int((predicted == self.data.val.labels[chosen]).sum())
 
     def _logits(self, images_BCHW: Tensor, blocks: Sequence[Step]) -> Tensor:

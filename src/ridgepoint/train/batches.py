@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from ridgepoint.data import ArraySplit, Augmentation, Preprocessing
 from ridgepoint.data.draws import sample_seeds
 from ridgepoint.seeds import seed_for
+from ridgepoint.train.accelerator import CPU
 from ridgepoint.train.curriculum import augmentation_by_progress
 from ridgepoint.train.recipe import Recipe
 
@@ -75,8 +76,14 @@ class Batches(Protocol):
 
     def batch(self, step: int, progress: float) -> Batch:
         """The batch of a step, normalised."""
-        seen = self.seen(step, progress)
-        return replace(seen, images=self.preprocessing.normalize(seen.images))
+        return self.inputs(self.seen(step, progress))
+
+    def inputs(
+        self, seen: Batch, accelerator: torch.device = CPU, memory_format: torch.memory_format = torch.preserve_format
+    ) -> Batch:
+        """A batch of pixels, normalised, where a model computes. Pixels are moved: inputs have four times the bytes."""
+        images = self.preprocessing.normalize(seen.images.to(accelerator, memory_format=memory_format))
+        return replace(seen, images=images, targets=seen.targets.to(accelerator))
 
 
 Loss = Callable[[nn.Module, Batch], Tensor]
@@ -86,8 +93,10 @@ Loss = Callable[[nn.Module, Batch], Tensor]
 class AugmentedBatches(Batches):
     """Shuffled images of a split, each varied on its own, and mixed if the recipe says so."""
 
-    def __init__(self, data: TrainingData, recipe: Recipe, *, num_classes: int, seed: int):
-        self.data, self.seed, self.repeats = data, seed, recipe.repeats
+    def __init__(
+        self, data: TrainingData, recipe: Recipe, *, num_classes: int, seed: int, accelerator: torch.device = CPU
+    ):
+        self.data, self.seed, self.repeats, self.accelerator = data, seed, recipe.repeats, accelerator
         self.preprocessing = data.preprocessing
         self.batch_size = min(recipe.batch_size, len(data.train))
         augmentation = recipe.augmentation or data.augmentation
@@ -110,7 +119,8 @@ class AugmentedBatches(Batches):
             places = torch.cat([places[:1] - 1, places])
         chosen = order[index * self.batch_size + places % self.batch_size]
         seeds_B = sample_seeds(seed_for(self.seed, "augmentation", step), self.batch_size)[places.numpy()]
-        images, targets = self.augment_at(progress)(split.images[chosen], seeds_B), split.labels[chosen]
+        canvases, targets = (part[chosen].to(self.accelerator) for part in (split.images, split.labels))
+        images = self.augment_at(progress)(canvases, seeds_B)
         if self.mix is not None:
             torch.manual_seed(seed_for(self.seed, "mixing", step))
             images, targets = (mixed[1:] for mixed in self.mix(images.float(), targets))

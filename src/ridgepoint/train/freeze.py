@@ -19,5 +19,6 @@ def freeze_backbone(model: BuiltNetwork, frozen: bool) -> None:
 
 def reestimate_norms(model: nn.Module, batches: Batches, steps: Iterable[int]) -> None:
     """Replace the running statistics of all batch norms by plain means over the images of these steps."""
+    images = (batches.batch(step, 1.0).images for step in steps)
     with torch.no_grad():
-        update_bn((batches.batch(step, 1.0).images for step in steps), model)
+        update_bn(images, model, device=next(model.parameters()).device)

@@ -8,7 +8,7 @@ import math
 import signal
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from ridgepoint.nn.build import BuiltNetwork, build
 from ridgepoint.nn.norms import unfold_norms
 from ridgepoint.nn.weights import load_weights, save_weights
 from ridgepoint.seeds import seed_for
+from ridgepoint.train.accelerator import CPU, seed_generator
 from ridgepoint.train.batches import AugmentedBatches, Batch, Batches, Loss, TrainingData, cross_entropy
 from ridgepoint.train.checkpoint import load_checkpoint, save_checkpoint
 from ridgepoint.train.clip import NO_CLIP
@@ -60,8 +61,9 @@ class Bound:
 
 @dataclass(kw_only=True)
 class Trained:
-    """A trained model in eval mode (the average of its weights, where the recipe asks for one) and how it went.
+    """A trained model on the CPU, in eval mode, and how it went.
 
+    The model is the average of its weights, where the recipe asks for one.
     `history` holds one row for every evaluation.
     """
 
@@ -85,6 +87,7 @@ def train(
     loss: Loss | None = None,
     workers: int = 0,
     evaluations: int = 10,
+    accelerator: torch.device = CPU,
     on_step: Callable[[float, dict[str, Any]], None] | None = None,
 ) -> Trained:
     """Train a network; if the folder holds a checkpoint, go on from it.
@@ -101,6 +104,8 @@ def train(
         loss: By default cross-entropy with the recipe's label smoothing.
         workers: Processes that prepare batches ahead; the batches, and so the result, are the same without any.
         evaluations: How often validation accuracy is taken, evenly over the training.
+        accelerator: Where the model computes. A GPU varies its images itself, unless there are workers, whose batches
+            differ from its own by rounding.
         on_step: Called after every step with the share done and the latest record.
 
     Raises:
@@ -108,9 +113,10 @@ def train(
         RunError: If a checkpoint cannot be written or read.
     """
     keep_freed_memory()
-    batches = batches or AugmentedBatches(data, recipe, num_classes=network.num_classes, seed=seed)
+    maker = CPU if workers else accelerator
+    batches = batches or AugmentedBatches(data, recipe, num_classes=network.num_classes, seed=seed, accelerator=maker)
     loss = loss or cross_entropy(recipe.label_smoothing)
-    run = _Run(network, data, recipe, bound, seed, folder, initial, batches, loss)
+    run = _Run(network, data, recipe, bound, seed, folder, initial, batches, loss, accelerator)
     run.restore()
     marks = [(index + 1) / evaluations for index in range(evaluations)]
     with _whole_steps() as asked_to_stop:
@@ -136,7 +142,7 @@ def train(
                 raise KeyboardInterrupt
     run.finish()
     return Trained(
-        model=run.shipped.eval(),
+        model=run.shipped.cpu().eval(),
         val_accuracy=run.history[-1]["val_accuracy"],
         steps=run.step,
         seconds=run.elapsed(),
@@ -178,6 +184,7 @@ class _Run:
         initial: str | None,
         batches: Batches,
         loss: Loss,
+        accelerator: torch.device,
     ):
         torch.manual_seed(seed_for(seed, "weights"))
         network = recipe.adapt(network)
@@ -186,7 +193,8 @@ class _Run:
             load_weights(self.model, initial)
             unfold_norms(self.model, (batches.batch(step, 0.0).images for step in range(UNFOLD_BATCHES)))
         self.memory_format = memory_format(network)
-        self.model = self.model.to(memory_format=self.memory_format)
+        self.accelerator = accelerator
+        self.model = self.model.to(accelerator, memory_format=self.memory_format)
         self.processes = processes()
         self.processes.prepare(self.model)
         self.compiled = torch.compile(self.model) if recipe.compile else self.model
@@ -223,10 +231,8 @@ class _Run:
         return self.bound.progress(step, self.batches.steps_per_epoch, self.agreed_s)
 
     def one_step(self, progress: float, seen: Batch) -> None:
-        pixels = seen.images.to(memory_format=self.memory_format)  # a quarter of the bytes that inputs have
-        batch = replace(seen, images=self.batches.preprocessing.normalize(pixels))
-        # Of dropout. `torch.manual_seed` visits every device, which takes as long as a small layer.
-        torch.default_generator.manual_seed(seed_for(self.seed, "step", self.step, self.processes.rank))
+        batch = self.batches.inputs(seen, self.accelerator, self.memory_format)
+        seed_generator(self.accelerator, seed_for(self.seed, "step", self.step, self.processes.rank))
         lr, decay = self.recipe.lr(progress, self.batches.batch_size), self.recipe.decay(progress)
         for group in self.optimizer.param_groups:
             group["lr"] = lr
@@ -235,7 +241,7 @@ class _Run:
             self.model.train()
         if self.recipe.frozen:
             freeze_backbone(self.model, progress < self.recipe.frozen)
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.recipe.precision == "bfloat16"):
+        with torch.autocast(self.accelerator.type, torch.bfloat16, enabled=self.recipe.precision == "bfloat16"):
             loss = self.loss(self.compiled, batch)
         (value,) = self.processes.mean(loss.item())
         if not math.isfinite(value):
@@ -342,9 +348,10 @@ class _Run:
 
 @torch.no_grad()
 def logits(model: nn.Module, images: Tensor, preprocessing: Preprocessing, *, batch: int = 64) -> Tensor:
-    """Logits in eval mode, (N, num_classes), for cropped images, uint8 (N, C, H, W)."""
+    """Logits in eval mode, (N, num_classes), for cropped images, uint8 (N, C, H, W); computed where the model is."""
     model.eval()
-    return torch.cat([model(preprocessing.normalize(chunk)) for chunk in images.split(batch)])
+    accelerator = next(model.parameters()).device
+    return torch.cat([model(preprocessing.normalize(chunk.to(accelerator))).cpu() for chunk in images.split(batch)])
 
 
 def memory_format(network: Network) -> torch.memory_format:

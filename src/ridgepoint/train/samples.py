@@ -53,10 +53,10 @@ def batch_samples(batches: Batches, phases: Sequence[Phase], classes: Sequence[s
     for start in sorted({phase.start for phase in (WHOLE, *phases)}):
         for step in range(STEPS):
             batch = batches.seen(step, start, slice(ROWS))
-            targets = batch.targets
+            targets = batch.targets.cpu()
             if targets.ndim == 1:
                 targets = torch.nn.functional.one_hot(targets, len(classes))
-            images = batch.images.round().to(torch.uint8)
+            images = batch.images.round().to("cpu", torch.uint8)
             group = f"from {start:.0%} of the training, {images.shape[-1]} px"
             found += [
                 Sample(group=group, png=_png(image), id=name, labels=_largest(target, classes))
