@@ -55,7 +55,7 @@ SEARCHES = {
     "evolution": ("evolution", {}),
     "nsga2": ("nsga2", {}),
     "mnasnet": ("mnasnet", {}),
-    **{f"random of {name}": ("random", {"prefilter": name}) for name in SCORES},
+    **{f"{method} of {name}": (method, {"prefilter": name}) for method in ("random", "evolution") for name in SCORES},
 }
 
 
