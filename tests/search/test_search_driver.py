@@ -11,7 +11,7 @@ from search_helpers import MacsLatency, macs_ms
 
 from ridgepoint.errors import DivergedError, RunError
 from ridgepoint.search.candidate import Candidate
-from ridgepoint.search.draw import Draws, smallest, uniform_starts
+from ridgepoint.search.draw import Draws, difference, smallest, uniform_starts
 from ridgepoint.search.driver import PATIENCE, run_search
 from ridgepoint.search.finalists import choose_finalists
 from ridgepoint.search.method import Judgement, Problem, Proposal, Proposals
@@ -138,15 +138,25 @@ def test_evolution_beats_chance_where_choices_add_up(name: str):
     assert np.median(mine) > np.median(chance) + 0.02
 
 
-def test_evolution_names_parents_and_changes_one_choice():
+def test_evolution_names_parents_and_changes_one_choice_and_says_which():
     space, found = small_space(), contract.search("evolution", make_problem("evolution", budget_ms=1e6, evaluations=40))
     children = [candidate for candidate in found if candidate.parent]
     assert len(children) == 30
     by_name = {candidate.name: space.encode(candidate.network) for candidate in found}
     for child in children:
         mine, theirs = by_name[child.name], by_name[child.parent]
-        changed = [name for name in mine.keys() & theirs.keys() if mine[name] != theirs[name]]
-        assert len(changed) == 1
+        (changed,) = (name for name in mine.keys() & theirs.keys() if mine[name] != theirs[name])
+        options = next(choice.options for choice in space.choices if choice.name == changed)
+        assert child.note == f"{changed} {options[theirs[changed]]} to {options[mine[changed]]}"
+
+
+def test_a_difference_of_rows_is_told_by_their_blocks():
+    space = contract.metapath_space()
+    least, most = (space.complete(lambda choice, last=last: last and len(choice.options) - 1) for last in (0, 1))
+    told = difference(space, least, most)
+    assert "stages.0.blocks.0.out_channels 16 to 64" in told
+    assert "stages.1.blocks.1 nothing to attention_mixer" in told
+    assert difference(space, most, most) == ""
 
 
 def test_evolution_begins_with_networks_that_span_the_budget_and_bears_four_children_at_a_time():

@@ -1,6 +1,6 @@
 """Drawing from a space under a budget: what random search and evolution share."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, cast
 
 import msgspec
@@ -136,6 +136,24 @@ class Draws:
             else:
                 low = middle + 1
         return at(low)
+
+
+def difference(space: Space, before: Assignment, after: Assignment) -> str:
+    """What distinguishes a network from another in words, by choices that both have: ``stages.0.depth 2 to 3``."""
+    both = [choice for choice in space.choices if choice.name in before and choice.name in after]
+    changed = [choice for choice in both if before[choice.name] != after[choice.name]]
+    return "; ".join(
+        f"{choice.name} {' to '.join(_option(choice.options[each[choice.name]]) for each in (before, after))}"
+        for choice in changed
+    )
+
+
+def _option(option: object) -> str:
+    if isinstance(option, Choice):
+        return "|".join(map(_option, option.options))
+    if isinstance(option, Mapping):
+        return _option(option["block"])
+    return "nothing" if option is None else str(option)
 
 
 def smallest(space: Space) -> Assignment:

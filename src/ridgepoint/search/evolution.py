@@ -12,7 +12,7 @@ from typing import cast
 
 from ridgepoint.arch.space import Assignment
 from ridgepoint.search.candidate import Candidate
-from ridgepoint.search.draw import Draws, Settings, uniform_starts
+from ridgepoint.search.draw import Draws, Settings, difference, uniform_starts
 from ridgepoint.search.method import Problem, Proposal, Proposals
 
 POPULATION = 10
@@ -43,7 +43,10 @@ def evolution(problem: Problem) -> Proposals:
             if drawn is None:
                 return
             born.append(drawn[0])
-            yield Proposal(network=drawn[1], parent=parent.name if child else None)
+            if child is None:
+                yield Proposal(network=drawn[1])
+            else:
+                yield Proposal(network=drawn[1], parent=parent.name, note=difference(problem.space, genes, drawn[0]))
 
     candidates = yield founders()
     population.extend(zip(born, candidates, strict=True))
