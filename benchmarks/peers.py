@@ -175,6 +175,15 @@ def clocked(space: Space, rows: list[dict], host: HostTable) -> list[dict]:
     return [{**row, "measured_ms": round(found[f"{row['search']} {row['seed']}"].ms, 5)} for row in rows]
 
 
+def summarised(rows: list[dict]) -> dict[str, float]:
+    """Means over the seeds, and the standard error of that of the accuracy."""
+    accuracies = [float(np.mean(row["test_accuracy"])) for row in rows]
+    found = {"test_accuracy": statistics.mean(accuracies)}
+    found |= {"test_accuracy_error": statistics.stdev(accuracies) / len(rows) ** 0.5}
+    found |= {key: statistics.mean(row[key] for row in rows) for key in ("measured_ms", "tabled_ms", "seconds")}
+    return {key: round(value, 5) for key, value in found.items()}
+
+
 def main() -> None:
     """Prints one JSON document."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -202,13 +211,7 @@ def main() -> None:
     if given.search:
         return
     rows = clocked(space, rows, latency_ms.host)
-    summary = {
-        name: {
-            key: round(statistics.mean(np.mean(row[key]) for row in rows if row["search"] == name), 5)
-            for key in ("test_accuracy", "measured_ms", "tabled_ms", "seconds")
-        }
-        for name in SEARCHES
-    }
+    summary = {name: summarised([row for row in rows if row["search"] == name]) for name in SEARCHES}
     options = f"--seeds {given.seeds} --repeats {given.repeats}"
     head = {"command": f"python benchmarks/peers.py PHOTOS --lines peers.jsonl {options}", "space": space.name}
     head |= {"epochs": EPOCHS, "final_epochs": FINAL, "recipe": "small_images", "test_images": len(test)}

@@ -108,6 +108,26 @@ def test_the_1x1_convolutions_serve_every_instantiation_and_each_kernel_size_is_
     }
 
 
+def test_kernel_sizes_begin_as_one_filter_and_new_ones_as_what_was_learnt():
+    row = {"block": "uib", "start_kernel": 0, "middle_kernel": {"choice": [3, 5, 7]}, "expand_ratio": 2}
+    space = space_of({**row, "out_channels": 8})
+    (name,) = (choice.name for choice in space.choices)
+    x = images(2, 4, 8, 8)
+    net = supernet(space)
+    alike = [net(x, net.steps({name: option})) for option in range(3)]
+    torch.testing.assert_close(alike[1], alike[0])
+    torch.testing.assert_close(alike[2], alike[0])
+    net.weights["0/0/uib/middle_depthwise/conv/7/weight"].data[..., 0, 0] = 1.0
+    assert not torch.allclose(net(x, net.steps({name: 2})), alike[0], atol=1e-3), "they are tensors of their own"
+    for known, new in ((0, 2), (2, 0)):  # larger with zeros around, smaller without the border
+        taught, whole = supernet(space.bound({name: known})), supernet(space)
+        (filter_,) = (tensor for key, tensor in taught.weights.items() if "depthwise/conv" in key)
+        filter_.data = torch.nn.functional.pad(torch.full((len(filter_), 1, 3, 3), 0.3), (known,) * 4)
+        whole.start_from(taught)
+        given, got = (whole(x, whole.steps({name: option})) for option in (known, new))
+        torch.testing.assert_close(got, given)
+
+
 def test_only_the_chosen_path_gets_a_gradient_and_only_the_first_channels():
     space = space_of({**UIB, "out_channels": WIDTH})
     net = supernet(space)

@@ -8,11 +8,13 @@ large as the largest block needs; a smaller one takes the first channels of each
 Norms take the statistics of their batch, in training and in evaluation: no running statistics could hold for all
 children. A child that is kept becomes a network of its own, whose statistics are then estimated on training images.
 
+All kernel sizes of a convolution begin as the same filter, and go their own ways from there.
+
 Source: TuNAS, arXiv:2008.06120, sections 3 and 5 ("op collapsing", channel masking).
 Differs: channels are sliced where TuNAS multiplies them by masks, so that a small child is a fast child.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -20,6 +22,7 @@ import msgspec
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
+from torch.nn import functional as F
 
 from ridgepoint.arch.choice import Choice
 from ridgepoint.arch.layer import Conv2d, Layer, SelfAttention
@@ -71,6 +74,7 @@ class Supernet(nn.Module):
         self.table = compile_space(space)
         self.grid = layers.Grid()
         self.weights = nn.ParameterDict(_largest(self.table.possible()))
+        _align(self.weights)
         self._options: dict[tuple[Place, Site], Option] = {}
         rows = [*space.template.get("stem", []), *(row for each in space.template["stages"] for row in each["blocks"])]
         self._rows = {number: row.name for number, row in enumerate(rows) if isinstance(row, Choice)}
@@ -124,6 +128,8 @@ class Supernet(nn.Module):
     def start_from(self, other: "Supernet") -> None:
         """Take over what the supernet of another part of the space has in common: the first channels of each axis.
 
+        Kernel sizes that the other one lacks begin as the smallest that it has.
+
         Raises:
             ValueError: If that one is of another space.
         """
@@ -133,6 +139,7 @@ class Supernet(nn.Module):
             if key in other.weights:
                 shared = tuple(slice(min(sizes)) for sizes in zip(tensor.shape, other.weights[key].shape, strict=True))
                 tensor[shared] = other.weights[key][shared]
+        _align(self.weights, known=other.weights.keys())
 
     def extract(self, assignment: Mapping[str, int]) -> BuiltNetwork:
         """The child as a network of its own, with a copy of its weights; its norms have no running statistics yet."""
@@ -224,6 +231,27 @@ def _largest(sites: Iterator[tuple[Place, Site]]) -> dict[str, nn.Parameter]:
         for (place, role), module in modules.items()
         for name, parameter in module.named_parameters()
     }
+
+
+@torch.no_grad()
+def _align(weights: Mapping[str, Tensor], known: Collection[str] = ()) -> None:
+    """Let all kernel sizes of a convolution begin as the same filter, with zeros around it or without its border.
+
+    The filter is the smallest of those that are known, or the smallest of all. Layers behind it are shared: were the
+    filters of every size drawn anew, a channel would mean something else with each, and what the shared layers learn
+    with one would be undone with the next.
+    """
+    sizes: dict[str, list[str]] = {}
+    for key in sorted((key for key in weights if weights[key].dim() == 4), key=lambda key: weights[key].shape[-1]):
+        sizes.setdefault(key.replace(f"/{weights[key].shape[-1]}/weight", "/weight"), []).append(key)
+    for keys in sizes.values():
+        given = [key for key in keys if key in known] or keys[:1]
+        first = weights[given[0]]
+        for key in keys:
+            if key not in given:
+                whole = weights[key]
+                shared = tuple(slice(min(pair)) for pair in zip(whole.shape[:2], first.shape[:2], strict=True))
+                whole[shared] = F.pad(first[shared], ((whole.shape[-1] - first.shape[-1]) // 2,) * 4)
 
 
 def _wider(first: Layer, second: Layer) -> Layer:
