@@ -17,9 +17,9 @@ import msgspec
 import torch
 
 from ridgepoint.arch.zoo import load
-from ridgepoint.data import choose_input, decode, default_augmentation, detect
+from ridgepoint.data import choose_input, detect
 from ridgepoint.train.accelerator import CPU, find_accelerator, told
-from ridgepoint.train.batches import TrainingData
+from ridgepoint.train.batches import TrainingData, training_data
 from ridgepoint.train.loop import Bound, train
 from ridgepoint.train.recipe import Recipe, load_recipe
 
@@ -53,12 +53,7 @@ def main() -> None:
     given = parser.parse_args()
     dataset = detect(given.data, seed=0)
     preprocessing, _ = choose_input(dataset, size=given.size)
-    data = TrainingData(
-        train=decode(dataset.train, preprocessing, train=True),
-        val=decode(dataset.val, preprocessing, train=False),
-        preprocessing=preprocessing,
-        augmentation=default_augmentation(dataset, preprocessing),
-    )
+    data = training_data(dataset, preprocessing)
     recipe = load_recipe("photographs")
     half = msgspec.structs.replace(recipe, precision="bfloat16")
     gpu = find_accelerator("cuda")

@@ -2,7 +2,7 @@
 
 A supernet of once-for-all's space at half the width is taught random members for `EPOCHS` epochs, begun as the package
 begins it and with filters drawn anew for every size. Told is the accuracy of `JUDGED` random members by the shared
-weights, on all validation images.
+weights, on all images that they were not taught.
 
     python benchmarks/alignment.py PHOTOS > benchmarks/results/alignment.json
 """

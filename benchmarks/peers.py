@@ -34,11 +34,11 @@ from peer_problem import Problem
 from ridgepoint.arch.choice import Assignment
 from ridgepoint.arch.network import Network
 from ridgepoint.arch.space import Space, load_space
-from ridgepoint.data import ArraySplit, choose_input, decode, default_augmentation, detect
+from ridgepoint.data import ArraySplit, choose_input, decode, detect
 from ridgepoint.deploy.calibrate import HostTable
 from ridgepoint.search.shared_weights import SharedWeights
 from ridgepoint.search.tunas import Job, tunas
-from ridgepoint.train.batches import TrainingData
+from ridgepoint.train.batches import TrainingData, training_data
 from ridgepoint.train.loop import Bound, Trained, logits, train
 from ridgepoint.train.recipe import load_recipe
 
@@ -110,12 +110,7 @@ def photographs(data: str, size: int) -> tuple[TrainingData, ArraySplit]:
     """Images to search with, and untouched ones."""
     dataset = detect(data, seed=0)
     preprocessing, _ = choose_input(dataset, size=size)
-    images = TrainingData(
-        train=decode(dataset.train, preprocessing, train=True, keep=True),
-        val=decode(dataset.val, preprocessing, train=False, keep=True),
-        preprocessing=preprocessing,
-        augmentation=default_augmentation(dataset, preprocessing),
-    )
+    images = training_data(dataset, preprocessing, keep=True)
     return images, decode(dataset.test, preprocessing, train=False, keep=True)
 
 

@@ -16,8 +16,8 @@ import pace
 import torch
 
 from ridgepoint.arch.zoo import load
-from ridgepoint.data import choose_input, decode, default_augmentation, detect
-from ridgepoint.train.batches import TrainingData
+from ridgepoint.data import choose_input, detect
+from ridgepoint.train.batches import TrainingData, training_data
 from ridgepoint.train.loop import Bound, train
 from ridgepoint.train.processes import joined_by_torchrun
 from ridgepoint.train.recipe import load_recipe
@@ -68,12 +68,7 @@ def main() -> None:
     given = parser.parse_args()
     dataset = detect(given.data)
     preprocessing, _ = choose_input(dataset, size=given.size)
-    data = TrainingData(
-        train=decode(dataset.train, preprocessing, train=True),
-        val=decode(dataset.val, preprocessing, train=False),
-        preprocessing=preprocessing,
-        augmentation=default_augmentation(dataset, preprocessing),
-    )
+    data = training_data(dataset, preprocessing)
     runners = {
         name: pace.start(
             partial(program, given.model, data, len(dataset.classes), port=free_port(), **case), count=case["count"]

@@ -1,7 +1,7 @@
 """How zero-cost scores rank the candidates of finished fits: Spearman with the accuracy of their short trainings.
 
-Of each run's candidates, which all meet its budget; their inputs may have several resolutions. `side` is the input's,
-`ms` the tabled latency.
+Of the candidates of each run, such as those of `fits.py`: all meet its budget, and their inputs may have several
+resolutions. `side` is the input's, `ms` the tabled latency.
 
     python benchmarks/scores.py RUNS/random* > benchmarks/results/scores.json
 """

@@ -18,9 +18,9 @@ import msgspec
 import torch
 
 from ridgepoint.arch.zoo import load
-from ridgepoint.data import choose_input, decode, default_augmentation, detect
+from ridgepoint.data import choose_input, detect
 from ridgepoint.nn.build import build
-from ridgepoint.train.batches import AugmentedBatches, Batches, Loss, TrainingData, cross_entropy
+from ridgepoint.train.batches import AugmentedBatches, Batches, Loss, cross_entropy, training_data
 from ridgepoint.train.distill import soft_loss
 from ridgepoint.train.lessons import Lessons, OnlineLessons
 from ridgepoint.train.loop import memory_format
@@ -68,12 +68,7 @@ def main() -> None:
     torch.set_num_threads(given.threads)
     dataset = detect(given.data)
     preprocessing, _ = choose_input(dataset, size=given.size)
-    data = TrainingData(
-        train=decode(dataset.train, preprocessing, train=True),
-        val=decode(dataset.val, preprocessing, train=False),
-        preprocessing=preprocessing,
-        augmentation=default_augmentation(dataset, preprocessing),
-    )
+    data = training_data(dataset, preprocessing)
     classes, made = len(dataset.classes), variations(data.augmentation, preprocessing)
 
     def at_input(name: str):

@@ -157,6 +157,9 @@ def test_a_difference_of_rows_is_told_by_their_blocks():
     assert "stages.0.blocks.0.out_channels 16 to 64" in told
     assert "stages.1.blocks.1 nothing to attention_mixer" in told
     assert difference(space, most, most) == ""
+    row = {"choice": [{"block": "conv", "out_channels": 8}, {"block": {"choice": ["ib", "uib"]}, "out_channels": 8}]}
+    space = contract.make_space([{"blocks": [row]}])
+    assert difference(space, {"stages.0.blocks.0": 0}, {"stages.0.blocks.0": 1}) == "stages.0.blocks.0 conv to ib|uib"
 
 
 def test_evolution_begins_with_networks_that_span_the_budget_and_bears_four_children_at_a_time():

@@ -15,7 +15,7 @@ from ridgepoint.arch.choice import Assignment
 from ridgepoint.arch.network import Network
 from ridgepoint.arch.space import Space, load_space
 from ridgepoint.cost.latency import TabledLatency
-from ridgepoint.data import choose_input, decode, default_augmentation, detect
+from ridgepoint.data import choose_input, detect
 from ridgepoint.errors import InputError
 from ridgepoint.search import one_shot
 from ridgepoint.search.candidate import Candidate
@@ -29,7 +29,7 @@ from ridgepoint.search.slimming import Settings, Temperature, at_resolution, sli
 from ridgepoint.search.slimming_actions import Slimmer
 from ridgepoint.search.study import Study
 from ridgepoint.train.accelerator import CPU, find_accelerator
-from ridgepoint.train.batches import TrainingData
+from ridgepoint.train.batches import TrainingData, training_data
 from ridgepoint.train.loop import Bound
 from ridgepoint.train.recipe import Recipe
 
@@ -275,12 +275,7 @@ def test_the_largest_resolution_that_can_meet_the_budget_is_kept():
 def data() -> TrainingData:
     dataset = detect("digits", seed=0)
     preprocessing, _ = choose_input(dataset, size=8)
-    return TrainingData(
-        train=decode(dataset.train, preprocessing, train=True),
-        val=decode(dataset.val, preprocessing, train=False),
-        preprocessing=preprocessing,
-        augmentation=default_augmentation(dataset, preprocessing),
-    )
+    return training_data(dataset, preprocessing)
 
 
 @dataclass

@@ -18,7 +18,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from ridgepoint.arch.choice import Choice
 from ridgepoint.arch.space import load_space, parse_space
 from ridgepoint.cost.space_table import compile_space
-from ridgepoint.data import choose_input, decode, default_augmentation, detect
+from ridgepoint.data import choose_input, detect
 from ridgepoint.errors import InputError, RunError
 from ridgepoint.search import one_shot, shared_weights
 from ridgepoint.search.policy import Policy
@@ -27,7 +27,7 @@ from ridgepoint.search.shared_weights import SharedWeights
 from ridgepoint.search.tunas import Job, Settings, tunas
 from ridgepoint.search.two_stages import plain_kernels, two_stages
 from ridgepoint.train.accelerator import CPU, find_accelerator
-from ridgepoint.train.batches import TrainingData
+from ridgepoint.train.batches import TrainingData, training_data
 from ridgepoint.train.loop import Bound
 from ridgepoint.train.recipe import Recipe
 
@@ -246,12 +246,7 @@ def test_two_stages_need_depthwise_convolutions_to_choose():
 def data() -> TrainingData:
     dataset = detect("digits", seed=0)
     preprocessing, _ = choose_input(dataset, size=8)
-    return TrainingData(
-        train=decode(dataset.train, preprocessing, train=True),
-        val=decode(dataset.val, preprocessing, train=False),
-        preprocessing=preprocessing,
-        augmentation=default_augmentation(dataset, preprocessing),
-    )
+    return training_data(dataset, preprocessing)
 
 
 def digits_space():

@@ -13,12 +13,13 @@ import ridgepoint as rp
 from ridgepoint.data import Augmentation, Preprocessing, RandAugment
 from ridgepoint.errors import InputError
 from ridgepoint.fit.teachers import open_teacher
-from ridgepoint.train import loop
+from ridgepoint.train import accelerator, loop
 from ridgepoint.train.accelerator import CPU, find_accelerator
 from ridgepoint.train.batches import AugmentedBatches, TrainingData
 from ridgepoint.train.folder import About, save_training
 from ridgepoint.train.loop import Bound, Trained, train
 from ridgepoint.train.mixing import Mixing
+from ridgepoint.train.processes import Processes
 from ridgepoint.train.recipe import Recipe
 
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
@@ -28,6 +29,13 @@ needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is n
 def test_without_a_gpu_auto_is_the_cpu_and_cuda_an_error():
     assert find_accelerator() == CPU
     with pytest.raises(InputError, match=r"--accelerator cuda: .* Give --accelerator cpu"):
+        find_accelerator("cuda")
+
+
+def test_several_processes_train_on_cpus(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(accelerator, "processes", lambda: Processes(rank=1, count=2))
+    assert find_accelerator() == CPU
+    with pytest.raises(InputError, match=r"several processes train on CPUs only"):
         find_accelerator("cuda")
 
 

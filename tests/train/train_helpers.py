@@ -7,8 +7,8 @@ import torch
 
 from ridgepoint.arch.document import parse_network
 from ridgepoint.arch.network import Network
-from ridgepoint.data import choose_input, decode, default_augmentation, detect
-from ridgepoint.train.batches import TrainingData
+from ridgepoint.data import choose_input, detect
+from ridgepoint.train.batches import TrainingData, training_data
 from ridgepoint.train.loop import Bound, Trained, train
 from ridgepoint.train.optimizer import SGD, AdamW
 from ridgepoint.train.processes import joined_by_torchrun
@@ -42,12 +42,7 @@ def small_network(width: int = 16) -> Network:
 def digits() -> TrainingData:
     dataset = detect("digits", seed=0)
     preprocessing, _ = choose_input(dataset, size=16)
-    return TrainingData(
-        train=decode(dataset.train, preprocessing, train=True),
-        val=decode(dataset.val, preprocessing, train=False),
-        preprocessing=preprocessing,
-        augmentation=default_augmentation(dataset, preprocessing),
-    )
+    return training_data(dataset, preprocessing)
 
 
 def quick(**changes: object) -> Recipe:

@@ -23,7 +23,7 @@ def train(
     """Train a network and say its accuracy on images that the training did not see.
 
     Several processes share a training where torchrun starts them: torchrun --nproc-per-node 2 -m ridgepoint train ...
-    That is for several machines: on the cores of one, the threads of a single process are faster.
+    That is for the CPUs of several machines: on the cores of one, the threads of a single process are faster.
 
     Example: ridgepoint train mobilenetv3_small_050 photos/ --set epochs=20
     """

@@ -15,7 +15,6 @@ from ridgepoint.data import (
     Dataset,
     Preprocessing,
     choose_input,
-    decode,
     default_augmentation,
     detect,
 )
@@ -30,7 +29,7 @@ from ridgepoint.search.candidate import Candidate
 from ridgepoint.search.draw import at_share
 from ridgepoint.search.methods import METHODS, find_method, make_method_settings
 from ridgepoint.train.accelerator import find_accelerator, told
-from ridgepoint.train.batches import TrainingData
+from ridgepoint.train.batches import TrainingData, training_data
 from ridgepoint.train.folder import weight_file
 from ridgepoint.train.recipe import Recipe, load_recipe
 from ridgepoint.units import format_duration
@@ -97,12 +96,7 @@ class Prepared:
         size = network.input[1:]
         if size not in self._decoded:
             preprocessing = self.preprocessing_for(network)
-            self._decoded[size] = TrainingData(
-                train=decode(self.dataset.train, preprocessing, train=True, keep=True),
-                val=decode(self.dataset.val, preprocessing, train=False, keep=True),
-                preprocessing=preprocessing,
-                augmentation=self.augmentation,
-            )
+            self._decoded[size] = training_data(self.dataset, preprocessing, augmentation=self.augmentation, keep=True)
         return self._decoded[size]
 
 

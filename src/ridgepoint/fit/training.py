@@ -11,7 +11,7 @@ import torch
 from ridgepoint.arch.network import Network
 from ridgepoint.arch.scale import limit_stride, total_stride
 from ridgepoint.arch.zoo import load
-from ridgepoint.data import Dataset, choose_input, decode, default_augmentation, detect
+from ridgepoint.data import Dataset, choose_input, decode, detect
 from ridgepoint.display import Display
 from ridgepoint.errors import InterruptedRun, RunError
 from ridgepoint.files import make_folder, write_atomic
@@ -19,7 +19,7 @@ from ridgepoint.fit.folder import RESULT, SETTINGS
 from ridgepoint.fit.prepare import SMALL_IMAGE
 from ridgepoint.nn.hub import read_weights
 from ridgepoint.train.accelerator import CPU, find_accelerator, told
-from ridgepoint.train.batches import AugmentedBatches, Batches, Loss, TrainingData
+from ridgepoint.train.batches import AugmentedBatches, Batches, Loss, TrainingData, training_data
 from ridgepoint.train.folder import About, save_training
 from ridgepoint.train.loop import Bound, Trained, logits, train
 from ridgepoint.train.processes import processes
@@ -30,7 +30,8 @@ from ridgepoint.train.samples import Sample, batch_samples, write_samples
 class TrainSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What a user asks of `train`; written into the run folder and read back by a resume.
 
-    `workers` prepare batches beside the training; they change its speed alone. `accelerator` is where it computes.
+    `accelerator` is where it computes. `workers` prepare batches beside it: beside a CPU they change its speed alone,
+    while a GPU's own batches differ from theirs by rounding.
     """
 
     verb: ClassVar[str] = "train"
@@ -173,12 +174,7 @@ def _course(settings: TrainSettings, out: Path | None, resume: bool, display: Di
         folder=folder,
         network=network,
         dataset=dataset,
-        data=TrainingData(
-            train=decode(dataset.train, preprocessing, train=True, keep=True),
-            val=decode(dataset.val, preprocessing, train=False, keep=True),
-            preprocessing=preprocessing,
-            augmentation=default_augmentation(dataset, preprocessing),
-        ),
+        data=training_data(dataset, preprocessing, keep=True),
         recipe=recipe,
         accelerator=accelerator,
     )

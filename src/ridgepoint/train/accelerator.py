@@ -27,12 +27,12 @@ def find_accelerator(name: str = "auto") -> torch.device:
     """
     if name not in ACCELERATORS:
         raise InputError(f"--accelerator is '{name}'; {nearest(name, ACCELERATORS)}")
-    if name == "cuda" and not torch.cuda.is_available():
-        why = "torch finds none" if torch.version.cuda or torch.version.hip else "this torch was built without CUDA"
-        raise InputError(f"--accelerator cuda: {why}. Give --accelerator cpu, or install a driver and a torch for it")
     alone = processes().count == 1
     if name == "cuda" and not alone:
         raise InputError("--accelerator cuda: several processes train on CPUs only. Leave out torchrun, or give cpu")
+    if name == "cuda" and not torch.cuda.is_available():
+        why = "torch finds none" if torch.version.cuda or torch.version.hip else "this torch was built without CUDA"
+        raise InputError(f"--accelerator cuda: {why}. Give --accelerator cpu, or install a driver and a torch for it")
     if name == "cpu" or not alone or not torch.cuda.is_available():
         return CPU
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # else cuBLAS may sum in another order every time

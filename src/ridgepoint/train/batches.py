@@ -12,7 +12,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from ridgepoint.data import ArraySplit, Augmentation, Preprocessing
+from ridgepoint.data import ArraySplit, Augmentation, Dataset, Preprocessing, decode, default_augmentation
 from ridgepoint.data.draws import sample_seeds
 from ridgepoint.seeds import seed_for
 from ridgepoint.train.accelerator import CPU
@@ -28,6 +28,28 @@ class TrainingData:
     val: ArraySplit
     preprocessing: Preprocessing
     augmentation: Augmentation
+
+
+def training_data(
+    dataset: Dataset, preprocessing: Preprocessing, *, augmentation: Augmentation | None = None, keep: bool = False
+) -> TrainingData:
+    """The images of a data set that a training sees, decoded.
+
+    Args:
+        dataset: Its test images are left alone.
+        preprocessing: Sizes, channels and normalisation.
+        augmentation: By default what suits the images.
+        keep: Whether decoded images are kept for the next run, as `decode` does.
+
+    Raises:
+        DataError: If an image cannot be decoded any more.
+    """
+    return TrainingData(
+        train=decode(dataset.train, preprocessing, train=True, keep=keep),
+        val=decode(dataset.val, preprocessing, train=False, keep=keep),
+        preprocessing=preprocessing,
+        augmentation=augmentation or default_augmentation(dataset, preprocessing),
+    )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
