@@ -16,13 +16,27 @@ A message says what was given, what is allowed and what to do next.
 """
 
 import difflib
+import reprlib
 from collections.abc import Iterable
+
+LONGEST_MESSAGE = 2000
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 60
+_SHORT.maxdict = _SHORT.maxlist = _SHORT.maxtuple = _SHORT.maxset = 4
+_SHORT.maxlevel = 3
 
 
 class RidgepointError(Exception):
-    """Base of all errors that ridgepoint raises on purpose."""
+    """Base of all errors that ridgepoint raises on purpose.
+
+    What a message quotes may come from a file or a peer: control characters are shown as escapes, and what is too long
+    to read is cut in the middle.
+    """
 
     exit_code = 1
+
+    def __init__(self, message: str = ""):
+        super().__init__(shortened(printable(message), LONGEST_MESSAGE))
 
 
 class InputError(RidgepointError, ValueError):
@@ -78,6 +92,30 @@ def stopped_by_user(error: BaseException | None) -> bool:
     return error is not None
 
 
+def shown(value: object, *, limit: int = 60) -> str:
+    """What was given, for a message: as Python writes it, on one line, never longer than `limit` characters."""
+    try:
+        text = _SHORT.repr(value)
+    except (ValueError, RecursionError):  # a number of thousands of digits, a list that holds itself
+        text = f"<{type(value).__name__}, too large to show>"
+    return shortened(printable(text), limit)
+
+
+def printable(text: str) -> str:
+    """Text from anywhere as it may go to a terminal: control characters but line ends become escapes."""
+    return "".join(
+        each if each.isprintable() or each in "\n\t" else each.encode("unicode_escape").decode() for each in text
+    )
+
+
+def shortened(text: str, limit: int) -> str:
+    """Text of at most so many characters: of a longer one, the beginning and the end."""
+    if len(text) <= limit:
+        return text
+    end = limit // 4
+    return f"{text[: limit - end - 5]} ... {text[len(text) - end :]}"
+
+
 def nearest(given: str, allowed: Iterable[str]) -> str:
     """A sentence that lists what is allowed, the closest spelling first.
 
@@ -89,7 +127,7 @@ def nearest(given: str, allowed: Iterable[str]) -> str:
         ``did you mean 'x'? Allowed: ...`` or ``Allowed: ...`` when nothing is close.
     """
     names = sorted(allowed)
-    close = difflib.get_close_matches(given, names, n=1, cutoff=0.5)
+    close = difflib.get_close_matches(given[:100], names, n=1, cutoff=0.5)
     hint = f"did you mean '{close[0]}'? " if close else ""
     shown = ", ".join(names) if len(names) <= 40 else ", ".join(names[:40]) + ", ..."
     return f"{hint}Allowed: {shown}"

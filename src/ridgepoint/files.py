@@ -1,16 +1,65 @@
-"""Files that are either whole or not there: written aside, synced, then renamed."""
+"""Files: written whole or not at all (aside, synced, then renamed), and read only where that must end."""
 
 import contextlib
 import os
 import re
 import sqlite3
+import stat
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from ridgepoint.errors import RidgepointError, WriteError
+from ridgepoint.errors import InputError, RidgepointError, WriteError
 
 _DATABASE = ("full", "readonly", "read-only", "disk i/o", "unable to open")
+
+
+def read_file(path: Path, *, limit_bytes: int, error: type[InputError] = InputError) -> bytes:
+    """The content of a regular file that is not larger than allowed.
+
+    A pipe, a device or a folder under a file's name is refused before anything is read from it, so reading always ends.
+
+    Args:
+        path: The file; a link to one is followed.
+        limit_bytes: The largest size that a file of this kind has.
+        error: What is raised.
+
+    Raises:
+        InputError: Or `error`: if it is missing, no regular file, too large or cannot be read.
+    """
+    check_regular(path, limit_bytes=limit_bytes, error=error)
+    try:
+        with path.open("rb") as file:
+            content = file.read(limit_bytes + 1)
+    except OSError as cause:
+        raise error(f"{path}: cannot be read ({cause.strerror})") from None
+    if len(content) > limit_bytes:  # it has grown since it was looked at
+        raise error(f"{path}: is larger than {limit_bytes:,} bytes, the most that such a file may have")
+    return content
+
+
+def check_regular(path: Path, *, limit_bytes: int | None = None, error: type[InputError] = InputError) -> None:
+    """Refuse what is no regular file of allowed size, before a library opens it.
+
+    Raises:
+        InputError: Or `error`: if it is missing, no regular file, too large or cannot be looked at.
+    """
+    try:
+        about = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        raise error(f"{path}: there is no such file") from None
+    except ValueError:  # a NUL in the name
+        raise error(f"{str(path)!r}: no file has such a name") from None
+    except OSError as cause:
+        raise error(f"{path}: cannot be read ({cause.strerror})") from None
+    if stat.S_ISDIR(about.st_mode):
+        raise error(f"{path}: is a folder. Give a file")
+    if not stat.S_ISREG(about.st_mode):
+        raise error(f"{path}: is no regular file but a pipe, a socket or a device. Give a file")
+    if limit_bytes is not None and about.st_size > limit_bytes:
+        raise error(
+            f"{path}: has {about.st_size:,} bytes. Allowed: {limit_bytes:,}, the most that such a file may have"
+        )
 
 
 def write_atomic(path: Path, content: bytes | str) -> None:

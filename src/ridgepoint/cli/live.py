@@ -15,6 +15,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from ridgepoint.errors import printable
+
 
 class Live:
     """A `Display` on stderr: live bars on a terminal, a plain line now and then in a pipe or a log."""
@@ -30,11 +32,11 @@ class Live:
 
     def say(self, text: str) -> None:
         """A line that stays."""
-        self.console.print(text, markup=False)
+        self.console.print(printable(text), markup=False)
 
     def warn(self, text: str) -> None:
         """A line that stays, marked."""
-        self.console.print(f"warning: {text}", style="yellow", markup=False)
+        self.console.print(f"warning: {printable(text)}", style="yellow", markup=False)
 
     def progress(self, share: float, text: str) -> None:
         """Move the bar; without a terminal, a line every 15 seconds."""
