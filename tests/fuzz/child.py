@@ -1,0 +1,85 @@
+"""The process that cases run in: `child.py KIND SEED FIRST COUNT FOLDER PIPE`; writes a JSON line for each case."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+import traceback
+from importlib import import_module
+from pathlib import Path
+
+from cli_helpers import call
+from harness import LIMIT_MB, LONGEST, Case, rng_of
+
+_CLEAR, _STATUS = Path("/proc/self/clear_refs"), Path("/proc/self/status")
+
+
+def main() -> None:
+    kind, *numbers, folder, pipe = sys.argv[1:]
+    seed, first, count = map(int, numbers)
+    told = os.fdopen(int(pipe), "w", buffering=1)
+    make = import_module(f"kinds.{kind}").make
+    for number in range(first, count):
+        place = Path(folder) / kind / str(number)
+        shutil.rmtree(place, ignore_errors=True)
+        place.mkdir(parents=True)
+        case = make(rng_of(kind, seed, number), place)
+        told.write("{}\n")  # the clock of this case starts
+        told.write(json.dumps({"kind": kind, "case": f"{seed}:{number}", **_run(case, place)}) + "\n")
+        os.chdir(folder)
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def _run(case: Case, place: Path) -> dict:
+    os.chdir(place)
+    _forget_peak()
+    before_mb, began = _megabytes("VmRSS"), time.monotonic()
+    try:
+        done = call(*case.words)
+        why = _wrong(case, done)
+        ended = "wrong" if why else "accepted" if done.returncode == 0 else "refused"
+    except Exception:
+        ended, why = "traceback", traceback.format_exc()[-3000:]
+    seconds, mb = time.monotonic() - began, _megabytes("VmHWM") - before_mb
+    if mb > LIMIT_MB:
+        ended, why = "memory", f"{mb:.0f} MB"
+    told = {"ended": ended, "seconds": round(seconds, 3), "mb": round(mb, 1)}
+    return told if ended in ("accepted", "refused") else {**told, "why": why, "words": [str(w) for w in case.words]}
+
+
+def _wrong(case: Case, done: subprocess.CompletedProcess) -> str | None:
+    """What is wrong with an answer, in words."""
+    everything = f"exit {done.returncode}\n{done.stdout[-2000:]}\n{done.stderr[-3000:]}"
+    if done.returncode not in case.may:
+        return f"allowed exits: {sorted(case.may)}; {everything}"
+    if strange := {each for each in done.stdout + done.stderr if not (each.isprintable() or each in "\n\t")}:
+        return f"unprintable {strange}: {everything!r}"
+    if done.returncode in (2, 3):
+        starts = [line for line in done.stderr.splitlines() if line.startswith(("ridgepoint: ", "Error: "))]
+        if len(starts) != 1:
+            return f"{len(starts)} messages: {everything}"
+        message = done.stderr[done.stderr.index(starts[0]) :]
+        if len(message) > LONGEST:
+            return f"a message of {len(message)} characters: {everything}"
+        if case.names not in message:
+            return f"does not name {case.names!r}: {everything}"
+    return case.check(done) if case.check else None
+
+
+def _forget_peak() -> None:
+    if _CLEAR.exists():
+        _CLEAR.write_text("5")
+
+
+def _megabytes(key: str) -> float:
+    """Memory of this process; 0 where the system does not tell."""
+    if not _STATUS.exists():
+        return 0.0
+    line = next(line for line in _STATUS.read_text().splitlines() if line.startswith(f"{key}:"))
+    return int(line.split()[1]) / 1024
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,121 @@
+"""Malformed and hostile input, run in a process that is watched: every case ends in a refusal or is accepted rightly.
+
+A kind of input is one file in `kinds/` with `make(rng, folder) -> Case`, deterministic in `rng`. One process runs the
+cases of a kind one after the other through the program's own entry; when a case ends it, or lasts too long, the case is
+a failure and another process goes on with the next.
+"""
+
+import json
+import os
+import random
+import selectors
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+HERE = Path(__file__).parent
+START_S = 120.0  # importing torch on a busy machine
+LIMIT_S, LIMIT_MB, LONGEST = 10.0, 1024, 2100
+
+
+@dataclass(frozen=True)
+class Case:
+    """One input.
+
+    Attributes:
+        words: The command, `ridgepoint` left out. It runs in the folder that `make` filled.
+        names: What a refusal must name.
+        may: Exit codes that are right.
+        check: Looks at the folder and what was printed afterwards; what is wrong in words, or nothing.
+    """
+
+    words: Sequence[object]
+    names: str = ""
+    may: frozenset[int] = frozenset({0, 2, 3})
+    check: Callable[[subprocess.CompletedProcess], str | None] | None = None
+
+
+@dataclass
+class Tally:
+    """What became of the cases of one kind."""
+
+    cases: int = 0
+    ended: Counter[str] = field(default_factory=Counter)
+    failures: list[dict] = field(default_factory=list)
+    slowest_s: float = 0.0
+    largest_mb: float = 0.0
+
+    def add(self, outcome: dict) -> None:
+        """Count one outcome."""
+        self.cases += 1
+        self.ended[outcome["ended"]] += 1
+        self.slowest_s = max(self.slowest_s, outcome.get("seconds", 0.0))
+        self.largest_mb = max(self.largest_mb, outcome.get("mb", 0.0))
+        if outcome["ended"] not in ("accepted", "refused"):
+            self.failures.append(outcome)
+
+
+def kinds() -> list[str]:
+    """The names of all kinds of input."""
+    return sorted(path.stem for path in (HERE / "kinds").glob("[a-z]*.py"))
+
+
+def fuzz(
+    kind: str, *, count: int, seed: int, folder: Path, limit_s: float = LIMIT_S, told: Callable[[int], None] = id
+) -> Tally:
+    """Run the cases `seed:0` to `seed:count - 1` of a kind below an empty folder."""
+    tally = Tally()
+    while tally.cases < count:
+        for outcome in _one_process(kind, seed, tally.cases, count, folder, limit_s):
+            tally.add(outcome)
+            told(tally.cases)
+    return tally
+
+
+def _one_process(kind: str, seed: int, first: int, count: int, folder: Path, limit_s: float) -> Iterator[dict]:
+    """Outcomes until all cases are done, or one of them has ended the process, or had to be ended."""
+    reading, writing = os.pipe()
+    environment = os.environ | {
+        "HOME": str(folder / "home"),
+        "XDG_CACHE_HOME": str(folder / "cache"),
+        "OMP_NUM_THREADS": "1",
+        "COLUMNS": "200",
+        "PYTHONPATH": os.pathsep.join([str(HERE), str(HERE.parent / "cli"), os.environ.get("PYTHONPATH", "")]),
+    }
+    words = [sys.executable, str(HERE / "child.py"), kind, seed, first, count, folder, writing]
+    with (folder / f"{kind}.log").open("ab") as log:
+        child = subprocess.Popen(
+            list(map(str, words)), pass_fds=[writing], env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+        )
+    os.close(writing)
+    number, wait_s, alive = first, START_S, True
+    with os.fdopen(reading, "rb") as pipe, selectors.DefaultSelector() as ready:
+        ready.register(pipe, selectors.EVENT_READ)
+        while alive and number < count:
+            if not ready.select(wait_s):
+                yield _broken(kind, seed, number, "hang", f"over {wait_s:g} s")
+                break
+            line = pipe.readline()
+            if not line:
+                code = child.wait()
+                yield _broken(kind, seed, number, "signal" if code < 0 else "ended the process", f"exit {code}")
+                break
+            outcome = json.loads(line)
+            wait_s = limit_s
+            if "ended" in outcome:
+                yield outcome
+                number += 1
+    child.kill()
+    child.wait()
+
+
+def _broken(kind: str, seed: int, number: int, ended: str, why: str) -> dict:
+    return {"kind": kind, "case": f"{seed}:{number}", "ended": ended, "why": why}
+
+
+def rng_of(kind: str, seed: int, number: int) -> random.Random:
+    """The randomness of one case: a function of its kind, seed and number."""
+    return random.Random(f"{kind} {seed} {number}")
