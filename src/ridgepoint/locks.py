@@ -1,0 +1,82 @@
+"""Locks on files: one process at a time has what a lock stands for, and one that is killed loses it."""
+
+import contextlib
+import errno
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from ridgepoint.errors import RunError
+from ridgepoint.files import writing
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    import msvcrt
+
+POLL_S = 0.05
+_TAKEN = (errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK)
+_held: set[int] = set()
+"""Open files of this process's locks, which a forked child must not keep alive."""
+
+
+@contextlib.contextmanager
+def owning(path: Path, *, what: Path | str, otherwise: str, wait_s: float = 0.0) -> Iterator[None]:
+    """Own what a lock's file stands for, until the context ends or the process does.
+
+    Args:
+        path: The lock's file, which is made and stays; its content is the number of the process that has it.
+        what: What is owned, for the message.
+        otherwise: What to do where another process has it: the last sentence of the message.
+        wait_s: How long to wait for the other process.
+
+    Raises:
+        RunError: If another process (or another call in this one) has it.
+        WriteError: If the lock's file cannot be made.
+    """
+    with writing(what):
+        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        end = time.monotonic() + wait_s
+        while not _taken(file):
+            if time.monotonic() >= end:
+                raise RunError(f"{what}: {_owner(file)} is at work on it. {otherwise}")
+            time.sleep(POLL_S)
+        _held.add(file)
+        with contextlib.suppress(OSError):  # a full disk: the number is for the message only
+            os.ftruncate(file, 0)
+            os.pwrite(file, str(os.getpid()).encode(), 0)
+        yield
+    finally:
+        _held.discard(file)
+        os.close(file)
+
+
+def _taken(file: int) -> bool:
+    """Take the lock if nobody has it. Where the file system has no locks, everybody may go on."""
+    try:
+        if "fcntl" in globals():
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        else:
+            os.lseek(file, 1 << 20, os.SEEK_SET)  # Windows' locks hide bytes from readers: one that nobody reads
+            msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
+    except OSError as error:
+        return error.errno not in _TAKEN
+    return True
+
+
+def _owner(file: int) -> str:
+    number = os.pread(file, 20, 0).decode("ascii", "replace") if hasattr(os, "pread") else ""
+    return f"process {number}" if number.isdecimal() else "another process"
+
+
+def _let_go() -> None:
+    """In a forked child: its copies would hold the locks after the parent was killed."""
+    for file in _held:
+        os.close(file)
+    _held.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_let_go)
