@@ -79,7 +79,9 @@ def test_what_is_no_program_is_refused(model, tmp_path: Path, content, capfd):
     else:
         path.write_bytes(path.read_bytes()[:-500] if content == "truncated" else content)
     capfd.readouterr()
-    with pytest.raises(InputError, match=r"model\.pt2: (there is no|PyTorch cannot load)"):
+    with pytest.raises(
+        InputError, match=r"model\.pt2: (there is no such file|is (empty|no archive|an archive without))"
+    ):
         open_session(path, runtime="torch")
     assert capfd.readouterr() == ("", "")
 

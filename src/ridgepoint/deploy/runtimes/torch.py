@@ -12,7 +12,10 @@ import torch
 
 from ridgepoint.deploy.cores import choose_cores
 from ridgepoint.deploy.runtimes import OperatorTime, first_line
+from ridgepoint.deploy.runtimes.program import LARGEST_BYTES, load_program
 from ridgepoint.errors import InputError
+from ridgepoint.files import check_regular
+from ridgepoint.filetype import mistaken
 
 
 class TorchSession:
@@ -27,6 +30,7 @@ class TorchSession:
     metadata: dict[str, str] = {}  # noqa: RUF012  a program carries none
 
     def __init__(self, path: Path, *, threads: int, pinned: bool):
+        self.path = path
         program = _load(path)
         (image,), _ = program.example_inputs
         self.input_shape = tuple(image.shape[1:])
@@ -37,8 +41,11 @@ class TorchSession:
 
     def run(self, x_BCHW: np.ndarray) -> np.ndarray:
         """Logits; a program is exported for batch 1 and run once per image."""
-        with _using(self.threads):
-            logits = [self._call(image).numpy() for image in torch.from_numpy(x_BCHW).split(1)]
+        try:
+            with _using(self.threads):
+                logits = [self._call(image).numpy() for image in torch.from_numpy(x_BCHW).split(1)]
+        except Exception as error:  # operators refuse sizes and types each in its own way
+            raise InputError(f"{self.path}: PyTorch cannot run it: {first_line(error)}") from None
         return logits[0] if len(logits) == 1 else np.concatenate(logits)
 
     @classmethod
@@ -60,19 +67,25 @@ class TorchSession:
 
 
 def _load(path: Path) -> torch.export.ExportedProgram:
-    if not path.is_file():
-        raise InputError(f"{path}: there is no such file")
+    check_regular(path, limit_bytes=LARGEST_BYTES)
+    if words := mistaken(path):
+        raise InputError(f"{path}: {words}")
     logger = logging.getLogger("torch")
     level = logger.level
     logger.setLevel(logging.CRITICAL)  # torch logs the traceback of what is told below in one line
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return torch.export.load(path)
+            program = load_program(path)
+    except InputError:
+        raise
     except Exception as error:  # an archive can be broken in every place that the reader touches
         raise InputError(f"{path}: PyTorch cannot load it as an exported program: {first_line(error)}") from None
     finally:
         logger.setLevel(level)
+    if len(given := program.graph_signature.user_outputs) != 1:
+        raise InputError(f"{path}: gives {len(given)} outputs. Allowed: one tensor, of logits")
+    return program
 
 
 @contextlib.contextmanager
