@@ -18,10 +18,10 @@ import torch
 from scipy.stats import spearmanr
 
 from ridgepoint.display import Silent
-from ridgepoint.fit.folder import SETTINGS, RunFolder
 from ridgepoint.fit.judging import ShortTraining
 from ridgepoint.fit.prepare import prepare
 from ridgepoint.fit.settings import FitSettings
+from ridgepoint.run.folder import SETTINGS, RunFolder
 from ridgepoint.search.scores import SCORES, score
 from ridgepoint.search.study import read_candidates
 from ridgepoint.train.loop import Bound

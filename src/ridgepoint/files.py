@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ridgepoint.errors import InputError, RidgepointError, WriteError
 
+_TEMPORARY = re.compile(r"\..+(\.[^.]+)\.[a-z0-9_]{8}\1")
 _DATABASE = ("full", "readonly", "read-only", "disk i/o", "unable to open")
 
 
@@ -90,6 +91,19 @@ def save_atomic(path: Path, save: Callable[[Path], object]) -> None:
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Delete the temporary files that killed processes left in a folder and below: whoever does owns the folder."""
+    for path in folder.rglob(".*"):
+        if is_leftover(path):
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+
+def is_leftover(path: Path) -> bool:
+    """Whether a file has a name that only `save_atomic` gives, while it writes."""
+    return _TEMPORARY.fullmatch(path.name) is not None and path.is_file() and not path.is_symlink()
 
 
 def make_folder(path: Path) -> None:

@@ -35,15 +35,13 @@ def owning(path: Path, *, what: Path | str, otherwise: str, wait_s: float = 0.0)
         RunError: If another process (or another call in this one) has it.
         WriteError: If the lock's file cannot be made.
     """
-    with writing(what):
-        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    end = time.monotonic() + wait_s
+    while (file := _taken(path, what)) is None:
+        if time.monotonic() >= end:
+            raise RunError(f"{what}: {_owner(path)} is at work on it. {otherwise}")
+        time.sleep(POLL_S)
+    _held.add(file)
     try:
-        end = time.monotonic() + wait_s
-        while not _taken(file):
-            if time.monotonic() >= end:
-                raise RunError(f"{what}: {_owner(file)} is at work on it. {otherwise}")
-            time.sleep(POLL_S)
-        _held.add(file)
         with contextlib.suppress(OSError):  # a full disk: the number is for the message only
             os.ftruncate(file, 0)
             os.pwrite(file, str(os.getpid()).encode(), 0)
@@ -53,21 +51,27 @@ def owning(path: Path, *, what: Path | str, otherwise: str, wait_s: float = 0.0)
         os.close(file)
 
 
-def _taken(file: int) -> bool:
-    """Take the lock if nobody has it. Where the file system has no locks, everybody may go on."""
+def _taken(path: Path, what: Path | str) -> int | None:
+    """The open file of a lock that nobody had. Where the file system has no locks, everybody may go on."""
+    with writing(what):
+        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         if "fcntl" in globals():
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         else:
             os.lseek(file, 1 << 20, os.SEEK_SET)  # Windows' locks hide bytes from readers: one that nobody reads
             msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
+        if not os.path.samestat(os.fstat(file), path.stat()):  # its owner has deleted it meanwhile
+            raise FileNotFoundError
     except OSError as error:
-        return error.errno not in _TAKEN
-    return True
+        if error.errno in _TAKEN or isinstance(error, FileNotFoundError):
+            os.close(file)
+            return None
+    return file
 
 
-def _owner(file: int) -> str:
-    number = os.pread(file, 20, 0).decode("ascii", "replace") if hasattr(os, "pread") else ""
+def _owner(path: Path) -> str:
+    number = path.read_bytes()[:20].decode("ascii", "replace") if path.exists() else ""
     return f"process {number}" if number.isdecimal() else "another process"
 
 

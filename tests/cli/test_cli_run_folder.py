@@ -23,11 +23,12 @@ def test_an_existing_run_is_not_written_over(copy: Path) -> None:
 
 def test_an_existing_folder_or_file_is_not_written_over(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine")
+    before = sorted(tmp_path.iterdir())
     refused(call(*FIT, "--out", tmp_path), "exists and is not empty. Give a new folder with --out")
     refused(call(*FIT, "--out", tmp_path / "mine.txt"), "exists and is a file. Give a new folder with --out")
     refused(call(*FIT, "--out", tmp_path / "mine.txt" / "run"), "cannot be written", "give another place")
     refused(call(*FIT, "--out", tmp_path / ("x" * 300)), "name too long")
-    assert (tmp_path / "mine.txt").read_text() == "mine"
+    assert (tmp_path / "mine.txt").read_text() == "mine" and sorted(tmp_path.iterdir()) == before
 
 
 def test_resume_without_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,7 +55,7 @@ def test_resume_keeps_what_the_run_was_begun_with(finished: Path) -> None:
     command = told[told.index("ridgepoint fit") : told.index(", or start")]
     assert call(*shlex.split(command)[1:]).returncode == 0
     refused(call("fit", "digits", "--latency", "6ms", "--resume", "--out", finished), "latency_ms 50.0, not 6.0")
-    refused(call("fit", "nowhere", "--latency", "50ms", "--resume", "--out", finished), "with data 'digits'")
+    refused(call("fit", "nowhere", "--latency", "50ms", "--resume", "--out", finished), "nowhere")
 
 
 def test_a_run_that_was_moved_tells_where_it_is_now(copy: Path) -> None:

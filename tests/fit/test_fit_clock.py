@@ -1,37 +1,13 @@
-"""A run's clock and plan: sittings add up, and time is divided so that nothing is left over or missing."""
+"""A run's plan: time is divided so that nothing is left over or missing; its command asks for the same."""
 
-from pathlib import Path
-
-import msgspec
 import pytest
 
-from ridgepoint.errors import RunError
-from ridgepoint.fit.folder import CLOCK, RunFolder, create_run, resume_run
 from ridgepoint.fit.plan import make_plan
 from ridgepoint.fit.settings import FitSettings, make_settings
 from ridgepoint.train.recipe import load_recipe
 
 SETTINGS = FitSettings(data="digits", latency_ms=1.0, time_s=100.0)
 RECIPE = load_recipe("small_images")
-
-
-def test_a_resumed_run_goes_on_from_the_clock_that_was_saved(tmp_path: Path):
-    run = create_run(SETTINGS, tmp_path / "run")
-    run.tick()
-    clock = msgspec.json.decode((run.path / CLOCK).read_bytes())
-    (run.path / CLOCK).write_bytes(msgspec.json.encode({**clock, "elapsed_s": 60.0}))
-    resumed = resume_run(run.path, SETTINGS)
-    assert 60.0 <= resumed.elapsed < 61.0
-    assert resumed.settings == SETTINGS
-    resumed.tick()
-    assert 60.0 <= msgspec.json.decode((run.path / CLOCK).read_bytes())["elapsed_s"] < 61.0
-
-
-def test_what_a_step_found_is_read_back_and_an_unfinished_step_is_none(tmp_path: Path):
-    run = create_run(SETTINGS, tmp_path / "run")
-    assert run.read_step("rivals") is None
-    run.write_step("rivals", {"rivals": [1, "ü", None]})
-    assert RunFolder(run.path, SETTINGS).read_step("rivals") == {"rivals": [1, "ü", None]}
 
 
 @pytest.mark.parametrize("elapsed", [0.0, 20.0, 90.0])
@@ -54,19 +30,6 @@ def test_a_plan_by_count_knows_no_clock():
     assert plan.full_s is None and plan.short_s is None and plan.search_until_s is None
     assert plan.full(RECIPE).epochs == RECIPE.epochs and plan.short.epochs == RECIPE.short_epochs
     assert [plan.search_progress(done, 1e6, 0.0) for done in (0, 1, 4, 9)] == [0.0, 0.25, 1.0, 1.0]
-
-
-def test_a_folder_without_a_run_cannot_be_resumed(tmp_path: Path):
-    with pytest.raises(RunError, match="holds no run to resume"):
-        resume_run(tmp_path, SETTINGS)
-
-
-@pytest.mark.parametrize("change", [{"latency_ms": 2.0}, {"seed": 3}, {"threads": 2}])
-def test_a_run_is_not_resumed_with_another_request(tmp_path: Path, change: dict[str, object]):
-    run = create_run(SETTINGS, tmp_path / "run")
-    other = msgspec.structs.replace(SETTINGS, **change)
-    with pytest.raises(RunError, match=f"was begun with {next(iter(change))}"):
-        resume_run(run.path, other)
 
 
 def test_a_command_line_asks_for_the_same_again():

@@ -18,13 +18,13 @@ from ridgepoint.cost.roofline import Roofline
 from ridgepoint.deploy.calibrate import HostTable
 from ridgepoint.display import Silent
 from ridgepoint.errors import InputError
-from ridgepoint.fit.folder import create_run
 from ridgepoint.fit.pipeline import Fit
 from ridgepoint.fit.plan import make_plan
 from ridgepoint.fit.prepare import prepare
 from ridgepoint.fit.searching import find_finalists
 from ridgepoint.fit.settings import make_settings
 from ridgepoint.fit.training import TrainSettings, run_training
+from ridgepoint.run.folder import RunFolder
 from ridgepoint.search.study import read_candidates
 
 QUICK = {"epochs": 2, "short_epochs": 1}
@@ -117,7 +117,7 @@ def test_where_the_clock_refutes_every_candidate_the_search_goes_on(trained: Pat
         verb="search", space=str(trained / "small.yaml"), data="digits", method="netadapt", size=32, seed=5,
         weights=str(trained / "training"), latency_ms=0.95 * host.latency(network).ms, evaluations=12, changes=QUICK,
     )  # fmt: skip
-    run = create_run(settings, tmp_path / "run")
+    run = RunFolder(tmp_path, settings)
     job = Fit(run=run, prepared=prepare(run, Silent()), host=host, display=Silent())
     plan = make_plan(settings, job.prepared.recipe, elapsed_s=0.0, trainings=1)
     found = find_finalists(job, plan)
@@ -155,7 +155,7 @@ def test_a_table_that_is_off_by_a_factor_is_brought_to_the_clock(tmp_path: Path)
         verb="search", space=str(tmp_path / "tiny.yaml"), data="digits", method="random", size=16, latency_ms=budget,
         evaluations=3, changes=QUICK,
     )  # fmt: skip
-    run = create_run(settings, tmp_path / "run")
+    run = RunFolder(tmp_path, settings)
     job = Fit(run=run, prepared=prepare(run, Silent()), host=FastHost(), display=Silent())
     plan = make_plan(settings, job.prepared.recipe, elapsed_s=0.0, trainings=1)
     found = find_finalists(job, plan)

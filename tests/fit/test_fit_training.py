@@ -63,7 +63,7 @@ def test_a_folder_that_is_taken_or_holds_nothing_is_refused(trained: Path, small
     settings = TrainSettings(model=str(small), data="digits")
     with pytest.raises(RunError, match="--resume"):
         run_training(settings, out=trained, resume=False, display=Silent())
-    with pytest.raises(RunError, match="no training to resume"):
+    with pytest.raises(RunError, match="no run to resume"):
         run_training(settings, out=tmp_path, resume=True, display=Silent())
     with pytest.raises(RunError, match="no finished training"):
         load_training(tmp_path)

@@ -6,10 +6,12 @@ from typing import Annotated
 import typer
 
 from ridgepoint.cli import training
+from ridgepoint.cli.asked import asked
 from ridgepoint.cli.output import JsonFlag
 
 
 def distill(
+    context: typer.Context,
     model: training.Model,
     data: training.Data,
     teacher: Annotated[
@@ -88,4 +90,5 @@ def distill(
         accelerator=accelerator,
         data_root=None if data_root is None else str(data_root),
     )
-    training.tell(run_distillation(settings, out=out, resume=resume, display=Live()), json_output=json_output)
+    result = run_distillation(settings, out=out, resume=resume, asked=asked(context), display=Live())
+    training.tell(result, json_output=json_output)

@@ -9,6 +9,7 @@ from ridgepoint.cli.output import JsonFlag
 
 
 def fit(
+    context: typer.Context,
     data: request.Data,
     latency: request.Latency,
     device: request.Device = "host",

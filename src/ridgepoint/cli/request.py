@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ridgepoint.cli.asked import asked
 from ridgepoint.cli.output import console, emit_json, write_report
 
 Data = Annotated[
@@ -41,6 +42,7 @@ Resume = Annotated[bool, typer.Option("--resume", help="Go on with a run that wa
 
 def carry_out(
     *,
+    context: typer.Context,
     latency: str,
     time: str | None,
     changes: list[str] | None,
@@ -62,7 +64,7 @@ def carry_out(
 
     plain = {name: str(value) if isinstance(value, Path) else value for name, value in options.items()}
     settings = make_settings(latency_ms=budget_ms, time_s=time_s, changes=parse_changes(changes or []), **plain)
-    result = run_fit(settings, out=out, resume=resume, display=Live())
+    result = run_fit(settings, out=out, resume=resume, asked=asked(context), display=Live())
     write_report(Path(result["run"]))
     if json_output:
         emit_json(result)

@@ -9,6 +9,7 @@ from ridgepoint.cli.output import JsonFlag
 
 
 def search(
+    context: typer.Context,
     space: Annotated[str, typer.Argument(help="A search space by name or YAML file; or a network to change.")],
     data: request.Data,
     latency: request.Latency,

@@ -1,10 +1,14 @@
 """`ridgepoint train`: one network on one data set, by a recipe."""
 
+import typer
+
 from ridgepoint.cli import training
+from ridgepoint.cli.asked import asked
 from ridgepoint.cli.output import JsonFlag
 
 
 def train(
+    context: typer.Context,
     model: training.Model,
     data: training.Data,
     recipe: training.RecipeName = None,
@@ -34,10 +38,11 @@ def train(
     from ridgepoint.cli.live import Live
     from ridgepoint.display import Silent
     from ridgepoint.fit.training import TrainSettings, run_training
+    from ridgepoint.run.settings import request
     from ridgepoint.train.processes import joined_by_torchrun
     from ridgepoint.train.recipe import parse_changes
 
-    settings = TrainSettings(
+    values = dict(
         model=model,
         data=data,
         recipe=recipe,
@@ -50,7 +55,9 @@ def train(
         accelerator=accelerator,
         data_root=None if data_root is None else str(data_root),
     )
+    settings = request(TrainSettings, "train", values)
     with joined_by_torchrun() as processes:
-        result = run_training(settings, out=out, resume=resume, display=Live() if processes.first else Silent())
+        display = Live() if processes.first else Silent()
+        result = run_training(settings, out=out, resume=resume, asked=asked(context), display=display)
     if processes.first:
         training.tell(result, json_output=json_output)

@@ -14,11 +14,11 @@ from pathlib import Path
 import msgspec
 
 from ridgepoint.errors import RunError
-from ridgepoint.fit.folder import RunFolder
 from ridgepoint.fit.judging import ShortTraining
 from ridgepoint.fit.prepare import Prepared
 from ridgepoint.fit.threads import ALL
 from ridgepoint.fit.worker import Terms
+from ridgepoint.run.folder import RunFolder
 from ridgepoint.search.board import Board, worker_name
 from ridgepoint.search.judges import Job, Verdict
 

@@ -1,7 +1,8 @@
 """`distill` as a run: as `train`, but the student learns what a teacher says to its own views."""
 
+from collections.abc import Collection
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, Literal
 
 import msgspec
 import numpy as np
@@ -11,7 +12,8 @@ from ridgepoint.data import Dataset, Split, decode, detect
 from ridgepoint.display import Display
 from ridgepoint.errors import DataError, InputError
 from ridgepoint.fit.teachers import open_teacher
-from ridgepoint.fit.training import Begin, Course, Teaching, TrainSettings, run_training
+from ridgepoint.fit.training import Course, Plan, Teaching, TrainSettings, run_training
+from ridgepoint.run.settings import request, typed
 from ridgepoint.seeds import seed_for
 from ridgepoint.train.distill import soft_loss, two_head_loss
 from ridgepoint.train.lessons import OnlineLessons
@@ -20,7 +22,6 @@ from ridgepoint.train.samples import lesson_samples
 from ridgepoint.train.store import Store
 from ridgepoint.train.teacher import Teacher
 from ridgepoint.train.views import Views, balanced_rows
-from ridgepoint.validation import told_wrong
 
 REPLICAS = 10
 STORE = "teacher"
@@ -42,31 +43,35 @@ class DistillSettings(TrainSettings, frozen=True, kw_only=True):
         store: Where the answers are kept; in the run folder if left open. Students of one input share a store.
     """
 
-    verb: ClassVar[str] = "distill"
-    teacher: str
+    verb: Literal["distill"] = "distill"  # type: ignore[assignment]
+    teacher: Annotated[str, typed(place=True)]
     mixture: str = "D1:1,D2:1"
-    extra: str | None = None
+    extra: Annotated[str | None, typed(place=True)] = None
     replicas: Count | None = None
     topk: Count | None = None
     temperature: Annotated[float, msgspec.Meta(gt=0, le=100)] = 1.0
     hard: bool = False
     online: bool = False
-    store: str | None = None
+    store: Annotated[str | None, typed(place=True)] = None
 
 
-def make_distill_settings(**values: object) -> DistillSettings:
+def make_distill_settings(**values: Any) -> DistillSettings:
     """Settings from plain values.
 
     Raises:
         InputError: If a value is not allowed.
     """
-    try:
-        return msgspec.convert(values, DistillSettings)
-    except msgspec.ValidationError as error:
-        raise InputError(f"distill: {told_wrong(str(error), values, DistillSettings)}") from None
+    return request(DistillSettings, "distill", values)
 
 
-def run_distillation(settings: DistillSettings, *, out: Path | None, resume: bool, display: Display) -> dict:
+def run_distillation(
+    settings: DistillSettings,
+    *,
+    out: Path | None,
+    resume: bool,
+    display: Display,
+    asked: Collection[str] | None = None,
+) -> dict[str, Any]:
     """Ask the teacher once, train the student, test it; the content of `result.json`.
 
     Raises:
@@ -74,10 +79,10 @@ def run_distillation(settings: DistillSettings, *, out: Path | None, resume: boo
         RunError: If the folder or the store belong to something else.
         InterruptedRun: If the user stopped it; it can be resumed.
     """
-    return run_training(settings, out=out, resume=resume, display=display, plan=_plan)
+    return run_training(settings, out=out, resume=resume, display=display, asked=asked, plan=_plan)
 
 
-def _plan(course: Course) -> Begin:
+def _plan(course: Course[DistillSettings]) -> Plan:
     """Refuse what cannot be; then say how lessons begin."""
     settings, recipe = course.settings, course.recipe
     weights = parse_mixture(settings.mixture)
@@ -117,10 +122,13 @@ def _plan(course: Course) -> Begin:
             result=_told(settings, teacher, weights, replicas),
         )
 
-    return begin
+    origin = {"teacher": teacher.digest}
+    if settings.extra is not None:
+        origin["extra"] = _extra(settings.extra, course.dataset).fingerprint
+    return Plan(begin=begin, origin=origin)
 
 
-def _store(name: str, course: Course, teacher: Teacher, replicas: int) -> Store:
+def _store(name: str, course: Course[DistillSettings], teacher: Teacher, replicas: int) -> Store:
     """The lessons of a set. Its views do not depend on the run's seed, so that students may share a store."""
     settings, data, seed = course.settings, course.data, seed_for(0, name)
     of, images, rows = course.dataset, data.train, None

@@ -22,8 +22,8 @@ from ridgepoint.deploy.export import export_onnx
 from ridgepoint.deploy.measure import doubt, measure, when_calm
 from ridgepoint.deploy.verify import Parity, verify
 from ridgepoint.files import make_folder, save_atomic, write_atomic
-from ridgepoint.fit.folder import RESULT
 from ridgepoint.fit.plan import Plan
+from ridgepoint.run.folder import RESULT
 from ridgepoint.search.candidate import Candidate
 from ridgepoint.search.study import Study
 from ridgepoint.train.accelerator import told

@@ -9,11 +9,11 @@ from torch import Tensor
 from ridgepoint.arch.network import Network
 from ridgepoint.arch.space import Space
 from ridgepoint.files import make_folder, save_atomic
-from ridgepoint.fit.folder import RunFolder
 from ridgepoint.fit.prepare import Prepared
 from ridgepoint.nn.build import BuiltNetwork, build
 from ridgepoint.nn.inherit import inherit
 from ridgepoint.nn.weights import load_weights, save_weights
+from ridgepoint.run.folder import RunFolder
 from ridgepoint.search.candidate import Candidate
 from ridgepoint.search.method import Judgement, Proposal
 from ridgepoint.search.shared_weights import SharedWeights

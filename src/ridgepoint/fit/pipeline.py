@@ -1,6 +1,7 @@
 """`fit`, step by step. Every step leaves what it found in the run folder, and a resumed run skips finished steps."""
 
 import contextlib
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,19 +11,18 @@ import msgspec
 import torch
 
 from ridgepoint.cost.latency import LatencyModel
-from ridgepoint.data import Dataset
 from ridgepoint.deploy.calibrate import HostTable
 from ridgepoint.display import Display, Silent
 from ridgepoint.errors import InterruptedRun, NotMetError, RidgepointError, WriteError, stopped_by_user
 from ridgepoint.files import writing
 from ridgepoint.fit.finish import finish
-from ridgepoint.fit.folder import RunFolder, create_run, latest_run, read_result, resume_run
 from ridgepoint.fit.plan import FINALISTS, Plan, make_plan
-from ridgepoint.fit.prepare import Prepared, check_settings, prepare, read_data
+from ridgepoint.fit.prepare import Prepared, check_settings, prepare
 from ridgepoint.fit.pretrained import networks_for
 from ridgepoint.fit.searching import corrected, find_finalists
 from ridgepoint.fit.settings import FitSettings
 from ridgepoint.fit.threads import set_training_threads
+from ridgepoint.run.folder import RunFolder, open_run
 from ridgepoint.search.baselines import within_budget, zoo_networks
 from ridgepoint.search.candidate import Candidate
 from ridgepoint.search.draw import smallest
@@ -61,7 +61,12 @@ class Fit:
 
 
 def fit(
-    settings: FitSettings, *, out: Path | None = None, resume: bool = False, display: Display | None = None
+    settings: FitSettings,
+    *,
+    out: Path | None = None,
+    resume: bool = False,
+    asked: Collection[str] | None = None,
+    display: Display | None = None,
 ) -> dict[str, Any]:
     """Find, train, export, check and measure the most accurate network within a latency budget.
 
@@ -69,6 +74,7 @@ def fit(
         settings: The request.
         out: The run folder; by default a new one under runs/fit.
         resume: Go on with the run in `out` (or the newest unfinished one that was asked the same).
+        asked: The settings that the user named; of a resumed run the others are as it was begun.
         display: Whoever watches.
 
     Returns:
@@ -80,37 +86,36 @@ def fit(
         InterruptedRun: If the user stopped it; it can be resumed.
     """
     display = display or Silent()
-    if resume:
-        run = resume_run(out or latest_run(settings), settings)
-        dataset = None
-        if (result := read_result(run.path)) is not None:
-            display.say(f"{run.path}: is finished already")
-            return result
-    else:
-        check_settings(settings)
-        dataset = read_data(settings)  # before a folder is made, so that wrong data leave nothing behind
-        run = create_run(settings, out)
-    torch.use_deterministic_algorithms(True, warn_only=True)
-    go_on = f"Go on with: {run.settings.command(out=str(run.path))} --resume"
-    try:
-        with writing(run.path, verb="read or written"):
-            return _fit(run, display, dataset)
-    except WriteError as error:
-        raise WriteError(f"{error}; what was saved before is intact. {go_on}") from None
-    except (KeyboardInterrupt, Exception) as error:
-        if isinstance(error, RidgepointError) or not stopped_by_user(error):
-            raise
-        with contextlib.suppress(WriteError):
-            run.tick()
-        raise InterruptedRun(
-            f"stopped after {format_duration(run.elapsed)}; everything so far is saved. {go_on}"
-        ) from None
+    with open_run(settings, out=out, resume=resume, asked=asked) as run:
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        go_on = f"Go on with: {run.settings.command(out=str(run.path))} --resume"
+        try:
+            with writing(run.path, verb="read or written"):
+                return _fit(run, display)
+        except WriteError as error:
+            saved = f"; what was saved before is intact. {go_on}" if run.begun else ""
+            raise WriteError(f"{error}{saved}") from None
+        except (KeyboardInterrupt, Exception) as error:
+            if isinstance(error, RidgepointError) or not stopped_by_user(error):
+                raise
+            if not run.begun:
+                raise InterruptedRun("stopped before anything was begun") from None
+            with contextlib.suppress(WriteError):
+                run.tick()
+            raise InterruptedRun(
+                f"stopped after {format_duration(run.elapsed)}; everything so far is saved. {go_on}"
+            ) from None
 
 
-def _fit(run: RunFolder, display: Display, dataset: Dataset | None) -> dict[str, Any]:
+def _fit(run: RunFolder[FitSettings], display: Display) -> dict[str, Any]:
     display.say(f"Run folder: {run.path}")
     with run.phase("Data", display):
-        prepared = prepare(run, display, dataset)
+        check_settings(run.settings)
+        prepared = prepare(run, display)
+        run.begin(prepared.origin(run.settings))
+    if (result := run.result()) is not None:
+        display.say(f"{run.path}: is finished already")
+        return result
     settings = run.settings
     with run.phase("This machine", display):
         table = Path(settings.table) if settings.table else None

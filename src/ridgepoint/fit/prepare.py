@@ -20,10 +20,11 @@ from ridgepoint.data import (
 )
 from ridgepoint.data.resolution import LARGEST, SMALLEST
 from ridgepoint.display import Display
-from ridgepoint.errors import InputError, RunError, nearest
-from ridgepoint.fit.folder import RunFolder
+from ridgepoint.errors import InputError, nearest
 from ridgepoint.fit.settings import FitSettings
 from ridgepoint.nn.hub import read_weights
+from ridgepoint.run.folder import RunFolder
+from ridgepoint.run.origin import Origin, digest, digest_file
 from ridgepoint.search.board import check_study
 from ridgepoint.search.candidate import Candidate
 from ridgepoint.search.draw import at_share
@@ -64,6 +65,15 @@ class Prepared:
     def subject(self) -> Space | Network:
         """What is searched: a space, or the network to start from."""
         return self.space or self.network  # type: ignore[return-value]
+
+    def origin(self, settings: FitSettings) -> Origin:
+        """What a run begins on."""
+        known = {
+            "data": self.dataset.fingerprint,
+            "space": digest(self.subject),
+            "recipe": digest((self.recipe, self.finetune)),
+        }
+        return known | ({"weights": digest_file(weight_file(settings.weights))} if settings.weights else {})
 
     def middling(self) -> Network:
         """A network of average size among those that the search will train."""
@@ -144,28 +154,17 @@ def check_settings(settings: FitSettings) -> None:
     make_method_settings(method, settings.method_changes)
 
 
-def read_data(settings: FitSettings) -> Dataset:
-    """The images that the request names.
-
-    Raises:
-        DataError: If they are missing, broken or too few.
-    """
-    root = Path(settings.data_root) if settings.data_root else None
-    return detect(settings.data, seed=settings.seed, data_root=root)
-
-
-def prepare(run: RunFolder, display: Display, dataset: Dataset | None = None) -> Prepared:
-    """Detect the data (unless that is done), choose input, space and recipe, and say all of it.
+def prepare(run: RunFolder[FitSettings], display: Display) -> Prepared:
+    """Detect the data, choose input, space and recipe, and say all of it.
 
     Raises:
         DataError: If the data are missing, broken or too few.
-        RunError: If a resumed run finds other data than it was begun with.
     """
     settings = run.settings
-    dataset = dataset or read_data(settings)
+    root = Path(settings.data_root) if settings.data_root else None
+    dataset = detect(settings.data, seed=settings.seed, data_root=root)
     for line in dataset.summary().splitlines():
         display.say(line)
-    _check_same_data(run, dataset)
     preprocessing, reason = choose_input(dataset, size=settings.size)
     display.say(reason)
     method, method_reason = choose_method(settings)
@@ -269,13 +268,3 @@ def choose_space(dataset: Dataset, preprocessing: Preprocessing, name: str | Non
         else f"Search space {name}: stem with stride 2, total stride 32; resolutions {', '.join(map(str, sizes))} px."
     )
     return space, reason
-
-
-def _check_same_data(run: RunFolder, dataset: Dataset) -> None:
-    known = run.read_step("data")
-    if known is None:
-        run.write_step("data", {"fingerprint": dataset.fingerprint})
-    elif known["fingerprint"] != dataset.fingerprint:
-        raise RunError(
-            f"{run.path}: was begun with other data than {run.settings.data} holds now. Start anew with another --out"
-        )

@@ -1,21 +1,19 @@
-"""What a user asks of `fit` or `search`, checked; it is written into the run folder and read back by a resume."""
+"""What a user asks of `fit` or `search`."""
 
-import json
-import math
-import shlex
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
 
-from ridgepoint.errors import InputError, nearest
-from ridgepoint.validation import told_wrong
+from ridgepoint.run.settings import Request, request, typed
 
 Count = Annotated[int, msgspec.Meta(ge=1)]
+Above0 = Annotated[float, msgspec.Meta(gt=0)]
 DEFAULT_TIME_S = 600.0
 OF_METHOD = "search."
 
 
-class FitSettings(msgspec.Struct, frozen=True, kw_only=True):
+class FitSettings(Request, frozen=True, kw_only=True):
     """One request. Exactly one of `time_s` and `evaluations` bounds the search and the training.
 
     `space` is a search space, or a network for methods that change one. `search` is `fit` with both named by the user.
@@ -25,26 +23,41 @@ class FitSettings(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     verb: Literal["fit", "search"] = "fit"
-    data: str
-    latency_ms: Annotated[float, msgspec.Meta(gt=0)]
+    data: Annotated[str, typed(place=True)]
+    latency_ms: Annotated[Above0, typed("--latency", unit="ms")]
     device: str = "host"
     runtime: str = "onnxruntime"
     threads: Count = 1
-    time_s: Annotated[float, msgspec.Meta(gt=0)] | None = None
+    time_s: Annotated[Above0 | None, typed("--time", unit="s")] = None
     evaluations: Count | None = None
     method: str = "auto"
-    space: str | None = None
-    recipe: str | None = None
-    changes: dict[str, Any] = {}
+    space: Annotated[str | None, typed(place=True)] = None
+    recipe: Annotated[str | None, typed(place=True)] = None
+    changes: Annotated[dict[str, Any], typed("--set")] = msgspec.field(default_factory=dict)
     size: Count | None = None
-    weights: str | None = None
+    weights: Annotated[str | None, typed(place=True)] = None
     baselines: Annotated[int, msgspec.Meta(ge=0)] = 3
     seed: Annotated[int, msgspec.Meta(ge=0)] = 0
     table: str | None = None
-    data_root: str | None = None
+    data_root: Annotated[str | None, typed(place=True)] = None
     workers: Annotated[int, msgspec.Meta(ge=0)] = 1
     accelerator: str = "auto"
     study: str | None = None
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """The space comes first where it must be named."""
+        return ("space", "data") if self.verb == "search" else ("data",)
+
+    @property
+    def stem(self) -> str:
+        """The data's name; of a search, those of all that it is about."""
+        data = Path(self.data).resolve().name if "/" in self.data or "." in self.data else self.data
+        return f"{Path(self.space or '').stem}-{self.method}-{data}" if self.verb == "search" else data
+
+    def usual(self) -> dict[str, Any]:
+        """A search compares with no zoo networks, unless it is asked to."""
+        return super().usual() | ({"baselines": 0} if self.verb == "search" else {})
 
     @property
     def recipe_changes(self) -> dict[str, Any]:
@@ -56,36 +69,6 @@ class FitSettings(msgspec.Struct, frozen=True, kw_only=True):
         """The changes that are meant for the search method."""
         return {key.removeprefix(OF_METHOD): self.changes[key] for key in self.changes if key.startswith(OF_METHOD)}
 
-    def command(self, *, out: str | None = None) -> str:
-        """The command line that asks for the same."""
-        searched = [quote(self.space or "")] if self.verb == "search" else []
-        words = ["ridgepoint", self.verb, *searched, quote(self.data), "--latency", f"{_plain(self.latency_ms)}ms"]
-        defaults = FitSettings(data="", latency_ms=1.0, baselines=0 if searched else 3)
-        for option, value, usual in (
-            ("--device", self.device, defaults.device),
-            ("--runtime", self.runtime, defaults.runtime),
-            ("--threads", self.threads, defaults.threads),
-            ("--time", f"{_plain(self.time_s)}s" if self.time_s else None, None),
-            ("--evaluations", self.evaluations, None),
-            ("--method", self.method, defaults.method),
-            ("--space", None if searched else self.space, None),
-            ("--recipe", self.recipe, None),
-            ("--size", self.size, None),
-            ("--weights", self.weights, None),
-            ("--baselines", self.baselines, defaults.baselines),
-            ("--table", self.table, None),
-            ("--data-root", self.data_root, None),
-            ("--workers", self.workers, defaults.workers),
-            ("--accelerator", self.accelerator, defaults.accelerator),
-            ("--study", self.study, None),
-            ("--out", out, None),
-        ):
-            if value != usual:
-                words += [option, quote(str(value))]
-        for key, value in self.changes.items():
-            words += ["--set", quote(f"{key}={value if isinstance(value, str) else json.dumps(value)}")]
-        return " ".join([*words, "--seed", str(self.seed)])
-
 
 def make_settings(**values: Any) -> FitSettings:
     """Settings from plain values.
@@ -93,25 +76,4 @@ def make_settings(**values: Any) -> FitSettings:
     Raises:
         InputError: If a name is unknown or a value is not allowed.
     """
-    names = [field.name for field in msgspec.structs.fields(FitSettings)]
-    for name in values:
-        if name not in names:
-            raise InputError(f"{values.get('verb', 'fit')} has no setting '{name}'; {nearest(name, names)}")
-    try:
-        settings = msgspec.convert(values, FitSettings)
-    except msgspec.ValidationError as error:
-        raise InputError(f"fit: {told_wrong(str(error), values, FitSettings)}") from None
-    for name in ("latency_ms", "time_s"):
-        if not math.isfinite(getattr(settings, name) or 0.0):
-            raise InputError(f"fit: {name} is {getattr(settings, name)}. Allowed: a finite number above 0")
-    return settings
-
-
-def _plain(number: float) -> str:
-    """Digits that read back as the same number."""
-    return repr(float(number)).removesuffix(".0")
-
-
-def quote(word: str) -> str:
-    """A word as a shell takes it."""
-    return shlex.quote(word)
+    return request(FitSettings, str(values.get("verb", "fit")), values)

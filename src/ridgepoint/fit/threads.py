@@ -5,9 +5,9 @@ import time
 
 import torch
 
-from ridgepoint.fit.folder import RunFolder
 from ridgepoint.fit.prepare import Prepared
 from ridgepoint.nn.build import build
+from ridgepoint.run.folder import RunFolder
 from ridgepoint.train.accelerator import CPU
 
 STEPS = 4

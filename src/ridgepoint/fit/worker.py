@@ -18,10 +18,10 @@ import torch
 
 from ridgepoint.display import Display, Silent
 from ridgepoint.errors import RidgepointError, RunError
-from ridgepoint.fit.folder import RunFolder
 from ridgepoint.fit.judging import ShortTraining
 from ridgepoint.fit.prepare import prepare
 from ridgepoint.fit.settings import FitSettings
+from ridgepoint.run.folder import RunFolder
 from ridgepoint.search.board import Board, Claim, worker_name
 from ridgepoint.search.judges import Diverged, Job, verdict
 from ridgepoint.train.loop import Bound
@@ -108,9 +108,9 @@ def open_task(terms: Terms, folder: Path) -> ShortTraining:
         RunError: If the data or the recipe are others here than where the run is.
     """
     run = RunFolder(folder, terms.settings)
-    if run.read_step("data") is None:
-        run.write_step("data", {"fingerprint": terms.fingerprint})
     prepared = prepare(run, Silent())
+    if prepared.dataset.fingerprint != terms.fingerprint:
+        raise RunError(f"{terms.settings.data}: holds other data here than where the search runs. Give both the same")
     if (prepared.recipe, prepared.finetune) != (terms.recipe, terms.finetune):
         raise RunError(
             f"recipe {terms.recipe.name}: is another one here than where the search runs. Give both the same version "
