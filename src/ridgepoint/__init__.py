@@ -6,6 +6,11 @@ exported file. `import ridgepoint as rp` is light: torch is imported when someth
 
 from importlib.metadata import version
 
+from ridgepoint.privacy import keep_private
+
+keep_private()  # before anything is imported that would send
+
+# ruff: noqa: E402
 # The packages of the same names must be loaded first, or a later import of theirs would replace these functions.
 import ridgepoint.cost
 import ridgepoint.fit
