@@ -3,12 +3,14 @@
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeAlias, TypeVar
 
 import msgspec
 
-from ridgepoint.errors import InputError, nearest
+from ridgepoint.errors import InputError, nearest, shown
 
+# What files, tables and drawings are named after: one line.
+Name: TypeAlias = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f]+\Z")]
 _WORDS = {"int": "a whole number", "float": "a number", "str": "a text", "object": "a mapping", "array": "a list"}
 _WORDS |= {" | ": " or ", "null": "nothing"}
 
@@ -59,13 +61,13 @@ def told_wrong(message: str, given: Mapping[str, object], struct: type) -> str:
     if isinstance(info, msgspec.inspect.StructType):
         if unknown := re.search(r"unknown field `(.*?)`", told):
             return f"unknown key '{'.'.join([*steps, unknown[1]])}'; {_nearest_key(steps, unknown[1], info, struct)}"
-        return f"{where} is {value!r}: {told}" if where else told
+        return f"{where} is {shown(value)}: {told}" if where else told
     if isinstance(info, msgspec.inspect.LiteralType):
-        return f"{where} is {value!r}; {nearest(str(value), map(str, info.values))}"
+        return f"{where} is {shown(value)}; {nearest(str(value), map(str, info.values))}"
     allowed = told.removeprefix("Expected ").partition(", got")[0].replace("`", "")
     for word, meaning in _WORDS.items():
         allowed = allowed.replace(word, meaning)
-    return f"{where} is {value!r}. Allowed: {allowed}"
+    return f"{where} is {shown(value)}. Allowed: {allowed}"
 
 
 def _set(raw: dict[str, Any], steps: list[str], value: Any) -> None:

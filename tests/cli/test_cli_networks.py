@@ -54,8 +54,8 @@ def test_the_good_file_is_taken(verb: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        (b"name: [", "cannot be read as .yaml"),
-        (b"\xff\xfe\x00", "cannot be read as .yaml"),
+        (b"name: [", "cannot be read as YAML"),
+        (b"\xff\xfe\x00", "is not written in UTF-8 (byte 0)"),
         (b"", "Allowed: a mapping"),
         (b"name: a\nbase: mobileone_s00\n", "did you mean 'mobileone_s0'"),
         (b"name: a\nbase: itself.yaml\n", "its base leads back to itself"),
@@ -72,7 +72,7 @@ def test_a_file_that_is_no_network(content: bytes, told: str, tmp_path: Path, mo
 def test_missing_file_and_folder(tmp_path: Path) -> None:
     refused(call("show", tmp_path / "none.yaml"), "there is no such file")
     (tmp_path / "folder.yaml").mkdir()
-    refused(call("show", tmp_path / "folder.yaml"), "cannot be read")
+    refused(call("show", tmp_path / "folder.yaml"), "is a folder. Give a file")
 
 
 def test_names_are_printed_as_they_are(tmp_path: Path) -> None:

@@ -150,7 +150,7 @@ def test_a_file_of_one_s_own(tmp_path):
         (GOOD + "precision: int7\n", "unknown precision 'int7'; did you mean 'int8'"),
         (GOOD + "fused: all\n", "fused: is 'all'; Allowed: activation, block, none, residual"),
         ("[1, 2]", "is [1, 2]. Allowed: a mapping"),
-        ("a: [", "cannot be read as .yaml"),
+        ("a: [", "cannot be read as YAML"),
     ],
 )
 def test_wrong_files_say_what_is_wrong(tmp_path, text, told):

@@ -116,5 +116,5 @@ def test_what_is_no_table_is_refused(tmp_path: Path, content: str):
 def test_a_table_that_cannot_be_read_is_told(tmp_path: Path):
     with pytest.raises(InputError, match="there is no such file"):
         load_table(tmp_path / "absent.json", conditions=HERE)
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match="is a folder"):
         load_table(tmp_path, conditions=HERE)

@@ -48,7 +48,7 @@ def test_changes_reach_the_recipe():
         ("epoch=3", "'epoch'; did you mean 'epochs'"),
         ("optimizer.lr=fast", "optimizer.lr is 'fast'. Allowed: a number"),
         ("optimizer.lr=0", "optimizer.lr is 0. Allowed: a number > 0"),
-        ("optimizer.lr=inf", "optimizer.lr is inf"),
+        ("optimizer.lr=inf", "optimizer.lr is 'inf'. Allowed: a number"),
         ("optimizer.lr=true", "optimizer.lr is True. Allowed: a number"),
         ("optimizer.kind=adam", "optimizer.kind is 'adam'; did you mean 'adamw'"),
         ("optimizer={kind: sgd}", "optimizer is {'kind': 'sgd'}: Object missing required field `lr`"),
@@ -80,7 +80,7 @@ def test_what_is_not_allowed_is_told(change: str, told: str):
 
 
 def test_a_text_without_a_sign_is_told():
-    with pytest.raises(InputError, match="--set lr: has no '='"):
+    with pytest.raises(InputError, match="--set 'lr': has no '='"):
         parse_changes(["lr"])
 
 

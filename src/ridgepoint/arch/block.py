@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from ridgepoint.arch.conventions import Conventions, Count, KernelOrNone, squeeze_excite
+from ridgepoint.arch.conventions import Branches, Conventions, Count, Kernel, KernelOrNone, squeeze_excite
 from ridgepoint.arch.layer import (
     Activation,
     ActivationKind,
@@ -43,7 +43,7 @@ class Conv(BlockBase, frozen=True, tag="conv"):
     """A convolution with batch norm and activation; tokens become a map again first."""
 
     out_channels: Count
-    kernel: Count = 3
+    kernel: Kernel = 3
     stride: Count = 1
     bias: bool = False
     activation: ActivationKind | None = None
@@ -68,7 +68,7 @@ class Separable(BlockBase, frozen=True, tag="separable"):
     """
 
     out_channels: Count
-    kernel: Count = 3
+    kernel: Kernel = 3
     stride: Count = 1
     activation: ActivationKind | None = None
 
@@ -93,7 +93,7 @@ class InvertedBottleneck(BlockBase, frozen=True, tag="ib"):
 
     expand_channels: Count
     out_channels: Count
-    kernel: Count = 3
+    kernel: Kernel = 3
     stride: Count = 1
     se_channels: Count | None = None
     activation: ActivationKind | None = None
@@ -121,7 +121,7 @@ class FusedInvertedBottleneck(BlockBase, frozen=True, tag="fused_ib"):
 
     expand_channels: Count
     out_channels: Count
-    kernel: Count = 3
+    kernel: Kernel = 3
     stride: Count = 1
     activation: ActivationKind | None = None
     residual: bool | None = None
@@ -202,7 +202,7 @@ class MobileMultiQueryAttention(BlockBase, frozen=True, tag="mqa"):
     key_dim: Count
     value_dim: Count
     kv_stride: Count = 1
-    kv_kernel: Count = 3
+    kv_kernel: Kernel = 3
 
     def recipe(self, shape: Shape, conventions: Conventions) -> Recipe:
         """Norm; query, key, value by 1x1 convolutions; attention; output convolution; layer scale; plus the input."""
@@ -242,9 +242,9 @@ class RepConv(BlockBase, frozen=True, tag="rep_conv"):
     """
 
     out_channels: Count
-    kernel: Count = 3
+    kernel: Kernel = 3
     stride: Count = 1
-    branches: Count = 1
+    branches: Branches = 1
 
     def recipe(self, shape: Shape, conventions: Conventions) -> Recipe:
         """A dense re-parameterisable convolution and an activation."""
@@ -262,9 +262,9 @@ class MobileOne(BlockBase, frozen=True, tag="mobileone"):
     """
 
     out_channels: Count
-    kernel: Count = 3
+    kernel: Kernel = 3
     stride: Count = 1
-    branches: Count = 1
+    branches: Branches = 1
     se: bool = False
 
     def recipe(self, shape: Shape, conventions: Conventions) -> Recipe:
@@ -294,7 +294,7 @@ class PoolMixer(BlockBase, frozen=True, tag="pool_mixer"):
     """
 
     expand_channels: Count
-    kernel: Count = 3
+    kernel: Kernel = 3
     activation: ActivationKind = "gelu"
 
     def recipe(self, shape: Shape, conventions: Conventions) -> Recipe:
@@ -390,7 +390,7 @@ def _rep_unit(
     conventions: Conventions,
     branches: Count,
     *,
-    kernel: Count = 1,
+    kernel: Kernel = 1,
     stride: Count = 1,
     groups: int = 1,
     se: bool = False,

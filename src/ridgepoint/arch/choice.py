@@ -9,10 +9,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ridgepoint.arch.document import Raw, expect_list, expect_mapping
-from ridgepoint.errors import ArchitectureError
+from ridgepoint.arch.document import convert, expect_list, expect_mapping
+from ridgepoint.documents import Raw
+from ridgepoint.errors import ArchitectureError, shown
+from ridgepoint.validation import Name
 
 Assignment = dict[str, int]
+MOST_OPTIONS = 1000
 
 
 @dataclass(frozen=True)
@@ -32,9 +35,11 @@ def parse(raw: Raw, where: str, source: str) -> Any:
     if isinstance(raw, Mapping) and "choice" in raw:
         expect_mapping(raw, ("choice", "name"), required=("choice",), where=where, source=source)
         options = raw["choice"]
-        if not isinstance(options, list) or not options:
-            raise ArchitectureError(f"{source}: {where}.choice: is {options!r}. Allowed: a list of options")
-        name = str(raw.get("name", where))
+        if not isinstance(options, list) or not 1 <= len(options) <= MOST_OPTIONS:
+            raise ArchitectureError(
+                f"{source}: {where}.choice: is {shown(options)}. Allowed: a list of 1 to {MOST_OPTIONS:,} options"
+            )
+        name = convert(raw["name"], Name, where=f"{where}.name", source=source) if "name" in raw else where
         return Choice(name, tuple(parse(option, f"{name}.{i}", source) for i, option in enumerate(options)))
     if isinstance(raw, Mapping):
         return {key: parse(value, f"{where}.{key}" if where else str(key), source) for key, value in raw.items()}
@@ -44,7 +49,7 @@ def parse(raw: Raw, where: str, source: str) -> Any:
 
 
 def check_stages(template: Mapping[str, Any], source: str) -> None:
-    """Make sure that stem and stages are lists, and that every depth can be had from its stage's rows.
+    """Make sure that stem and stages are lists, and that depths keep all of their stage's rows at most, and at best.
 
     Raises:
         ArchitectureError: Naming the file and the key.
@@ -54,11 +59,73 @@ def check_stages(template: Mapping[str, Any], source: str) -> None:
         where = f"stages.{number}"
         expect_mapping(stage, ("depth", "blocks"), required=("blocks",), where=where, source=source)
         rows = expect_list(stage["blocks"], where=f"{where}.blocks", source=source)
+        deepest = 0
         for depth, _ in closings(stage.get("depth", len(rows)), {}):
             if isinstance(depth, bool) or not isinstance(depth, int) or not 0 <= depth <= len(rows):
                 raise ArchitectureError(
-                    f"{source}: {where}.depth: is {depth!r}. Allowed: 0 to {len(rows)}, the number of its rows"
+                    f"{source}: {where}.depth: is {shown(depth)}. Allowed: 0 to {len(rows)}, the number of its rows"
                 )
+            deepest = max(deepest, depth)
+        if deepest < len(rows):
+            raise ArchitectureError(f"{source}: {where}.depth: never keeps more than {deepest} of {len(rows)} rows")
+        for row in rows:
+            _expect_no_depth(row, where, source)
+    for key in template.keys() - {"stages"}:
+        _expect_no_depth(template[key], key, source)
+
+
+def _expect_no_depth(node: Any, where: str, source: str) -> None:
+    """Below a stage there is nothing that has a depth."""
+    if isinstance(node, Mapping) and "depth" in node:
+        raise ArchitectureError(
+            f"{source}: {where}: unknown key 'depth' in a row. Allowed: beside the blocks of a stage"
+        )
+    options = node.options if isinstance(node, Choice) else node.values() if isinstance(node, Mapping) else node
+    for value in options if isinstance(node, Choice | Mapping | list) else ():
+        _expect_no_depth(value, where, source)
+
+
+def covering(template: Mapping[str, Any], source: str) -> Iterator[Any]:
+    """Closed templates in which, taken together, every option of every choice is there.
+
+    Raises:
+        ArchitectureError: If an option can never be taken.
+    """
+    inside = {(choice.name, index): _options(choice, index) for choice in walk(template) for index in _indices(choice)}
+    to_try = {choice.name: [*reversed(_indices(choice))] for choice in walk(template)}
+    depths, untried = depth_names(template), set(inside)
+
+    def pick(choice: Choice) -> int:
+        indices = to_try[choice.name]
+        while indices and inside[choice.name, indices[-1]].isdisjoint(untried):
+            indices.pop()
+        deepest = max(_indices(choice), key=lambda i: _deepest(choice.options[i])) if choice.name in depths else 0
+        index = indices[-1] if indices else deepest
+        taken.add((choice.name, index))
+        return index
+
+    while untried:
+        taken: set[tuple[str, int]] = set()
+        closed = close(template, pick)
+        if untried.isdisjoint(taken):
+            name, index = min(untried)
+            raise ArchitectureError(f"{source}: no network takes option {index} of the choice {shown(name)}. Remove it")
+        untried -= taken
+        yield closed
+
+
+def _indices(choice: Choice) -> range:
+    return range(len(choice.options))
+
+
+def _options(choice: Choice, index: int) -> set[tuple[str, int]]:
+    """An option and all that lie inside it, as (name, index)."""
+    within = {(inner.name, i) for inner in walk(choice.options[index]) for i in _indices(inner)}
+    return {(choice.name, index)} | within
+
+
+def _deepest(option: Any) -> int:
+    return max(_deepest(each) for each in option.options) if isinstance(option, Choice) else option
 
 
 def walk(node: Any) -> Iterator[Choice]:

@@ -7,8 +7,11 @@ import msgspec
 from ridgepoint.arch.layer import Activation, ActivationKind, BatchNorm, Conv2d, Gate, GlobalPool, LayerScale, Padding
 from ridgepoint.arch.recipe import IDENTITY, Chain, Parallel, chain
 
-Count: TypeAlias = Annotated[int, msgspec.Meta(ge=1)]
-KernelOrNone: TypeAlias = Annotated[int, msgspec.Meta(ge=0)]
+# Far beyond any network; with them every count of a network is a number that floats, tables and people can hold.
+Count: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=2**20)]
+Kernel: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=255)]
+KernelOrNone: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=255)]
+Branches: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=64)]
 
 
 class Conventions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -16,9 +19,9 @@ class Conventions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     activation: ActivationKind = "relu"
     padding: Padding = "symmetric"
-    norm_eps: float = 1e-5
-    norm_momentum: float = 0.1
-    layer_scale: float | None = None
+    norm_eps: Annotated[float, msgspec.Meta(gt=0, le=1)] = 1e-5
+    norm_momentum: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.1
+    layer_scale: Annotated[float, msgspec.Meta(ge=-100, le=100)] | None = None
 
     def conv(
         self,

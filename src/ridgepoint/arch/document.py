@@ -6,48 +6,32 @@ its stride belonging to the first one (MobileNetV2, arXiv:1801.04381, Table 2); 
 none. Channels are rounded to a multiple of 8.
 """
 
-import json
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
-import yaml
 
 from ridgepoint.arch.block import Block
 from ridgepoint.arch.conventions import Conventions
 from ridgepoint.arch.head import Head
 from ridgepoint.arch.layer import round_channels
 from ridgepoint.arch.network import Network, Stage, place_blocks
-from ridgepoint.errors import ArchitectureError, nearest
+from ridgepoint.documents import Raw, dump_document
+from ridgepoint.errors import ArchitectureError, nearest, shown
 
 T = TypeVar("T")
-Raw = Any
 _KEYS = ("name", "input", "conventions", "stem", "stages", "head", "num_classes")
+MOST_BLOCKS = 10_000
+LARGEST_RATIO = 1000
 _PATH = re.compile(r"(.*?)(?: - at `\$([^`]*)`)?$", re.DOTALL)
-
-
-def read_document(path: Path) -> Raw:
-    """The plain content of a YAML or JSON file.
-
-    Raises:
-        ArchitectureError: If the file is missing or is no YAML or JSON.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-        return json.loads(text) if path.suffix == ".json" else yaml.load(text, Loader=yaml.CSafeLoader)
-    except FileNotFoundError:
-        raise ArchitectureError(f"{path}: there is no such file") from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, yaml.YAMLError) as error:
-        raise ArchitectureError(f"{path}: cannot be read as {path.suffix or 'YAML'}: {error}") from None
 
 
 def parse_network(raw: Raw, *, source: str) -> Network:
     """A checked network from plain content.
 
     Args:
-        raw: What `read_document` gives.
+        raw: What `documents.read_document` gives.
         source: The file's name, for messages.
 
     Raises:
@@ -58,12 +42,13 @@ def parse_network(raw: Raw, *, source: str) -> Network:
     shape = convert(raw["input"], tuple[int, int, int], where="input", source=source)
     channels = shape[0]
     stem, channels = parse_rows(raw.get("stem", []), channels, where="stem", source=source)
-    stages = []
+    stages, room = [], MOST_BLOCKS - len(stem)
     for number, stage in enumerate(expect_list(raw["stages"], where="stages", source=source)):
         where = f"stages.{number}"
         stage = expect_mapping(stage, ("blocks",), required=("blocks",), where=where, source=source)
-        blocks, channels = parse_rows(stage["blocks"], channels, where=f"{where}.blocks", source=source)
+        blocks, channels = parse_rows(stage["blocks"], channels, where=f"{where}.blocks", source=source, room=room)
         stages.append(Stage(blocks=blocks))
+        room -= len(blocks)
     rest = {key: raw[key] for key in ("name", "input", "num_classes") if key in raw}
     head = convert(raw.get("head", {"head": "pooled"}), Head, where="head", source=source)
     whole = {**rest, "stages": []}
@@ -78,19 +63,31 @@ def parse_network(raw: Raw, *, source: str) -> Network:
     return network
 
 
-def parse_rows(rows: Raw, channels: int, *, where: str, source: str) -> tuple[tuple[Block, ...], int]:
-    """The blocks of a list of rows, shorthands resolved, and the channels that leave the last one."""
+def parse_rows(
+    rows: Raw, channels: int, *, where: str, source: str, room: int = MOST_BLOCKS
+) -> tuple[tuple[Block, ...], int]:
+    """The blocks of a list of rows, shorthands resolved, and the channels that leave the last one.
+
+    Raises:
+        ArchitectureError: If a row is no block, or there are more blocks than `room`.
+    """
     blocks: list[Block] = []
     for index, row in enumerate(expect_list(rows, where=where, source=source)):
         place = f"{where}.{index}"
         if not isinstance(row, Mapping):
-            raise ArchitectureError(f"{source}: {place}: is {row!r}. Allowed: a mapping such as {{block: uib, ...}}")
-        for number in range(_repeats(row, place, source)):
-            block = parse_block(row, channels, where=place, source=source)
-            if number and getattr(block, "stride", 1) > 1:
-                block = msgspec.structs.replace(block, stride=1)
-            blocks.append(block)
-            channels = getattr(block, "out_channels", channels)
+            told = f"{source}: {place}: is {shown(row)}. Allowed: a mapping such as {{block: uib, ...}}"
+            raise ArchitectureError(told)
+        repeat = _repeats(row, place, source)
+        if len(blocks) + repeat > room:
+            raise ArchitectureError(
+                f"{source}: {place}: the network has more than {MOST_BLOCKS:,} blocks with this row"
+            )
+        blocks.append(parse_block(row, channels, where=place, source=source))
+        channels = getattr(blocks[-1], "out_channels", channels)
+        if repeat > 1:  # the others are equal: what enters and leaves them has the same channels
+            again = parse_block(row, channels, where=place, source=source)
+            again = msgspec.structs.replace(again, stride=1) if getattr(again, "stride", 1) > 1 else again
+            blocks += [again] * (repeat - 1)
     return tuple(blocks), channels
 
 
@@ -101,9 +98,11 @@ def parse_block(row: Mapping[str, Raw], channels: int, *, where: str, source: st
     fields = {key: value for key, value in row.items() if key != "repeat"}
     if "expand_ratio" in fields:
         ratio = fields.pop("expand_ratio")
-        if "expand_channels" in fields or isinstance(ratio, bool) or not isinstance(ratio, int | float) or ratio <= 0:
+        number = isinstance(ratio, int | float) and not isinstance(ratio, bool)
+        if "expand_channels" in fields or not number or not 0 < ratio <= LARGEST_RATIO:
             raise ArchitectureError(
-                f"{source}: {where}.expand_ratio: is {ratio!r}. Allowed: a number above 0, instead of expand_channels"
+                f"{source}: {where}.expand_ratio: is {shown(ratio)}. Allowed: a number above 0, at most "
+                f"{LARGEST_RATIO}, instead of expand_channels"
             )
         fields["expand_channels"] = round_channels(channels * ratio)
     if "se_ratio" in fields:
@@ -118,7 +117,7 @@ def dump_network(network: Network) -> str:
     plain["stem"] = _fold(plain["stem"])
     plain["stages"] = [{"blocks": _fold(stage["blocks"])} for stage in plain["stages"]]
     order = {key: plain[key] for key in _KEYS if key in plain}
-    return yaml.dump(order, Dumper=yaml.CSafeDumper, sort_keys=False, default_flow_style=None, width=160)
+    return dump_document(order)
 
 
 def convert(raw: Raw, into: Any, *, where: str, source: str, defaults: Mapping[str, Raw] | None = None) -> Any:
@@ -145,10 +144,10 @@ def expect_mapping(
     """The content, if it is a mapping with allowed keys and all required ones."""
     prefix = f"{source}: {where}" if where else source
     if not isinstance(raw, Mapping):
-        raise ArchitectureError(f"{prefix}: is {_short(raw)}. Allowed: a mapping with the keys {', '.join(allowed)}")
+        raise ArchitectureError(f"{prefix}: is {shown(raw)}. Allowed: a mapping with the keys {', '.join(allowed)}")
     for key in raw:
         if key not in allowed:
-            raise ArchitectureError(f"{prefix}: unknown key '{key}'; {nearest(str(key), allowed)}")
+            raise ArchitectureError(f"{prefix}: unknown key {shown(key)}; {nearest(str(key), allowed)}")
     for key in required:
         if key not in raw:
             raise ArchitectureError(f"{prefix}: the key '{key}' is missing. Needed: {', '.join(required)}")
@@ -158,7 +157,7 @@ def expect_mapping(
 def expect_list(raw: Raw, *, where: str, source: str) -> list[Raw]:
     """The content, if it is a list."""
     if not isinstance(raw, list):
-        raise ArchitectureError(f"{source}: {where}: is {_short(raw)}. Allowed: a list")
+        raise ArchitectureError(f"{source}: {where}: is {shown(raw)}. Allowed: a list")
     return raw
 
 
@@ -168,7 +167,7 @@ def _squeeze(ratio: Raw, fields: Mapping[str, Raw], where: str, source: str) -> 
     number = isinstance(ratio, int | float) and not isinstance(ratio, bool)
     if "se_channels" in fields or not number or not 0 <= ratio <= 1 or not isinstance(expand, int):
         raise ArchitectureError(
-            f"{source}: {where}.se_ratio: is {ratio!r}. Allowed: 0 to 1, of a block with expand_channels or "
+            f"{source}: {where}.se_ratio: is {shown(ratio)}. Allowed: 0 to 1, of a block with expand_channels or "
             "expand_ratio, instead of se_channels"
         )
     return {"se_channels": round_channels(expand * ratio)} if ratio else {}
@@ -177,7 +176,7 @@ def _squeeze(ratio: Raw, fields: Mapping[str, Raw], where: str, source: str) -> 
 def _repeats(row: Mapping[str, Raw], where: str, source: str) -> int:
     repeat = row.get("repeat", 1)
     if isinstance(repeat, bool) or not isinstance(repeat, int) or repeat < 1:
-        raise ArchitectureError(f"{source}: {where}.repeat: is {repeat!r}. Allowed: a whole number from 1")
+        raise ArchitectureError(f"{source}: {where}.repeat: is {shown(repeat)}. Allowed: a whole number from 1")
     return repeat
 
 
@@ -202,9 +201,9 @@ def _explain(message: str, raw: Raw, into: Any, steps: list[str]) -> str:
         info = _chosen(info, raw)
     if isinstance(info, msgspec.inspect.StructType):
         names = [field.encode_name for field in info.fields]
-        unknown = re.search(r"unknown field `(\w+)`", message)
+        unknown = re.search(r"unknown field `(.*)`", message)
         if unknown:
-            return f"unknown key '{unknown[1]}'; {nearest(unknown[1], names)}"
+            return f"unknown key {shown(unknown[1])}; {nearest(unknown[1], names)}"
         return f"{message}. Allowed keys: {', '.join(names)}"
     if isinstance(info, msgspec.inspect.UnionType):
         tags = [str(option.tag) for option in info.types if isinstance(option, msgspec.inspect.StructType)]
@@ -212,10 +211,10 @@ def _explain(message: str, raw: Raw, into: Any, steps: list[str]) -> str:
             str(v) for option in info.types if isinstance(option, msgspec.inspect.LiteralType) for v in option.values
         ]
         if tags or values:
-            return f"is {_short(raw)}; {nearest(str(raw), tags or values)}"
+            return f"is {shown(raw)}; {nearest(str(raw), tags or values)}"
     if isinstance(info, msgspec.inspect.LiteralType):
-        return f"is {_short(raw)}; {nearest(str(raw), [str(value) for value in info.values])}"
-    return f"is {_short(raw)}. Allowed: {message.split(', got')[0].removeprefix('Expected ')}"
+        return f"is {shown(raw)}; {nearest(str(raw), [str(value) for value in info.values])}"
+    return f"is {shown(raw)}. Allowed: {message.split(', got')[0].removeprefix('Expected ')}"
 
 
 def _descend(info: msgspec.inspect.Type, raw: Raw, step: str) -> msgspec.inspect.Type:
@@ -238,8 +237,3 @@ def _chosen(info: msgspec.inspect.UnionType, raw: Mapping[str, Raw]) -> msgspec.
         if isinstance(option, msgspec.inspect.StructType) and raw.get(str(option.tag_field)) == option.tag:
             return option
     return info
-
-
-def _short(raw: Raw) -> str:
-    text = repr(raw)
-    return text if len(text) <= 60 else text[:57] + "..."

@@ -12,6 +12,7 @@ from ridgepoint.arch.head import Head, PooledHead
 from ridgepoint.arch.recipe import PlacedLayer, Recipe, place
 from ridgepoint.arch.shape import Shape
 from ridgepoint.errors import ArchitectureError
+from ridgepoint.validation import Name
 
 
 class Stage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -27,7 +28,7 @@ class Network(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     accepts other sizes.
     """
 
-    name: str
+    name: Name
     input: tuple[Count, Count, Count]
     conventions: Conventions = Conventions()
     stem: tuple[Block, ...]

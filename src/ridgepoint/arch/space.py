@@ -29,22 +29,26 @@ from ridgepoint.arch.choice import (
     closings,
     complete,
     count,
-    depth_names,
+    covering,
     keys,
     open_rows,
     parse,
     walk,
 )
-from ridgepoint.arch.document import Raw, convert, expect_mapping, parse_network, parse_rows, read_document
+from ridgepoint.arch.document import convert, expect_mapping, parse_network, parse_rows
 from ridgepoint.arch.network import Network
 from ridgepoint.arch.zoo import SPACES, list_models, list_spaces
-from ridgepoint.errors import ArchitectureError, nearest
+from ridgepoint.documents import Raw, read_document
+from ridgepoint.errors import ArchitectureError, nearest, shown
+from ridgepoint.validation import Name
 
 if TYPE_CHECKING:
     import numpy as np
 
 __all__ = ["Assignment", "Choice", "Space", "load_space", "parse_space"]
 
+MOST_CHOICES = 1000
+MOST_TRIED = 200_000
 _VALUES = {
     field.name: field for field in msgspec.structs.fields(Network) if field.name not in ("name", "stem", "stages")
 }
@@ -213,17 +217,18 @@ def load_space(name_or_path: str | Path) -> Space:
     path = Path(name_or_path)
     if path.suffix not in (".yaml", ".yml", ".json"):
         if str(name_or_path) not in list_spaces():
-            raise ArchitectureError(f"unknown space '{name_or_path}'; {nearest(str(name_or_path), list_spaces())}")
+            raise ArchitectureError(
+                f"unknown space {shown(str(name_or_path))}; {nearest(str(name_or_path), list_spaces())}"
+            )
         path = SPACES / f"{name_or_path}.yaml"
-    space = parse_space(read_document(path), source=path.name)
-    depths = depth_names(space.template)
-    for place in range(max(len(choice.options) for choice in space.choices)):
-        for deep in (False, True):  # at full depth, so that every row is seen with its first options too
-
-            def pick(choice: Choice, place: int = place, deep: bool = deep) -> int:
-                return -1 if deep and choice.name in depths else min(place, len(choice.options) - 1)
-
-            parse_network(close(space.template, pick), source=path.name)
+    space = parse_space(read_document(path, error=ArchitectureError), source=path.name)
+    tried = 0
+    for template in covering(space.template, path.name):
+        tried += len(parse_network(template, source=path.name).rows())
+        if tried > MOST_TRIED:
+            raise ArchitectureError(
+                f"{path.name}: has too many options in too many blocks to try every one in a network"
+            )
     return space
 
 
@@ -235,7 +240,7 @@ def kind_of(name_or_path: str | Path) -> Literal["space", "network"] | None:
     """
     path = Path(name_or_path)
     if path.suffix in (".yaml", ".yml", ".json"):
-        return "space" if any(walk(parse(read_document(path), "", path.name))) else "network"
+        return "space" if any(walk(parse(read_document(path, error=ArchitectureError), "", path.name))) else "network"
     name = str(name_or_path)
     return "space" if name in list_spaces() else "network" if name in list_models() else None
 
@@ -253,22 +258,24 @@ def parse_space(raw: Raw, *, source: str) -> Space:
         where="",
         source=source,
     )
-    space = Space(str(raw["name"]), parse(raw, "", source))
+    space = Space(convert(raw["name"], Name, where="name", source=source), parse(raw, "", source))
     check_stages(space.template, source)
     if not space.choices:
         raise ArchitectureError(f"{source}: no choice is left open. A space needs at least one {{choice: [...]}}")
+    if len(space.choices) > MOST_CHOICES:
+        raise ArchitectureError(f"{source}: {len(space.choices):,} choices are left open. Allowed: {MOST_CHOICES:,}")
     first = {choice.name: choice for choice in space.choices}
     for choice in walk(space.template):
         if choice != first[choice.name]:
             raise ArchitectureError(
-                f"{source}: the choice '{choice.name}' appears with different options, {_shown(first[choice.name])} "
-                f"and {_shown(choice)}. Choices with one name must list the same options"
+                f"{source}: the choice {shown(choice.name)} appears with different options, "
+                f"{_shown(first[choice.name])} and {_shown(choice)}. Choices with one name must list the same options"
             )
     return space
 
 
 def _shown(choice: Choice) -> str:
-    return str(list(choice.options)) if len(str(choice.options)) < 60 else f"{len(choice.options)} options"
+    return shown(list(choice.options)) if len(choice.options) <= 4 else f"{len(choice.options)} options"
 
 
 def _row_closings(row: Any, channels: int, bound: Assignment) -> Iterator[tuple[tuple[Block, ...], Assignment]]:

@@ -6,14 +6,17 @@ A variant is a short table of its own: `base: mobilenetv3_small_100`, `width: 0.
 import fnmatch
 from functools import lru_cache
 from pathlib import Path
+from typing import Annotated, Literal
 
 import msgspec
 
-from ridgepoint.arch.conventions import Conventions
-from ridgepoint.arch.document import Raw, convert, expect_mapping, parse_network, read_document
+from ridgepoint.arch.conventions import Conventions, Count
+from ridgepoint.arch.document import convert, expect_mapping, parse_network
 from ridgepoint.arch.network import Network
 from ridgepoint.arch.scale import scale_width
-from ridgepoint.errors import ArchitectureError, nearest
+from ridgepoint.documents import Raw, read_document
+from ridgepoint.errors import ArchitectureError, nearest, shown
+from ridgepoint.validation import Name
 
 ZOO = Path(__file__).parent / "zoo"
 SPACES = Path(__file__).parent / "spaces"
@@ -22,11 +25,11 @@ SPACES = Path(__file__).parent / "spaces"
 class Variant(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A network told as a change of another one."""
 
-    name: str
+    name: Name
     base: str
-    width: float = 1.0
-    keep: tuple[str, ...] = ()
-    input: tuple[int, int, int] | None = None
+    width: Annotated[float, msgspec.Meta(gt=0, le=16)] = 1.0
+    keep: tuple[Literal["stem", "hidden", "conv"], ...] = ()
+    input: tuple[Count, Count, Count] | None = None
     conventions: dict[str, Raw] = {}
 
 
@@ -49,7 +52,7 @@ def load(name_or_path: str | Path) -> Network:
     path = Path(name_or_path)
     if path.suffix in (".yaml", ".yml", ".json"):
         try:
-            return _parse(read_document(path), source=str(path))
+            return _parse(read_document(path, error=ArchitectureError), source=str(path))
         except RecursionError:
             raise ArchitectureError(f"{path}: its base leads back to itself. Name a network of the zoo") from None
     return _load_name(str(name_or_path))
@@ -58,7 +61,7 @@ def load(name_or_path: str | Path) -> Network:
 @lru_cache(maxsize=256)
 def _load_name(name: str) -> Network:
     if name not in _names(ZOO):
-        raise ArchitectureError(f"unknown model '{name}'; {nearest(name, _names(ZOO))}, or a path to a .yaml file")
+        raise ArchitectureError(f"unknown model {shown(name)}; {nearest(name, _names(ZOO))}, or a path to a .yaml file")
     return _parse(read_document(ZOO / f"{name}.yaml"), source=f"{name}.yaml")
 
 

@@ -16,14 +16,21 @@ from typing import Annotated
 
 import msgspec
 
-from ridgepoint.arch.document import convert, expect_mapping, read_document
+from ridgepoint.arch.document import convert, expect_mapping
 from ridgepoint.cost.fusing import Fusing
 from ridgepoint.cost.precision import precision_named
-from ridgepoint.errors import ArchitectureError, InputError, nearest
+from ridgepoint.documents import read_document
+from ridgepoint.errors import ArchitectureError, InputError, nearest, shown
+from ridgepoint.validation import Name
 
 DEVICES = Path(__file__).parent / "devices"
-Positive = Annotated[float, msgspec.Meta(gt=0)]
-NotNegative = Annotated[float, msgspec.Meta(ge=0)]
+_LEAST_RIDGE = 1e-3
+# From a computer of the 1950s to far beyond any of today: within them, every time is a number that can be told.
+Rate = Annotated[float, msgspec.Meta(ge=1, le=1e18)]
+Ridge = Annotated[float, msgspec.Meta(ge=0, le=1e6)]
+Overhead = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
+Ratio = Annotated[float, msgspec.Meta(ge=1e-6, le=1e6)]
+Share = Annotated[float, msgspec.Meta(ge=-1e6, le=1e6)]
 
 
 class Fit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -36,10 +43,10 @@ class Fit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     networks: int
     families: int
     fitted: str
-    median_error: float
-    worst_error: float
-    left_out_median_error: float
-    left_out_spearman: float
+    median_error: Share
+    worst_error: Share
+    left_out_median_error: Share
+    left_out_spearman: Share
 
 
 class Device(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -49,22 +56,24 @@ class Device(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     latency, nine of ten networks that were left out when the rates were found lay in the `interval`.
     """
 
-    name: str
+    name: Name
     description: str = ""
     source: str
-    peak_macs_per_s: Positive | None = None
-    bandwidth_bytes_per_s: Positive | None = None
-    ridge_point: NotNegative | None = None
-    overhead_ms: NotNegative = 0.0
-    pass_overhead_us: NotNegative = 0.0
+    peak_macs_per_s: Rate | None = None
+    bandwidth_bytes_per_s: Rate | None = None
+    ridge_point: Ridge | None = None
+    overhead_ms: Overhead = 0.0
+    pass_overhead_us: Overhead = 0.0
     precision: str = "int8"
     fused: Fusing = "activation"
     fit: Fit | None = None
-    interval: tuple[Positive, Positive] | None = None
+    interval: tuple[Ratio, Ratio] | None = None
 
     def __post_init__(self) -> None:
         peak, bandwidth, ridge = self.peak_macs_per_s, self.bandwidth_bytes_per_s, self.ridge_point
         precision_named(self.precision)
+        if ridge is not None and 0 < ridge < _LEAST_RIDGE:
+            raise ValueError(f"ridge_point is {ridge:g}. Allowed: 0 for none, or from {_LEAST_RIDGE:g} MACs/byte")
         if ridge is None and (peak is None or bandwidth is None):
             raise ValueError(
                 "a device needs peak_macs_per_s and bandwidth_bytes_per_s, or ridge_point with one of them or alone"
@@ -134,7 +143,7 @@ def load_device(name_or_path: str | Path, *, host: Device | None = None) -> Devi
         return host
     if str(name_or_path) not in _names():
         raise InputError(
-            f"unknown device '{name_or_path}'; {nearest(str(name_or_path), [*_names(), 'host'])}, "
+            f"unknown device {shown(str(name_or_path))}; {nearest(str(name_or_path), [*_names(), 'host'])}, "
             "or a path to a .yaml file"
         )
     return _shipped(str(name_or_path))
@@ -147,7 +156,7 @@ def read_device(path: Path) -> Device:
         InputError: Naming the file, the key, what was given and what is allowed.
     """
     try:
-        raw = read_document(path)
+        raw = read_document(path, error=ArchitectureError)
         keys = [field.name for field in msgspec.structs.fields(Device)]
         expect_mapping(raw, keys, required=("name", "source"), where="", source=str(path))
         device: Device = convert(raw, Device, where="", source=str(path))

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import msgspec
 
-from ridgepoint.arch.document import read_document
 from ridgepoint.arch.network import Network
 from ridgepoint.arch.scale import scale_width
 from ridgepoint.arch.zoo import load
 from ridgepoint.cost.device import Device
+from ridgepoint.documents import read_document
 
 TABLES = Path(__file__).parent / "published"
 ACCURACY = Path(__file__).parent / "accuracy.yaml"

@@ -16,13 +16,13 @@ import numpy as np
 
 from ridgepoint.arch.block import Block, Conv
 from ridgepoint.arch.conventions import Conventions
-from ridgepoint.arch.document import read_document
 from ridgepoint.arch.head import TokenHead
 from ridgepoint.arch.network import Network, Stage
 from ridgepoint.arch.shape import Shape
 from ridgepoint.arch.space import Space, load_space, parse_space
 from ridgepoint.arch.zoo import list_spaces
 from ridgepoint.cost.count import count_part
+from ridgepoint.documents import read_document
 from ridgepoint.errors import ArchitectureError
 
 

@@ -17,8 +17,9 @@ from ridgepoint.arch.shape import Shape
 from ridgepoint.cost.device import Device
 from ridgepoint.cost.pass_times import PassTimes
 from ridgepoint.errors import InputError
-from ridgepoint.files import write_atomic
+from ridgepoint.files import read_file, write_atomic
 
+LARGEST_BYTES = 50_000_000
 Interval = tuple[float, float]
 
 
@@ -84,12 +85,8 @@ def load_table(path: Path, *, conditions: Conditions) -> LatencyTable:
         InputError: If the file is no table, or was measured under other conditions.
     """
     try:
-        table = msgspec.json.decode(path.read_bytes(), type=LatencyTable)
-    except FileNotFoundError:
-        raise InputError(f"{path}: there is no such file") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}). Give a file with --table") from None
-    except msgspec.MsgspecError as error:
+        table = msgspec.json.decode(read_file(path, limit_bytes=LARGEST_BYTES), type=LatencyTable)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise InputError(f"{path}: is no latency table ({error}). Delete it to measure anew") from None
     if table.conditions != conditions:
         raise InputError(

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import msgspec
 import platformdirs
-import yaml
 from torch import nn
 
 from ridgepoint.arch.network import Network, PlacedBlock
@@ -22,6 +21,7 @@ from ridgepoint.deploy.measure import measure
 from ridgepoint.deploy.parts import part_of, time_parts
 from ridgepoint.deploy.runtimes import find_runtime, runtime_version
 from ridgepoint.deploy.sampling import Progress, time_samples
+from ridgepoint.documents import dump_document
 from ridgepoint.files import make_folder, write_atomic
 from ridgepoint.nn.build import build
 
@@ -132,4 +132,4 @@ class HostTable:
 
 def _as_yaml(device: Device) -> str:
     plain = {**msgspec.to_builtins(device), "precision": device.precision, "fused": device.fused}
-    return "# Written by ridgepoint calibrate.\n" + yaml.safe_dump(plain, sort_keys=False, width=160)
+    return "# Written by ridgepoint calibrate.\n" + dump_document(plain)

@@ -8,9 +8,9 @@ from typing import Any
 
 import msgspec
 import torch
-import yaml
 from torch import Tensor
 
+from ridgepoint.documents import read_document
 from ridgepoint.errors import InputError, nearest
 
 HUB_PREFIXES = ("hf-hub:", "hf_hub:", "timm/")
@@ -29,8 +29,7 @@ class WeightFile(msgspec.Struct, frozen=True):
 @lru_cache(maxsize=1)
 def published_weights() -> dict[str, str]:
     """The tag of the weights that `pretrained=True` takes, for every network that has some."""
-    text = (Path(__file__).parent / "published_weights.yaml").read_text(encoding="utf-8")
-    tags: dict[str, str] = yaml.load(text, Loader=yaml.CSafeLoader)
+    tags: dict[str, str] = read_document(Path(__file__).parent / "published_weights.yaml")
     return tags
 
 

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import yaml
 
 from ridgepoint.arch.network import Network
+from ridgepoint.documents import read_document
 
 KEY_MAPS = Path(__file__).parent / "key_maps"
 OPTIONAL = "num_batches_tracked"
@@ -47,10 +47,7 @@ class Translation(msgspec.Struct, frozen=True):
 @lru_cache(maxsize=1)
 def key_maps() -> dict[str, KeyMap]:
     """All maps that come with the package, by name."""
-    return {
-        path.stem: msgspec.convert(yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader), KeyMap)
-        for path in sorted(KEY_MAPS.glob("*.yaml"))
-    }
+    return {path.stem: msgspec.convert(read_document(path), KeyMap) for path in sorted(KEY_MAPS.glob("*.yaml"))}
 
 
 def translate(network: Network, ours: Collection[str], source: Collection[str]) -> Translation:

@@ -10,7 +10,7 @@ from itertools import groupby
 
 from ridgepoint.arch.space import Space
 from ridgepoint.report.ink import caption, style
-from ridgepoint.report.space_rows import BLOCKS, SpaceRow, SpaceStage, space_stages, summary
+from ridgepoint.report.space_rows import BLOCKS, SpaceRow, SpaceStage, given_channels, space_stages, summary
 
 WIDTH = 1120
 _CENTRE, _HALF = 236, 118
@@ -25,7 +25,7 @@ def draw_space(space: Space) -> str:
     heads = [(24, "part"), (_LABEL, "block"), (_OPTIONS, "choices"), (_CENTRE - 56, "channels (√)")]
     parts = [caption(24, 36, space.name, "h"), caption(24, 58, summary(space), "m")]
     parts += [caption(x, _TOP - 14, text, "m s") for x, text in heads]
-    y, widths = _TOP, tuple(shape for shape in space.template["input"][:1] if isinstance(shape, int))
+    y, widths = _TOP, given_channels(space)
     for stage in stages:
         band, y, widths = _stage(stage, y, widths, widest)
         parts += band

@@ -99,6 +99,11 @@ def space_stages(space: Space) -> tuple[SpaceStage, ...]:
     return (*parts, SpaceStage(name="head", depths=(), rows=(head,)))
 
 
+def given_channels(space: Space) -> tuple[int, ...]:
+    """The channels that the input may have."""
+    return tuple(sorted({each for shape in _leaves(space.template["input"]) for each in _leaves(shape[0])}))
+
+
 def _row(path: str, content: Any) -> SpaceRow:
     blocks = list(_leaves(content))
     given = [block for block in blocks if block is not None]

@@ -1,25 +1,26 @@
 """Recipes: how a network is taught, as a value read from YAML."""
 
-import contextlib
-from fractions import Fraction
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
-import yaml
 
 from ridgepoint.arch.network import Network
 from ridgepoint.data import Augmentation
-from ridgepoint.errors import InputError, nearest
+from ridgepoint.documents import read_document, read_value
+from ridgepoint.errors import InputError, nearest, shown
 from ridgepoint.train.clip import AnyClip, ClipNorm
 from ridgepoint.train.curriculum import Phase
 from ridgepoint.train.mixing import Mixing
 from ridgepoint.train.optimizer import AdamW, AnyOptimizer, Kind, LrScaling
 from ridgepoint.train.schedule import Annealed, AnySchedule, Cosine, Positive, Share
-from ridgepoint.validation import filled
+from ridgepoint.validation import Name, filled
 
 RECIPES = Path(__file__).parent / "recipes"
-Count = Annotated[int, msgspec.Meta(ge=1)]
+LONGEST_KEY = 200
+_FRACTION = re.compile(r"([0-9]{1,15})/(0*[1-9][0-9]{0,14})")
+Count = Annotated[int, msgspec.Meta(ge=1, le=10**6)]
 NotNegative = Annotated[float, msgspec.Meta(ge=0)]
 
 
@@ -65,10 +66,10 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         compile: Whether the model goes through `torch.compile`.
     """
 
-    name: str
+    name: Name
     epochs: Count = 60
     short_epochs: Count = 5
-    batch_size: Annotated[int, msgspec.Meta(ge=2)] = 64
+    batch_size: Annotated[int, msgspec.Meta(ge=2, le=10**6)] = 64
     repeats: Count = 1
     optimizer: AnyOptimizer = AdamW(lr=3e-3)
     lr_scaling: LrScaling | None = None
@@ -85,7 +86,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     mixing: Mixing = Mixing()
     curriculum: tuple[Phase, ...] = ()
     frozen: Share = 0.0
-    norm_batches: Annotated[int, msgspec.Meta(ge=0)] = 0
+    norm_batches: Annotated[int, msgspec.Meta(ge=0, le=10**6)] = 0
     precision: Literal["float32", "bfloat16"] = "float32"
     compile: bool = False
 
@@ -126,45 +127,38 @@ def load_recipe(name_or_path: str, changes: dict[str, Any] | None = None) -> Rec
         if name_or_path not in list_recipes():
             raise InputError(f"unknown recipe '{name_or_path}'; {nearest(name_or_path, list_recipes())}")
         path = RECIPES / f"{name_or_path}.yaml"
-    try:
-        raw = _values(dict(yaml.safe_load(path.read_text(encoding="utf-8")).items()))
-    except FileNotFoundError:
-        raise InputError(f"{path}: there is no such file") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, AttributeError) as error:
-        raise InputError(f"{path}: is no recipe: {error}") from None
-    return filled(Recipe, raw, changes or {}, what=f"recipe {path.stem}")
+    raw = read_document(path)
+    if not isinstance(raw, dict):
+        raise InputError(f"{path}: is {shown(raw)}. Allowed: a mapping such as {{name: mine, epochs: 60}}")
+    return filled(Recipe, _fractions(raw), _fractions(changes or {}), what=f"recipe {path.stem}")
 
 
 def parse_changes(settings: list[str]) -> dict[str, Any]:
-    """`key=value` texts as a mapping; values are read as YAML, so numbers are numbers.
+    """`key=value` texts as a mapping; values are read as those of a document, so numbers are numbers.
 
     Raises:
-        InputError: If a text has no `=`.
+        InputError: If a text has no `=`, or a value breaks a rule of documents.
     """
-    changes = {}
+    changes: dict[str, Any] = {}
     for setting in settings:
         key, sign, value = setting.partition("=")
+        key = key.strip()
         if not sign:
-            raise InputError(f"--set {setting}: has no '='. Allowed: key=value, for example --set optimizer.lr=0.01")
-        changes[key.strip()] = _value(value.strip())
+            raise InputError(
+                f"--set {shown(setting)}: has no '='. Allowed: key=value, for example --set optimizer.lr=0.01"
+            )
+        if not key or len(key) > LONGEST_KEY:
+            raise InputError(f"--set {shown(setting)}: before the '=' must be a key of 1 to {LONGEST_KEY} letters")
+        changes |= _fractions({key: read_value(value.strip(), what=f"--set {key}")})
     return changes
 
 
-def _values(raw: Any) -> Any:
-    """The same with every text that means a number as that number; names stay."""
+def _fractions(raw: Any) -> Any:
+    """The same with every text such as `5/300` as the number that it means; names stay."""
     if isinstance(raw, dict):
-        return {key: value if key == "name" else _values(value) for key, value in raw.items()}
+        return {key: value if key == "name" else _fractions(value) for key, value in raw.items()}
     if isinstance(raw, list):
-        return [_values(value) for value in raw]
-    return _value(raw) if isinstance(raw, str) else raw
-
-
-def _value(text: str) -> Any:
-    """A number as Python reads it (YAML takes 1e9 for a text) or a fraction such as 5/300; else as YAML reads it."""
-    for kind in (int, float, lambda text: float(Fraction(text))):
-        with contextlib.suppress(ValueError, ZeroDivisionError):
-            return kind(text)
-    try:
-        return _values(yaml.safe_load(text)) if text[:1] in "{[" else yaml.safe_load(text)
-    except yaml.YAMLError:
-        return text
+        return [_fractions(value) for value in raw]
+    if isinstance(raw, str) and (parts := _FRACTION.fullmatch(raw)):
+        return int(parts[1]) / int(parts[2])
+    return raw
