@@ -1,4 +1,4 @@
-"""A run folder as `ridgepoint fit` leaves it, small, made with the real classes; and a headless browser."""
+"""A run folder as `ridgepoint fit` leaves it, small: every file is written by the type that the program writes."""
 
 import json
 from pathlib import Path
@@ -9,32 +9,54 @@ from PIL import Image
 
 from ridgepoint.arch.document import dump_network
 from ridgepoint.arch.network import Network
+from ridgepoint.arch.words import in_words
 from ridgepoint.arch.zoo import load
 from ridgepoint.cost.count import cost
+from ridgepoint.cost.latency import MeasuredLatency
+from ridgepoint.data.preprocess import Preprocessing
+from ridgepoint.fit.settings import FitSettings
+from ridgepoint.run.evaluation import Evaluation, Mistake, Recall
+from ridgepoint.run.records import write_record
+from ridgepoint.run.result import (
+    Accuracy,
+    Agreement,
+    Bound,
+    Chosen,
+    Data,
+    FitResult,
+    Phase,
+    Rival,
+    Search,
+)
 from ridgepoint.search.candidate import Candidate
 from ridgepoint.search.study import Study
+from ridgepoint.train.metrics import write_metrics
 
 CLASSES = ["circle", "square", "<b>star & moon</b>", "triangle"]
 BASELINES = ("mobilenetv3_small_100", "mobileone_s0", "mobilenetv2_100")
+BUDGET_MS = 4.0
+PREPROCESSING = Preprocessing(height=64, width=64, channels=3, resize=64, mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
 CONFUSION = [[48, 1, 0, 1], [0, 50, 0, 0], [2, 0, 45, 3], [0, 1, 0, 49]]
 
 
-def stopwatch(ms: float) -> dict[str, Any]:
-    return {
-        "kind": "measured",
-        "ms": ms,
-        "p90_ms": ms * 1.07,
-        "spread": 0.021,
-        "runtime": "onnxruntime",
-        "runtime_version": "1.22.0",
-        "device": "Some CPU, 2 cores",
-        "threads": 1,
-        "precision": "fp32",
-        "warmup": 20,
-        "rounds": 5,
-        "runs": 250,
-        "file_bytes": 1_530_000,
-    }
+def stopwatch(ms: float) -> MeasuredLatency:
+    return MeasuredLatency(
+        ms=ms,
+        median_ms=ms * 1.02,
+        p90_ms=ms * 1.07,
+        spread=0.021,
+        drift=0.0,
+        slowdown=1.0,
+        runtime="onnxruntime",
+        runtime_version="1.22.0",
+        device="Some CPU, 2 cores",
+        threads=1,
+        precision="float32",
+        warmup=20,
+        rounds=5,
+        runs=250,
+        file_bytes=1_530_000,
+    )
 
 
 def small(name: str) -> Network:
@@ -42,82 +64,90 @@ def small(name: str) -> Network:
     return load(name).at(height=64).with_classes(len(CLASSES))
 
 
-def rival(network: Network, role: str, *, ms: float, val: float, test: float) -> dict[str, Any]:
+def told(network: Network) -> dict[str, Any]:
+    """What `Chosen` and `Rival` tell alike."""
     return {
         "name": network.name,
-        "role": role,
-        "latency": stopwatch(ms),
-        "met": ms <= 4.0,
-        "accuracy": {"val": val, "artefact": test, "split": "test", "count": 200},
+        "digest": network.digest,
+        "about": in_words(network),
+        "input": list(network.input),
         "params": cost(network).params,
-        "macs": cost(network).macs,
+        "deploy_params": cost(network, form="deploy").params,
+        "macs": cost(network, form="deploy").macs,
+        "steps": 120,
+        "epochs": 12.0,
         "train_s": 40.0,
     }
 
 
-def result(network: Network, folder: Path) -> dict[str, Any]:
+def accuracy(*, val: float, test: float) -> Accuracy:
+    return Accuracy(artefact=test, trained=test, balanced=test - 0.01, majority=0.25, val=val, count=200)
+
+
+def rival(network: Network, role: str, *, ms: float, val: float, test: float) -> Rival:
+    latency, found = stopwatch(ms), accuracy(val=val, test=test)
+    return Rival(**told(network), role=role, latency=latency, met=ms <= BUDGET_MS, accuracy=found)
+
+
+def result(network: Network, folder: Path) -> FitResult:
+    """What `finish` writes, by its own type: a key that it does not know cannot stand here."""
     baselines = [
         rival(small(name), "zoo", ms=ms, val=0.91 + 0.02 * index, test=0.9 + 0.025 * index)
         for index, (name, ms) in enumerate(zip(BASELINES, (1.4, 2.5, 5.2), strict=True))
     ]
     runner_up = msgspec.structs.replace(small("mobilenetv2_050"), name="runner-up")
-    finalists = [
-        rival(network, "finalist", ms=3.1, val=0.97, test=0.96),
-        rival(runner_up, "finalist", ms=3.6, val=0.955, test=0.94),
-    ]
-    return {
-        "command": "ridgepoint fit shapes/ --latency 4ms --seed 3",
-        "reproduce": ["ridgepoint fit shapes/ --latency 4ms --seed 3 --evaluations 30"],
-        "name": "shapes",
-        "created": "2025-03-01T10:20:30+00:00",
-        "run": str(folder),
-        "data": {
-            "name": "shapes",
-            "kind": "class folders",
-            "classes": CLASSES,
-            "counts": {"train": 640, "val": 160, "test": 200},
-            "summary": "1000 images in 4 classes\nsizes from 60x60 to 72x80 pixels",
-            "split_note": "64 % train, 16 % val, 20 % test, by class, seed 3",
-            "skipped": ["shapes/circle/broken.png: truncated"],
-            "input_reason": "64x64: the median image is 64 pixels high",
-            "preprocessing": {"resize": 64, "mean": [0.5, 0.5, 0.5], "std": [0.25, 0.25, 0.25]},
-        },
-        "architecture": str(folder / "architecture.yaml"),
-        "artefact": str(folder / "model.onnx"),
-        "network": {
-            "name": network.name,
-            "digest": network.digest,
-            "input": list(network.input),
-            "params": cost(network).params,
-            "deploy_params": cost(network, form="deploy").params,
-            "macs": cost(network).macs,
-        },
-        "budget_ms": 4.0,
-        "latency": stopwatch(3.1),
-        "met": True,
-        "accuracy": {"float": 0.96, "artefact": 0.96, "val": 0.97, "split": "test", "count": 200},
-        "parity": {"max_abs_diff": 3.1e-6, "top1_agreement": 1.0, "count": 64},
-        "finalists": finalists,
-        "baselines": baselines,
-        "search": {
-            "space": "mobilenetv4_conv",
-            "space_size": 2.4e9,
-            "method": "nsga2",
-            "reason": "the budget allows 30 short trainings",
-            "evaluations": 30,
-            "seconds": 310.0,
-        },
-        "bound": {"time_s": None, "evaluations": 30},
-        "seed": 3,
-        "phases": [
-            {"name": "latency table", "seconds": 21.0},
-            {"name": "search", "seconds": 310.0},
-            {"name": "full trainings", "seconds": 190.0},
+    command = "ridgepoint fit shapes/ --latency 4ms --seed 3"
+    return FitResult(
+        command=command,
+        reproduce=[f"{command} --evaluations 30"],
+        name="shapes",
+        created="2025-03-01T10:20:30+00:00",
+        run=str(folder),
+        data=Data(
+            name="shapes",
+            kind="class folders",
+            classes=CLASSES,
+            counts={"train": 640, "val": 160, "test": 200},
+            summary="1000 images in 4 classes\nsizes from 60x60 to 72x80 pixels",
+            split_note="64 % train, 16 % val, 20 % test, by class, seed 3",
+            skipped=["shapes/circle/broken.png: truncated"],
+            input_reason="64x64: the median image is 64 pixels high",
+            preprocessing=msgspec.to_builtins(PREPROCESSING),
+        ),
+        architecture=str(folder / "architecture.yaml"),
+        artefact=str(folder / "model.onnx"),
+        labels=str(folder / "labels.txt"),
+        report=str(folder / "report.html"),
+        network=Chosen(**told(network)),
+        budget_ms=BUDGET_MS,
+        latency=stopwatch(3.1),
+        met=True,
+        accuracy=accuracy(val=0.97, test=0.96),
+        parity=Agreement(max_abs_diff=3.1e-6, top1_agreement=1.0, count=64),
+        finalists=[
+            rival(network, "finalist", ms=3.1, val=0.97, test=0.96),
+            rival(runner_up, "finalist", ms=3.6, val=0.955, test=0.94),
         ],
-        "versions": {"ridgepoint": "0.1.0", "torch": "2.11", "onnxruntime": "1.22.0"},
-        "warnings": ["1 file could not be read and was skipped"],
-        "wall_s": 528.0,
-    }
+        baselines=baselines,
+        search=Search(
+            space="mobilenetv4_conv",
+            space_size=2.4e9,
+            method="nsga2",
+            reason="the budget allows 30 short trainings",
+            evaluations=30,
+            seconds=310.0,
+        ),
+        bound=Bound(evaluations=30),
+        seed=3,
+        phases=[
+            Phase(name="latency table", seconds=21.0),
+            Phase(name="search", seconds=310.0),
+            Phase(name="full trainings", seconds=190.0),
+        ],
+        versions={"ridgepoint": "0.1.0", "torch": "2.11", "onnxruntime": "1.22.0"},
+        warnings=["1 file could not be read and was skipped"],
+        wall_s=528.0,
+    )
 
 
 def write_result(folder: Path, **changes: Any) -> None:
@@ -130,7 +160,9 @@ def make_run(folder: Path) -> Path:
     folder.mkdir(parents=True)
     network = msgspec.structs.replace(small("mobilenetv4_conv_small"), name="winner")
     (folder / "architecture.yaml").write_text(dump_network(network))
-    (folder / "result.json").write_text(json.dumps(result(network, folder)))
+    write_record(folder / "result.json", result(network, folder))
+    settings = FitSettings(data="shapes/", latency_ms=BUDGET_MS, evaluations=30, seed=3)
+    write_record(folder / "settings.json", settings)
     _write_study(folder, network)
     for index, name in enumerate((network.name, *BASELINES)):
         _write_metrics(folder / "trainings" / name, offset=0.02 * index)
@@ -173,7 +205,7 @@ def _write_metrics(folder: Path, *, offset: float) -> None:
         }
         for step in range(1, 13)
     ]
-    (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows) + '{"step": 13, "ep')
+    write_metrics(folder, rows)
 
 
 def _write_evaluation(folder: Path) -> None:
@@ -182,22 +214,17 @@ def _write_evaluation(folder: Path) -> None:
     for index, (true, predicted) in enumerate([(0, 1), (2, 3), (2, 0), (3, 1), (2, 3)]):
         Image.effect_noise((16, 16), 60 + 30 * index).save(folder / "mistakes" / f"{index}.png")
         mistakes.append(
-            {
-                "id": f"{index}.png",
-                "true": CLASSES[true],
-                "predicted": CLASSES[predicted],
-                "probability": 0.5 + 0.08 * index,
-                "image": f"mistakes/{index}.png",
-            }
+            Mistake(
+                id=f"{index}.png",
+                true=CLASSES[true],
+                predicted=CLASSES[predicted],
+                probability=0.5 + 0.08 * index,
+                image=f"mistakes/{index}.png",
+            )
         )
-    evaluation = {
-        "split": "test",
-        "classes": CLASSES,
-        "confusion": CONFUSION,
-        "mistakes": mistakes,
-        "per_class": [
-            {"class": name, "count": sum(row), "recall": row[index] / sum(row)}
-            for index, (name, row) in enumerate(zip(CLASSES, CONFUSION, strict=True))
-        ],
-    }
-    (folder / "evaluation.json").write_text(json.dumps(evaluation))
+    per_class = [
+        Recall(label=name, count=sum(row), recall=row[index] / sum(row))
+        for index, (name, row) in enumerate(zip(CLASSES, CONFUSION, strict=True))
+    ]
+    evaluation = Evaluation(classes=CLASSES, confusion=CONFUSION, mistakes=mistakes, per_class=per_class)
+    write_record(folder / "evaluation.json", evaluation)

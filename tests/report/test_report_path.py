@@ -76,7 +76,7 @@ def test_the_page_shows_both_where_they_are_known(run: Path):
     folder = run / "tunas" / "coarse"
     folder.mkdir(parents=True)
     rows = [json.dumps(msgspec.to_builtins(belief) | {"loss": 1.0}) for belief in BELIEFS]
-    (folder / "history.jsonl").write_text("\n".join([*rows, '{"step": 10, "pro']))
+    (folder / "history.jsonl").write_text("\n".join(rows))
     text = words(run)
     assert f"Where {winner} comes from, step by step" in text
     assert "depth: stages.1.blocks.0 pool_mixer to nothing, importance 1.2, 2 ms less" in text

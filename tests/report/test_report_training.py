@@ -111,7 +111,7 @@ def test_it_is_built_again_from_the_folder_and_without_samples_says_so(runs: dic
     assert build_report(run) == run / "report.html"
     assert "This folder holds no samples of what the network saw." in words(run)
     (run / "metrics.jsonl").write_text("{")
-    with pytest.raises(RunError, match=r"metrics\.jsonl: cannot be read"):
+    with pytest.raises(RunError, match=r"metrics\.jsonl, line 1: is damaged"):
         build_report(run)
     (run / "result.json").unlink()
     with pytest.raises(RunError, match=r"holds no result\.json"):

@@ -70,7 +70,7 @@ def carry_out(
         emit_json(result)
     else:
         _summary(result)
-    if not result["met"]:
+    if not result["met"] or result.get("doubts"):
         raise typer.Exit(3)
 
 
@@ -106,8 +106,8 @@ def _summary(result: dict[str, Any]) -> None:
         f"{latency['runs']} runs; exported and source agree on {result['parity']['top1_agreement']:.0%} of "
         f"{result['parity']['count']} test images."
     )
-    for warning in result["warnings"]:
-        out.print(f"note: {warning}", markup=False)
+    for note in [*result.get("notes", []), *result["warnings"]]:
+        out.print(f"note: {note}", markup=False)
     for name in ("artefact", "architecture", "labels", "report"):
         out.print(f"{name:>13}: {result[name]}", markup=False)
     out.print(f"{'wall time':>13}: {format_duration(result['wall_s'])}")

@@ -3,10 +3,11 @@
 import importlib.metadata
 import platform
 import shutil
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 import numpy as np
@@ -14,6 +15,7 @@ import torch
 from PIL import Image
 
 from ridgepoint.arch.document import dump_network
+from ridgepoint.arch.words import in_words
 from ridgepoint.cost.count import cost
 from ridgepoint.cost.latency import MeasuredLatency
 from ridgepoint.data import ArraySplit, decode
@@ -23,16 +25,31 @@ from ridgepoint.deploy.measure import doubt, measure, when_calm
 from ridgepoint.deploy.verify import Parity, verify
 from ridgepoint.files import make_folder, save_atomic, write_atomic
 from ridgepoint.fit.plan import Plan
-from ridgepoint.run.folder import RESULT
+from ridgepoint.run.evaluation import EVALUATION, Evaluation, Mistake, Recall
+from ridgepoint.run.folder import RESULT, RunFolder
+from ridgepoint.run.records import write_record
+from ridgepoint.run.result import (
+    Accuracy,
+    Agreement,
+    Bound,
+    Chosen,
+    Data,
+    FitResult,
+    Phase,
+    Rival,
+    Search,
+)
 from ridgepoint.search.candidate import Candidate
 from ridgepoint.search.study import Study
 from ridgepoint.train.accelerator import told
+from ridgepoint.train.accuracy import accuracy_of
 from ridgepoint.train.folder import load_training
 
 if TYPE_CHECKING:
     from ridgepoint.fit.pipeline import Fit
 
 MISTAKES = 24
+PHASE = "Export, check, measure"
 PACKAGES = ("ridgepoint", "torch", "torchvision", "onnx", "onnxruntime", "optuna", "numpy")
 
 
@@ -55,14 +72,14 @@ def finish(job: "Fit", plan: Plan, trained: list[Candidate]) -> dict[str, Any]:
     write_atomic(path / "labels.txt", "".join(f"{label}\n" for label in job.prepared.dataset.classes))
     job.display.progress(0.8, "checking the exported file on the test images")
     parity, accuracies = check(job, winner, trained, files)
-    trained = [msgspec.structs.replace(c, test_accuracy=accuracies[c.name]["artefact"]) for c in trained]
+    trained = [msgspec.structs.replace(c, test_accuracy=accuracies[c.name].artefact) for c in trained]
     study = Study(path)
     for candidate in trained:
         phase = "winner" if candidate.name == winner.name else candidate.phase
         study.record(msgspec.structs.replace(candidate, phase=phase))
     result = describe(job, plan, winner, trained, latencies, accuracies, parity)
-    write_atomic(path / RESULT, msgspec.json.format(msgspec.json.encode(result), indent=2))
-    return result
+    write_record(path / RESULT, result)
+    return msgspec.to_builtins(result)
 
 
 def export_all(job: "Fit", trained: list[Candidate]) -> dict[str, Path]:
@@ -96,7 +113,7 @@ def measure_once(job: "Fit", files: dict[str, Path]) -> dict[str, MeasuredLatenc
     return msgspec.convert(known, dict[str, MeasuredLatency])
 
 
-def choose(trained: list[Candidate], budget_ms: float) -> Candidate:
+def choose(trained: Sequence[Candidate], budget_ms: float) -> Candidate:
     """The best validation accuracy among those whose exported file meets the budget; else the fastest.
 
     A zoo network may win: what counts is what it measured here.
@@ -109,11 +126,11 @@ def choose(trained: list[Candidate], budget_ms: float) -> Candidate:
 
 def check(
     job: "Fit", winner: Candidate, trained: list[Candidate], files: dict[str, Path]
-) -> tuple[Parity, dict[str, dict[str, float]]]:
+) -> tuple[Parity, dict[str, Accuracy]]:
     """Parity of the winner on the test images, and every artefact's test accuracy in the real runtime."""
-    runtime = job.run.settings.runtime
+    runtime, classes = job.run.settings.runtime, job.prepared.dataset.classes
     tests: dict[tuple[int, ...], ArraySplit] = {}
-    accuracies: dict[str, dict[str, float]] = {}
+    accuracies: dict[str, Accuracy] = {}
     for candidate in trained:
         preprocessing = job.prepared.preprocessing_for(candidate.network)
         size = candidate.network.input[1:]
@@ -122,55 +139,55 @@ def check(
         artefact = load_artefact(files[candidate.name], runtime=runtime)
         logits = artefact.logits(tests[size].images.numpy())
         labels = tests[size].labels.numpy()
-        accuracies[candidate.name] = {"artefact": float((logits.argmax(1) == labels).mean())}
+        found = accuracy_of(logits.argmax(1), labels, classes)
+        accuracies[candidate.name] = Accuracy(
+            artefact=found.accuracy,
+            balanced=found.balanced,
+            majority=found.majority,
+            val=candidate.val_accuracy,
+            split="test",
+            count=found.count,
+        )
         if candidate.name == winner.name:
             model, _ = load_training(files[candidate.name].parent)
             parity = verify(model, artefact, tests[size].images)
             with torch.no_grad():
-                found = [model(preprocessing.normalize(chunk)).argmax(1) for chunk in tests[size].images.split(64)]
-            accuracies[candidate.name]["float"] = float((torch.cat(found).numpy() == labels).mean())
-            write_evaluation(job, tests[size], logits)
+                answers = [model(preprocessing.normalize(chunk)).argmax(1) for chunk in tests[size].images.split(64)]
+            accuracies[candidate.name].trained = float((torch.cat(answers).numpy() == labels).mean())
+            write_evaluation(job.run.path, classes, tests[size], logits)
     return parity, accuracies
 
 
-def write_evaluation(job: "Fit", test: ArraySplit, logits: np.ndarray) -> None:
+def write_evaluation(run: Path, classes: Sequence[str], test: ArraySplit, logits: np.ndarray) -> None:
     """`evaluation.json`: confusion, recall by class, and the most confident mistakes with their images."""
-    classes = job.prepared.dataset.classes
     labels, probabilities = test.labels.numpy(), softmax(logits)
     predicted = logits.argmax(1)
     confusion = np.zeros((len(classes), len(classes)), dtype=int)
     np.add.at(confusion, (labels, predicted), 1)
     wrong = np.flatnonzero(predicted != labels)
     wrong = wrong[np.argsort(-probabilities[wrong, predicted[wrong]])][:MISTAKES]
-    folder = job.run.path / "mistakes"
-    make_folder(folder)
+    make_folder(run / "mistakes")
     mistakes = []
     for number, index in enumerate(wrong):
         pixels = test.images[int(index)].numpy()
         image = Image.fromarray(pixels[0] if len(pixels) == 1 else np.moveaxis(pixels, 0, -1))
-        image.save(folder / f"{number}.png")
+        image.save(run / "mistakes" / f"{number}.png")
         mistakes.append(
-            {
-                "id": test.ids[index],
-                "true": classes[labels[index]],
-                "predicted": classes[predicted[index]],
-                "probability": float(probabilities[index, predicted[index]]),
-                "image": f"mistakes/{number}.png",
-            }
+            Mistake(
+                id=str(test.ids[index]),
+                true=classes[labels[index]],
+                predicted=classes[predicted[index]],
+                probability=float(probabilities[index, predicted[index]]),
+                image=f"mistakes/{number}.png",
+            )
         )
-    counts = confusion.sum(1)
+    found = accuracy_of(predicted, labels, classes)
+    counts = confusion.sum(1).tolist()
     per_class = [
-        {"class": name, "count": int(count), "recall": float(confusion[i, i] / count) if count else None}
-        for i, (name, count) in enumerate(zip(classes, counts, strict=True))
+        Recall(label=name, count=count, recall=found.recall[name]) for name, count in zip(classes, counts, strict=True)
     ]
-    content = {
-        "split": "test",
-        "classes": list(classes),
-        "confusion": confusion.tolist(),
-        "mistakes": mistakes,
-        "per_class": per_class,
-    }
-    write_atomic(job.run.path / "evaluation.json", msgspec.json.format(msgspec.json.encode(content), indent=1))
+    content = Evaluation(classes=list(classes), confusion=confusion.tolist(), mistakes=mistakes, per_class=per_class)
+    write_record(run / EVALUATION, content)
 
 
 def describe(
@@ -179,100 +196,115 @@ def describe(
     winner: Candidate,
     trained: list[Candidate],
     latencies: dict[str, MeasuredLatency],
-    accuracies: dict[str, dict[str, float]],
+    accuracies: dict[str, Accuracy],
     parity: Parity,
-) -> dict[str, Any]:
+) -> FitResult:
     """The content of `result.json`."""
-    settings, dataset, path = job.run.settings, job.prepared.dataset, job.run.path.resolve()
-    counts = {name: len(getattr(dataset, name)) for name in ("train", "val", "test")}
-    warnings = []
-    if winner.weights is not None:
-        warnings.append(f"The result started from the weights {winner.weights}.")
-    elif winner.phase == "baseline":
-        warnings.append("A zoo network beat everything that the search found; it is the result.")
+    settings, prepared, dataset, path = job.run.settings, job.prepared, job.prepared.dataset, job.run.path.resolve()
     command = settings.command(out=str(job.run.path))
-    return {
-        "command": command,
-        "reproduce": [command, f"ridgepoint report {job.run.path}", f"ridgepoint eval {job.run.path}/model.onnx DATA"],
-        "name": job.run.path.name,
-        "created": datetime.now().astimezone().isoformat(timespec="seconds"),
-        "run": str(path),
-        "data": {
-            "name": dataset.name,
-            "kind": dataset.kind,
-            "classes": list(dataset.classes),
-            "counts": counts,
-            "summary": dataset.summary(),
-            "split_note": dataset.split_note,
-            "skipped": list(dataset.skipped),
-            "input_reason": job.prepared.input_reason,
-            "preprocessing": msgspec.to_builtins(job.prepared.preprocessing_for(winner.network)),
-        },
-        "architecture": str(path / "architecture.yaml"),
-        "artefact": str(path / "model.onnx"),
-        "labels": str(path / "labels.txt"),
-        "report": str(path / "report.html"),
-        "network": _network(winner),
-        "budget_ms": settings.latency_ms,
-        "latency": msgspec.to_builtins(latencies[winner.name]),
-        "met": latencies[winner.name].ms <= settings.latency_ms,
-        "accuracy": {**accuracies[winner.name], "val": winner.val_accuracy, "split": "test", "count": counts["test"]},
-        "parity": msgspec.to_builtins(parity),
-        "baselines": [
-            _rival(c, latencies[c.name], accuracies[c.name], counts["test"], settings.latency_ms)
-            for c in trained
-            if c.phase == "baseline"
-        ],
-        "finalists": [
-            _rival(c, latencies[c.name], accuracies[c.name], counts["test"], settings.latency_ms)
-            for c in trained
-            if c.phase == "finalist"
-        ],
-        "search": {
-            "space": job.prepared.subject.name,
-            "space_size": float(job.prepared.space.size) if job.prepared.space else None,
-            "method": job.prepared.method,
-            "reason": job.prepared.method_reason,
-            "evaluations": sum(c.train_s is not None for c in Study(path).candidates("search")),
-            "gap": job.run.read_step("finalists")["gap"],
-            "seconds": job.run.phases["Search"],
-        },
-        "bound": {"time_s": plan.full_s and (settings.time_s or None), "evaluations": settings.evaluations},
-        "plan": msgspec.to_builtins(plan),
-        "recipe": msgspec.to_builtins(job.prepared.recipe),
-        "seed": settings.seed,
-        "accelerator": told(job.prepared.accelerator),
-        "phases": [{"name": name, "seconds": seconds} for name, seconds in job.run.phases.items()],
-        "versions": {
+    return FitResult(
+        command=command,
+        reproduce=[command, f"ridgepoint report {job.run.path}", f"ridgepoint eval {job.run.path}/model.onnx DATA"],
+        name=job.run.path.name,
+        created=datetime.now().astimezone().isoformat(timespec="seconds"),
+        run=str(path),
+        data=Data(
+            name=dataset.name,
+            kind=dataset.kind,
+            classes=list(dataset.classes),
+            counts={name: len(getattr(dataset, name)) for name in ("train", "val", "test")},
+            summary=dataset.summary(),
+            split_note=dataset.split_note,
+            skipped=list(dataset.skipped),
+            input_reason=prepared.input_reason,
+            preprocessing=msgspec.to_builtins(prepared.preprocessing_for(winner.network)),
+        ),
+        architecture=str(path / "architecture.yaml"),
+        artefact=str(path / "model.onnx"),
+        labels=str(path / "labels.txt"),
+        report=str(path / "report.html"),
+        network=Chosen(**_network(winner)),
+        budget_ms=settings.latency_ms,
+        latency=latencies[winner.name],
+        met=latencies[winner.name].ms <= settings.latency_ms,
+        accuracy=accuracies[winner.name],
+        parity=msgspec.convert(parity, Agreement, from_attributes=True),
+        baselines=rivals(trained, "baseline", latencies, accuracies, settings.latency_ms),
+        finalists=rivals(trained, "finalist", latencies, accuracies, settings.latency_ms),
+        search=Search(
+            space=prepared.subject.name,
+            space_size=float(prepared.space.size) if prepared.space else None,
+            method=prepared.method,
+            reason=prepared.method_reason,
+            evaluations=sum(c.train_s is not None for c in Study(path).candidates("search")),
+            gap=(job.run.read_step("finalists") or {}).get("gap"),
+            seconds=job.run.phases["Search"],
+        ),
+        bound=Bound(time_s=plan.full_s and (settings.time_s or None), evaluations=settings.evaluations),
+        plan=msgspec.to_builtins(plan),
+        recipe=msgspec.to_builtins(prepared.recipe),
+        seed=settings.seed,
+        accelerator=told(prepared.accelerator),
+        phases=_phases(job.run),
+        versions={
             "python": platform.python_version(),
             **{name: importlib.metadata.version(name) for name in PACKAGES},
         },
-        "warnings": warnings,
-        "wall_s": job.run.elapsed,
-    }
+        notes=notes(winner),
+        wall_s=job.run.elapsed,
+    )
+
+
+def rivals(
+    trained: Sequence[Candidate],
+    phase: Literal["baseline", "finalist"],
+    latencies: Mapping[str, MeasuredLatency],
+    accuracies: Mapping[str, Accuracy],
+    budget_ms: float,
+) -> list[Rival]:
+    """The networks of a phase, the winner included, each with what its own exported file measured."""
+    return [
+        Rival(
+            **_network(candidate),
+            role="zoo" if phase == "baseline" else phase,
+            weights=candidate.weights,
+            latency=latencies[candidate.name],
+            met=latencies[candidate.name].ms <= budget_ms,
+            accuracy=accuracies[candidate.name],
+        )
+        for candidate in trained
+        if candidate.phase == phase
+    ]
+
+
+def notes(winner: Candidate) -> list[str]:
+    """What people should know of where the chosen network comes from."""
+    if winner.weights is not None:
+        return [f"The result started from the weights {winner.weights}."]
+    if winner.phase == "baseline":
+        return ["A zoo network beat everything that the search found; it is the result."]
+    return []
+
+
+def _phases(run: RunFolder) -> list[Phase]:
+    """The time of every phase: this one, which is not over, has what the others leave of the whole."""
+    known = {name: seconds for name, seconds in run.phases.items() if name != PHASE}
+    known[PHASE] = max(run.elapsed - sum(known.values()), 0.0)
+    return [Phase(name=name, seconds=seconds) for name, seconds in known.items()]
 
 
 def _network(candidate: Candidate) -> dict[str, Any]:
+    """What `Chosen` and `Rival` tell alike."""
     network = candidate.network
     return {
         "name": candidate.name,
         "digest": network.digest,
+        "about": in_words(network),
         "input": list(network.input),
         "params": cost(network).params,
         "deploy_params": cost(network, form="deploy").params,
         "macs": cost(network, form="deploy").macs,
-    }
-
-
-def _rival(
-    candidate: Candidate, latency: MeasuredLatency, accuracy: dict[str, float], count: int, budget_ms: float
-) -> dict[str, Any]:
-    return {
-        **_network(candidate),
-        "role": "zoo" if candidate.phase == "baseline" else "finalist",
-        "weights": candidate.weights,
-        "latency": msgspec.to_builtins(latency),
-        "met": latency.ms <= budget_ms,
-        "accuracy": {**accuracy, "val": candidate.val_accuracy, "split": "test", "count": count},
+        "steps": candidate.steps,
+        "epochs": candidate.epochs,
         "train_s": candidate.train_s,
     }

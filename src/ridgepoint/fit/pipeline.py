@@ -15,7 +15,7 @@ from ridgepoint.deploy.calibrate import HostTable
 from ridgepoint.display import Display, Silent
 from ridgepoint.errors import InterruptedRun, NotMetError, RidgepointError, WriteError, stopped_by_user
 from ridgepoint.files import writing
-from ridgepoint.fit.finish import finish
+from ridgepoint.fit.finish import PHASE, finish
 from ridgepoint.fit.plan import FINALISTS, Plan, make_plan
 from ridgepoint.fit.prepare import Prepared, check_settings, prepare
 from ridgepoint.fit.pretrained import networks_for
@@ -129,7 +129,7 @@ def _fit(run: RunFolder[FitSettings], display: Display) -> dict[str, Any]:
         finalists = find_finalists(job, plan)
     with run.phase("Training", display):
         trained = train_all(job, plan, finalists, rivals)
-    with run.phase("Export, check, measure", display):
+    with run.phase(PHASE, display):
         return finish(job, plan, trained)
 
 
@@ -217,7 +217,13 @@ def train_all(job: Fit, plan: Plan, finalists: list[Candidate], rivals: list[Can
         known = job.run.read_step(f"trained-{candidate.name}")
         if known is None:
             known = _train_one(job, plan, candidate, index / len(contenders), 1 / len(contenders))
-        candidate = msgspec.structs.replace(candidate, val_accuracy=known["val_accuracy"], train_s=known["seconds"])
+        candidate = msgspec.structs.replace(
+            candidate,
+            val_accuracy=known["val_accuracy"],
+            train_s=known["seconds"],
+            steps=known["steps"],
+            epochs=known.get("epochs"),  # which a run of an earlier version did not write
+        )
         done.append(candidate)
         job.display.say(f"{candidate.name}: validation accuracy {candidate.val_accuracy:.4f}")
     return done
@@ -262,5 +268,10 @@ def _train_one(job: Fit, plan: Plan, candidate: Candidate, base: float, share: f
     save_training(folder, done.model, about)
     return job.run.write_step(
         f"trained-{candidate.name}",
-        {"val_accuracy": done.val_accuracy, "seconds": done.seconds, "steps": done.steps},
+        {
+            "val_accuracy": done.val_accuracy,
+            "seconds": done.seconds,
+            "steps": done.steps,
+            "epochs": done.epochs,
+        },
     )

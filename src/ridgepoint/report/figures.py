@@ -11,8 +11,9 @@ import plotly.graph_objects as go
 
 from ridgepoint.report.blocks import BlockRow
 from ridgepoint.report.points import Mark, Marks, collect, label_sides, pareto
-from ridgepoint.report.result import Evaluation, Metric, read_run
+from ridgepoint.report.result import Metric, read_run
 from ridgepoint.report.scatter import scatter_svg
+from ridgepoint.run.evaluation import Evaluation
 
 # Told apart by colour-blind eyes, and readable on white and on near-black.
 CHOSEN, BASELINE, FINALIST, TABLED, BUDGET = "#d9480f", "#2f78d6", "#8a63d2", "#8792a2", "#d6336c"

@@ -22,10 +22,11 @@ from ridgepoint.report.interval import interval
 from ridgepoint.report.path import lineage, path_figure
 from ridgepoint.report.points import Marks, collect
 from ridgepoint.report.policy import policy_map
-from ridgepoint.report.result import Evaluation, Mistake, Run, read_run
+from ridgepoint.report.result import Run, read_run
 from ridgepoint.report.template import template
 from ridgepoint.report.training import training_page
 from ridgepoint.report.tried import best_over_time, front_over_time, trained
+from ridgepoint.run.evaluation import Evaluation, Mistake
 from ridgepoint.train.folder import ABOUT
 from ridgepoint.units import format_count, format_duration, format_ms
 
@@ -110,9 +111,9 @@ def _pictures(folder: Path, evaluation: Evaluation | None) -> tuple[list[Picture
     mistakes = evaluation.mistakes if evaluation is not None else []
     found = [(mistake, _data_uri(folder, mistake)) for mistake in mistakes]
     pictures = [
-        Picture(source, _class(mistake.true, evaluation), _class(mistake.predicted, evaluation), mistake.probability)
+        Picture(source, evaluation.name(mistake.true), evaluation.name(mistake.predicted), mistake.probability)
         for mistake, source in found
-        if source is not None
+        if source is not None and evaluation is not None
     ]
     return pictures, len(found) - len(pictures)
 
@@ -123,11 +124,6 @@ def _data_uri(folder: Path, mistake: Mistake) -> str | None:
         return None
     kind = mimetypes.guess_type(path.name)[0] or "image/png"
     return f"data:{kind};base64,{base64.b64encode(path.read_bytes()).decode()}"
-
-
-def _class(label: str | int, evaluation: Evaluation | None) -> str:
-    """A class by name, whether it was written as a name or as an index."""
-    return evaluation.classes[label] if isinstance(label, int) and evaluation is not None else str(label)
 
 
 def _template() -> jinja2.Template:

@@ -5,20 +5,19 @@ Everything is inside the page and nothing is fetched.
 
 import base64
 import itertools
-import json
 from pathlib import Path
-from typing import Any
 
-import msgspec
 import plotly.graph_objects as go
 import yaml
 from markupsafe import Markup
 
-from ridgepoint.errors import RunError
 from ridgepoint.report.figures import BASELINE, CHOSEN, FINALIST, LINES, TABLED, blank_figure
 from ridgepoint.report.interval import interval
-from ridgepoint.report.result import METRICS, RESULT, read_json
+from ridgepoint.report.result import OTHERWISE, Metric, read_metrics, require
 from ridgepoint.report.template import template
+from ridgepoint.run.folder import RESULT
+from ridgepoint.run.records import read_record
+from ridgepoint.run.result import TrainResult
 from ridgepoint.train.samples import read_samples
 from ridgepoint.units import format_duration
 
@@ -32,33 +31,17 @@ _CURVES = (
 """Quantity, title, format of numbers, colour and shape of the line."""
 
 
-class TrainResult(msgspec.Struct, kw_only=True):
-    """`result.json` of a training."""
-
-    model: str
-    data: str
-    counts: dict[str, int]
-    accuracy: dict[str, float]
-    steps: int
-    train_s: float
-    accelerator: str | None = None
-    recipe: dict[str, Any]
-    weights: str | None = None
-    seed: int
-    teacher: dict[str, str] | None = None
-    mixture: dict[str, float] = {}
-
-
 def training_page(folder: Path) -> str:
     """The page as HTML.
 
     Raises:
         RunError: If the training is not finished, or what it wrote cannot be read.
     """
-    result = read_json(folder / RESULT, TrainResult)
+    require(folder, RESULT)
+    result = read_record(folder / RESULT, TrainResult, otherwise=OTHERWISE)
     samples = read_samples(folder)
     groups = {name: list(each) for name, each in itertools.groupby(samples, key=lambda sample: sample.group)}
-    rows = _rows(folder / METRICS)
+    rows = read_metrics(folder)
     figures = {key: curve(rows, key, *how) for key, *how in _CURVES}
     return template("training.html.jinja", png=_data_uri, percent=_percent, duration=format_duration).render(
         result=result,
@@ -70,13 +53,13 @@ def training_page(folder: Path) -> str:
     )
 
 
-def curve(rows: list[dict[str, Any]], key: str, title: str, tickformat: str, colour: str, shape: str) -> go.Figure:
+def curve(rows: list[Metric], key: str, title: str, tickformat: str, colour: str, shape: str) -> go.Figure:
     """One quantity against the step; rows that do not have it are left out."""
-    known = [row for row in rows if key in row]
+    known = [row for row in rows if getattr(row, key) is not None]
     figure = blank_figure(height=300)
     figure.add_scatter(
-        x=[row["step"] for row in known],
-        y=[row[key] for row in known],
+        x=[row.step for row in known],
+        y=[getattr(row, key) for row in known],
         mode="lines+markers" if len(known) <= 40 else "lines",
         line={"color": colour, "width": 2, "shape": shape},
         marker={"size": 5},
@@ -86,13 +69,6 @@ def curve(rows: list[dict[str, Any]], key: str, title: str, tickformat: str, col
     figure.update_xaxes(title_text="step", rangemode="tozero")
     figure.update_yaxes(title_text=title, tickformat=tickformat, rangemode="normal" if key == "loss" else "tozero")
     return figure
-
-
-def _rows(path: Path) -> list[dict[str, Any]]:
-    try:
-        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    except (OSError, ValueError) as error:
-        raise RunError(f"{path}: cannot be read: {error}. Go on with the training: --resume") from None
 
 
 def _data_uri(png: bytes) -> str:

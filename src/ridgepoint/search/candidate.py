@@ -14,7 +14,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
 
     Accuracies are shares between 0 and 1. `short_accuracy` comes from a short training and ranks candidates of one
     run; `val_accuracy` from the full training; `test_accuracy` from images that no decision has seen. `weights` is what
-    a full training starts from, None for fresh ones.
+    a full training starts from, None for fresh ones. `train_s`, `steps` and `epochs` are of the last training.
     """
 
     name: str
@@ -31,6 +31,8 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     val_accuracy: float | None = None
     test_accuracy: float | None = None
     train_s: float | None = None
+    steps: int | None = None
+    epochs: float | None = None
     note: str = ""
 
     @property

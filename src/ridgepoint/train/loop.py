@@ -63,13 +63,15 @@ class Bound:
 class Trained:
     """A trained model on the CPU, in eval mode, and how it went.
 
-    The model is the average of its weights, where the recipe asks for one.
+    The model is the average of its weights, where the recipe asks for one. `epochs` are passes over the images, also
+    parts of one.
     `history` holds one row for every evaluation.
     """
 
     model: BuiltNetwork
     val_accuracy: float
     steps: int
+    epochs: float
     seconds: float
     history: list[Row] = field(default_factory=list)
 
@@ -145,6 +147,7 @@ def train(
         model=run.shipped.cpu().eval(),
         val_accuracy=run.history[-1]["val_accuracy"],
         steps=run.step,
+        epochs=round(run.step / run.batches.steps_per_epoch, 3),
         seconds=run.elapsed(),
         history=run.history,
     )

@@ -11,6 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from ridgepoint.files import write_atomic
+from ridgepoint.run.records import read_record
 from ridgepoint.train.answers import probabilities
 from ridgepoint.train.batches import Batches
 from ridgepoint.train.curriculum import WHOLE, Phase
@@ -98,9 +99,15 @@ def write_samples(folder: Path, samples: Sequence[Sample]) -> None:
 
 
 def read_samples(folder: Path) -> list[Sample]:
-    """The samples of a run folder; none where none were kept."""
+    """The samples of a run folder; none where none were kept.
+
+    Raises:
+        RunError: If the file is damaged.
+    """
     path = folder / SAMPLES
-    return msgspec.json.decode(path.read_bytes(), type=list[Sample]) if path.is_file() else []
+    return (
+        read_record(path, list[Sample], otherwise="Remove it, and the page is made without") if path.is_file() else []
+    )
 
 
 def _largest(shares: Tensor, classes: Sequence[str]) -> Shares:

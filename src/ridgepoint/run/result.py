@@ -1,0 +1,204 @@
+"""`result.json`: what a run writes at its end and everything that tells of it reads.
+
+What a run of an older version did not write has a default here, and stays unknown.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+
+from ridgepoint.cost.latency import MeasuredLatency
+
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Positive = Annotated[float, msgspec.Meta(gt=0)]
+NotNegative = Annotated[float, msgspec.Meta(ge=0)]
+Count = Annotated[int, msgspec.Meta(ge=0)]
+
+
+class Data(msgspec.Struct, kw_only=True):
+    """The images that the run saw; `preprocessing` is the chosen network's."""
+
+    name: str
+    kind: str = ""
+    classes: list[str] = []
+    counts: dict[str, Count] = {}
+    summary: str = ""
+    split_note: str = ""
+    skipped: list[str] = []
+    input_reason: str = ""
+    preprocessing: dict[str, Any] = {}
+
+
+class Accuracy(msgspec.Struct, kw_only=True):
+    """Shares of `count` images of `split` that are classified rightly, `artefact` by the exported file.
+
+    `balanced` is the mean recall of the classes; `majority` the share of the most frequent one, which is what a network
+    reaches that has learnt nothing. `val` is by the trained network on the images that chose its weights.
+    """
+
+    artefact: Share | None = None
+    trained: Share | None = msgspec.field(name="float", default=None)
+    balanced: Share | None = None
+    majority: Share | None = None
+    val: Share | None = None
+    split: str = "test"
+    count: Count | None = None
+
+
+class Taught(msgspec.Struct, kw_only=True):
+    """How long a network was trained; `epochs` are passes over the images, also parts of one."""
+
+    steps: Count | None = None
+    epochs: NotNegative | None = None
+    train_s: NotNegative | None = None
+
+
+class Chosen(Taught, kw_only=True):
+    """The network that was chosen; `about` says in a few words what it is."""
+
+    name: str
+    digest: str = ""
+    about: str = ""
+    input: list[Count]
+    params: Count
+    deploy_params: Count | None = None
+    macs: Count
+
+
+class Rival(Taught, kw_only=True):
+    """A zoo network or another finalist, trained, exported, clocked and tested in the same way as the chosen one."""
+
+    name: str
+    role: str
+    digest: str = ""
+    about: str = ""
+    input: list[Count] = []
+    params: Count
+    deploy_params: Count | None = None
+    macs: Count
+    weights: str | None = None
+    latency: MeasuredLatency
+    met: bool
+    accuracy: Accuracy
+
+
+class Agreement(msgspec.Struct, kw_only=True):
+    """How far the exported file's answers are from the trained network's."""
+
+    max_abs_diff: float | None = None
+    top1_agreement: Share | None = None
+    count: Count | None = None
+
+
+class Search(msgspec.Struct, kw_only=True):
+    """How candidates were looked for."""
+
+    space: str = ""
+    space_size: NotNegative | None = None
+    method: str = ""
+    reason: str = ""
+    evaluations: Count | None = None
+    gap: float | None = None
+    seconds: NotNegative | None = None
+
+
+class Bound(msgspec.Struct, kw_only=True):
+    """What limited the search."""
+
+    time_s: NotNegative | None = None
+    evaluations: Count | None = None
+
+
+class Phase(msgspec.Struct, kw_only=True):
+    """A part of the run and its wall-clock time."""
+
+    name: str
+    seconds: NotNegative
+
+
+class FitResult(msgspec.Struct, kw_only=True):
+    """Everything a fit found out.
+
+    `met` compares the measured latency with the budget. `doubts` say why it could not be measured; a run that has some
+    has met nothing yet. `warnings` ask for attention, `notes` only tell.
+    """
+
+    command: str
+    reproduce: list[str] = []
+    name: str
+    created: str = ""
+    run: str = ""
+    data: Data
+    architecture: str = ""
+    artefact: str
+    labels: str = ""
+    report: str = ""
+    network: Chosen
+    budget_ms: Positive
+    latency: MeasuredLatency
+    met: bool
+    doubts: list[str] = []
+    accuracy: Accuracy
+    parity: Agreement | None = None
+    baselines: list[Rival] = []
+    finalists: list[Rival] = []
+    search: Search | None = None
+    bound: Bound = msgspec.field(default_factory=Bound)
+    plan: dict[str, Any] = {}
+    recipe: dict[str, Any] = {}
+    seed: int | None = None
+    accelerator: str | None = None
+    phases: list[Phase] = []
+    versions: dict[str, str] = {}
+    warnings: list[str] = []
+    notes: list[str] = []
+    wall_s: NotNegative | None = None
+
+    @property
+    def rivals(self) -> list[Rival]:
+        """Finalists, then baselines, without the chosen network, which is one of them."""
+        return [rival for rival in self.finalists + self.baselines if rival.name != self.network.name]
+
+    @property
+    def role(self) -> str:
+        """Where the chosen network comes from: `zoo`, `finalist`, or nothing where that was not recorded."""
+        roles = {rival.name: rival.role for rival in self.finalists + self.baselines}
+        return roles.get(self.network.name, "")
+
+    @property
+    def folder(self) -> Path:
+        """The run folder."""
+        return Path(self.run)
+
+
+class TrainResult(msgspec.Struct, kw_only=True):
+    """Everything a training or a distillation found out; `accuracy` and `counts` are by the split: val, test."""
+
+    model: str
+    run: str = ""
+    data: str
+    counts: dict[str, Count]
+    accuracy: dict[str, Share]
+    balanced: Share | None = None
+    majority: Share | None = None
+    recall: dict[str, Share | None] = {}
+    steps: Count
+    epochs: NotNegative | None = None
+    train_s: NotNegative
+    accelerator: str | None = None
+    recipe: dict[str, Any]
+    weights: str | None = None
+    seed: int
+    teacher: dict[str, str] | None = None
+    mixture: dict[str, float] = {}
+
+    def __post_init__(self) -> None:
+        """Refuse a result without what every training tells."""
+        for name, has in (("accuracy", self.accuracy), ("counts", self.counts)):
+            if missing := {"val", "test"} - set(has):
+                raise ValueError(f"`{name}` lacks {', '.join(sorted(missing))}")
+        if self.counts["test"] < 1:
+            raise ValueError("`counts` has no test images")
+        if self.teacher is not None and "name" not in self.teacher:
+            raise ValueError("`teacher` lacks a name")
