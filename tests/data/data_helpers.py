@@ -22,5 +22,5 @@ def check_source(dataset):
         assert set(part.labels.tolist()) == set(range(len(dataset.classes))), "a class is missing in a part"
         assert part.load(len(part) - 1).size[0] > 0
     text = dataset.summary()
-    assert 3 <= len(text.splitlines()) <= 4 and dataset.name in text
+    assert len(text.splitlines()) >= 3 and dataset.name in text
     assert len(dataset.fingerprint) == 64

@@ -105,14 +105,14 @@ def test_bad_files_are_refused_by_name_and_reason(tmp_path, content, reason):
 def test_a_decompression_bomb_is_refused(tmp_path, monkeypatch):
     noise(0, (64, 64)).save(tmp_path / "bomb.png")
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
-    with pytest.raises(DataError, match=r"bomb.png.*exceeds limit"):
+    with pytest.raises(DataError, match=r"bomb.png.*50 million pixels"):
         rgb()(tmp_path / "bomb.png")
 
 
 def test_missing_file_and_folder_are_refused(tmp_path):
     with pytest.raises(DataError, match="no such file"):
         rgb()(tmp_path / "absent.png")
-    with pytest.raises(DataError, match="it is a folder"):
+    with pytest.raises(DataError, match="is a folder"):
         rgb()(tmp_path)
 
 

@@ -2,11 +2,13 @@
 
 from ridgepoint.data.arrays import ArraySplit, decode
 from ridgepoint.data.augment import Augmentation, build, default_augmentation
-from ridgepoint.data.dataset import Dataset, Split
+from ridgepoint.data.dataset import Dataset
+from ridgepoint.data.found import Whole
+from ridgepoint.data.images import Split
 from ridgepoint.data.policy import AutoAugment, RandAugment
 from ridgepoint.data.preprocess import Preprocessing
 from ridgepoint.data.resolution import choose_input
-from ridgepoint.data.sources import detect
+from ridgepoint.data.sources import detect, read_whole
 
 __all__ = [
     "ArraySplit",
@@ -16,9 +18,11 @@ __all__ = [
     "Preprocessing",
     "RandAugment",
     "Split",
+    "Whole",
     "build",
     "choose_input",
     "decode",
     "default_augmentation",
     "detect",
+    "read_whole",
 ]

@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from ridgepoint.data import cache
-from ridgepoint.data.dataset import Split
+from ridgepoint.data.images import Split
 from ridgepoint.data.preprocess import Preprocessing
 from ridgepoint.errors import DataError
 
@@ -95,9 +95,14 @@ def _decoded(
     progress: Callable[[int, int], None] | None,
 ) -> Iterator[np.ndarray]:
     """The images in order, uint8 (C, H, W)."""
+
+    def one(index: int) -> np.ndarray:
+        with split.decoded(index) as image:
+            return cut(preprocessing.open(image))
+
     with warnings.catch_warnings(), ThreadPoolExecutor(2) as pool:
         warnings.simplefilter("ignore")  # Pillow's remarks on odd metadata
-        images = pool.map(lambda index: cut(preprocessing.open(split.load(index))), range(len(split)))
+        images = pool.map(one, range(len(split)))
         for done, image in enumerate(images, start=1):
             yield image
             if progress:

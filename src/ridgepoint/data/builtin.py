@@ -3,13 +3,15 @@
 import contextlib
 import socket
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ridgepoint.data.dataset import ArraySource, Dataset, Split, assemble
-from ridgepoint.data.image import reason_of
+from ridgepoint.data.found import Found
+from ridgepoint.data.images import ArraySource, Split
+from ridgepoint.data.opening import reason_of
 from ridgepoint.errors import DataError
 
 # For each torchvision class: its folder below the data root, and the arguments that select train and test.
@@ -34,22 +36,21 @@ TORCHVISION = tuple(_TABLE)
 """Names of torchvision's data sets that are understood."""
 
 
-def load_digits(*, seed: int) -> Dataset:
+def load_digits() -> Found:
     """scikit-learn's 1,797 grey 8 x 8 images of handwritten digits, scaled from 0..16 to 0..255."""
     from sklearn.datasets import load_digits as load
 
     bunch = load()
     images = np.rint(bunch.images * (255 / 16)).astype(np.uint8)
-    return _from_arrays("digits", "built-in", [str(i) for i in range(10)], {"all": (images, bunch.target)}, seed)
+    return _from_arrays("digits", "built-in", [str(i) for i in range(10)], {"all": (images, bunch.target)})
 
 
-def load_torchvision(name: str, root: Path, *, seed: int) -> Dataset:
+def load_torchvision(name: str, root: Path) -> Found:
     """A torchvision data set with its own train and test parts, downloaded when it is not there yet.
 
     Args:
         name: One of ``TORCHVISION``.
         root: The folder that torchvision keeps its files in.
-        seed: Of the val part, which is drawn from train.
 
     Raises:
         DataError: If the files are not there and cannot be downloaded.
@@ -64,7 +65,7 @@ def load_torchvision(name: str, root: Path, *, seed: int) -> Dataset:
     arrays = {part: _arrays(data) for part, data in parts.items()}
     if name == "EMNIST":  # its files hold every character transposed
         arrays = {part: (images.swapaxes(1, 2), labels) for part, (images, labels) in arrays.items()}
-    return _from_arrays(name, "torchvision", classes, arrays, seed)
+    return _from_arrays(name, "torchvision", classes, arrays)
 
 
 def _open(kind: type, name: str, root: Path, folder: str, arguments: dict[str, Any]) -> Any:
@@ -99,19 +100,18 @@ def _arrays(data: Any) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _from_arrays(
-    name: str, kind: str, classes: list[str], arrays: dict[str, tuple[np.ndarray, np.ndarray]], seed: int
-) -> Dataset:
+    name: str, kind: str, classes: Sequence[str], arrays: dict[str, tuple[np.ndarray, np.ndarray]]
+) -> Found:
     given = {}
     for part, (images, labels) in arrays.items():
         prefix = name if part == "all" else f"{name}/{part}"
         given[part] = Split(tuple(f"{prefix}/{i}" for i in range(len(labels))), labels, ArraySource(images))
     shape = next(iter(arrays.values()))[0].shape
-    return assemble(
+    return Found(
         name=name,
         kind=kind,
-        classes=classes,
+        classes=tuple(classes),
         given=given,
-        seed=seed,
         median_size=(shape[1], shape[2]),
         grey=len(shape) == 3,
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import platformdirs
 
-from ridgepoint.data.dataset import FolderSource, Split
+from ridgepoint.data.images import FolderSource, Split
 from ridgepoint.data.preprocess import Preprocessing
 from ridgepoint.errors import WriteError
 from ridgepoint.files import make_folder, save_atomic, writing

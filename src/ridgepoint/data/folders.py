@@ -1,74 +1,93 @@
-"""A folder of class folders as a data set: every image is decoded once, bad files are named and skipped."""
+"""A folder of class folders as a data set: every file is read and decoded once, bad ones are named and skipped."""
 
 import logging
+import re
 import warnings
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
-from ridgepoint.data.dataset import Dataset, FolderSource, Split, assemble
-from ridgepoint.data.image import MIN_SIDE, is_grey, reason_of, to_mode, upright_size
-from ridgepoint.data.layout import check_classes, class_files, find_parts
+from ridgepoint.data.deep import DeepValues, judged
+from ridgepoint.data.found import Found
+from ridgepoint.data.image import MIN_SIDE, is_grey, to_mode, upright_size
+from ridgepoint.data.images import FolderSource, Split, digest_of
+from ridgepoint.data.layout import read_tree
+from ridgepoint.data.opening import ImageError, content_of, opened
 from ridgepoint.errors import DataError
 
 MAX_BAD = 0.05
 """The largest share of bad files that is skipped; above it the folder is refused."""
 
+_NAMED = 10  # bad files that are named in a message
+
 _logger = logging.getLogger(__name__)
 
 
-def scan_folder(root: Path, *, seed: int, progress: Callable[[int, int], None] | None = None) -> Dataset:
-    """The data set in a folder of class folders, with or without train/, val/ (valid, validation) and test/.
+def scan_folder(root: Path, *, whole: bool = False, progress: Callable[[int, int], None] | None = None) -> Found:
+    """What is in a folder of class folders, with or without folders for train, val and test around them.
 
-    Every image is decoded once, by two threads. Images may lie deeper inside a class folder. Hidden files and files
-    that are no images by their name are ignored.
+    Every file is read once, hashed and decoded, by two threads. Images may lie deeper inside a class folder.
 
     Args:
         root: An existing folder.
-        seed: Of the parts that have to be drawn.
+        whole: As for `read_tree`.
         progress: Called with (files checked, files in all).
 
     Raises:
-        DataError: If the folder is empty, has one class, differing classes, too few images or over 5 % bad files.
+        DataError: As `read_tree`; also if over 5 % of the files are bad, or all of a class in val or test.
     """
-    parts = find_parts(root)
-    files = {part: class_files(root, folder) for part, folder in parts.items()}
-    classes = check_classes(root, parts, files)
-    checks = _check_all(
-        root, [path for by_class in files.values() for paths in by_class.values() for path in paths], progress
-    )
+    tree = read_tree(root, whole=whole)
+    paths = [path for by_class in tree.parts.values() for paths in by_class.values() for path in paths]
+    checks = _check_all(tree.root, paths, progress)
     skipped = [f"{path}: {check.reason}" for path, check in checks.items() if check.reason]
-    _report_bad(root, skipped, len(checks))
+    _report_bad(root, checks)
+    good = {path: check for path, check in checks.items() if not check.reason}
 
-    source, given = FolderSource(root), {}
-    for part, by_class in files.items():
-        good = [(path, i) for i, name in enumerate(classes) for path in by_class[name] if not checks[path].reason]
-        given[part] = Split(tuple(path for path, _ in good), np.array([i for _, i in good], np.int64), source)
-        lost = sorted(set(range(len(classes))) - {i for _, i in good})
-        if part in ("val", "test") and lost:
-            raise DataError(f"no image of class '{classes[lost[0]]}' in '{parts[part]}' can be read. Add some.")
-    height, width = np.median([check.size for check in checks.values() if not check.reason], axis=0)
-    return assemble(
+    source, given = FolderSource(tree.root, {path: check.digest for path, check in good.items()}), {}
+    for part, by_class in tree.parts.items():
+        labelled = [(path, i) for i, name in enumerate(tree.classes) for path in by_class.get(name, ()) if path in good]
+        given[part] = Split(tuple(path for path, _ in labelled), np.array([i for _, i in labelled], np.int64), source)
+        lost = sorted(set(range(len(tree.classes))) - {i for _, i in labelled})
+        if part in ("val", "test") and lost and not whole:
+            raise DataError(
+                f"no image of class '{tree.classes[lost[0]]}' in '{tree.folders[part]}' can be read. Add some."
+            )
+    height, width = np.median([check.size for check in good.values()], axis=0)
+    white, remarks = judged({path: check.values for path, check in good.items() if check.values})
+    return Found(
         name=root.resolve().name or str(root),
         kind="class folders",
-        classes=classes,
+        classes=tree.classes,
         given=given,
-        seed=seed,
         median_size=(int(height), int(width)),
-        grey=all(check.grey for check in checks.values() if not check.reason),
-        skipped=skipped,
+        grey=all(check.grey for check in good.values()),
+        white=white,
+        skipped=tuple(skipped),
+        notes=(*tree.left.notes(), *remarks),
     )
 
 
 @dataclass(frozen=True)
 class _Check:
-    size: tuple[int, int] = (0, 0)  # height, width
+    """What decoding a file once told.
+
+    Attributes:
+        size: Height and width in pixels.
+        grey: Whether it holds no colour, as far as that was still asked.
+        digest: Of the file's content.
+        values: The range of values that are no bytes, if they are none.
+        reason: Why the file is bad; empty when it is good.
+    """
+
+    size: tuple[int, int] = (0, 0)
     grey: bool = False
-    reason: str = ""  # why the file is bad, empty when it is good
+    digest: bytes = b""
+    values: DeepValues | None = None
+    reason: str = ""
 
 
 def _check_all(root: Path, paths: list[str], progress: Callable[[int, int], None] | None) -> dict[str, _Check]:
@@ -76,17 +95,20 @@ def _check_all(root: Path, paths: list[str], progress: Callable[[int, int], None
 
     def check(path: str) -> _Check:
         try:
-            with Image.open(root / path) as image:
+            file = root / path
+            with content_of(file) as content, opened(file, content) as image:
                 size = upright_size(image)
                 if min(size) < MIN_SIDE:
                     return _Check(reason=f"{size[0]} x {size[1]} px; each side must have at least {MIN_SIDE}")
                 image.draft(None, (1, 1))  # a JPEG is still read to its end, but decoded at an eighth of its size
+                values = DeepValues.of(image)
                 image.load()
                 if image.mode not in ("L", "RGB"):
                     image = to_mode(image, 3)  # to meet here what decoding would meet later
-                return _Check(size, grey=not colour_seen and is_grey(image))  # one colour image settles it for all
-        except Exception as error:
-            return _Check(reason=reason_of(error))
+                grey = not colour_seen and is_grey(image)  # one colour image settles it for all
+                return _Check(size, grey, digest_of(content), values)
+        except ImageError as error:
+            return _Check(reason=error.reason)
 
     checks = {}
     with warnings.catch_warnings(), ThreadPoolExecutor(2) as pool:
@@ -99,15 +121,24 @@ def _check_all(root: Path, paths: list[str], progress: Callable[[int, int], None
     return checks
 
 
-def _report_bad(root: Path, skipped: list[str], total: int) -> None:
-    """Warn about skipped files, or refuse when there are too many."""
-    if not skipped:
+def _report_bad(root: Path, checks: Mapping[str, _Check]) -> None:
+    """Warn about bad files, or refuse when there are too many; of every kind of reason some are named."""
+    kinds: dict[str, list[str]] = defaultdict(list)
+    for path, check in checks.items():
+        if check.reason:
+            kinds[re.sub(r"[\d,]+", "N", check.reason)].append(path)
+    if not kinds:
         return
-    shown = "".join(f"\n  {message}" for message in skipped[:10])
-    shown += f"\n  and {len(skipped) - 10} more" if len(skipped) > 10 else ""
-    if len(skipped) > MAX_BAD * total:
+    bad = sum(map(len, kinds.values()))
+    named = [path for paths in kinds.values() for path in paths[: max(1, _NAMED // len(kinds))]][:_NAMED]
+    shown = "".join(f"\n  {path}: {checks[path].reason}" for path in named)
+    if bad > len(named):
+        shown += f"\n  and {bad - len(named)} more"
+        counted = sorted(((len(paths), kind) for kind, paths in kinds.items()), reverse=True)
+        shown += "".join(f"\n  {count} x {kind}" for count, kind in counted[:5]) if len(kinds) > 1 else ""
+    if bad > MAX_BAD * len(checks):
         raise DataError(
-            f"{len(skipped)} of {total} image files in '{root}' cannot be used; up to {MAX_BAD:.0%} would be skipped. "
+            f"{bad} of {len(checks)} image files in '{root}' cannot be used; up to {MAX_BAD:.0%} would be skipped. "
             f"Repair or remove them:{shown}"
         )
-    _logger.warning("skipped %d of %d image files in '%s' that cannot be used:%s", len(skipped), total, root, shown)
+    _logger.warning("skipped %d of %d image files in '%s' that cannot be used:%s", bad, len(checks), root, shown)

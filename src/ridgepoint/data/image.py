@@ -1,69 +1,52 @@
-"""Opening one image file: every common mode becomes upright 8-bit RGB or grey, every bad file a DataError."""
+"""From any mode that an image is stored in to upright 8-bit RGB or grey, in bounded memory."""
 
-from pathlib import Path
+from collections.abc import Iterator
 
 import numpy as np
 from PIL import Image, ImageChops, ImageOps
 
-from ridgepoint.errors import DataError
-
-SUFFIXES = frozenset(
-    {".avif", ".bmp", ".gif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tga"}
-    | {".tif", ".tiff", ".webp"}
-)
-"""File name endings that count as images, lower case."""
+from ridgepoint.data.opening import bad_image
 
 MIN_SIDE = 4
 """An image with a side below this many pixels holds nothing to learn from and counts as bad."""
 
-_ORIENTATION = 0x0112  # the EXIF tag; 5..8 swap height and width
+_ORIENTATION = 0x0112  # the EXIF tag: 1 is upright, 5..8 swap height and width
+_BAND = 2**20  # values converted at once
 
 
-def read_image(path: str | Path) -> Image.Image:
-    """The decoded image of a file, in the mode it is stored in; the file is closed again.
-
-    Raises:
-        DataError: If the file is missing, no image, truncated or larger than Pillow's safety limit.
-    """
-    try:
-        with Image.open(path) as image:
-            image.load()
-            return image
-    except Exception as error:  # Pillow's decoders raise nearly anything on a damaged file
-        raise DataError(f"cannot read image '{path}': {reason_of(error)}") from error
-
-
-def to_mode(image: Image.Image, channels: int) -> Image.Image:
+def to_mode(image: Image.Image, channels: int, *, white: float | None = None) -> Image.Image:
     """An upright 8-bit image of mode L (1 channel) or RGB (3 channels).
 
-    EXIF orientation is applied; transparency is laid on white; 16-bit values are divided by 257; float images are
-    taken as 0..1 when nothing in them exceeds 1, else as 0..255.
+    EXIF orientation is applied; transparency is laid on white.
+
+    Args:
+        image: Of any mode.
+        channels: 1 or 3.
+        white: The value that becomes 255 where values are no bytes (modes I;16, I and F), and what lies above it; 0 and
+            what lies below become 0. None: 65,535 for whole numbers; for float 1 when nothing exceeds 1, else 255.
 
     Raises:
-        DataError: If the pixels cannot be decoded or converted.
+        ImageError: If the pixels cannot be decoded or converted.
     """
     name = getattr(image, "filename", "") or "the given image"
     try:
         image.load()
-        image = _to_8_bit(_upright(image))
+        image = _upright(image)
+        if is_deep(image):
+            image = _to_8_bit(image, white)
         if image.has_transparency_data:
-            image = image.convert("RGBA")
-            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+            image = _on_white(image.convert("RGBA"))
         if image.mode == "P" or (channels == 1 and image.mode == "CMYK"):
             image = image.convert("RGB")
         return image.convert("RGB" if channels == 3 else "L")
     except Exception as error:
-        raise DataError(f"cannot read image '{name}': {reason_of(error)}") from error
+        raise bad_image(name, error) from error
 
 
 def upright_size(image: Image.Image) -> tuple[int, int]:
     """(height, width) in pixels once the EXIF orientation is applied; decodes nothing."""
     width, height = image.size
-    try:
-        turned = image.getexif().get(_ORIENTATION) in (5, 6, 7, 8)
-    except Exception:  # a damaged EXIF block does not make the pixels unusable
-        turned = False
-    return (width, height) if turned else (height, width)
+    return (width, height) if _orientation(image) in (5, 6, 7, 8) else (height, width)
 
 
 def is_grey(image: Image.Image) -> bool:
@@ -74,37 +57,64 @@ def is_grey(image: Image.Image) -> bool:
     return ImageChops.difference(red, green).getbbox() is None and ImageChops.difference(green, blue).getbbox() is None
 
 
-def reason_of(error: Exception) -> str:
-    """One line on why an image could not be read, without the path that the caller already names."""
-    if isinstance(error, DataError) and isinstance(error.__cause__, Exception):
-        return reason_of(error.__cause__)
-    if isinstance(error, FileNotFoundError):
-        return "there is no such file"
-    if isinstance(error, IsADirectoryError):
-        return "it is a folder"
-    if isinstance(error, PermissionError):
-        return "permission denied"
-    if type(error).__name__ == "UnidentifiedImageError":
-        return "not an image in a known format, or its header is damaged"
-    return " ".join(str(error).split()) or type(error).__name__
+def is_deep(image: Image.Image) -> bool:
+    """Whether its values are no bytes: 16 or 32-bit whole numbers, or float."""
+    return image.mode == "F" or image.mode.startswith("I")
+
+
+def value_range(image: Image.Image) -> tuple[float, float]:
+    """The smallest and the largest value of a deep image.
+
+    Raises:
+        ValueError: If a value is not finite.
+    """
+    low, high = np.inf, -np.inf
+    for _, values in _bands(image):
+        low, high = np.minimum(low, values.min()), np.maximum(high, values.max())  # both keep a NaN
+    if not np.isfinite((low, high)).all():
+        raise ValueError("its pixels are not all finite")
+    return float(low), float(high)
+
+
+def _to_8_bit(image: Image.Image, white: float | None) -> Image.Image:
+    """A deep image as mode L."""
+    if image.mode == "F":
+        highest = value_range(image)[1]
+        white = white or (1.0 if highest <= 1 else 255.0)
+    scale = np.float32(255 / (white or 65_535.0))
+    bytes_HW = np.empty((image.height, image.width), np.uint8)
+    for rows, values in _bands(image):
+        values *= scale
+        bytes_HW[rows] = np.clip(np.rint(values, out=values), 0, 255, out=values)
+    return Image.fromarray(bytes_HW)
+
+
+def _bands(image: Image.Image) -> Iterator[tuple[slice, np.ndarray]]:
+    """Rows of a deep image and their values, float32 (rows, W), a band at a time."""
+    step = max(1, _BAND // image.width)
+    for top in range(0, image.height, step):
+        rows = slice(top, min(image.height, top + step))
+        yield rows, np.array(image.crop((0, rows.start, image.width, rows.stop)), np.float32)
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    """RGB of an RGBA image."""
+    white = Image.new("RGB", image.size, "white")
+    white.paste(image, mask=image.getchannel("A"))
+    return white
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return image.getexif().get(_ORIENTATION, 1)
+    except Exception:  # a damaged EXIF block does not make the pixels unusable
+        return 1
 
 
 def _upright(image: Image.Image) -> Image.Image:
+    if _orientation(image) == 1:
+        return image
     try:
         return ImageOps.exif_transpose(image)
-    except Exception:  # a damaged EXIF block does not make the pixels unusable
+    except Exception:
         return image
-
-
-def _to_8_bit(image: Image.Image) -> Image.Image:
-    """Modes I, I;16* and F as mode L; other modes unchanged."""
-    if image.mode == "F":
-        values = np.asarray(image)
-        if not np.isfinite(values).all():
-            raise ValueError("its pixels are not all finite")
-        values = values * 255 if values.max() <= 1 else values
-    elif image.mode.startswith("I"):
-        values = np.asarray(image).astype(np.float64) / 257
-    else:
-        return image
-    return Image.fromarray(np.clip(np.rint(values), 0, 255).astype(np.uint8))

@@ -5,6 +5,7 @@ Shapes: B batch, C channels, H height, W width; ``uint8_CHW`` holds 0..255.
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
@@ -12,7 +13,8 @@ import msgspec
 import numpy as np
 from PIL import Image
 
-from ridgepoint.data.image import read_image, to_mode
+from ridgepoint.data.image import to_mode
+from ridgepoint.data.opening import decoded
 from ridgepoint.errors import DataError
 
 if TYPE_CHECKING:
@@ -41,6 +43,7 @@ class Preprocessing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         interpolation: Pillow's filter; bilinear and bicubic are antialiased when they shrink.
         mean: Subtracted from x/255, one value a channel.
         std: Divides the difference, one value a channel.
+        white: The value that is white in images whose values are no bytes (16-bit, float); None: 65,535, or 1 or 255.
     """
 
     height: int
@@ -50,6 +53,7 @@ class Preprocessing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     interpolation: Literal["bilinear", "bicubic", "nearest"] = "bilinear"
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    white: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse values that no image could be prepared with."""
@@ -67,6 +71,8 @@ class Preprocessing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
                 f"preprocessing mean is {self.mean} and std {self.std}; allowed: {self.channels} values each, "
                 f"one a channel, and every std above 0."
             )
+        if self.white is not None and not 0 < self.white < math.inf:
+            raise DataError(f"preprocessing white is {self.white}; allowed: a finite value above 0.")
 
     @property
     def canvas(self) -> tuple[int, int]:
@@ -80,7 +86,10 @@ class Preprocessing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         Raises:
             DataError: If it cannot be decoded; the message names the file and the reason.
         """
-        return to_mode(image if isinstance(image, Image.Image) else read_image(image), self.channels)
+        if isinstance(image, Image.Image):
+            return to_mode(image, self.channels, white=self.white)
+        with decoded(image) as file:
+            return to_mode(file, self.channels, white=self.white)
 
     def crop(self, image: Image.Image) -> np.ndarray:
         """Resized and centre-cropped, uint8 (C, H, W)."""

@@ -63,5 +63,6 @@ def choose_input(dataset: Dataset, *, size: int | None = None) -> tuple[Preproce
         interpolation="bilinear",
         mean=(0.5,) if dataset.grey else IMAGENET_MEAN,
         std=(0.5,) if dataset.grey else IMAGENET_STD,
+        white=dataset.white,
     )
     return preprocessing, f"{reason}; {'grey' if dataset.grey else 'colour'}, {channels} channel(s)."
