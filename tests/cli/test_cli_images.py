@@ -144,3 +144,23 @@ def test_every_mode_of_image_and_any_letters_in_paths(tmp_path: Path) -> None:
     assert [row["image"] for row in told] == [str(file) for file in images]
     assert {row["top"][0]["label"] for row in told} <= set(result["data"]["classes"])
     assert json.loads(call("eval", out, data, "--json").stdout)["accuracy"] == result["accuracy"]["artefact"]
+
+
+def test_predict_answers_the_good_names_the_bad_and_takes_folders(finished: Path, tmp_path: Path):
+    model, folder = finished / "model.onnx", tmp_path / "photos"
+    (folder / "a").mkdir(parents=True)
+    (folder / "@eaDir").mkdir()
+    for place in (folder / "10.png", folder / "9.png", folder / "a" / "x.png", folder / "@eaDir" / "thumb.png"):
+        noise(3).save(place)
+    (tmp_path / "cut.png").write_bytes((folder / "9.png").read_bytes()[:-40])
+    (tmp_path / "empty").mkdir()
+    done = call("predict", model, folder / "9.png", tmp_path / "cut.png", tmp_path / "gone.png", folder)
+    assert done.returncode == 2
+    assert [line.split(": ")[0] for line in done.stdout.splitlines()] == [
+        str(folder / name) for name in ("9.png", "9.png", "10.png", "a/x.png")
+    ]
+    assert "2 of 6 images could not be read: " in done.stderr and "cut.png" in done.stderr and "gone.png" in done.stderr
+    told = json.loads(call("predict", model, folder / "9.png", tmp_path / "cut.png", "--json").stdout)
+    assert [set(each) for each in told] == [{"image", "top"}, {"image", "error"}]
+    refused(call("predict", model, tmp_path / "cut.png"), "cut.png")
+    refused(call("predict", model, tmp_path / "empty"), "this folder holds no image files")

@@ -30,6 +30,7 @@ def bench(
     """Clock models side by side in interleaved rounds: time, memory, size, and which of them really differ.
 
     Every model runs in every runtime that loads it: onnxruntime takes .onnx files, torch and torch_compile take .pt2.
+    A file that cannot be run is named at the end, with exit code 2; the others are clocked.
 
     Example: ridgepoint bench mobilenetv3_small_100 my_model.onnx --runtime onnxruntime --runtime torch --threads 2
     """
@@ -67,10 +68,12 @@ def bench(
         write_atomic(html, bench_page(found))
     if json_output:
         emit_json(msgspec.to_builtins(found))
-        return
-    _print(found)
-    if html is not None:
-        console().print(f"Page: {html}")
+    else:
+        _print(found)
+        if html is not None:
+            console().print(f"Page: {html}")
+    if found.refused:
+        raise InputError("; ".join(found.refused.values()) + ". The others were clocked")
 
 
 def _files(

@@ -42,6 +42,7 @@ def export(
         network=model.network,
         preprocessing=about.preprocessing,
         labels=about.labels,
+        trained_on=about.data,
         batch="dynamic" if dynamic_batch else "static",
     )
     shape = (32, about.preprocessing.channels, about.preprocessing.height, about.preprocessing.width)

@@ -6,11 +6,14 @@ from typing import Annotated
 import typer
 
 from ridgepoint.cli.output import JsonFlag, emit_json
+from ridgepoint.errors import DataError, InputError
+
+TOLD = 5  # how many of the images that cannot be read the last message names
 
 
 def predict(
     file: Annotated[Path, typer.Argument(help="An exported model.onnx, or the run folder that holds it.")],
-    images: Annotated[list[Path], typer.Argument(help="Image files.")],
+    images: Annotated[list[Path], typer.Argument(help="Image files, and folders of them.")],
     top: Annotated[int, typer.Option(min=1, help="How many labels for each image.")] = 1,
     runtime: Annotated[str, typer.Option(help="The runtime that loads the file.")] = "onnxruntime",
     threads: Annotated[int, typer.Option(min=1, help="Threads inside one inference.")] = 1,
@@ -18,19 +21,49 @@ def predict(
 ) -> None:
     """Say what is in images; labels and preprocessing come from the file itself.
 
+    Images that cannot be read are named at the end, with exit code 2; the others are answered.
+
     Example: ridgepoint predict runs/fit/digits/model.onnx one.png
     """
     from ridgepoint.deploy.artefact import load_artefact
+    from ridgepoint.errors import printable
 
     artefact = load_artefact(file, runtime=runtime, threads=threads)
-    found = [(image, artefact.predict(image, top=top)) for image in images]
+    found: list[dict[str, object]] = []
+    unread: list[str] = []
+    for image in _files(images):
+        try:
+            best = artefact.predict(image, top=top)
+        except DataError as error:
+            unread.append(str(error))
+            found.append({"image": str(image), "error": str(error)})
+            continue
+        found.append({"image": str(image), "top": [{"label": name, "probability": share} for name, share in best]})
+        if not json_output:
+            typer.echo(printable(f"{image}: " + ", ".join(f"{name} {share:.3f}" for name, share in best)))
     if json_output:
-        emit_json(
-            [
-                {"image": str(image), "top": [{"label": name, "probability": share} for name, share in best]}
-                for image, best in found
-            ]
+        emit_json(found)
+    if unread:
+        more = f"; and {len(unread) - TOLD} more" if len(unread) > TOLD else ""
+        raise DataError(
+            unread[0]
+            if len(found) == 1
+            else f"{len(unread)} of {len(found)} images could not be read: {'; '.join(unread[:TOLD])}{more}"
         )
-        return
-    for image, best in found:
-        typer.echo(f"{image}: " + ", ".join(f"{name} {share:.3f}" for name, share in best))
+
+
+def _files(given: list[Path]) -> list[Path]:
+    """The files that were named, and the images below the folders that were."""
+    from ridgepoint.data.layout import SUFFIXES, natural_key
+
+    files: list[Path] = []
+    for path in given:
+        if not path.is_dir():
+            files.append(path)
+            continue
+        below = [each for each in path.rglob("*") if each.suffix.lower() in SUFFIXES and each.is_file()]
+        below = [each for each in below if not any(part[0] in ".@" for part in each.relative_to(path).parts)]
+        if not below:
+            raise InputError(f"{path}: this folder holds no image files. Give images, or folders of them")
+        files += sorted(below, key=lambda each: natural_key(str(each)))
+    return files

@@ -20,6 +20,7 @@ from ridgepoint.errors import DataError
 if TYPE_CHECKING:
     import torch
 
+LARGEST_SIDE = 16_384
 _Images = TypeVar("_Images", np.ndarray, "torch.Tensor")
 _FILTERS = {
     "bilinear": Image.Resampling.BILINEAR,
@@ -59,17 +60,19 @@ class Preprocessing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         """Refuse values that no image could be prepared with."""
         if self.channels not in (1, 3):
             raise DataError(f"preprocessing channels is {self.channels}; allowed: 1 (grey) or 3 (RGB).")
-        if min(self.height, self.width) < 1 or self.resize < min(self.height, self.width):
+        sizes = (self.height, self.width, self.resize)
+        if min(sizes) < 1 or max(sizes) > LARGEST_SIDE or self.resize < min(self.height, self.width):
             raise DataError(
-                f"preprocessing is {self.height} x {self.width} with resize {self.resize}; allowed: sizes of at least "
-                f"1 and a resize not below the shorter of height and width."
+                f"preprocessing is {self.height} x {self.width} with resize {self.resize}; allowed: sizes from 1 to "
+                f"{LARGEST_SIDE} and a resize not below the shorter of height and width."
             )
         if self.interpolation not in _FILTERS:
             raise DataError(f"preprocessing interpolation is '{self.interpolation}'; allowed: {', '.join(_FILTERS)}.")
-        if len(self.mean) != self.channels or len(self.std) != self.channels or min(self.std) <= 0:
+        finite = all(math.isfinite(value) for value in (*self.mean, *self.std))
+        if {len(self.mean), len(self.std)} != {self.channels} or not finite or min(self.std) <= 0:
             raise DataError(
                 f"preprocessing mean is {self.mean} and std {self.std}; allowed: {self.channels} values each, "
-                f"one a channel, and every std above 0."
+                f"one a channel, finite, and every std above 0."
             )
         if self.white is not None and not 0 < self.white < math.inf:
             raise DataError(f"preprocessing white is {self.white}; allowed: a finite value above 0.")

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
@@ -9,53 +10,138 @@ from PIL import Image
 
 from ridgepoint.arch.network import Network
 from ridgepoint.data.preprocess import Preprocessing
+from ridgepoint.data.trained_on import TrainedOn
 from ridgepoint.deploy.runtimes import Session, open_session
-from ridgepoint.errors import InputError
+from ridgepoint.errors import InputError, shown
+
+CHUNK = 64  # images that go through a network at once: more are not faster, and their feature maps fill the memory
+LARGEST_DOCUMENT = 16 << 20
+_AGAIN = "Export the model again"
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Artefact:
-    """A loaded exported file with what its metadata tells."""
+    """A loaded exported file with what its metadata tells.
+
+    Attributes:
+        session: The file in its runtime.
+        labels: One name a class.
+        preprocessing: How an image becomes the input.
+        network: What was trained.
+        trained_on: The data it was trained on, where that is known.
+        probabilities: Whether the graph ends in a softmax of its own, so that its answers are no logits any more.
+    """
 
     session: Session
     labels: tuple[str, ...]
     preprocessing: Preprocessing
     network: Network
+    trained_on: TrainedOn | None = None
+    probabilities: bool = False
 
     def logits(self, images_uint8: np.ndarray) -> np.ndarray:
-        """Logits, (B, num_classes), for cropped images, uint8 (B, C, H, W)."""
-        return self.session.run(self.preprocessing.normalize(images_uint8))
+        """Logits, (B, num_classes), for cropped images, uint8 (B, C, H, W); a chunk of them at a time.
+
+        Raises:
+            InputError: If the runtime cannot run the file, or an answer is no number.
+        """
+        chunks = [images_uint8[start : start + CHUNK] for start in range(0, max(len(images_uint8), 1), CHUNK)]
+        return np.concatenate([self._answers(self.preprocessing.normalize(chunk)) for chunk in chunks])
 
     def predict(self, image: str | Path | Image.Image, *, top: int = 1) -> list[tuple[str, float]]:
         """The most probable labels with their probabilities.
 
         Raises:
             DataError: If the image cannot be read.
+            InputError: If the runtime cannot run the file, or an answer is no number.
         """
-        probabilities = softmax(self.session.run(self.preprocessing(image)))[0]
-        order = np.argsort(-probabilities)[:top]
-        return [(self.labels[index], float(probabilities[index])) for index in order]
+        answers = self._answers(self.preprocessing(image))
+        shares = (answers if self.probabilities else softmax(answers))[0]
+        return [(self.labels[index], float(shares[index])) for index in np.argsort(-shares)[:top]]
+
+    def _answers(self, x_BCHW: np.ndarray) -> np.ndarray:
+        return finite(self.session.run(x_BCHW), self.session.path)
 
 
 def load_artefact(path: str | Path, *, runtime: str = "onnxruntime", threads: int = 1) -> Artefact:
-    """Load a file that ridgepoint exported.
+    """Load a file that ridgepoint exported, and try it once.
 
     Raises:
-        InputError: If the file is missing, broken, or was not exported by ridgepoint.
+        InputError: If the file is missing, broken, was not exported by ridgepoint, or does not do what it says.
     """
     path = Path(path)
     if path.is_dir():
         path = path / "model.onnx"
     session = open_session(path, runtime=runtime, threads=threads, pinned=False)
-    try:
-        labels = msgspec.json.decode(session.metadata["ridgepoint.labels"], type=tuple[str, ...])
-        preprocessing = Preprocessing.from_json(session.metadata["ridgepoint.preprocessing"])
-        network = msgspec.json.decode(session.metadata["ridgepoint.network"], type=Network)
-    except (KeyError, msgspec.MsgspecError):
+    if "ridgepoint.labels" not in session.metadata:
         raise InputError(
             f"{path}: holds no labels and preprocessing. Give a file that `ridgepoint fit` or `ridgepoint export` wrote"
-        ) from None
-    return Artefact(session, labels, preprocessing, network)
+        )
+    labels = _read(session, "labels", tuple[str, ...])
+    preprocessing = _read(session, "preprocessing", Preprocessing)
+    network = _read(session, "network", Network)
+    trained_on = _read(session, "trained_on", TrainedOn) if "ridgepoint.trained_on" in session.metadata else None
+    _check(session, labels, preprocessing, network)
+    return Artefact(session, labels, preprocessing, network, trained_on, _try(session, labels, network.input))
+
+
+def _read(session: Session, key: str, kind: type[T]) -> T:
+    text = session.metadata.get(f"ridgepoint.{key}", "")
+    try:
+        if len(text) > LARGEST_DOCUMENT:
+            raise ValueError(f"it has {len(text):,} characters")
+        return msgspec.json.decode(text, type=kind)
+    except (ValueError, RecursionError) as error:  # msgspec's errors, and what our own types refuse
+        raise InputError(f"{session.path}: its {key} in the metadata cannot be read: {error}. {_AGAIN}") from None
+
+
+def _check(session: Session, labels: tuple[str, ...], preprocessing: Preprocessing, network: Network) -> None:
+    """What the metadata say of the input and the classes agrees with the graph and with itself."""
+    prepared = (preprocessing.channels, preprocessing.height, preprocessing.width)
+    given: dict[str, Any] = {"preprocessing": prepared, "network": tuple(network.input)}
+    for name, shape in given.items():
+        if len(session.input_shape) != 3 or any(
+            size not in (0, asked) for size, asked in zip(session.input_shape, shape, strict=True)
+        ):
+            raise InputError(
+                f"{session.path}: its graph takes images of {session.input_shape}, but its {name} says {shape} "
+                f"(channels, height, width). {_AGAIN}"
+            )
+    if not labels or len(labels) != network.num_classes:
+        raise InputError(
+            f"{session.path}: has {len(labels)} labels, but its network {network.num_classes} classes. {_AGAIN}"
+        )
+
+
+def _try(session: Session, labels: tuple[str, ...], shape_CHW: tuple[int, int, int]) -> bool:
+    """Run two images; whether the answers are probabilities already."""
+    noise = np.random.default_rng(0).standard_normal((1, *shape_CHW))
+    images = [np.zeros((1, *shape_CHW), np.float32), noise.astype(np.float32)]
+    answers = [session.run(image) for image in images]
+    for found in answers:
+        kind, size = getattr(found, "dtype", type(found).__name__), getattr(found, "shape", ())
+        if size != (1, len(labels)) or kind != np.float32:
+            raise InputError(
+                f"{session.path}: gives {kind} of shape {shown(size)} for one image. Allowed: float32 logits, "
+                f"(1, {len(labels)}), one for each label. {_AGAIN}"
+            )
+        finite(found, session.path)
+    return all(found.min() >= 0 and abs(float(found.sum()) - 1) < 1e-3 for found in answers)
+
+
+def finite(answers: np.ndarray, path: Path) -> np.ndarray:
+    """The answers of a network, if all are numbers.
+
+    Raises:
+        InputError: If one is infinite or no number; the message names the file.
+    """
+    if not np.isfinite(answers).all():
+        raise InputError(
+            f"{path}: answers with values that are infinite or no numbers. Its weights are damaged, or its training "
+            "diverged: train and export again"
+        )
+    return answers
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:

@@ -6,10 +6,12 @@ from pathlib import Path
 import msgspec
 
 from ridgepoint.cost.latency import MeasuredLatency
+from ridgepoint.deploy.artefact import finite
 from ridgepoint.deploy.compare import ALPHA, RESOLUTION, Verdict, compare
 from ridgepoint.deploy.measure import ROUND_S, Job, clock, example_image
 from ridgepoint.deploy.memory import peak_memory_bytes
 from ridgepoint.deploy.runtimes import OperatorTime, open_session, session_class
+from ridgepoint.errors import InputError
 
 _PROFILED_RUNS = 10
 
@@ -28,11 +30,12 @@ class BenchRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BenchResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What one bench found, the fastest first, and in words how."""
+    """What one bench found, the fastest first, and in words how; `refused` says by model why it was left out."""
 
     rows: tuple[BenchRow, ...]
     verdicts: tuple[Verdict, ...]
     protocol: str
+    refused: dict[str, str] = {}
     legend: str = (
         "Undisturbed: the first decile of all runs. Drift: the last third of the rounds against the first. Machine: "
         "how much slower a reference network ran than when this machine is calm; times are divided by it. Peak memory: "
@@ -65,8 +68,12 @@ def bench(
         progress: Called with the share done and what is being done.
 
     Raises:
-        InputError: If a file cannot be loaded or clocked.
+        InputError: If no file can be loaded and clocked, or a runtime cannot work here.
     """
+    refused = {model: why for model, choices in files.items() if (why := _why_not(choices, threads[0]))}
+    files = {model: choices for model, choices in files.items() if model not in refused}
+    if not files:
+        raise InputError("; ".join(refused.values()))
     jobs = {
         (model, runtime, count): Job(path, runtime, count)
         for model, choices in files.items()
@@ -100,7 +107,19 @@ def bench(
         verdicts=tuple(compare({row.name: row.rounds_ms for row in rows})),
         protocol=f"Measured on {first.device}, {first.precision}, batch 1, in {first.rounds} interleaved rounds after "
         f"{first.warmup} runs to warm up, one core for each thread where the runtime allows it.",
+        refused=refused,
     )
+
+
+def _why_not(choices: Sequence[tuple[str, Path]], threads: int) -> str | None:
+    """Why a model cannot be clocked, from running it once in each of its runtimes; None if it can."""
+    try:
+        for runtime, path in choices:
+            session = open_session(path, runtime=runtime, threads=threads)
+            finite(session.run(example_image(session)), path)
+    except InputError as error:
+        return str(error)
+    return None
 
 
 def _name(key: tuple[str, str, int], every: Mapping[tuple[str, str, int], Job]) -> str:

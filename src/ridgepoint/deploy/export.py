@@ -17,7 +17,9 @@ from torch import nn
 from ridgepoint.arch.network import Network
 from ridgepoint.arch.shape import Shape
 from ridgepoint.data.preprocess import Preprocessing
+from ridgepoint.data.trained_on import TrainedOn
 from ridgepoint.deploy.runtimes import find_runtime
+from ridgepoint.errors import InputError
 from ridgepoint.files import save_atomic
 from ridgepoint.nn.fuse import fuse
 
@@ -32,11 +34,12 @@ def export_onnx(
     preprocessing: Preprocessing,
     labels: Sequence[str],
     batch: Batch = "static",
+    trained_on: TrainedOn | None = None,
 ) -> None:
     """Write the deploy form of a model, with everything an app needs in the file's metadata.
 
-    The metadata keys are `ridgepoint.labels` (a JSON list), `ridgepoint.preprocessing`, `ridgepoint.network` (JSON)
-    and `ridgepoint.version`.
+    The metadata keys are `ridgepoint.labels` (a JSON list), `ridgepoint.preprocessing`, `ridgepoint.network` and
+    `ridgepoint.trained_on` (JSON), and `ridgepoint.version`.
 
     Args:
         model: In eval mode; shape (B, C, H, W) -> (B, num_classes) logits.
@@ -45,11 +48,17 @@ def export_onnx(
         preprocessing: How an image becomes the model's input.
         labels: One name per class.
         batch: `static` fixes batch 1, which runtimes optimise best; `dynamic` leaves the batch open.
+        trained_on: The data, so that its test part can be found again.
 
     Raises:
-        InputError: If the model is in train mode.
+        InputError: If the model is in train mode, or there is not one label for each class.
         RunError: If the file cannot be written.
     """
+    if len(labels) != network.num_classes:
+        raise InputError(
+            f"{len(labels)} labels are given, and the network has {network.num_classes} classes. Give a label for "
+            "each, and the network as it was built: model.network"
+        )
     x = torch.zeros(1 if batch == "static" else 2, preprocessing.channels, preprocessing.height, preprocessing.width)
     shapes = None if batch == "static" else ({0: torch.export.Dim.DYNAMIC},)
     with _quiet():
@@ -69,9 +78,20 @@ def export_onnx(
         "ridgepoint.network": msgspec.json.encode(network).decode(),
         "ridgepoint.version": version("ridgepoint"),
     }
+    if trained_on is not None:
+        metadata["ridgepoint.trained_on"] = msgspec.json.encode(trained_on).decode()
     onnx.helper.set_model_props(proto, metadata)
+    _forget_shapes_of_weights(proto)
     onnx.checker.check_model(proto)
     save_atomic(path, lambda temporary: onnx.save(proto, temporary))
+
+
+def _forget_shapes_of_weights(proto: onnx.ModelProto) -> None:
+    """A weight tells its shape itself; told twice, the runtime's own quantiser finds two that contradict each other."""
+    weights = {tensor.name for tensor in proto.graph.initializer}
+    others = [info for info in proto.graph.value_info if info.name not in weights]
+    del proto.graph.value_info[:]
+    proto.graph.value_info.extend(others)
 
 
 def export_for_timing(

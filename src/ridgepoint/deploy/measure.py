@@ -21,7 +21,7 @@ from ridgepoint.cost.host import cpu_name
 from ridgepoint.cost.latency import MeasuredLatency
 from ridgepoint.deploy.cores import on_core
 from ridgepoint.deploy.reference import Reference, reference_session
-from ridgepoint.deploy.runtimes import Session, open_session
+from ridgepoint.deploy.runtimes import Session, artefact_bytes, open_session
 from ridgepoint.errors import InputError
 
 WARMUP, ROUNDS, ROUND_S = 10, 30, 0.02
@@ -237,7 +237,7 @@ def example_image(session: Session) -> np.ndarray:
     """
     shape = (1, *session.input_shape)
     if 0 in shape:
-        raise InputError(f"the file leaves its input size open: {shape}, 0 is open. Export it with a fixed size")
+        raise InputError(f"{session.path}: leaves its input size open: {shape}, 0 is open. Export it with a fixed size")
     return np.random.default_rng(0).standard_normal(shape).astype(np.float32)
 
 
@@ -257,5 +257,5 @@ def _latency(job: Job, session: Session, timing: Timing) -> MeasuredLatency:
         warmup=WARMUP,
         rounds=len(timing.rounds_ms),
         runs=timing.runs,
-        file_bytes=job.path.stat().st_size,
+        file_bytes=artefact_bytes(job.path),
     )

@@ -32,13 +32,20 @@ def verify(model: nn.Module, artefact: Artefact, images: torch.Tensor, *, batch:
         batch: Images per forward pass of the module.
 
     Raises:
-        ParityError: If any top-1 differs or logits differ by more than 0.1 % of their largest value.
+        ParityError: If any top-1 differs, logits differ by more than 0.1 % of their largest value, or one of the
+            source's is no number.
+        InputError: If one of the file's is no number.
     """
     expected, got = [], []
     for chunk in images.split(batch):
         expected.append(model(artefact.preprocessing.normalize(chunk)).numpy())
         got.append(artefact.logits(chunk.numpy()))
     left, right = np.concatenate(expected), np.concatenate(got)
+    if not np.isfinite(left).all():
+        raise ParityError(
+            f"{artefact.session.path}: its source answers with values that are infinite or no numbers. Its weights are "
+            "damaged, or its training diverged: train again"
+        )
     difference = float(np.abs(left - right).max())
     parity = Parity(
         max_abs_diff=difference,

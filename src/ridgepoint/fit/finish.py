@@ -89,12 +89,14 @@ def export_all(job: "Fit", trained: list[Candidate]) -> dict[str, Path]:
         job.display.progress(0.5 * index / len(trained), f"exporting {candidate.name}")
         path = job.run.path / "trainings" / candidate.name / "model.onnx"
         if not path.exists():
+            model, about = load_training(path.parent)
             export_onnx(
-                load_training(path.parent)[0],
+                model,
                 path,
                 network=candidate.network,
                 preprocessing=job.prepared.preprocessing_for(candidate.network),
                 labels=job.prepared.dataset.classes,
+                trained_on=about.data,
             )
         files[candidate.name] = path
     return files

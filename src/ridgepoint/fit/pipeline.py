@@ -11,6 +11,7 @@ import msgspec
 import torch
 
 from ridgepoint.cost.latency import LatencyModel
+from ridgepoint.data.trained_on import TrainedOn
 from ridgepoint.deploy.calibrate import HostTable
 from ridgepoint.display import Display, Silent
 from ridgepoint.errors import InterruptedRun, NotMetError, RidgepointError, WriteError, stopped_by_user
@@ -264,6 +265,7 @@ def _train_one(job: Fit, plan: Plan, candidate: Candidate, base: float, share: f
         val_accuracy=done.val_accuracy,
         steps=done.steps,
         seconds=done.seconds,
+        data=TrainedOn.of(job.prepared.dataset, job.run.settings.seed),
     )
     save_training(folder, done.model, about)
     return job.run.write_step(

@@ -13,6 +13,7 @@ from ridgepoint.arch.network import Network
 from ridgepoint.arch.scale import limit_stride, total_stride
 from ridgepoint.arch.zoo import load
 from ridgepoint.data import Dataset, Preprocessing, choose_input, decode, detect
+from ridgepoint.data.trained_on import TrainedOn
 from ridgepoint.display import Display
 from ridgepoint.errors import InterruptedRun
 from ridgepoint.fit.prepare import SMALL_IMAGE
@@ -241,6 +242,7 @@ def _finish(course: Course[S], done: Trained, teaching: Teaching) -> dict[str, A
         val_accuracy=done.val_accuracy,
         steps=done.steps,
         seconds=done.seconds,
+        data=TrainedOn.of(dataset, settings.seed),
     )
     save_training(folder, done.model, about)
     test = decode(dataset.test, preprocessing, train=False)

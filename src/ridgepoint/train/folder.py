@@ -7,6 +7,7 @@ import msgspec
 from ridgepoint.arch.document import dump_network
 from ridgepoint.arch.zoo import load
 from ridgepoint.data import Preprocessing
+from ridgepoint.data.trained_on import TrainedOn
 from ridgepoint.errors import RunError
 from ridgepoint.files import save_atomic, write_atomic
 from ridgepoint.nn.build import BuiltNetwork, build
@@ -16,13 +17,14 @@ ARCHITECTURE, WEIGHTS, ABOUT = "architecture.yaml", "weights.safetensors", "trai
 
 
 class About(msgspec.Struct, frozen=True, kw_only=True):
-    """What the weights alone do not tell: labels, preprocessing and how well it went."""
+    """What the weights alone do not tell: labels, preprocessing, the data and how well it went."""
 
     labels: tuple[str, ...]
     preprocessing: Preprocessing
     val_accuracy: float
     steps: int
     seconds: float
+    data: TrainedOn | None = None
 
 
 def save_training(folder: Path, model: BuiltNetwork, about: About) -> None:

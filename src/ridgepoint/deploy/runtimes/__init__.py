@@ -1,5 +1,6 @@
 """Runtimes that an exported file can be run on, one file each, behind one small interface."""
 
+import re
 import shutil
 from dataclasses import dataclass
 from importlib import import_module
@@ -25,6 +26,7 @@ class Session(Protocol):
     """A loaded artefact.
 
     Attributes:
+        path: The file.
         runtime: The runtime's name.
         version: Its version.
         threads: Threads inside one run, the caller's among them.
@@ -33,6 +35,7 @@ class Session(Protocol):
         metadata: Text by key, as written at export.
     """
 
+    path: Path
     runtime: str
     version: str
     threads: int
@@ -41,7 +44,11 @@ class Session(Protocol):
     metadata: dict[str, str]
 
     def run(self, x_BCHW: np.ndarray) -> np.ndarray:
-        """Logits, (B, num_classes), for float32 images."""
+        """Logits, (B, num_classes), for float32 images.
+
+        Raises:
+            InputError: If the runtime cannot run the file on them.
+        """
         ...
 
     @classmethod
@@ -120,6 +127,18 @@ def open_session(path: Path, *, runtime: str = "onnxruntime", threads: int = 1, 
     return session_class(runtime)(path, threads=threads, pinned=pinned)
 
 
+def artefact_bytes(path: Path) -> int:
+    """Bytes of an exported file, with the weights that lie in files beside it.
+
+    Raises:
+        InputError: If a file that belongs to it is missing.
+    """
+    from ridgepoint.deploy.runtimes.onnx_file import read_onnx
+
+    beside = read_onnx(path).beside if path.suffix == ".onnx" else ()
+    return sum(each.stat().st_size for each in (path, *beside))
+
+
 def runtimes_for(path: Path) -> list[str]:
     """The runtimes that load files of a name like this."""
     return [name for name, runtime in RUNTIMES.items() if runtime.suffix == path.suffix]
@@ -135,5 +154,6 @@ def runtime_version(runtime: str) -> str:
 
 
 def first_line(error: Exception) -> str:
-    """What a runtime's error says first."""
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]
+    """What a runtime's error says first, without the place in the runtime's own source."""
+    line = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    return re.sub(r"/\S*\.(cc|h|cpp):\d+ ", "", line)[:200]
