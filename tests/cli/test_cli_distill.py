@@ -1,10 +1,12 @@
 """`ridgepoint distill` from end to end on the digits, and what it refuses."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 from cli_helpers import call, folder_of, refused
+from safetensors.torch import load_file, save_file
 
 SMALL = """
 name: small
@@ -48,7 +50,7 @@ def test_stored_and_online_lessons_end_alike(small: Path, teacher: Path, tmp_pat
     assert results[0]["accuracy"] == results[1]["accuracy"]
     assert losses(tmp_path / "stored") == losses(tmp_path / "online")
     assert (results[0]["mixture"], results[0]["replicas"]) == ({"D1": 1.0, "D2": 1.0}, 1)
-    assert sorted(path.name for path in (store / "D2").iterdir()) == ["00000-00000.safetensors", "manifest.json"]
+    assert sorted(path.name for path in (store / "D2").glob("[!.]*")) == ["00000-00000.safetensors", "manifest.json"]
     assert not (tmp_path / "online" / "teacher").exists()
     again = distil(small, teacher, tmp_path / "again", "--topk", 5, "--store", store, "--mixture", "D1")
     assert again.returncode == 0, "a student with another mixture shares the store"
@@ -63,6 +65,29 @@ def test_a_run_goes_on_where_it_stopped(small: Path, teacher: Path, tmp_path: Pa
     again = call("distill", small, "digits", "--teacher", teacher, "--out", tmp_path / "run", "--resume", "--json")
     assert done.returncode == again.returncode == 0, again.stderr
     assert json.loads(done.stdout)["accuracy"] == json.loads(again.stdout)["accuracy"]
+
+
+def test_another_teacher_is_another_run(small: Path, teacher: Path, tmp_path: Path):
+    moved, run = tmp_path / "moved", tmp_path / "run"
+    shutil.copytree(teacher, moved)
+    assert distil(small, teacher, run, "--mixture", "D2:1", "--online").returncode == 0
+    words = ("distill", small, "digits", "--out", run, "--resume", "--teacher")
+    assert call(*words, moved).returncode == 0, "the same one at another place"
+    weights = moved / "weights.safetensors"
+    content = load_file(weights)
+    save_file({name: 2 * tensor for name, tensor in content.items()}, weights)
+    refused(call(*words, moved), f"teacher '{moved}' is not what it was when the run was begun", "another --out")
+    refused(call(*words, "x.onnx"), "x.onnx")
+    refused(call("train", small, "digits", "--out", run, "--resume"), "holds a run of `ridgepoint distill`")
+
+
+def test_stores_do_not_go_among_other_things(small: Path, teacher: Path, tmp_path: Path):
+    mine = tmp_path / "mine"
+    (mine / "D1").mkdir(parents=True)
+    (mine / "thesis.tex").write_text("mine")
+    refused(distil(small, teacher, tmp_path / "no", "--store", mine), "holds 'thesis.tex'", "Give one of its own")
+    refused(distil(small, teacher, tmp_path / "no", "--store", mine / "thesis.tex"), "is a file", "Give one of its own")
+    assert not (tmp_path / "no").exists() and list((mine / "D1").iterdir()) == []
 
 
 def test_extra_images_are_d3(small: Path, tmp_path: Path):

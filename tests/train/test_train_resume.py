@@ -26,6 +26,15 @@ def uninterrupted(data: TrainingData) -> Trained:
     return train(small_network(), data, quick(), bound=Bound(epochs=2), seed=3)
 
 
+@pytest.fixture(scope="module")
+def begun(data: TrainingData, tmp_path_factory: pytest.TempPathFactory) -> dict:
+    """The state of a training that was stopped after four steps."""
+    folder = tmp_path_factory.mktemp("begun")
+    with pytest.raises(Stop):
+        train(small_network(), data, quick(), bound=Bound(epochs=1), seed=3, folder=folder, on_step=until(4, Stop))
+    return load_checkpoint(folder / CHECKPOINT)
+
+
 class Stop(Exception):
     """The machine goes down."""
 
@@ -154,6 +163,35 @@ def test_a_checkpoint_of_another_training_is_refused(data: TrainingData, tmp_pat
     save_checkpoint(tmp_path / CHECKPOINT, {"step": 3})
     with pytest.raises(RunError, match="belongs to another training"):
         train(small_network(), data, quick(), bound=Bound(epochs=1), seed=3, folder=tmp_path)
+
+
+EDITS = {
+    "step": [-5, -1, 1.5, "3", None, float("nan")],
+    "rows": [3, None, [3], [{}], [{"step": "x", "progress": 0.5}], [{"step": 3, "progress": float("nan")}]],
+    "elapsed_s": [[], -1.0, float("nan"), float("inf")],
+    "evaluated": [-1, None],
+    "latest": [[], {"loss": "x"}],
+    "finished": [3],
+    "model": [None, {}, []],
+    "optimizer": [{}, None, {"state": {}, "param_groups": 3}],
+}
+
+
+@pytest.mark.parametrize(("key", "value"), [(key, value) for key, values in EDITS.items() for value in values])
+def test_a_checkpoint_that_was_edited_is_refused(begun: dict, data: TrainingData, tmp_path: Path, key: str, value):
+    save_checkpoint(tmp_path / CHECKPOINT, begun | {key: value})
+    with pytest.raises(RunError, match=r"checkpoint\.pt: belongs to another training .* Delete it") as told:
+        train(small_network(), data, quick(), bound=Bound(epochs=1), seed=3, folder=tmp_path)
+    assert "\n" not in str(told.value)
+
+
+def test_neither_rows_nor_optimizer_may_miss_what_is_needed(begun: dict, data: TrainingData, tmp_path: Path):
+    state = begun["optimizer"]["state"]
+    other = {key: {name: torch.zeros(7) for name in kept} for key, kept in state.items()}
+    for change in ({"finished": True, "rows": []}, {"optimizer": begun["optimizer"] | {"state": other}}):
+        save_checkpoint(tmp_path / CHECKPOINT, begun | change)
+        with pytest.raises(RunError, match="belongs to another training"):
+            train(small_network(), data, quick(), bound=Bound(epochs=1), seed=3, folder=tmp_path)
 
 
 def test_there_is_no_checkpoint(tmp_path: Path):

@@ -10,7 +10,7 @@ import numpy as np
 from ridgepoint.arch.head import TokenHead
 from ridgepoint.data import Dataset, Split, decode, detect
 from ridgepoint.display import Display
-from ridgepoint.errors import DataError, InputError
+from ridgepoint.errors import DataError, InputError, RunError, shown
 from ridgepoint.fit.teachers import open_teacher
 from ridgepoint.fit.training import Course, Plan, Teaching, TrainSettings, run_training
 from ridgepoint.run.settings import request, typed
@@ -18,7 +18,7 @@ from ridgepoint.seeds import seed_for
 from ridgepoint.train.distill import soft_loss, two_head_loss
 from ridgepoint.train.lessons import OnlineLessons
 from ridgepoint.train.mixture import MixtureBatches, Targets, parse_mixture, variations
-from ridgepoint.train.samples import lesson_samples
+from ridgepoint.train.samples import TITLES, lesson_samples
 from ridgepoint.train.store import Store
 from ridgepoint.train.teacher import Teacher
 from ridgepoint.train.views import Views, balanced_rows
@@ -95,6 +95,8 @@ def _plan(course: Course[DistillSettings]) -> Plan:
         raise InputError(
             f"--hard teaches a second head, and {course.network.name} has one. Take an efficientformer, or leave it out"
         )
+    if settings.store is not None:
+        _expect_stores(Path(settings.store))
     teacher = open_teacher(settings.teacher, course.dataset.classes, course.accelerator)
     replicas = settings.replicas or min(REPLICAS, recipe.epochs)
     stores = {name: _store(name, course, teacher, replicas) for name in weights}
@@ -147,6 +149,18 @@ def _store(name: str, course: Course[DistillSettings], teacher: Teacher, replica
     folder = Path(settings.store) if settings.store else course.folder / STORE
     asked = OnlineLessons(views=views, teacher=teacher, topk=settings.topk)
     return Store(folder / name, asked, data=of.fingerprint, replicas=replicas)
+
+
+def _expect_stores(folder: Path) -> None:
+    """Refuse to put stores among what is not ours.
+
+    Raises:
+        RunError: Naming what is there.
+    """
+    others = [each.name for each in folder.glob("[!.]*") if each.name not in TITLES or not each.is_dir()]
+    if others or (folder.exists() and not folder.is_dir()):
+        held = f"holds {shown(sorted(others)[0])}" if others else "is a file"
+        raise RunError(f"--store {folder}: {held}, so it is no folder of teacher stores. Give one of its own")
 
 
 def _extra(folder: str, dataset: Dataset) -> Dataset:

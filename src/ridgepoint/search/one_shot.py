@@ -13,11 +13,10 @@ from typing import Any, Protocol, TypeAlias, cast
 
 from ridgepoint.arch.choice import Assignment
 from ridgepoint.arch.space import Space
-from ridgepoint.errors import RunError
 from ridgepoint.files import make_folder, write_atomic
 from ridgepoint.search.method import Problem, Task
 from ridgepoint.search.shared_weights import Weights
-from ridgepoint.train.checkpoint import load_checkpoint, save_checkpoint
+from ridgepoint.train.checkpoint import Course, restoring, save_checkpoint
 from ridgepoint.train.loop import Bound
 from ridgepoint.train.memory import keep_freed_memory
 
@@ -153,12 +152,7 @@ class _Run:
     def restore(self) -> None:
         if self.folder is None or not (self.folder / CHECKPOINT).exists():
             return
-        path = self.folder / CHECKPOINT
-        state = load_checkpoint(path)
-        try:
+        with restoring(self.folder / CHECKPOINT, Course, what="search", anew="search") as (state, course):
             self.learner.load_state_dict(state["learner"])
-            self.step, self.before_s, self.rows = state["step"], state["elapsed_s"], state["rows"]
-        except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            reason = str(error).splitlines()[0]
-            raise RunError(f"{path}: belongs to another search ({reason}). Delete it to search anew") from None
+            self.step, self.before_s, self.rows = course.step, course.elapsed_s, state["rows"]
         self.started_at = time.monotonic()

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from ridgepoint.arch.block import MobileOne, RepConv
 from ridgepoint.arch.network import Network
 from ridgepoint.data import Preprocessing
-from ridgepoint.errors import DivergedError, RunError
+from ridgepoint.errors import DivergedError
 from ridgepoint.files import save_atomic
 from ridgepoint.nn.build import BuiltNetwork, build
 from ridgepoint.nn.norms import unfold_norms
@@ -26,13 +26,13 @@ from ridgepoint.nn.weights import load_weights, save_weights
 from ridgepoint.seeds import seed_for
 from ridgepoint.train.accelerator import CPU, seed_generator
 from ridgepoint.train.batches import AugmentedBatches, Batch, Batches, Loss, TrainingData, cross_entropy
-from ridgepoint.train.checkpoint import load_checkpoint, save_checkpoint
+from ridgepoint.train.checkpoint import Count, Course, restoring, save_checkpoint
 from ridgepoint.train.clip import NO_CLIP
 from ridgepoint.train.ema import Average
 from ridgepoint.train.freeze import freeze_backbone, reestimate_norms
 from ridgepoint.train.memory import keep_freed_memory
 from ridgepoint.train.metrics import Row, write_metrics
-from ridgepoint.train.optimizer import make_optimizer
+from ridgepoint.train.optimizer import check_optimizer, make_optimizer
 from ridgepoint.train.processes import processes
 from ridgepoint.train.recipe import Recipe
 from ridgepoint.train.workers import in_order
@@ -171,6 +171,15 @@ def _whole_steps() -> Iterator[Callable[[], bool]]:
         signal.signal(signal.SIGINT, before)
     if asked:
         raise KeyboardInterrupt
+
+
+class _Course(Course, kw_only=True):
+    """What a checkpoint says of a training, beside its tensors."""
+
+    finished: bool
+    evaluated: Count
+    running_loss: float
+    latest: dict[str, float]
 
 
 class _Run:
@@ -326,19 +335,17 @@ class _Run:
     def restore(self) -> None:
         if self.folder is None or not (self.folder / CHECKPOINT).exists():
             return
-        path = self.folder / CHECKPOINT
-        state = load_checkpoint(path)
-        try:
+        with restoring(self.folder / CHECKPOINT, _Course, what="training", anew="train") as (state, course):
             self.model.load_state_dict(state["model"])
             if self.averaged is not None:
                 self.averaged.load_state_dict(state["averaged"])
             self.optimizer.load_state_dict(state["optimizer"])
-            self.step, self.before_s, self.evaluated = state["step"], state["elapsed_s"], state["evaluated"]
-            self.running_loss, self.latest, self.rows = state["running_loss"], state["latest"], state["rows"]
-            self.finished, self.agreed_s = state["finished"], state["elapsed_s"]
-        except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            reason = str(error).splitlines()[0]
-            raise RunError(f"{path}: belongs to another training ({reason}). Delete it to train anew") from None
+            check_optimizer(self.optimizer)
+            self.step, self.before_s, self.evaluated = course.step, course.elapsed_s, course.evaluated
+            self.running_loss, self.latest, self.rows = course.running_loss, dict(course.latest), state["rows"]
+            self.finished, self.agreed_s = course.finished, course.elapsed_s
+            if self.finished and not self.history:
+                raise ValueError("it is finished, but was never evaluated")
         self.started_at = time.monotonic()
 
     def _diverged(self, what: str, value: float, batch: Batch) -> None:

@@ -97,6 +97,17 @@ def make_optimizer(model: nn.Module, optimizer: AnyOptimizer, undecayed: Iterabl
     return optimizer.rule([{"params": groups[0]}, {"params": groups[1], "weight_decay": 0.0}])
 
 
+def check_optimizer(optimizer: torch.optim.Optimizer) -> None:
+    """Look whether a restored state has the shapes of the weights, which torch does not.
+
+    Raises:
+        ValueError: If it has not.
+    """
+    for weight, kept in optimizer.state.items():
+        if any(isinstance(each, torch.Tensor) and each.dim() and each.shape != weight.shape for each in kept.values()):
+            raise ValueError("the optimizer's state has other shapes than the weights")
+
+
 def kinds_of_weights(model: nn.Module) -> dict[str, str]:
     """By name: `norm` for a norm's gain and shift, `bias`, `gain` for what else has one axis, or `weight`."""
     found = {}

@@ -21,7 +21,9 @@ from torch import Tensor
 
 from ridgepoint.data import Preprocessing
 from ridgepoint.errors import RunError
-from ridgepoint.files import make_folder, save_atomic, write_atomic
+from ridgepoint.files import make_folder, remove_leftovers, save_atomic
+from ridgepoint.locks import owning
+from ridgepoint.run.records import read_record, write_record
 from ridgepoint.train.answers import Answers
 from ridgepoint.train.lessons import Lesson, OnlineLessons
 from ridgepoint.train.views import Variation
@@ -103,11 +105,17 @@ class Store:
             on_shard: Called with the share of the store that is done.
 
         Raises:
-            RunError: If the disk is full.
+            RunError: If the disk is full, or another process writes the store.
             InputError: If the teacher's logits are not finite.
         """
         make_folder(self.folder)
-        write_atomic(self.folder / MANIFEST, msgspec.json.format(msgspec.json.encode(self._manifest)))
+        otherwise = "Wait until it ends, then go on with the same command and --resume"
+        with owning(self.folder / ".lock", what=self.folder, otherwise=otherwise):
+            remove_leftovers(self.folder)
+            self._write(on_shard)
+
+    def _write(self, on_shard: Callable[[float], None]) -> None:
+        write_record(self.folder / MANIFEST, self._manifest)
         for done, (replica, block) in enumerate(self._shards, start=1):
             path = self.folder / _name(replica, block)
             if not path.exists():
@@ -186,10 +194,9 @@ def _read(path: Path) -> dict[str, Tensor]:
 
 
 def _check(folder: Path, wanted: Manifest) -> None:
-    try:
-        found = msgspec.json.decode((folder / MANIFEST).read_bytes(), type=Manifest)
-    except (OSError, msgspec.MsgspecError):
-        raise RunError(f"{folder}: holds no teacher store (no readable {MANIFEST}). Give another folder") from None
+    if not (folder / MANIFEST).is_file():
+        raise RunError(f"{folder}: holds no teacher store (no {MANIFEST}). Give another folder with --store")
+    found = read_record(folder / MANIFEST, Manifest, otherwise="Give another folder with --store")
     for name, differs in _DIFFERS.items():
         there, here = getattr(found, name), getattr(wanted, name)
         if there != here:

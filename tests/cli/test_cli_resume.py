@@ -1,0 +1,125 @@
+"""`train --resume`: what was begun goes on; other wishes, data, networks, weights and recipes are refused by field."""
+
+import json
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from cli_helpers import call, folder_of, refused, start, wait_until
+from safetensors.torch import load_file, save_file
+from test_cli_distill import SMALL
+
+TINY = ("--size", 16, "--set", "epochs=1", "--set", "batch_size=8", "--seed", 9)
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    return folder_of(tmp_path / "photos", {"cat": 12, "dog": 12}, suffix=".png")
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    path = tmp_path / "small.yaml"
+    path.write_text(SMALL)
+    return path
+
+
+@pytest.fixture
+def begun(small: Path, photos: Path, tmp_path: Path) -> Path:
+    """A finished training, started from weights, by a recipe of one's own."""
+    base, recipe = tmp_path / "base", tmp_path / "mine.yaml"
+    assert call("train", small, photos, *TINY, "--out", base).returncode == 0
+    recipe.write_text(yaml.safe_dump(json.loads((base / "result.json").read_text())["recipe"]))
+    shutil.copy(base / "weights.safetensors", tmp_path / "start.safetensors")
+    words = (*TINY, "--weights", tmp_path / "start.safetensors", "--recipe", recipe, "--out", tmp_path / "run")
+    done = call("train", small, photos, *words)
+    assert done.returncode == 0, done.stderr
+    return tmp_path / "run"
+
+
+def rename_class(photos: Path) -> None:
+    (photos / "cat").rename(photos / "zebra")
+
+
+def add_images(photos: Path) -> None:
+    for index in range(10):
+        shutil.copy(photos / "cat" / "00.png", photos / "cat" / f"more-{index}.png")
+
+
+def change_activation(photos: Path) -> None:
+    network = yaml.safe_load(SMALL)
+    (photos.parent / "small.yaml").write_text(yaml.safe_dump(network | {"conventions": {"activation": "h_swish"}}))
+
+
+def change_weights(photos: Path) -> None:
+    path = photos.parent / "start.safetensors"
+    save_file({name: tensor + 1 for name, tensor in load_file(path).items()}, path)
+
+
+def change_recipe(photos: Path) -> None:
+    path = photos.parent / "mine.yaml"
+    path.write_text(path.read_text().replace("label_smoothing: ", "label_smoothing: 0.0"))
+
+
+CHANGES = {
+    rename_class: "data",
+    add_images: "data",
+    change_activation: "model",
+    change_weights: "weights",
+    change_recipe: "recipe",
+}
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
+def test_other_content_at_the_same_place_is_refused(begun: Path, small: Path, photos: Path, change):
+    before = {path.name: path.read_bytes() for path in begun.glob("*.*")}
+    change(photos)
+    words = ("train", small, photos, "--out", begun, "--resume")
+    refused(call(*words), f"{CHANGES[change]} ", "is not what it was when the run was begun", "another --out")
+    assert {path.name: path.read_bytes() for path in begun.glob("*.*")} == before
+
+
+def test_what_was_moved_goes_on(begun: Path, small: Path, photos: Path, tmp_path: Path):
+    moved = tmp_path / "elsewhere"
+    moved.mkdir()
+    for path in (photos, small, tmp_path / "start.safetensors", tmp_path / "mine.yaml"):
+        shutil.move(path, moved / path.name)
+    refused(call("train", small, photos, "--out", begun, "--resume"), "small.yaml")
+    words = ("--weights", moved / "start.safetensors", "--recipe", moved / "mine.yaml")
+    done = call("train", moved / "small.yaml", moved / "photos", *words, "--out", begun, "--resume")
+    assert done.returncode == 0 and "is finished already" in done.stderr
+    settings = json.loads((begun / "settings.json").read_text())
+    assert settings["data"] == str(moved / "photos") and settings["seed"] == 9
+
+
+@pytest.mark.parametrize("more", [("--seed", 0), ("--set", "epochs=2"), ("--time", "5s"), ("--size", 24)])
+def test_other_wishes_are_refused_with_the_command_that_goes_on(begun: Path, small: Path, photos: Path, more: tuple):
+    told = refused(call("train", small, photos, "--out", begun, "--resume", *more), "was begun with", "another --out")
+    words = shlex.split(told[told.index("ridgepoint train") : told.index(", or start")])
+    assert call(*words[1:]).returncode == 0
+
+
+def test_a_start_that_failed_does_not_block_its_folder(small: Path, photos: Path, tmp_path: Path):
+    words = ("train", small, photos, *TINY, "--out", tmp_path / "run")
+    (tmp_path / "bad.pth").write_text("bad")
+    refused(call(*words, "--weights", tmp_path / "bad.pth"), "bad.pth")
+    assert not (tmp_path / "run").exists()
+    save_file({"stem.0.conv.weight": torch.zeros(1)}, tmp_path / "other.safetensors")
+    refused(call(*words, "--weights", tmp_path / "other.safetensors"), "other.safetensors")
+    assert call(*words).returncode == 0
+
+
+def test_the_second_of_two_processes_is_refused(small: Path, photos: Path, tmp_path: Path):
+    words = ("train", small, photos, *TINY[2:], "--size", 32, "--set", "epochs=100000", "--out", tmp_path / "run")
+    process = start(*words, cwd=tmp_path)
+    try:
+        wait_until((tmp_path / "run" / "metrics.jsonl").exists, process)
+        for more in ((), ("--resume",)):
+            refused(call(*words, *more), f"process {process.pid} is at work on it. Wait until it ends, or give")
+        assert process.poll() is None
+    finally:
+        process.kill()
+        process.communicate()
