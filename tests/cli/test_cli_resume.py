@@ -51,7 +51,7 @@ def add_images(photos: Path) -> None:
 
 def change_activation(photos: Path) -> None:
     network = yaml.safe_load(SMALL)
-    (photos.parent / "small.yaml").write_text(yaml.safe_dump(network | {"conventions": {"activation": "h_swish"}}))
+    (photos.parent / "small.yaml").write_text(yaml.safe_dump(network | {"conventions": {"activation": "hard_swish"}}))
 
 
 def change_weights(photos: Path) -> None:
@@ -61,7 +61,7 @@ def change_weights(photos: Path) -> None:
 
 def change_recipe(photos: Path) -> None:
     path = photos.parent / "mine.yaml"
-    path.write_text(path.read_text().replace("label_smoothing: ", "label_smoothing: 0.0"))
+    path.write_text(path.read_text().replace("label_smoothing: ", "label_smoothing: 0.5 # "))
 
 
 CHANGES = {
@@ -117,8 +117,8 @@ def test_the_second_of_two_processes_is_refused(small: Path, photos: Path, tmp_p
     process = start(*words, cwd=tmp_path)
     try:
         wait_until((tmp_path / "run" / "metrics.jsonl").exists, process)
-        for more in ((), ("--resume",)):
-            refused(call(*words, *more), f"process {process.pid} is at work on it. Wait until it ends, or give")
+        refused(call(*words), "holds a run already. Give --resume to go on with it, or another folder")
+        refused(call(*words, "--resume"), f"process {process.pid} is at work on it. Wait until it ends, or give")
         assert process.poll() is None
     finally:
         process.kill()

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import msgspec
 
-from ridgepoint.errors import RunError, shown
+from ridgepoint.errors import RunError, shortened, shown
 from ridgepoint.run.origin import Origin
 from ridgepoint.run.records import read_record
 from ridgepoint.run.settings import Request, ways
@@ -78,14 +78,18 @@ def check_origin(path: Path, stored: Request, given: Request, then: Origin, now:
         if getattr(stored, name) != getattr(given, name):
             raise RunError(_other(path, stored, name, getattr(given, name)))
         told = getattr(stored, name)
-        what = name if told is None else f"{name} {shown(told)}"
+        what = name if told is None else f"{name} {_told(told)}"
         raise RunError(f"{path}: {what} is not what it was when the run was begun. Put it back, or {_ANEW}")
 
 
 def _other(path: Path, stored: Request, name: str, now: object) -> str:
-    then = getattr(stored, name)
-    command = f"{stored.command(out=str(path))} --resume"
-    return f"{path}: was begun with {name} {shown(then)}, not {shown(now)}. Go on with: {command}, or {_ANEW}"
+    then, command = getattr(stored, name), f"{stored.command(out=str(path))} --resume"
+    return f"{path}: was begun with {name} {_told(then)}, not {_told(now)}. Go on with: {command}, or {_ANEW}"
+
+
+def _told(value: object) -> str:
+    """A value of the settings; a path is of use only whole."""
+    return shortened(repr(value), 300) if isinstance(value, str) else shown(value)
 
 
 _ANEW = "start anew with another --out"
