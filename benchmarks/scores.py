@@ -18,7 +18,7 @@ import torch
 from scipy.stats import spearmanr
 
 from ridgepoint.display import Silent
-from ridgepoint.fit.judging import ShortTraining
+from ridgepoint.fit.judging import short_training
 from ridgepoint.fit.prepare import prepare
 from ridgepoint.fit.settings import FitSettings
 from ridgepoint.run.folder import SETTINGS, RunFolder
@@ -32,7 +32,7 @@ def ranks(run: Path) -> dict[str, float]:
     settings = msgspec.json.decode((run / SETTINGS).read_bytes(), type=FitSettings)
     with tempfile.TemporaryDirectory() as folder:
         copy = RunFolder(Path(folder), settings)
-        task = ShortTraining(copy, prepare(copy, Silent()), Bound(epochs=1), limit_ms=settings.latency_ms)
+        task = short_training(copy, prepare(copy, Silent()), Bound(epochs=1), limit_ms=settings.latency_ms)
     found = [each for each in read_candidates(run) if each.phase == "search" and each.short_accuracy is not None]
     by = {name: [score(name, each.network, task, seed=settings.seed) for each in found] for name in SCORES}
     by |= {"side": [each.network.input[1] for each in found], "ms": [each.tabled_ms for each in found]}

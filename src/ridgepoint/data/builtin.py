@@ -45,22 +45,23 @@ def load_digits() -> Found:
     return _from_arrays("digits", "built-in", [str(i) for i in range(10)], {"all": (images, bunch.target)})
 
 
-def load_torchvision(name: str, root: Path) -> Found:
-    """A torchvision data set with its own train and test parts, downloaded when it is not there yet.
+def load_torchvision(name: str, root: Path, *, download: bool = True) -> Found:
+    """A torchvision data set with its own train and test parts, downloaded when it is not there and may be.
 
     Args:
         name: One of ``TORCHVISION``.
         root: The folder that torchvision keeps its files in.
+        download: Whether the network may be asked.
 
     Raises:
-        DataError: If the files are not there and cannot be downloaded.
+        DataError: If the files are not there and cannot or must not be downloaded.
     """
     from torchvision import datasets
 
     folder, (train, test) = _TABLE[name]
     parts = {}
     for part, arguments in (("train", train), ("test", test)):
-        parts[part] = _open(getattr(datasets, name), name, root, folder, arguments)
+        parts[part] = _open(getattr(datasets, name), name, root, folder, arguments, download)
     classes = getattr(parts["train"], "classes", None) or [str(i) for i in range(10)]
     arrays = {part: _arrays(data) for part, data in parts.items()}
     if name == "EMNIST":  # its files hold every character transposed
@@ -68,7 +69,7 @@ def load_torchvision(name: str, root: Path) -> Found:
     return _from_arrays(name, "torchvision", classes, arrays)
 
 
-def _open(kind: type, name: str, root: Path, folder: str, arguments: dict[str, Any]) -> Any:
+def _open(kind: type, name: str, root: Path, folder: str, arguments: dict[str, Any], download: bool) -> Any:
     """The torchvision data set, from the files in ``root`` or else downloaded to it."""
     before = socket.getdefaulttimeout()
     # Its remarks go to stderr: stdout belongs to the command's JSON.
@@ -76,6 +77,11 @@ def _open(kind: type, name: str, root: Path, folder: str, arguments: dict[str, A
         try:
             return kind(str(root), download=False, **arguments)
         except Exception:  # not there yet, or incomplete: torchvision has no single error for it
+            if not download:
+                raise DataError(
+                    f"the data set '{name}' is not in '{root}', and is not downloaded here. Put torchvision's files "
+                    f"for {name} into '{root / folder}', or allow the download"
+                ) from None
             try:
                 root.mkdir(parents=True, exist_ok=True)
                 socket.setdefaulttimeout(30)

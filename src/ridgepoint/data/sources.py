@@ -18,6 +18,7 @@ def detect(
     *,
     seed: int = 0,
     data_root: Path | None = None,
+    download: bool = True,
     progress: Callable[[int, int], None] | None = None,
 ) -> Dataset:
     """The data set that ``spec`` means: an existing folder, else ``digits``, else a torchvision name.
@@ -26,12 +27,13 @@ def detect(
         spec: What the user typed; names are read without regard to case.
         seed: Of the parts that have to be drawn.
         data_root: Where torchvision's files are kept; the user's cache folder when None.
+        download: Whether a torchvision data set that is not there yet may be fetched from the network.
         progress: Called with (files checked, files in all) while a folder is scanned.
 
     Raises:
         DataError: If nothing of that name exists, or what exists cannot be used; the message says what to do.
     """
-    return assemble(_find(spec, data_root=data_root, progress=progress), seed=seed)
+    return assemble(_find(spec, data_root=data_root, download=download, progress=progress), seed=seed)
 
 
 def read_whole(
@@ -62,6 +64,7 @@ def _find(
     *,
     whole: bool = False,
     data_root: Path | None,
+    download: bool = True,
     progress: Callable[[int, int], None] | None,
 ) -> Found:
     """What ``spec`` means, before anything is drawn from it."""
@@ -87,7 +90,7 @@ def _find(
     if name in BUILT_IN:
         return load_digits()
     if name is not None:
-        return load_torchvision(name, Path(data_root) if data_root else _cache())
+        return load_torchvision(name, Path(data_root) if data_root else _cache(), download=download)
     if os.sep in text or "/" in text or text.startswith((".", "~")):
         parent = next(parent for parent in folder.absolute().parents if parent.is_dir())
         inside = [entry.name for entry in list_folders(parent)]

@@ -3,13 +3,16 @@
 import shutil
 from pathlib import Path
 
+import msgspec
 import torch
 from torch import Tensor
 
 from ridgepoint.arch.network import Network
 from ridgepoint.arch.space import Space
+from ridgepoint.errors import RunError
 from ridgepoint.files import make_folder, save_atomic
 from ridgepoint.fit.prepare import Prepared
+from ridgepoint.fit.setup import TrainingSetup
 from ridgepoint.nn.build import BuiltNetwork, build
 from ridgepoint.nn.inherit import inherit
 from ridgepoint.nn.weights import load_weights, save_weights
@@ -25,15 +28,32 @@ from ridgepoint.train.loop import Bound, train
 EXAMPLES = 64
 
 
+class Start(msgspec.Struct, frozen=True, kw_only=True):
+    """The trained network that a search begins with, and where its weights are."""
+
+    network: Network
+    weights: str
+
+
 class ShortTraining:
     """A search's task: every candidate is trained for the same short time, from the same seed.
 
     What inherits is fine-tuned, and its weights are kept for those that will inherit from it.
     """
 
-    def __init__(self, run: RunFolder, prepared: Prepared, bound: Bound, *, limit_ms: float):
-        self.run, self.prepared, self.bound, self.limit_ms = run, prepared, bound, limit_ms
-        self.held = HeldWeights(run.path / "weights")
+    def __init__(
+        self,
+        folder: Path,
+        setup: TrainingSetup,
+        bound: Bound,
+        *,
+        seed: int,
+        limit_ms: float,
+        start: Start | None = None,
+    ):
+        self.folder, self.setup, self.bound, self.seed = folder, setup, bound, seed
+        self.limit_ms, self.start = limit_ms, start
+        self.held = HeldWeights(folder / "weights")
         self._parent: tuple[str | None, BuiltNetwork] | None = None
 
     def judge(self, candidate: Candidate, proposal: Proposal) -> Judgement:
@@ -42,45 +62,48 @@ class ShortTraining:
         Raises:
             DivergedError: If the loss is not finite.
         """
-        recipe, path = self.prepared.recipe, None
+        recipe, path = self.setup.recipe, None
         if proposal.inherits:
-            recipe, path = (
-                self.prepared.finetune,
-                self.held.place(candidate, step=candidate.estimated_ms > self.limit_ms),
-            )
+            recipe, path = self.setup.finetune, self.held.place(candidate, step=self._is_step(candidate))
             heir = inherit(candidate.network, self._parent_of(proposal))
             save_atomic(path, lambda file: save_weights(heir, file))
         done = train(
             candidate.network,
-            self.prepared.data_for(candidate.network),
+            self.setup.data_for(candidate.network),
             recipe,
             bound=self.bound,
-            seed=self.run.settings.seed,
+            seed=self.seed,
             initial=None if path is None else str(path),
             evaluations=1,
-            accelerator=self.prepared.accelerator,
+            accelerator=self.setup.accelerator,
         )
         if path is None:
             return Judgement(accuracy=done.val_accuracy, seconds=done.seconds)
         save_atomic(path, lambda file: save_weights(done.model, file))
-        weights = str(path.relative_to(self.run.path))
+        weights = str(path.relative_to(self.folder))
         return Judgement(accuracy=done.val_accuracy, seconds=done.seconds, weights=weights)
+
+    def weights_of(self, candidate: Candidate, proposal: Proposal) -> str | None:
+        """Where in the folder the weights of a candidate are, once it is judged; None if it leaves none."""
+        if not proposal.inherits:
+            return None
+        return str(self.held.path(candidate, step=self._is_step(candidate)).relative_to(self.folder))
 
     def weights(self, space: Space) -> SharedWeights:
         """Weights that all networks of a space share, taught by the run's recipe, at its largest resolution."""
         network = space.decode(space.complete(lambda choice: len(choice.options) - 1))
         return SharedWeights(
             space,
-            self.prepared.data_for(network),
-            self.prepared.recipe,
-            seed=self.run.settings.seed,
-            accelerator=self.prepared.accelerator,
+            self.setup.data_for(network),
+            self.setup.recipe,
+            seed=self.seed,
+            accelerator=self.setup.accelerator,
         )
 
     def examples(self, network: Network) -> tuple[Tensor, Tensor]:
         """Some training images at a network's input size, normalised, and their classes."""
-        data = self.prepared.data_for(network)
-        generator = torch.Generator().manual_seed(seed_for(self.run.settings.seed, "examples"))
+        data = self.setup.data_for(network)
+        generator = torch.Generator().manual_seed(seed_for(self.seed, "examples"))
         chosen = torch.randperm(len(data.train), generator=generator)[:EXAMPLES]
         return data.preprocessing.normalize(data.train.images[chosen]), data.train.labels[chosen]
 
@@ -92,18 +115,38 @@ class ShortTraining:
         return Bound(epochs=candidates * self.bound.epochs)
 
     def _parent_of(self, proposal: Proposal) -> BuiltNetwork:
-        """The module that a proposal inherits from: its parent's, or the seed network's as it was given."""
+        """The module that a proposal inherits from: its parent's, or the seed network's as it was given.
+
+        Raises:
+            RunError: If there is none.
+        """
         if self._parent is None or self._parent[0] != proposal.parent:
-            if proposal.parent is None:
-                network, weights = self.prepared.network, weight_file(self.run.settings.weights or "")
-            else:
-                network = next(c.network for c in read_candidates(self.run.path) if c.name == proposal.parent)
-                weights = str(self.held.find(proposal.parent))
-            assert network is not None
-            model = build(network)
-            load_weights(model, weights)
+            start = self.start if proposal.parent is None else self._candidate(proposal.parent)
+            if start is None:
+                raise RunError(
+                    f"{proposal.parent or 'the seed network'} left no weights in {self.folder} to start from"
+                )
+            model = build(start.network)
+            load_weights(model, start.weights)
             self._parent = (proposal.parent, model.eval())
         return self._parent[1]
+
+    def _candidate(self, name: str) -> Start | None:
+        """A candidate that was judged before, and the weights that it left."""
+        weights = self.held.find(name)
+        found = () if weights is None else read_candidates(self.folder)
+        return next((Start(network=c.network, weights=str(weights)) for c in found if c.name == name), None)
+
+    def _is_step(self, candidate: Candidate) -> bool:
+        """Whether a candidate is on the way to the budget only."""
+        return candidate.estimated_ms > self.limit_ms
+
+
+def short_training(run: RunFolder, prepared: Prepared, bound: Bound, *, limit_ms: float) -> ShortTraining:
+    """The task of a run."""
+    network, given = prepared.network, run.settings.weights
+    start = None if network is None or given is None else Start(network=network, weights=weight_file(given))
+    return ShortTraining(run.path, prepared, bound, seed=run.settings.seed, limit_ms=limit_ms, start=start)
 
 
 class HeldWeights:
@@ -113,8 +156,9 @@ class HeldWeights:
         self.folder, self.steps = folder, folder / "steps"
 
     def place(self, candidate: Candidate, *, step: bool) -> Path:
-        """Where a candidate's weights go."""
-        folder = self.steps / (candidate.parent or "seed") if step else self.folder
+        """Where a candidate's weights go; the folder is made."""
+        path = self.path(candidate, step=step)
+        folder = path.parent
         if step and not folder.exists():
             for other in self.steps.glob("*"):
                 if not (other / f"{candidate.parent}.safetensors").exists():
@@ -124,8 +168,13 @@ class HeldWeights:
                     if file.stem != candidate.parent:
                         file.unlink(missing_ok=True)
         make_folder(folder)
+        return path
+
+    def path(self, candidate: Candidate, *, step: bool) -> Path:
+        """Where a candidate's weights are, once it is judged."""
+        folder = self.steps / (candidate.parent or "seed") if step else self.folder
         return folder / f"{candidate.name}.safetensors"
 
-    def find(self, name: str) -> Path:
-        """Where a candidate's weights are."""
-        return next(self.folder.glob(f"**/{name}.safetensors"))
+    def find(self, name: str) -> Path | None:
+        """Where a candidate's weights are, if it left any."""
+        return next(self.folder.glob(f"**/{name}.safetensors"), None)

@@ -1,17 +1,13 @@
 """The first steps of a fit: what the data are, what to search, how to train."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-
-import msgspec
-import torch
 
 from ridgepoint.arch.network import Network
 from ridgepoint.arch.scale import suited
 from ridgepoint.arch.space import Choice, Space, kind_of, load_space
 from ridgepoint.arch.zoo import load
 from ridgepoint.data import (
-    Augmentation,
     Dataset,
     Preprocessing,
     choose_input,
@@ -22,17 +18,16 @@ from ridgepoint.data.resolution import LARGEST, SMALLEST
 from ridgepoint.display import Display
 from ridgepoint.errors import InputError, nearest
 from ridgepoint.fit.settings import FitSettings
+from ridgepoint.fit.setup import TrainingSetup
 from ridgepoint.nn.hub import read_weights
 from ridgepoint.run.folder import RunFolder
 from ridgepoint.run.origin import Origin, digest, digest_file
-from ridgepoint.search.board import check_study
-from ridgepoint.search.candidate import Candidate
+from ridgepoint.search.address import check_study
 from ridgepoint.search.draw import at_share
 from ridgepoint.search.methods import METHODS, find_method, make_method_settings
 from ridgepoint.train.accelerator import find_accelerator, told
-from ridgepoint.train.batches import TrainingData, training_data
 from ridgepoint.train.folder import weight_file
-from ridgepoint.train.recipe import Recipe, load_recipe
+from ridgepoint.train.recipe import load_recipe
 from ridgepoint.units import format_duration
 
 SMALL_IMAGE = 64
@@ -42,24 +37,17 @@ DEVICES = ("host",)
 
 
 @dataclass(kw_only=True)
-class Prepared:
-    """Data, what is searched and how, and recipes of one fit; images are decoded once per resolution.
+class Prepared(TrainingSetup):
+    """Data, what is searched and how, and recipes of one fit.
 
     Exactly one of `space` and `network` is given, as the method takes it.
     """
 
-    dataset: Dataset
-    preprocessing: Preprocessing
     input_reason: str
     method: str
     method_reason: str
     space: Space | None
     network: Network | None
-    recipe: Recipe
-    finetune: Recipe
-    augmentation: Augmentation
-    accelerator: torch.device
-    _decoded: dict[tuple[int, int], TrainingData] = field(default_factory=dict)
 
     @property
     def subject(self) -> Space | Network:
@@ -90,24 +78,6 @@ class Prepared:
             assert self.network is not None
             return self.network
         return self.space.decode(at_share(self.space, share))
-
-    def recipe_for(self, candidate: Candidate) -> Recipe:
-        """The run's recipe; `finetune` for what starts from weights, unless the user named a recipe."""
-        return self.recipe if candidate.weights is None else self.finetune
-
-    def preprocessing_for(self, network: Network) -> Preprocessing:
-        """The data's preprocessing at a network's input size."""
-        _, height, width = network.input
-        resize = round(self.preprocessing.resize * min(height, width) / self.preprocessing.height)
-        return msgspec.structs.replace(self.preprocessing, height=height, width=width, resize=resize)
-
-    def data_for(self, network: Network) -> TrainingData:
-        """Decoded training and validation images at a network's input size."""
-        size = network.input[1:]
-        if size not in self._decoded:
-            preprocessing = self.preprocessing_for(network)
-            self._decoded[size] = training_data(self.dataset, preprocessing, augmentation=self.augmentation, keep=True)
-        return self._decoded[size]
 
 
 def check_settings(settings: FitSettings) -> None:

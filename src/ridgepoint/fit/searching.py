@@ -11,7 +11,7 @@ import msgspec
 from ridgepoint.cost.latency import Corrected, LatencyModel
 from ridgepoint.errors import NotMetError
 from ridgepoint.fit.crew import hire
-from ridgepoint.fit.judging import ShortTraining
+from ridgepoint.fit.judging import ShortTraining, short_training
 from ridgepoint.fit.plan import FINALISTS, Plan
 from ridgepoint.search.candidate import Candidate
 from ridgepoint.search.draw import smallest
@@ -91,7 +91,7 @@ def search(job: "Fit", plan: Plan, aim: Aim, number: int) -> int:
     def done(trained: int) -> float:
         return trained / problem.evaluations if number else plan.search_progress(trained, run.elapsed, started)
 
-    task = ShortTraining(run, prepared, plan.short, limit_ms=aim.limit_ms)
+    task = short_training(run, prepared, plan.short, limit_ms=aim.limit_ms)
     problem = Problem(
         latency=job.latency,
         budget_ms=aim.limit_ms,
@@ -125,7 +125,7 @@ def judges_of(job: "Fit", task: ShortTraining) -> contextlib.AbstractContextMana
     settings = job.run.settings
     if settings.study is None and settings.workers == 1:
         return contextlib.nullcontext(InTurn(task))
-    return hire(job.run, job.prepared, task)
+    return hire(job.run, job.prepared, task, job.display)
 
 
 def corrected(job: "Fit") -> LatencyModel:

@@ -1,60 +1,44 @@
 """A worker: judges candidates of runs that post them on a board, on this machine or on another.
 
-What a candidate is taught with comes from the run's settings: so the data, and files that the settings name, must lie
-where the run has them; their fingerprint and the recipe are compared.
+What a candidate is taught with comes from the run's terms; only the images must lie where the run has them, and their
+fingerprint is compared. Whatever is posted, a worker goes on with the next: a job that cannot be judged is answered so,
+and a run whose terms cannot be kept here is left alone.
 """
 
+import contextlib
 import os
+import secrets
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 import torch
 
+from ridgepoint.data import detect
 from ridgepoint.display import Display, Silent
-from ridgepoint.errors import RidgepointError, RunError
+from ridgepoint.errors import RidgepointError, RunError, shown, stopped_by_user
 from ridgepoint.fit.judging import ShortTraining
-from ridgepoint.fit.prepare import prepare
-from ridgepoint.fit.settings import FitSettings
-from ridgepoint.run.folder import RunFolder
-from ridgepoint.search.board import Board, Claim, worker_name
-from ridgepoint.search.judges import Diverged, Job, verdict
-from ridgepoint.train.loop import Bound
-from ridgepoint.train.recipe import Recipe
+from ridgepoint.fit.peers import Allowed, Failed, read_job, read_terms
+from ridgepoint.fit.terms import OwnTerms, open_task
+from ridgepoint.search.board import TRIES, Board, Claim, worker_name
+from ridgepoint.search.judges import Diverged, Verdict, verdict
 
 POLL_S = 0.2
 BEAT_S = 1.0
+MOST_LEFT_ALONE = 100
 
-
-class Terms(msgspec.Struct, frozen=True, kw_only=True):
-    """What a worker must know of a run.
-
-    Attributes:
-        settings: The request.
-        recipe: How a candidate is taught that starts fresh.
-        finetune: How one is taught that starts from weights.
-        bound: How long.
-        limit_ms: The search's own budget.
-        fingerprint: Of the data.
-    """
-
-    settings: FitSettings
-    recipe: Recipe
-    finetune: Recipe
-    bound: Bound
-    limit_ms: float
-    fingerprint: str
+TaskOf = Callable[[Claim], ShortTraining | None]
 
 
 def serve(
     url: str,
     *,
-    folder: Path | None = None,
+    allowed: Allowed,
     ended: Callable[[], bool] = lambda: False,
     idle_s: float = float("inf"),
     display: Display | None = None,
@@ -63,60 +47,111 @@ def serve(
 
     Args:
         url: Of the board.
-        folder: The run's, where this machine has it; else a temporary one.
+        allowed: What those who post may use.
         ended: Whether to stop.
         idle_s: Stop after so long without work.
         display: Whoever watches.
 
     Raises:
-        RidgepointError: If the database, the data or the recipe are not what the run has.
+        RidgepointError: If the database cannot be used, or too many of its runs cannot be served.
     """
-    board, me, display = Board(url), worker_name(os.getpid()), display or Silent()
-    judged, run, task = 0, None, None
-    worked_at = time.monotonic()
+    board, me = Board(url), worker_name(os.getpid(), secrets.token_hex(4))
+    with tempfile.TemporaryDirectory() as folder:
+        runs = _Runs(board, allowed, Path(folder), display or Silent())
+        return _work(board, me, runs.task, without=runs.left_alone, ended=ended, idle_s=idle_s, display=runs.display)
+
+
+class _Runs:
+    """The runs of a board, as others have described them: the task of one at a time, and those that are left alone."""
+
+    def __init__(self, board: Board, allowed: Allowed, folder: Path, display: Display):
+        self.board, self.allowed, self.folder, self.display = board, allowed, folder, display
+        self.left_alone: set[str] = set()
+        self._open: tuple[str, ShortTraining] | None = None
+
+    def task(self, claim: Claim) -> ShortTraining | None:
+        """The task that a job is of; None if its run has ended or cannot be served.
+
+        Raises:
+            RunError: If too many cannot.
+        """
+        if self._open is None or self._open[0] != claim.run:
+            text = self.board.terms(claim.run)
+            if text is None:
+                return None
+            try:
+                terms = read_terms(text)
+                task = open_task(terms, self.allowed.images(terms), Path(tempfile.mkdtemp(dir=self.folder)))
+            except Exception as error:
+                self._leave_alone(claim, _told(error))
+                return None
+            self._open = claim.run, task
+        return self._open[1]
+
+    def _leave_alone(self, claim: Claim, why: str) -> None:
+        self.board.give_back(claim)
+        self.left_alone.add(claim.run)
+        self.display.warn(f"the run {shown(claim.run, limit=200)} is left alone: {why}")
+        if len(self.left_alone) >= MOST_LEFT_ALONE:
+            raise RunError(f"{MOST_LEFT_ALONE} runs of this study cannot be served here, the last one because {why}")
+
+
+def _work(
+    board: Board,
+    me: str,
+    task_of: TaskOf,
+    *,
+    run: str | None = None,
+    without: Collection[str] = (),
+    ended: Callable[[], bool],
+    idle_s: float,
+    display: Display,
+) -> int:
+    """Take jobs, of one run or of all but some, and answer them."""
+    judged, worked_at = 0, time.monotonic()
     torch.use_deterministic_algorithms(True, warn_only=True)
-    with tempfile.TemporaryDirectory() as temporary:
-        try:
-            while not ended() and time.monotonic() - worked_at < idle_s:
-                claim = board.claim(me)
-                if claim is None:
-                    time.sleep(POLL_S)
+    try:
+        while not ended() and time.monotonic() - worked_at < idle_s:
+            claim = board.claim(me, run=run, without=without)
+            if claim is None:
+                time.sleep(POLL_S)
+                continue
+            with _beating(board, claim, ended):
+                task = task_of(claim)
+                if task is None:
                     continue
-                terms = board.terms(claim.run)
-                if terms is None:
-                    continue
-                job = msgspec.json.decode(claim.job, type=Job)
-                with _beating(board, claim, ended):
-                    if task is None or claim.run != run:
-                        place = folder or Path(tempfile.mkdtemp(dir=temporary))
-                        task, run = open_task(msgspec.json.decode(terms, type=Terms), place), claim.run
-                    found = verdict(task, job)
-                board.deliver(claim, msgspec.json.encode(found).decode())
-                judged, worked_at = judged + 1, time.monotonic()
-                told = "diverged" if isinstance(found, Diverged) else f"accuracy {found.accuracy:.4f}"
-                display.say(f"{job.candidate.name} of {claim.run}: {told}")
-        except BaseException:
+                found = _answer(task, claim)
+            board.deliver(claim, msgspec.json.encode(found).decode())
+            job = f"{shown(claim.run, limit=200)}, job {claim.place}"
+            if isinstance(found, Failed):
+                display.warn(f"{job} cannot be judged: {found.told}")
+                continue
+            judged, worked_at = judged + 1, time.monotonic()
+            display.say(f"{job}: {'diverged' if isinstance(found, Diverged) else f'accuracy {found.accuracy:.4f}'}")
+    except BaseException:
+        with contextlib.suppress(RunError):
             board.free(me)
-            raise
+        raise
     return judged
 
 
-def open_task(terms: Terms, folder: Path) -> ShortTraining:
-    """The task of a run, in this process.
+def _answer(task: ShortTraining, claim: Claim) -> Verdict | Failed:
+    """The verdict on a job, or why there can be none: what a peer has posted must not end a worker."""
+    try:
+        if claim.tries > TRIES:
+            raise RunError(f"{TRIES} workers have begun it, and ended or were refused")
+        return verdict(task, read_job(claim.job, task.setup))
+    except Exception as error:
+        return Failed(told=_told(error))
 
-    Raises:
-        RunError: If the data or the recipe are others here than where the run is.
-    """
-    run = RunFolder(folder, terms.settings)
-    prepared = prepare(run, Silent())
-    if prepared.dataset.fingerprint != terms.fingerprint:
-        raise RunError(f"{terms.settings.data}: holds other data here than where the search runs. Give both the same")
-    if (prepared.recipe, prepared.finetune) != (terms.recipe, terms.finetune):
-        raise RunError(
-            f"recipe {terms.recipe.name}: is another one here than where the search runs. Give both the same version "
-            "of ridgepoint and the same recipe file"
-        )
-    return ShortTraining(run, prepared, terms.bound, limit_ms=terms.limit_ms)
+
+def _told(error: Exception) -> str:
+    """An error for a board or a line of a log; Ctrl-C goes on being one."""
+    if stopped_by_user(error):
+        raise KeyboardInterrupt from error
+    if isinstance(error, RidgepointError):
+        return str(error)
+    return str(RidgepointError(f"{type(error).__name__}: {' '.join(str(error).split())}"))
 
 
 @contextmanager
@@ -128,7 +163,8 @@ def _beating(board: Board, claim: Claim, ended: Callable[[], bool]) -> Iterator[
         while not done.wait(BEAT_S):
             if ended():
                 os._exit(0)
-            board.beat(claim)
+            with contextlib.suppress(RunError):  # the database may come back before the verdict is there
+                board.beat(claim)
 
     thread = threading.Thread(target=beat, daemon=True)
     thread.start()
@@ -139,11 +175,23 @@ def _beating(board: Board, claim: Claim, ended: Callable[[], bool]) -> Iterator[
         thread.join()
 
 
-def main(url: str, folder: str, parent: str, threads: str) -> None:
-    """A worker of a run on this machine, as long as the run's process lives."""
+def main(url: str, run: str, folder: str, parent: str, token: str, threads: str) -> None:
+    """A worker of one run on its own machine, as long as the run's process lives; stdin holds its terms."""
     torch.set_num_threads(int(threads))
     try:
-        serve(url, folder=Path(folder), ended=lambda: os.getppid() != int(parent))
+        own = msgspec.json.decode(sys.stdin.buffer.read(), type=OwnTerms)
+        data_root = None if own.data_root is None else Path(own.data_root)
+        dataset = detect(own.terms.data, seed=own.terms.seed, data_root=data_root)
+        task = open_task(own.terms, dataset, Path(folder), start=own.start)
+        _work(
+            Board(url),
+            worker_name(os.getpid(), token),
+            lambda claim: task,
+            run=run,
+            ended=lambda: os.getppid() != int(parent),
+            idle_s=float("inf"),
+            display=Silent(),
+        )
     except RidgepointError as error:
         sys.exit(f"ridgepoint worker: {error}")
 

@@ -1,11 +1,17 @@
 """A candidate: one network that a run looked at, with everything known about it."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
 from ridgepoint.arch.network import Network
 
+# Checked where a candidate is read: a name becomes a file's, and journals and boards may have been written by others.
+Name = Annotated[str, msgspec.Meta(pattern=r"\A[A-Za-z0-9_][A-Za-z0-9_.-]*\Z", max_length=100)]
+Share = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
+Ms = Annotated[float, msgspec.Meta(gt=0.0)]
+Seconds = Annotated[float, msgspec.Meta(ge=0.0, le=1e8)]
+Count = Annotated[int, msgspec.Meta(ge=0)]
 Phase = Literal["search", "finalist", "baseline", "winner"]
 
 
@@ -17,22 +23,22 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     a full training starts from, None for fresh ones. `train_s`, `steps` and `epochs` are of the last training.
     """
 
-    name: str
+    name: Name
     phase: Phase
     network: Network
-    seed: int
-    parent: str | None = None
+    seed: Count
+    parent: Name | None = None
     weights: str | None = None
-    predicted_ms: float | None = None
-    tabled_ms: float | None = None
-    measured_ms: float | None = None
-    measured_p90_ms: float | None = None
-    short_accuracy: float | None = None
-    val_accuracy: float | None = None
-    test_accuracy: float | None = None
-    train_s: float | None = None
-    steps: int | None = None
-    epochs: float | None = None
+    predicted_ms: Ms | None = None
+    tabled_ms: Ms | None = None
+    measured_ms: Ms | None = None
+    measured_p90_ms: Ms | None = None
+    short_accuracy: Share | None = None
+    val_accuracy: Share | None = None
+    test_accuracy: Share | None = None
+    train_s: Seconds | None = None
+    steps: Count | None = None
+    epochs: Annotated[float, msgspec.Meta(ge=0.0)] | None = None
     note: str = ""
 
     @property

@@ -1,7 +1,7 @@
 """Who judges the candidates of a search: the task itself, one after the other, or workers side by side."""
 
 from collections.abc import Generator, Sequence
-from typing import Protocol, TypeAlias
+from typing import Annotated, Protocol, TypeAlias
 
 import msgspec
 
@@ -20,7 +20,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 class Diverged(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """A candidate's training diverged; `told` is what the error said."""
 
-    told: str
+    told: Annotated[str, msgspec.Meta(max_length=10_000)]
 
 
 Verdict: TypeAlias = Judgement | Diverged

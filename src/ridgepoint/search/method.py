@@ -25,7 +25,7 @@ from ridgepoint.arch.network import Network
 from ridgepoint.arch.space import Space
 from ridgepoint.cost.latency import LatencyModel
 from ridgepoint.errors import InputError
-from ridgepoint.search.candidate import Candidate
+from ridgepoint.search.candidate import Candidate, Name, Seconds, Share
 
 
 class Proposal(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,7 +37,7 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     network: Network
-    parent: str | None = None
+    parent: Name | None = None
     inherits: bool = False
     step: bool = False
     measured: bool = False
@@ -50,8 +50,8 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     `weights` is the file that holds what it learnt, where the task keeps one.
     """
 
-    accuracy: float
-    seconds: float
+    accuracy: Share
+    seconds: Seconds
     weights: str | None = None
 
 
