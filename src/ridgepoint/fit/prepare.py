@@ -148,6 +148,9 @@ def prepare(run: RunFolder[FitSettings], display: Display) -> Prepared:
     display.say(f"Search method {method}: {method_reason}.")
     accelerator = find_accelerator(settings.accelerator)
     display.say(f"Training on: {told(accelerator)}.")
+    if settings.weights is not None:
+        for note in read_weights(weight_file(settings.weights)).notes:
+            display.say(f"{settings.weights}: {note}")
     size = max(preprocessing.height, preprocessing.width)
     recipe = load_recipe(
         settings.recipe or ("small_images" if size <= SMALL_IMAGE else "photographs"), settings.recipe_changes

@@ -177,7 +177,8 @@ def _course(run: RunFolder[S], display: Display) -> Course[S]:
     accelerator = find_accelerator(settings.accelerator)
     network = load(settings.model)
     if settings.weights is not None:
-        read_weights(settings.weights)
+        for note in read_weights(settings.weights).notes:
+            display.say(f"{settings.weights}: {note}")
     root = Path(settings.data_root) if settings.data_root else None
     dataset = detect(settings.data, seed=settings.seed, data_root=root)
     for line in dataset.summary().splitlines():

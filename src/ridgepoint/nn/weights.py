@@ -15,8 +15,9 @@ from torch.nn import functional as F
 from ridgepoint.arch.network import Network
 from ridgepoint.errors import InputError
 from ridgepoint.nn.build import BuiltNetwork
-from ridgepoint.nn.hub import WeightFile, read_weights
+from ridgepoint.nn.hub import read_weights
 from ridgepoint.nn.keys import Translation, key_maps, translate
+from ridgepoint.nn.weight_file import WeightFile, check_tensors, without_prefix
 
 LOG = logging.getLogger(__name__)
 CLASSIFIER = "head.classifier."
@@ -25,13 +26,17 @@ TENSORFLOW_NAME = re.compile(r"(?:^|[/._-])tf_")
 
 
 class WeightsReport(msgspec.Struct, frozen=True):
-    """What a load did: whose names the source uses, how many tensors were taken, which were adapted or left fresh."""
+    """What a load did: whose names the source uses, how many tensors were taken, which were adapted or left fresh.
+
+    `notes` say which of several sets a file holds was taken, and what was left out of names.
+    """
 
     source: str
     naming: str
     tensors: int
     adapted: tuple[str, ...]
     reset: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 def load_weights(model: BuiltNetwork, source: str | Path | Mapping[str, Tensor]) -> WeightsReport:
@@ -52,7 +57,7 @@ def load_weights(model: BuiltNetwork, source: str | Path | Mapping[str, Tensor])
     Raises:
         InputError: If the weights belong to another network or another padding; the message lists what does not fit.
     """
-    file = WeightFile("the given tensors", dict(source), {}) if isinstance(source, Mapping) else read_weights(source)
+    file = _given(source) if isinstance(source, Mapping) else read_weights(source)
     _check_padding(file, model.network)
     own = model.state_dict()
     translation = translate(model.network, own, file.tensors)
@@ -60,20 +65,23 @@ def load_weights(model: BuiltNetwork, source: str | Path | Mapping[str, Tensor])
         raise InputError(_incomplete(file, model.network, translation))
     filled, adapted, reset, wrong = _fit(model.network, own, file, translation)
     if wrong:
-        raise InputError(
-            f"{file.source}: {len(wrong)} tensors have the wrong shape for {model.network.name}: {_some(wrong)}"
-        )
+        raise InputError(f"{file.source}: {len(wrong)} tensors do not fit {model.network.name}: {_some(wrong)}")
     model.load_state_dict(filled, strict=False)
     known = key_maps().get(translation.naming)
     eps = file.metadata.get("norm_eps") or (known.norm_eps if known else None)
     if eps is not None and float(eps) != model.network.conventions.norm_eps:
         _set_norm_eps(model, float(eps))
         adapted.append(f"norm_eps={float(eps):g}")
-    report = WeightsReport(file.source, translation.naming, len(filled), tuple(adapted), tuple(reset))
+    report = WeightsReport(file.source, translation.naming, len(filled), tuple(adapted), tuple(reset), file.notes)
     LOG.info("%s: %d tensors (names: %s) into %s", file.source, len(filled), translation.naming, model.network.name)
     if reset:
         LOG.info("%s is fresh: the weights are for another number of classes", ", ".join(reset))
     return report
+
+
+def _given(tensors: Mapping[str, Tensor]) -> WeightFile:
+    check_tensors(tensors, "the given tensors")
+    return WeightFile("the given tensors", without_prefix(tensors)[0])
 
 
 def _set_norm_eps(model: BuiltNetwork, eps: float) -> None:
@@ -144,7 +152,11 @@ def _fit(
     wrong: list[str] = []
     for key, name in translation.sources.items():
         given, wanted = file.tensors[name], own[key]
-        if given.shape == wanted.shape:
+        if wanted.is_floating_point() and not given.is_floating_point():
+            wrong.append(f"{name} holds {str(given.dtype).removeprefix('torch.')}, {key} needs float")
+        elif key.endswith("running_var") and bool((given < 0).any()):
+            wrong.append(f"{name}, a variance, has values below 0")
+        elif given.shape == wanted.shape:
             filled[key] = given
         elif key.startswith(CLASSIFIER) and given.shape[1:] == wanted.shape[1:]:
             reset.append(key)
