@@ -60,7 +60,7 @@ def test_predict_with_files_that_are_no_model(image: Path, tmp_path: Path) -> No
 
 def test_eval_wants_the_same_classes(finished: Path, tmp_path: Path) -> None:
     data = folder_of(tmp_path / "animals", {"cat": 4, "dog": 4})
-    refused(call("eval", finished, data), "its classes (cat, dog, ...) are not the file's (0, 1, 2", "trained for")
+    refused(call("eval", finished, data), "has the class 'cat' and 1 more, which the model does not know")
     refused(call("eval", finished, "digits", "--split", "tset"), "--split is 'tset'; did you mean 'test'")
     refused(call("eval", finished, "digits", "--seed", "-1"), "'--seed'")
     refused(call("eval", tmp_path / "none.onnx", "digits"), "there is no such file")
@@ -72,6 +72,44 @@ def test_eval_finds_what_the_run_found(finished: Path) -> None:
     document = json.loads(call("eval", finished, "digits", "--json").stdout)
     assert document["accuracy"] == pytest.approx(result["accuracy"]["artefact"])
     assert document["count"] == result["accuracy"]["count"] == 359
+    assert (document["split"], document["trained_on_it"]) == ("test", True)
+    assert document["recall"].keys() == set("0123456789") and 0 < document["balanced"] <= 1
+
+
+def test_eval_never_tests_on_what_was_trained_on(finished: Path) -> None:
+    refused(call("eval", finished, "digits", "--seed", 1), "drew its parts of digits by seed 0", "Leave --seed out")
+    same = [json.loads(call("eval", finished, "digits", *more, "--json").stdout) for more in ([], ["--seed", 0])]
+    assert same[0] == same[1]
+    for split, count, told in (
+        ("val", 359, "choices were made"),
+        ("train", 1079, "too high"),
+        ("all", 1797, "too high"),
+    ):
+        found = json.loads(call("eval", finished, "digits", "--split", split, "--json").stdout)
+        assert (found["split"], found["count"]) == (split, count) and told in found["note"]
+
+
+def test_eval_of_other_images_takes_all_of_them(finished: Path, tmp_path: Path) -> None:
+    """One class with one image is enough; parts that were never drawn are not drawn."""
+    data = folder_of(tmp_path / "mine", {"7": 1, "3": 5}, suffix=".png")
+    done = call("eval", finished, data)
+    assert done.returncode == 0, done.stderr
+    assert "(all, 6 images)" in done.stdout and "Not the images it was trained on: all 6 are evaluated" in done.stdout
+    assert "recall (no images)" in done.stdout and "Balanced accuracy" in done.stdout
+    refused(call("eval", finished, data, "--seed", 1), "is evaluated whole: nothing is drawn")
+    refused(call("eval", finished, data, "--split", "test"), "every class needs at least 3")
+
+
+def test_eval_of_a_file_that_does_not_say_its_data(finished: Path, tmp_path: Path) -> None:
+    model = onnx.load(finished / "model.onnx")
+    kept = [entry for entry in model.metadata_props if entry.key != "ridgepoint.trained_on"]
+    del model.metadata_props[:]
+    model.metadata_props.extend(kept)
+    onnx.save(model, tmp_path / "old.onnx")
+    document = json.loads(call("eval", tmp_path / "old.onnx", "digits", "--json").stdout)
+    assert (document["split"], document["count"], document["trained_on_it"]) == ("test", 359, None)
+    assert "does not say what it was trained on" in document["note"]
+    assert json.loads(call("eval", tmp_path / "old.onnx", "digits", "--split", "all", "--json").stdout)["count"] == 1797
 
 
 def test_report_wants_a_finished_run(finished: Path, tmp_path: Path) -> None:
