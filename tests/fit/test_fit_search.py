@@ -119,7 +119,7 @@ def test_where_the_clock_refutes_every_candidate_the_search_goes_on(trained: Pat
     )  # fmt: skip
     run = RunFolder(tmp_path, settings)
     job = Fit(run=run, prepared=prepare(run, Silent()), host=host, display=Silent())
-    plan = make_plan(settings, job.prepared.recipe, elapsed_s=0.0, trainings=1)
+    plan = make_plan(settings, job.prepared.recipe, elapsed_s=0.0, kept_s=9.0, trainings=1)
     found = find_finalists(job, plan)
     assert all(each.measured_ms <= job.limit_ms for each in found)
     first, second = run.read_step("search"), run.read_step("search-2")
@@ -157,7 +157,7 @@ def test_a_table_that_is_off_by_a_factor_is_brought_to_the_clock(tmp_path: Path)
     )  # fmt: skip
     run = RunFolder(tmp_path, settings)
     job = Fit(run=run, prepared=prepare(run, Silent()), host=FastHost(), display=Silent())
-    plan = make_plan(settings, job.prepared.recipe, elapsed_s=0.0, trainings=1)
+    plan = make_plan(settings, job.prepared.recipe, elapsed_s=0.0, kept_s=9.0, trainings=1)
     found = find_finalists(job, plan)
     candidates = [each for each in read_candidates(run.path) if each.phase == "search"]
     assert len(found) == 2 and len(candidates) >= 3

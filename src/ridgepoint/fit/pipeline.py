@@ -16,6 +16,7 @@ from ridgepoint.deploy.calibrate import HostTable
 from ridgepoint.display import Display, Silent
 from ridgepoint.errors import InterruptedRun, NotMetError, RidgepointError, WriteError, stopped_by_user
 from ridgepoint.files import writing
+from ridgepoint.fit.bound import Ending, may_look_further, measure_ending, require_time, share_out
 from ridgepoint.fit.finish import PHASE, finish
 from ridgepoint.fit.plan import FINALISTS, Plan, make_plan
 from ridgepoint.fit.prepare import Prepared, check_settings, prepare
@@ -67,6 +68,7 @@ def fit(
     out: Path | None = None,
     resume: bool = False,
     asked: Collection[str] | None = None,
+    since: float | None = None,
     display: Display | None = None,
 ) -> dict[str, Any]:
     """Find, train, export, check and measure the most accurate network within a latency budget.
@@ -76,6 +78,7 @@ def fit(
         out: The run folder; by default a new one under runs/fit.
         resume: Go on with the run in `out` (or the newest unfinished one that was asked the same).
         asked: The settings that the user named; of a resumed run the others are as it was begun.
+        since: From when on the time counts, by `time.monotonic`; from now on if left open.
         display: Whoever watches.
 
     Returns:
@@ -87,7 +90,7 @@ def fit(
         InterruptedRun: If the user stopped it; it can be resumed.
     """
     display = display or Silent()
-    with open_run(settings, out=out, resume=resume, asked=asked) as run:
+    with open_run(settings, out=out, resume=resume, asked=asked, since=since) as run:
         torch.use_deterministic_algorithms(True, warn_only=True)
         go_on = f"Go on with: {run.settings.command(out=str(run.path))} --resume"
         try:
@@ -113,25 +116,33 @@ def _fit(run: RunFolder[FitSettings], display: Display) -> dict[str, Any]:
     with run.phase("Data", display):
         check_settings(run.settings)
         prepared = prepare(run, display)
+        if not run.resumed:  # what is impossible leaves nothing behind
+            require_time(run, prepared, _host(run.settings))
         run.begin(prepared.origin(run.settings))
     if (result := run.result()) is not None:
         display.say(f"{run.path}: is finished already")
         return result
     settings = run.settings
     with run.phase("This machine", display):
-        table = Path(settings.table) if settings.table else None
-        host = HostTable(runtime=settings.runtime, threads=settings.threads, path=table)
+        host = _host(settings)
         job = Fit(run=run, prepared=prepared, host=host, display=display)
         require_possible(job)
         rivals = choose_rivals(job)
-    plan = _plan(job, trainings=FINALISTS + len(rivals))
+        ending = measure_ending(run, prepared, host) if settings.evaluations is None else Ending(once_s=0, network_s=0)
+    plan = _plan(job, ending, trainings=FINALISTS + len(rivals))
     with run.phase("Search", display):
         set_training_threads(run, prepared)
         finalists = find_finalists(job, plan)
     with run.phase("Training", display):
-        trained = train_all(job, plan, finalists, rivals)
+        plan, contenders = share_out(run, plan, finalists + rivals, ending, display=display)
+        trained = train_all(job, plan, contenders)
     with run.phase(PHASE, display):
         return finish(job, plan, trained)
+
+
+def _host(settings: FitSettings) -> HostTable:
+    table = Path(settings.table) if settings.table else None
+    return HostTable(runtime=settings.runtime, threads=settings.threads, path=table)
 
 
 def require_possible(job: Fit) -> None:
@@ -170,6 +181,7 @@ def choose_rivals(job: Fit) -> list[Candidate]:
         limit,
         count=settings.baselines,
         progress=lambda name: job.display.progress(0.5, f"latency table: {name}"),
+        go_on=lambda: may_look_further(job.run),
     )
     rivals = [
         Candidate(name=network.name, phase="baseline", network=network, seed=settings.seed, tabled_ms=ms)
@@ -177,7 +189,8 @@ def choose_rivals(job: Fit) -> list[Candidate]:
     ]
     if settings.baselines:
         names = ", ".join(f"{rival.name} ({format_ms(rival.tabled_ms)})" for rival in rivals)
-        job.display.say(f"Zoo networks to beat, by this machine's latency table: {names or 'none meets the budget'}")
+        none = "none meets the budget" if may_look_further(job.run) else "no time is left to look for some"
+        job.display.say(f"Zoo networks to beat, by this machine's latency table: {names or none}")
     if settings.weights is not None and job.prepared.network is None:
         for network in networks_for(
             settings.weights, channels=channels, height=height, width=width, num_classes=classes
@@ -195,7 +208,7 @@ def choose_rivals(job: Fit) -> list[Candidate]:
     return rivals
 
 
-def _plan(job: Fit, *, trainings: int) -> Plan:
+def _plan(job: Fit, ending: Ending, *, trainings: int) -> Plan:
     known = job.run.read_step("plan")
     if known is not None:
         return msgspec.convert(known, Plan)
@@ -203,6 +216,7 @@ def _plan(job: Fit, *, trainings: int) -> Plan:
         job.run.settings,
         job.prepared.recipe,
         elapsed_s=job.run.elapsed,
+        kept_s=ending.seconds(trainings),
         trainings=trainings,
         candidates=find_method(job.prepared.method).candidates,
     )
@@ -210,9 +224,8 @@ def _plan(job: Fit, *, trainings: int) -> Plan:
     return plan
 
 
-def train_all(job: Fit, plan: Plan, finalists: list[Candidate], rivals: list[Candidate]) -> list[Candidate]:
+def train_all(job: Fit, plan: Plan, contenders: list[Candidate]) -> list[Candidate]:
     """Train finalists and zoo networks alike: same recipe, same bound; the result of each is kept in the run folder."""
-    contenders = finalists + rivals
     done = []
     for index, candidate in enumerate(contenders):
         known = job.run.read_step(f"trained-{candidate.name}")

@@ -42,23 +42,26 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         return min((elapsed_s - started_s) / max(self.search_until_s - started_s, 1e-9), 1.0)
 
 
-def make_plan(settings: FitSettings, recipe: Recipe, *, elapsed_s: float, trainings: int, candidates: int = 24) -> Plan:
+def make_plan(
+    settings: FitSettings, recipe: Recipe, *, elapsed_s: float, kept_s: float, trainings: int, candidates: int = 24
+) -> Plan:
     """Divide what is left of the time after preparation and calibration.
 
-    Of the time left, a share is kept for export, measurement and the report; of the rest the search gets 40 %, and the
-    full trainings (finalists and baselines) get equal parts of what remains.
+    What export, measurement and the report take is kept, but half of the time at most; of the rest the search gets
+    40 %, and the full trainings (finalists and baselines) get equal parts of what remains.
 
     Args:
         settings: The request.
         recipe: Gives the epochs where the run is bounded by count.
         elapsed_s: Seconds used so far.
+        kept_s: Seconds that the end takes.
         trainings: How many full trainings there will be.
         candidates: About how many short trainings the search's time is divided into.
     """
     if settings.evaluations is not None:
         return Plan(evaluations=settings.evaluations, expected=settings.evaluations, short_epochs=recipe.short_epochs)
     left = max((settings.time_s or DEFAULT_TIME_S) - elapsed_s, 1.0)
-    kept = min(8.0 + 5.0 * trainings, 0.25 * left)
+    kept = min(kept_s, 0.5 * left)
     search = SEARCH_SHARE * (left - kept)
     side_by_side = max(settings.workers, 1)
     short_s = min(max(side_by_side * search / candidates, 0.5), 20.0)

@@ -4,6 +4,7 @@ Where the clock finds every candidate slower than the table did, the search goes
 """
 
 import contextlib
+import math
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -89,7 +90,10 @@ def search(job: "Fit", plan: Plan, aim: Aim, number: int) -> int:
     started = run.elapsed
 
     def done(trained: int) -> float:
-        return trained / problem.evaluations if number else plan.search_progress(trained, run.elapsed, started)
+        if not number:
+            return plan.search_progress(trained, run.elapsed, started)
+        used_s, allowed_s = run.elapsed - started, 1.5 * problem.evaluations * (plan.short_s or math.inf)
+        return max(trained / problem.evaluations, used_s / allowed_s)
 
     task = short_training(run, prepared, plan.short, limit_ms=aim.limit_ms)
     problem = Problem(

@@ -30,7 +30,7 @@ LOCK, ORIGIN, SETTINGS, CLOCK, RESULT = ".lock", "origin.json", "settings.json",
 PATHS = ("run", "architecture", "artefact", "labels", "report")
 BEFORE_TRAINING = {
     *(LOCK, ORIGIN, SETTINGS, CLOCK, "samples.json"),
-    *(f"steps/{name}.json" for name in ("gap", "rivals", "plan")),
+    *(f"steps/{name}.json" for name in ("gap", "rivals", "ending", "plan")),
 }
 """The files of a run that has trained nothing yet; a folder that holds no others may be begun anew."""
 
@@ -50,7 +50,9 @@ class Clock(msgspec.Struct, kw_only=True):
 class RunFolder(Generic[R]):
     """A run under way. `elapsed` counts the time of all sittings, up to the last save of each."""
 
-    def __init__(self, path: Path, settings: R, *, stored: R | None = None, alone: bool = True):
+    def __init__(
+        self, path: Path, settings: R, *, stored: R | None = None, alone: bool = True, since: float | None = None
+    ):
         """A run in a folder.
 
         Args:
@@ -58,12 +60,13 @@ class RunFolder(Generic[R]):
             settings: What is asked.
             stored: The settings that lie there, where it is a run to go on with.
             alone: Whether this process is the one that writes.
+            since: From when on this sitting counts, by `time.monotonic`.
         """
         self.path, self.settings, self._stored, self._alone = path, settings, stored, alone
         known = stored is not None and (path / CLOCK).exists()
         clock = read_record(path / CLOCK, Clock, otherwise=DAMAGED) if known else Clock()
         self._before_s, self.phases = clock.elapsed_s, clock.phases
-        self._opened_at, self._saved_at = time.monotonic(), 0.0
+        self._opened_at, self._saved_at = since or time.monotonic(), 0.0
         self.begun = False
 
     def begin(self, origin: Origin) -> None:
@@ -86,6 +89,11 @@ class RunFolder(Generic[R]):
             write_record(self.path / ORIGIN, origin)
             write_record(self.path / SETTINGS, self.settings)
         self.begun = True
+
+    @property
+    def resumed(self) -> bool:
+        """Whether it was begun before."""
+        return self._stored is not None
 
     @property
     def elapsed(self) -> float:
@@ -145,7 +153,13 @@ class RunFolder(Generic[R]):
 
 @contextlib.contextmanager
 def open_run(
-    given: R, *, out: Path | None, resume: bool, asked: Collection[str] | None = None, alone: bool = True
+    given: R,
+    *,
+    out: Path | None,
+    resume: bool,
+    asked: Collection[str] | None = None,
+    alone: bool = True,
+    since: float | None = None,
 ) -> Iterator[RunFolder[R]]:
     """Own a run's folder: a new one, or one to go on with. Whoever enters reads all that the run needs, then begins it.
 
@@ -158,6 +172,7 @@ def open_run(
         resume: Go on with what is there.
         asked: The fields that the user named; by default those that are not as usual.
         alone: Whether this process is the one that writes; False for the fellows of a training by several.
+        since: From when on the run's time counts, by `time.monotonic`; from now on if left open.
 
     Raises:
         RunError: If another process is at work there, the folder holds something else, or the run was begun otherwise.
@@ -166,7 +181,7 @@ def open_run(
         path = out or latest_run(given)
         stored = read_settings(path, SETTINGS, type(given))
         with _owned(path) if alone else contextlib.nullcontext():
-            yield RunFolder(path, agreed(path, stored, given, asked), stored=stored, alone=alone)
+            yield RunFolder(path, agreed(path, stored, given, asked), stored=stored, alone=alone, since=since)
         return
     path = out or free_folder(given)
     if not alone:
@@ -178,7 +193,7 @@ def open_run(
     _expect_free(path)
     with _made(path) as unmake, _owned(path):
         _expect_free(path)  # whoever had it may have filled it
-        run = RunFolder(path, given)
+        run = RunFolder(path, given, since=since)
         try:
             yield run
         finally:

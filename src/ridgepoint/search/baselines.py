@@ -36,10 +36,12 @@ def within_budget(
     *,
     count: int,
     progress: Callable[[str], None] = lambda name: None,
+    go_on: Callable[[], bool] = lambda: True,
 ) -> list[tuple[Network, float]]:
     """Networks that meet the budget by the given model, with their milliseconds: the strongest rivals first.
 
-    First the largest of each family, by MACs, then the others. A family is left when a member is over the budget.
+    First the largest of each family, by MACs, then the others. A family is left when a member is over the budget,
+    and all of them when `go_on` says no.
     """
     if not count:  # to ask for a latency may take seconds
         return []
@@ -47,6 +49,8 @@ def within_budget(
     for family, networks in zoo.items():
         fitting[family] = []
         for network in networks:
+            if not go_on():
+                break
             progress(network.name)
             ms = latency.latency(network).ms
             if ms > budget_ms:

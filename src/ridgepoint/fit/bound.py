@@ -1,0 +1,136 @@
+"""`--time` as a bound: refused at once where nothing is possible in it; else what cannot be done is left out, and said.
+
+What the end of a fit costs is measured here, before the time is divided: it is what nobody may use up.
+"""
+
+import math
+import time
+from collections.abc import Sequence
+from typing import TypeVar
+
+import msgspec
+
+from ridgepoint.deploy.calibrate import HostTable
+from ridgepoint.display import Display
+from ridgepoint.errors import BudgetError
+from ridgepoint.fit.plan import Plan
+from ridgepoint.fit.prepare import Prepared
+from ridgepoint.fit.settings import DEFAULT_TIME_S, FitSettings
+from ridgepoint.run.folder import RunFolder, Seconds
+from ridgepoint.search.candidate import Candidate
+from ridgepoint.search.draw import smallest
+from ridgepoint.units import format_duration
+
+BLOCK_S = 0.9  # to export and clock one block that the latency table lacks, on two cores of a cloud machine
+NETWORK_S = 2.0  # the same for a network
+SEARCH_S, TRAINING_S = 4.0, 2.0  # the least that finds and trains one network
+REPORT_S = 3.0
+MEASURED_TWICE = 1.5  # on a busy machine the exported files are clocked again
+RIVALS_UNTIL = 0.25  # of the time: then no further zoo network is looked for
+BESIDE = 1.15  # a training's evaluations, and what it writes, beside its steps
+T = TypeVar("T")
+
+
+class Ending(msgspec.Struct, frozen=True, kw_only=True):
+    """Seconds that export, clock, check and report take, once and for each network."""
+
+    once_s: Seconds
+    network_s: Seconds
+
+    def seconds(self, networks: int) -> float:
+        """Of so many networks."""
+        return self.once_s + networks * self.network_s
+
+
+def seconds_allowed(settings: FitSettings) -> float:
+    """The bound of the whole command; endless where the search is bounded by count."""
+    return math.inf if settings.evaluations is not None else settings.time_s or DEFAULT_TIME_S
+
+
+def require_time(run: RunFolder[FitSettings], prepared: Prepared, host: HostTable) -> None:
+    """Refuse a bound in which nothing can be found, trained and measured.
+
+    Raises:
+        BudgetError: With the least that is possible here.
+    """
+    allowed = seconds_allowed(run.settings)
+    networks = list(prepared.of_several_sizes().values())
+    if prepared.space is not None:
+        networks.append(prepared.space.decode(smallest(prepared.space)))
+    lacking = {place for network in networks for place in _lacking(host, network)}
+    new = sum(network.digest not in host.table.networks for network in networks)
+    least = run.elapsed + len(lacking) * BLOCK_S + (new + 3) * NETWORK_S + SEARCH_S + TRAINING_S + REPORT_S
+    if allowed >= least:
+        return
+    clocking = format_duration(len(lacking) * BLOCK_S)
+    why = f", of which {clocking} to clock what this machine's latency table lacks" if lacking else ""
+    raise BudgetError(
+        f"--time is {format_duration(allowed)}. The least that is possible here is about "
+        f"{format_duration(5 * math.ceil(least / 5))}{why}. Allow as much"
+        + (", or fill the table once with: ridgepoint calibrate" if lacking else "")
+    )
+
+
+def _lacking(host: HostTable, network: object) -> set[str]:
+    """The blocks of a network that would have to be clocked."""
+    if host.table.calibration is not None:
+        return set()
+    return {repr(placed) for placed in host.model.missing(network)}
+
+
+def measure_ending(run: RunFolder[FitSettings], prepared: Prepared, host: HostTable) -> Ending:
+    """What the end will cost, from exporting and clocking one network of average size; kept for the run."""
+    if (known := run.read_step("ending", Ending)) is not None:
+        return known
+    started = time.monotonic()
+    ms = host.clock({"average": prepared.middling()})["average"].ms
+    taken = time.monotonic() - started
+    tests, (height, width) = len(prepared.dataset.test), prepared.dataset.median_size
+    checked = tests * ms / 1e3
+    ending = Ending(
+        once_s=REPORT_S + 3 * checked + tests * height * width * 3e-8,  # to decode a pixel takes 30 ns
+        network_s=MEASURED_TWICE * taken + checked,
+    )
+    run.write_step("ending", msgspec.to_builtins(ending))
+    return ending
+
+
+def may_look_further(run: RunFolder[FitSettings]) -> bool:
+    """Whether there is time to look for a further zoo network to beat."""
+    return run.elapsed < RIVALS_UNTIL * seconds_allowed(run.settings)
+
+
+def share_out(
+    run: RunFolder[FitSettings], plan: Plan, contenders: Sequence[Candidate], ending: Ending, *, display: Display
+) -> tuple[Plan, list[Candidate]]:
+    """Divide what the search has left: equal seconds for all that can be trained, the others are left out.
+
+    Args:
+        run: Has the clock.
+        plan: Until now.
+        contenders: What is to be trained, the most promising first.
+        ending: What must be kept.
+        display: Is told what is left out.
+
+    Returns:
+        The plan with the seconds of each training, and what is trained.
+    """
+    if plan.full_s is None:
+        return plan, list(contenders)
+    known = run.read_step("trainings", dict[str, float])
+    if known is None:
+        left = seconds_allowed(run.settings) - run.elapsed
+        count = len(contenders)
+        while count > 1 and _each(left, count, ending) < TRAINING_S:
+            count -= 1
+        known = run.write_step("trainings", {"count": count, "full_s": max(_each(left, count, ending), 1.0)})
+    count = int(known["count"])
+    if count < len(contenders):
+        names = ", ".join(each.name for each in contenders[count:])
+        display.warn(f"for want of time these are left out: {names}. With more --time they would be trained, too")
+    return msgspec.structs.replace(plan, full_s=known["full_s"]), list(contenders[:count])
+
+
+def _each(left_s: float, count: int, ending: Ending) -> float:
+    """Seconds of each of so many trainings."""
+    return (left_s - ending.seconds(count)) / count / BESIDE

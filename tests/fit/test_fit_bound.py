@@ -1,0 +1,69 @@
+"""`--time` is a bound: refused at once where nothing is possible in it; what it does not allow is left out."""
+
+import time
+from pathlib import Path
+
+import pytest
+from fit_helpers import SPACE
+
+from ridgepoint.arch.zoo import load
+from ridgepoint.display import Silent
+from ridgepoint.errors import BudgetError
+from ridgepoint.fit.bound import Ending, share_out
+from ridgepoint.fit.pipeline import fit
+from ridgepoint.fit.plan import make_plan
+from ridgepoint.fit.settings import FitSettings
+from ridgepoint.run.folder import RunFolder
+from ridgepoint.search.candidate import Candidate
+from ridgepoint.train.recipe import load_recipe
+
+NETWORK = load("mobilenetv2_050")
+CONTENDERS = [Candidate(name=name, phase="finalist", network=NETWORK, seed=0, tabled_ms=1.0) for name in "abcde"]
+ENDING = Ending(once_s=5.0, network_s=4.0)
+
+
+class Told(Silent):
+    said = ""
+
+    def warn(self, text: str) -> None:
+        self.said += text
+
+
+@pytest.mark.parametrize(
+    ("elapsed", "count"), [(0.0, 5), (40.0, 5), (60.0, 4), (70.0, 3), (84.0, 1), (99.0, 1), (150.0, 1)]
+)
+def test_what_there_is_time_for_is_trained_equally_long_and_the_end_is_kept(tmp_path: Path, elapsed: float, count: int):
+    settings = FitSettings(data="digits", latency_ms=1.0, time_s=100.0)
+    run = RunFolder(tmp_path, settings, since=time.monotonic() - elapsed)
+    plan = make_plan(settings, load_recipe("small_images"), elapsed_s=elapsed, kept_s=25.0, trainings=5)
+    told = Told()
+    plan, trained = share_out(run, plan, CONTENDERS, ENDING, display=told)
+    assert trained == CONTENDERS[:count] and plan.full_s >= 1.0
+    assert all((name in told.said.split(": ")[-1]) for name in "abcde"[count:])
+    if count > 1:
+        assert elapsed + count * plan.full_s + ENDING.seconds(count) <= 100.0
+    again = share_out(run, plan, CONTENDERS, ENDING, display=told)
+    assert again == (plan, trained), "a resumed run keeps what was decided"
+
+
+def test_bounded_by_count_everything_is_trained(tmp_path: Path):
+    settings = FitSettings(data="digits", latency_ms=1.0, evaluations=3)
+    plan = make_plan(settings, load_recipe("small_images"), elapsed_s=0.0, kept_s=0.0, trainings=5)
+    run = RunFolder(tmp_path, settings, since=time.monotonic() - 1e6)
+    assert share_out(run, plan, CONTENDERS, ENDING, display=Told()) == (plan, CONTENDERS)
+
+
+def test_a_bound_in_which_nothing_is_possible_is_refused_at_once(tmp_path: Path):
+    space = tmp_path / "tiny.yaml"
+    space.write_text(SPACE)
+    settings = FitSettings(
+        data="digits", latency_ms=1.0, size=16, space=str(space), table=str(tmp_path / "table.json"), time_s=5.0
+    )
+    started = time.monotonic()
+    with pytest.raises(
+        BudgetError, match=r"--time is 5 s\. The least that is possible here is about .*calibrate"
+    ) as told:
+        fit(settings, out=tmp_path / "run")
+    assert time.monotonic() - started < 10
+    assert "to clock what this machine's latency table lacks" in str(told.value)
+    assert not (tmp_path / "run").exists()
