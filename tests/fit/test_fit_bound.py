@@ -30,7 +30,7 @@ class Told(Silent):
 
 
 @pytest.mark.parametrize(
-    ("elapsed", "count"), [(0.0, 5), (40.0, 5), (60.0, 4), (70.0, 3), (84.0, 1), (99.0, 1), (150.0, 1)]
+    ("elapsed", "count"), [(0.0, 5), (40.0, 5), (65.0, 4), (70.0, 3), (84.0, 1), (99.0, 1), (150.0, 1)]
 )
 def test_what_there_is_time_for_is_trained_equally_long_and_the_end_is_kept(tmp_path: Path, elapsed: float, count: int):
     settings = FitSettings(data="digits", latency_ms=1.0, time_s=100.0)

@@ -1,0 +1,176 @@
+"""Runs that are killed at random moments, resumed, killed again, and in the end compared with one nobody disturbed.
+
+    python tests/run/kills.py --count 200 --seed 1 --verbs train distill search fit
+
+Every sitting is a forked child of this process, which has loaded the program but computed nothing: so a kill costs what
+the child did, not the loading of torch. Exit code 0 where all ended bit for bit as undisturbed: weights, metrics,
+journal, and the result but for times.
+"""
+
+import argparse
+import contextlib
+import itertools
+import json
+import os
+import random
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+import ridgepoint.fit.distillation
+import ridgepoint.fit.pipeline
+import ridgepoint.report.page  # noqa: F401 - all of it is loaded here, once
+from ridgepoint.cli.main import main
+from ridgepoint.files import is_leftover
+from ridgepoint.search.study import STUDY_FILE, read_candidates
+
+SMALL = """
+name: small
+input: [1, 16, 16]
+num_classes: 10
+stem: [{block: conv, kernel: 3, stride: 2, out_channels: 8}]
+stages: [{blocks: [{block: uib, start_kernel: 0, middle_kernel: 3, expand_ratio: 2, stride: 2, out_channels: 16}]}]
+head: {head: pooled, conv_channels: 32}
+"""
+SPACE = """
+name: tiny
+input: [1, 16, 16]
+stem: [{block: conv, kernel: 3, stride: 2, out_channels: {choice: [8, 16]}}]
+stages:
+  - {blocks: [{block: uib, start_kernel: 0, middle_kernel: {choice: [3, 5]}, expand_ratio: 2, stride: 2,
+               out_channels: {choice: [16, 24]}}]}
+head: {head: pooled, conv_channels: {choice: [32, 48]}}
+"""
+QUICK = ("--set", "epochs=2", "--set", "short_epochs=1", "--evaluations", "3", "--latency", "50ms", "--baselines", "0")
+TIMES = {"train_s", "seconds", "elapsed_s", "wall_s", "phases", "created", "measured_ms", "measured_p90_ms", "latency"}
+PLACES = {"run", "report", "architecture", "artefact", "labels", "command", "reproduce", "name", "gap", "doubts"}
+LONGEST = 10  # kills of one run
+
+
+def commands(folder: Path) -> dict[str, tuple[str, ...]]:
+    """By verb, a run that takes a second or two; files that it needs go into the folder."""
+    small, space, teacher = folder / "small.yaml", folder / "tiny.yaml", folder / "whole" / "train"
+    small.write_text(SMALL)
+    space.write_text(SPACE)
+    common = ("--size", "16", "--seed", "5", "--table", str(folder / "table.json"))
+    return {
+        "train": ("train", str(small), "digits", "--set", "epochs=4", "--seed", "5"),
+        "distill": ("distill", str(small), "digits", "--teacher", str(teacher), "--set", "epochs=2", "--seed", "5"),
+        "search": ("search", str(space), "digits", "--method", "evolution", *common, *QUICK),
+        "fit": ("fit", "digits", "--space", str(space), *common, *QUICK),
+    }
+
+
+def sitting(words: Sequence[str], log: Path, *, killed_after_s: float | None = None) -> int | None:
+    """Run a command in a forked child; its exit code, or None where it was killed before it ended."""
+    if (child := os.fork()) == 0:
+        _be(words, log)
+    end = None if killed_after_s is None else time.monotonic() + killed_after_s
+    while True:
+        ended, status = os.waitpid(child, 0 if end is None else os.WNOHANG)
+        if ended:
+            return os.waitstatus_to_exitcode(status)
+        if time.monotonic() >= end:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            return None
+        time.sleep(0.001)
+
+
+def _be(words: Sequence[str], log: Path) -> None:
+    """The child: the program, with what it says in a file."""
+    code = 70
+    try:
+        with log.open("a") as said:
+            os.dup2(said.fileno(), 1)
+            os.dup2(said.fileno(), 2)
+        sys.argv = ["ridgepoint", *words]
+        try:
+            main()
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+    finally:
+        os._exit(code)
+
+
+def essence(run: Path) -> dict[str, Any]:
+    """All of a run that must not depend on when it was killed."""
+    found: dict[str, Any] = {}
+    for path in sorted(run.rglob("*")):
+        name = path.relative_to(run).as_posix()
+        assert not is_leftover(path), f"{path}: was left by a killed process"
+        if path.suffix == ".safetensors":
+            found[name] = path.read_bytes()
+        elif path.name == "metrics.jsonl":
+            found[name] = [_timeless(json.loads(line)) for line in path.read_text().splitlines()]
+    found["result"] = _timeless(json.loads((run / "result.json").read_text()))
+    if (run / STUDY_FILE).exists():
+        found["journal"] = [_timeless(msgspec.to_builtins(each)) for each in read_candidates(run)]
+    return found
+
+
+def _timeless(content: Any) -> Any:
+    """JSON without what differs from run to run: times, places, and what was clocked."""
+    if isinstance(content, dict):
+        return {key: _timeless(value) for key, value in content.items() if key not in TIMES | PLACES}
+    return [_timeless(each) for each in content] if isinstance(content, list) else content
+
+
+def kill(count: int, *, seed: int, verbs: Sequence[str], folder: Path) -> Counter[str]:
+    """Kill runs of these verbs in turn so many times; the number of kills and of runs by verb.
+
+    Raises:
+        AssertionError: If a run ends otherwise than the one that nobody disturbed.
+    """
+    words, rng, tally = commands(folder), random.Random(seed), Counter[str]()
+    log, whole, lasted = folder / "log.txt", {}, {}
+    for verb in dict.fromkeys(["train", *verbs] if "distill" in verbs else verbs):
+        started = time.monotonic()
+        run = folder / "whole" / verb
+        assert sitting([*words[verb], "--out", str(run)], log) == 0, log.read_text()[-2000:]
+        lasted[verb], whole[verb] = time.monotonic() - started, essence(run)
+    for number, verb in enumerate(itertools.cycle(verbs)):
+        left = count - sum(tally[f"{each} killed"] for each in verbs)
+        if left <= 0:
+            return tally
+        run, log = folder / f"{verb}-{number}", folder / f"{verb}-{number}.txt"
+        for _ in range(rng.randint(1, min(LONGEST, left))):
+            if sitting(_go_on(words[verb], run), log, killed_after_s=rng.uniform(0, 0.7 * lasted[verb])) is not None:
+                break
+            tally[f"{verb} killed"] += 1
+        assert sitting(_go_on(words[verb], run), log) == 0, log.read_text()[-2000:]
+        found = essence(run)
+        differing = [name for name in whole[verb].keys() | found.keys() if whole[verb].get(name) != found.get(name)]
+        assert not differing, f"{run}: {', '.join(differing)} differ from those of the run that nobody disturbed"
+        tally[f"{verb} runs"] += 1
+        shutil.rmtree(run)
+    raise AssertionError("no verbs were given")
+
+
+def _go_on(words: Sequence[str], run: Path) -> list[str]:
+    """The command; where something was begun, with --resume."""
+    return [*words, "--out", str(run), *(["--resume"] if (run / "settings.json").exists() else [])]
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--count", type=int, default=200, help="kills in all")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--verbs", nargs="+", default=["train", "distill", "search", "fit"])
+    parser.add_argument("--keep", type=Path, help="where the runs go, instead of a temporary folder")
+    given = parser.parse_args()
+    with contextlib.ExitStack() as stack:
+        place = given.keep or Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        place.mkdir(parents=True, exist_ok=True)
+        begun = time.monotonic()
+        tally = kill(given.count, seed=given.seed, verbs=given.verbs, folder=place)
+        told = ", ".join(f"{what} {number}" for what, number in sorted(tally.items()))
+        print(f"{told}: all ended as undisturbed, in {time.monotonic() - begun:.0f} s")
