@@ -211,7 +211,9 @@ def export(
         RunError: If the file cannot be written.
     """
     from ridgepoint.deploy.export import export_onnx
+    from ridgepoint.files import check_destination
 
+    check_destination(Path(path))
     batch = "dynamic" if dynamic_batch else "static"
     export_onnx(model, Path(path), network=network, preprocessing=preprocessing, labels=labels, batch=batch)
     return Path(path)

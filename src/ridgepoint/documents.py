@@ -1,8 +1,8 @@
 """Documents of users: YAML or JSON read as plain content, by rules under which reading always ends.
 
 A document is a regular file of UTF-8 (a byte order mark is allowed), at most 1 MB, 100 levels deep and of 50,000 values
-with every alias written out. It holds mappings with text keys, none of them given twice, lists, texts without control
-characters, finite numbers, whole ones within 64 bits, true, false and null. Tags are refused.
+with every alias written out. It holds mappings with text keys, none of them given twice, lists, texts that can be
+shown, finite numbers, whole ones within 64 bits, true, false and null. Tags are refused.
 
 Plain scalars are read as YAML 1.2 says (its core schema): `1e-3` is a number; `1:30`, `no`, `on` and dates are texts.
 Texts come in Unicode's composed form (NFC), so that names compare equal that look equal.
@@ -32,7 +32,7 @@ _WHOLE = re.compile(r"[-+]?[0-9]+")
 _BASED = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+_LAYOUT = str.maketrans("", "", "\n\t")
 
 
 class _Pairs(list[tuple[Raw, Raw]]):
@@ -138,8 +138,8 @@ class _Guard:
     def _text(self, text: str, where: str) -> str:
         if len(text) > LONGEST_TEXT:
             raise self._refuse(where, f"has a text of {len(text):,} characters. Allowed: {LONGEST_TEXT:,}")
-        if _CONTROL.search(text):
-            raise self._refuse(where, f"has a text with control characters, {shown(text)}. Remove them")
+        if not text.translate(_LAYOUT).isprintable():
+            raise self._refuse(where, f"has a text with characters that cannot be shown, {shown(text)}. Remove them")
         return unicodedata.normalize("NFC", text)
 
     def _refuse(self, where: str, told: str) -> InputError:

@@ -1,6 +1,7 @@
 """Files: written whole or not at all (aside, synced, then renamed), and read only where that must end."""
 
 import contextlib
+import errno
 import os
 import re
 import sqlite3
@@ -12,6 +13,16 @@ from pathlib import Path
 from ridgepoint.errors import InputError, RidgepointError, WriteError
 
 _TEMPORARY = re.compile(r"\..+(\.[^.]+)\.[a-z0-9_]{8}\1")
+_WAYS_OUT = {
+    errno.EROFS: "Make it writable",
+    errno.EACCES: "Make it writable",
+    errno.EPERM: "Make it writable",
+    errno.ENAMETOOLONG: "Shorten the name",
+    errno.ENOENT: "Make its folder",
+    errno.EEXIST: "Remove what is there",
+    errno.ENOTDIR: "Remove what is there",
+    errno.EISDIR: "Remove what is there",
+}
 _DATABASE = ("full", "readonly", "read-only", "disk i/o", "unable to open")
 
 
@@ -93,6 +104,28 @@ def save_atomic(path: Path, save: Callable[[Path], object]) -> None:
             temporary.unlink(missing_ok=True)
 
 
+def check_destination(path: Path) -> None:
+    """Refuse a path to which no file can be written, before the work that fills it; what is there stays as it is.
+
+    Raises:
+        InputError: If it is a folder, a device, a link to nowhere, or below a folder that does not exist.
+        WriteError: If the disk is full or the folder cannot be written.
+    """
+    with writing(path):
+        if path.is_symlink() and not path.exists():
+            raise InputError(
+                f"{path}: is a link to {path.readlink()}, which is not there. Remove it, or give another path"
+            )
+        if path.is_dir():
+            raise InputError(f"{path}: is a folder. Give the path of a file")
+        if path.exists() and not path.is_file():
+            raise InputError(f"{path}: is a pipe, a socket or a device. Give the path of a file")
+        if not path.parent.is_dir():
+            raise InputError(f"{path}: there is no folder '{path.parent}'. Make it, or give another path")
+        with tempfile.TemporaryFile(dir=path.parent, buffering=0) as file:
+            file.write(b"1")
+
+
 def remove_leftovers(folder: Path) -> None:
     """Delete the temporary files that killed processes left in a folder and below: whoever does owns the folder."""
     for path in folder.rglob(".*"):
@@ -142,7 +175,8 @@ def cannot_write(what: Path | str, cause: Exception, *, verb: str = "written") -
     reason = getattr(cause, "strerror", None) or str(cause)
     name = str(getattr(cause, "filename", None) or "")
     unknown_to_user = not name or Path(name).name.startswith((".", "tmp"))
-    return f"{what if unknown_to_user else name}: cannot be {verb} ({reason}). Free some space, or give another place"
+    way_out = _WAYS_OUT.get(getattr(cause, "errno", None), "Free some space")
+    return f"{what if unknown_to_user else name}: cannot be {verb} ({reason}). {way_out}, or give another place"
 
 
 def _system_error(error: BaseException | None) -> Exception | None:

@@ -9,8 +9,9 @@ import msgspec
 
 from ridgepoint.errors import InputError, nearest, shown
 
-# What files, tables and drawings are named after: one line.
-Name: TypeAlias = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f]+\Z")]
+# What files, tables and drawings are named after: one line, without what turns a terminal's writing around.
+_ONE_LINE = r"^[^\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]+\Z"
+Name: TypeAlias = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=_ONE_LINE)]
 _WORDS = {"int": "a whole number", "float": "a number", "str": "a text", "object": "a mapping", "array": "a list"}
 _WORDS |= {" | ": " or ", "null": "nothing"}
 

@@ -48,7 +48,7 @@ def test_show_writes_the_drawing(tmp_path: Path) -> None:
     out = tmp_path / "network.svg"
     assert str(out) in call("show", "mobilenetv3_large_100", "--svg", out)
     assert out.read_text(encoding="utf-8").startswith("<svg ")
-    with pytest.raises(InputError, match="Give a file in a folder that exists"):
+    with pytest.raises(InputError, match="there is no folder"):
         call("show", "mobilenetv3_large_100", "--svg", tmp_path / "nowhere" / "network.svg")
 
 

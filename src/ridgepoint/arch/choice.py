@@ -16,6 +16,7 @@ from ridgepoint.validation import Name
 
 Assignment = dict[str, int]
 MOST_OPTIONS = 1000
+MOST_WAYS = 10_000
 
 
 @dataclass(frozen=True)
@@ -250,6 +251,11 @@ def _count(node: Any, ways: Mapping[_Decided, int], shared: set[str], depths: se
             for index, option in enumerate(node.options):
                 mark = {(node.name, index if node.name in depths else None)} if node.name in shared else set()
                 after.update(_count(option, {decided | mark: number}, shared, depths))
+            if len(after) > MOST_WAYS:
+                raise ArchitectureError(
+                    f"too many shared choices are in parts that may be left out, such as {shown(node.name)}: "
+                    "the networks cannot be counted. Give choices names of their own"
+                )
         return after
     if isinstance(node, Mapping) and "depth" in node:
         after = Counter()

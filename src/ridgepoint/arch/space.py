@@ -49,6 +49,7 @@ __all__ = ["Assignment", "Choice", "Space", "load_space", "parse_space"]
 
 MOST_CHOICES = 1000
 MOST_TRIED = 200_000
+LARGEST_SIZE = 10**300
 _VALUES = {
     field.name: field for field in msgspec.structs.fields(Network) if field.name not in ("name", "stem", "stages")
 }
@@ -271,6 +272,12 @@ def parse_space(raw: Raw, *, source: str) -> Space:
                 f"{source}: the choice {shown(choice.name)} appears with different options, "
                 f"{_shown(first[choice.name])} and {_shown(choice)}. Choices with one name must list the same options"
             )
+    try:
+        size = space.size
+    except ArchitectureError as error:
+        raise ArchitectureError(f"{source}: {error}") from None
+    if size > LARGEST_SIZE:
+        raise ArchitectureError(f"{source}: holds more than 1e300 networks. Leave fewer choices open")
     return space
 
 

@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from ridgepoint.cli.output import JsonFlag, console, emit_json, expect_folder_of
+from ridgepoint.cli.output import PAGE, ForceFlag, JsonFlag, console, destination, emit_json
+from ridgepoint.cli.table import print_table
 from ridgepoint.errors import InputError
 
 
@@ -25,6 +26,7 @@ def bench(
     rounds: Annotated[int, typer.Option(min=3, help="How many turns each combination gets.")] = 30,
     profile: Annotated[bool, typer.Option("--profile", help="Also tell the time of each kind of operator.")] = False,
     html: Annotated[Path | None, typer.Option(help="Write one page with plots here.")] = None,
+    force: ForceFlag = False,
     json_output: JsonFlag = False,
 ) -> None:
     """Clock models side by side in interleaved rounds: time, memory, size, and which of them really differ.
@@ -44,7 +46,7 @@ def bench(
     from ridgepoint.deploy.runtimes import runtime_version
     from ridgepoint.files import write_atomic
 
-    expect_folder_of(html)
+    html = destination(html, option="--html", mark=PAGE, force=force)
     runtimes = list(dict.fromkeys(runtime or ["onnxruntime"]))
     for name in runtimes:
         runtime_version(name)
@@ -113,33 +115,11 @@ def _files(
 
 
 def _print(found: Any) -> None:
-    from rich.table import Table
-
-    from ridgepoint.cli.cost_tables import show
     from ridgepoint.units import format_ms
 
-    table = Table(box=None, pad_edge=False)
-    for head in ("model", "runtime"):
-        table.add_column(head, no_wrap=True)
-    for head in ("threads", "undisturbed", "median", "p90", "drift", "machine", "memory", "file"):
-        table.add_column(head, justify="right", no_wrap=True)
-    for row in found.rows:
-        latency = row.latency
-        memory = latency.peak_memory_bytes
-        table.add_row(
-            row.model,
-            latency.runtime,
-            str(latency.threads),
-            format_ms(latency.ms),
-            format_ms(latency.median_ms),
-            format_ms(latency.p90_ms),
-            f"{latency.drift:+.0%}",
-            f"{latency.slowdown:.2f} ×",
-            "not known" if memory is None else f"{memory / 1e6:.1f} MB",
-            f"{latency.file_bytes / 1e6:.1f} MB",
-        )
     out = console()
-    show(out, table)
+    titles = ("model", "runtime", "threads", "undisturbed", "median", "p90", "drift", "machine", "memory", "file")
+    print_table(out, titles, map(_cells, found.rows), left=("model", "runtime"))
     for row in found.rows:
         if row.operators:
             told = ", ".join(f"{each.operator} {format_ms(each.ms)}" for each in row.operators[:6])
@@ -150,3 +130,21 @@ def _print(found: Any) -> None:
     out.print(found.legend)
     if found.verdicts:
         out.print(found.test)
+
+
+def _cells(row: Any) -> list[str]:
+    from ridgepoint.units import format_ms
+
+    latency, memory = row.latency, row.latency.peak_memory_bytes
+    return [
+        row.model,
+        latency.runtime,
+        str(latency.threads),
+        format_ms(latency.ms),
+        format_ms(latency.median_ms),
+        format_ms(latency.p90_ms),
+        f"{latency.drift:+.0%}",
+        f"{latency.slowdown:.2f} ×",
+        "not known" if memory is None else f"{memory / 1e6:.1f} MB",
+        f"{latency.file_bytes / 1e6:.1f} MB",
+    ]

@@ -3,6 +3,7 @@
 from typing import Any
 
 from ridgepoint.cli.output import JsonFlag, console, emit_json
+from ridgepoint.cli.table import print_table
 
 
 def devices(json_output: JsonFlag = False) -> None:
@@ -16,26 +17,9 @@ def devices(json_output: JsonFlag = False) -> None:
     if json_output:
         emit_json({"devices": [document(device) for device in known]})
         return
-    from rich.table import Table
-
-    from ridgepoint.cli.cost_tables import show
-
-    columns = ("device", "ridge point", "peak", "overhead", "error", "rank", "holds for", "what")
-    table = Table(*columns, box=None, pad_edge=False)
-    for device in known:
-        fit = device.fit
-        table.add_row(
-            device.name,
-            f"{device.ridge:g}" if device.ridge else "none",
-            f"{device.peak / 1e9:.4g} GMAC/s" if device.timed else "not known",
-            overhead(device),
-            f"{fit.left_out_median_error:.0%}" if fit else "not known",
-            f"{fit.left_out_spearman:.2f}" if fit else "not known",
-            f"{device.precision}, {device.fused}",
-            device.description,
-        )
     out = console()
-    show(out, table)
+    titles = ("device", "ridge point", "peak", "overhead", "error", "rank", "holds for", "what")
+    print_table(out, titles, map(_cells, known), left=("device", "holds for", "what"))
     out.print(
         "Ridge point in MACs/byte; none: no limit of the memory shows in the latencies.\n"
         "Latencies here are predicted from a device's rates, never measured. Error (median) and rank (Spearman) "
@@ -43,6 +27,20 @@ def devices(json_output: JsonFlag = False) -> None:
         "This machine: --device host, after `ridgepoint calibrate`. Another: --device FILE.yaml with name, source, "
         "peak_macs_per_s, bandwidth_bytes_per_s."
     )
+
+
+def _cells(device: Any) -> list[str]:
+    fit = device.fit
+    return [
+        device.name,
+        f"{device.ridge:g}" if device.ridge else "none",
+        f"{device.peak / 1e9:.4g} GMAC/s" if device.timed else "not known",
+        overhead(device),
+        f"{fit.left_out_median_error:.0%}" if fit else "not known",
+        f"{fit.left_out_spearman:.2f}" if fit else "not known",
+        f"{device.precision}, {device.fused}",
+        device.description,
+    ]
 
 
 def overhead(device: Any) -> str:

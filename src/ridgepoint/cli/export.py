@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ridgepoint.cli.output import JsonFlag, emit_json
+from ridgepoint.cli.output import MODEL, ForceFlag, JsonFlag, destination, emit_json
 
 FORMATS = ("onnx",)
 
@@ -15,6 +15,7 @@ def export(
     format: Annotated[str, typer.Option(help="onnx.")] = "onnx",
     out: Annotated[Path | None, typer.Option(help="The file.  [default: model.onnx in the folder]")] = None,
     dynamic_batch: Annotated[bool, typer.Option("--dynamic-batch", help="Leave the batch size open.")] = False,
+    force: ForceFlag = False,
     json_output: JsonFlag = False,
 ) -> None:
     """Fold, export, reload in the runtime and compare with the source; labels and preprocessing go inside.
@@ -25,6 +26,8 @@ def export(
 
     if format not in FORMATS:
         raise InputError(f"--format is '{format}'; {nearest(format, FORMATS)}")
+    if out is not None and out.suffix != f".{format}":
+        raise InputError(f"--out is '{out}'. Allowed: a name that ends in .{format}, by which runtimes know the file")
 
     import msgspec
     import torch
@@ -35,7 +38,7 @@ def export(
     from ridgepoint.train.folder import load_training
 
     model, about = load_training(run)
-    path = out or run / "model.onnx"
+    path = destination(out or run / "model.onnx", option="--out", mark=MODEL, force=force)
     export_onnx(
         model,
         path,

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from ridgepoint.cli.output import JsonFlag, console, emit_json
+from ridgepoint.cli.table import print_table
 
 
 def models(
@@ -30,16 +31,14 @@ def models(
     if json_output:
         emit_json({"convention": CONVENTION, "models": rows})
         return
-    from rich.table import Column, Table
-
-    titles = ("model", "px", "params", "deploy", "MACs", "deploy", "top-1 %")
-    table = Table(*(Column(title, no_wrap=True) for title in titles), box=None, pad_edge=False)
     sources: list[str] = []
+    cells = []
     for row in rows:
         counts = [format_count(row[key]) for key in ("params", "deploy_params", "macs", "deploy_macs")]
-        table.add_row(row["name"], _pixels(*row["input"]), *counts, _top1(row, sources))
+        cells.append([row["name"], _pixels(*row["input"]), *counts, _top1(row, sources)])
     out = console()
-    out.print(table)
+    titles = ("model", "px", "params", "deploy", "MACs", "deploy", "top-1 %")
+    print_table(out, titles, cells, left=("model", "top-1 %"))
     out.print(f"{len(rows)} models. {CONVENTION}")
     out.print("Top-1 on ImageNet-1k as published, not measured here, with different trainings:")
     for number, source in enumerate(sources, start=1):

@@ -1,14 +1,18 @@
 """What every verb shares: JSON on stdout, words for people on stderr or stdout, files written whole."""
 
 import json
+import mmap
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 
-from ridgepoint.errors import InputError
+from ridgepoint.errors import InputError, WriteError
 
+P = TypeVar("P", Path, Path | None)
+PAGE, DRAWING, MODEL = b"ridgepoint</title>", b'class="rp-net"', b"ridgepoint.version"  # what our files hold
+ForceFlag = Annotated[bool, typer.Option("--force", help="Replace a file even where ridgepoint did not write it.")]
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout; progress goes to stderr.")]
 
 
@@ -31,7 +35,6 @@ def write_report(run: Path) -> None:
     Raises:
         WriteError: If the disk is full or the folder cannot be written.
     """
-    from ridgepoint.errors import WriteError
     from ridgepoint.report.page import build_report
 
     try:
@@ -40,11 +43,33 @@ def write_report(run: Path) -> None:
         raise WriteError(f"{error}. All but the report is done; then: ridgepoint report {run}") from None
 
 
-def expect_folder_of(html: Path | None) -> None:
-    """Refuse a page for which there is no folder, before the work that fills it.
+def destination(path: P, *, option: str, mark: bytes, force: bool) -> P:
+    """Where a file goes that the user names, if any, checked before the work that fills it.
+
+    Args:
+        path: What was given; a link is followed.
+        option: How it was given.
+        mark: What every file of this kind holds that ridgepoint wrote: such a file may be replaced.
+        force: Whether any other may be too.
 
     Raises:
-        InputError: Naming the folder.
+        InputError: If no file can be written there, or another program's would be lost.
     """
-    if html is not None and not html.parent.is_dir():
-        raise InputError(f"--html is '{html}', but there is no folder '{html.parent}'. Make it, or give another path")
+    from ridgepoint.files import check_destination
+
+    if path is None:
+        return None
+    try:
+        check_destination(path)
+    except WriteError:
+        raise
+    except InputError as error:
+        raise InputError(f"{option} {error}") from None
+    if not force and path.is_file() and path.stat().st_size and not _holds(path, mark):
+        raise InputError(f"{option} {path}: exists, and is no such file of ridgepoint. Give another path, or --force")
+    return path.resolve() if path.is_symlink() else path
+
+
+def _holds(path: Path, mark: bytes) -> bool:
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return content.find(mark) >= 0

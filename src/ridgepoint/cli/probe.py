@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ridgepoint.cli.output import JsonFlag, console, emit_json, expect_folder_of
+from ridgepoint.cli.output import PAGE, ForceFlag, JsonFlag, console, destination, emit_json
 
 
 def probe(
@@ -16,6 +16,7 @@ def probe(
     ] = None,
     rounds: Annotated[int, typer.Option(min=3, help="How many turns each variant gets.")] = 30,
     html: Annotated[Path | None, typer.Option(help="Write one page with plots here.")] = None,
+    force: ForceFlag = False,
     json_output: JsonFlag = False,
 ) -> None:
     """Run the papers' building-block studies on this machine: which of their findings hold here? About 3 minutes.
@@ -34,7 +35,7 @@ def probe(
     from ridgepoint.probe.run import probe as run
     from ridgepoint.probe.studies import STUDIES
 
-    expect_folder_of(html)
+    html = destination(html, option="--html", mark=PAGE, force=force)
     find_runtime(runtime)
     for name in study or ():
         if name not in STUDIES:

@@ -7,6 +7,7 @@ import typer
 
 from ridgepoint.cli.asked import asked
 from ridgepoint.cli.output import console, emit_json, write_report
+from ridgepoint.cli.table import print_table
 
 Data = Annotated[
     str, typer.Argument(help="A folder of class folders, 'digits', or a torchvision data set such as CIFAR10.")
@@ -80,28 +81,20 @@ def carry_out(
 
 def _summary(result: dict[str, Any]) -> None:
     """The chosen network against what it had to beat, and where the files are."""
-    from rich.table import Table
-
     from ridgepoint.units import format_count, format_duration, format_ms
 
-    out = console()
-    table = Table("", "network", "test accuracy", "measured p50", "p90", "params", "MACs", box=None, pad_edge=False)
+    out, cells = console(), []
     chosen = {**result["network"], "latency": result["latency"], "accuracy": result["accuracy"]}
     rows = [("chosen", chosen)] + [
         (row["role"], row) for row in result["finalists"] + result["baselines"] if row["name"] != chosen["name"]
     ]
     for role, row in rows:
-        table.add_row(
-            role,
-            row["name"],
-            f"{row['accuracy']['artefact']:.4f}",
-            format_ms(row["latency"]["ms"]),
-            format_ms(row["latency"]["p90_ms"]),
-            format_count(row["params"]),
-            format_count(row["macs"]),
-        )
+        times = [format_ms(row["latency"][key]) for key in ("ms", "p90_ms")]
+        counts = [format_count(row[key]) for key in ("params", "macs")]
+        cells.append([role, row["name"], f"{row['accuracy']['artefact']:.4f}", *times, *counts])
     out.print()
-    out.print(table)
+    titles = ("", "network", "test accuracy", "undisturbed", "p90", "params", "MACs")
+    print_table(out, titles, cells, left=("", "network"))
     latency = result["latency"]
     verdict = "meets" if result["met"] else "MISSES"
     out.print(

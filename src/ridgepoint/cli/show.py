@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ridgepoint.cli.output import JsonFlag, console, emit_json
+from ridgepoint.cli.output import DRAWING, ForceFlag, JsonFlag, console, destination, emit_json
+from ridgepoint.cli.table import print_table
+from ridgepoint.files import write_atomic
 
 if TYPE_CHECKING:
     from ridgepoint.arch.network import Network
@@ -19,6 +21,7 @@ def show(
         str, typer.Argument(metavar="MODEL", help="A network of the zoo, a search space, or a .yaml file of either.")
     ],
     svg: Annotated[Path | None, typer.Option("--svg", metavar="FILE", help="Write a drawing to this file.")] = None,
+    force: ForceFlag = False,
     json_output: JsonFlag = False,
 ) -> None:
     """Show a network block by block, or a search space with its choices and its size.
@@ -27,6 +30,7 @@ def show(
     """
     from ridgepoint.arch.space import kind_of
 
+    svg = destination(svg, option="--svg", mark=DRAWING, force=force)
     show_it = _show_space if kind_of(model) == "space" else _show_network
     show_it(model, svg, json_output)
     if svg is not None and not json_output:
@@ -41,7 +45,7 @@ def _show_network(model: str, svg: Path | None, as_json: bool) -> None:
     network = load(model)
     rows = block_rows(network)
     if svg is not None:
-        _write_drawing(draw(network), svg)
+        write_atomic(svg, draw(network) + "\n")
     if as_json:
         emit_json(_document(network, rows, svg))
     else:
@@ -55,22 +59,11 @@ def _show_space(model: str, svg: Path | None, as_json: bool) -> None:
 
     space = load_space(model)
     if svg is not None:
-        _write_drawing(draw_space(space), svg)
+        write_atomic(svg, draw_space(space) + "\n")
     if as_json:
         emit_json({**space_document(space), "svg": None if svg is None else str(svg)})
     else:
         print_space(space)
-
-
-def _write_drawing(drawing: str, path: Path) -> None:
-    from ridgepoint.errors import InputError
-
-    try:
-        path.write_text(drawing + "\n", encoding="utf-8")
-    except OSError as error:
-        raise InputError(
-            f"--svg {path}: cannot be written: {error.strerror}. Give a file in a folder that exists"
-        ) from None
 
 
 def _document(network: "Network", rows: "tuple[BlockRow, ...]", svg: Path | None) -> dict[str, Any]:
@@ -103,27 +96,17 @@ def _document(network: "Network", rows: "tuple[BlockRow, ...]", svg: Path | None
 
 
 def _print_table(network: "Network", rows: "tuple[BlockRow, ...]") -> None:
-    from rich.measure import Measurement
-    from rich.table import Table
-
     from ridgepoint.cost.count import CONVENTION
     from ridgepoint.units import format_count
 
-    table = Table(box=None, pad_edge=False)
-    for head in ("path", "block", "input", "output"):
-        table.add_column(head, no_wrap=True)
-    for head in ("stride", "params", "deploy", "MACs", "deploy"):
-        table.add_column(head, justify="right", no_wrap=True)
+    words, cells = ("path", "block", "input", "output"), []
     for row in rows:
         shapes = (str(row.input), f"→ {row.output}")
         counts = (format_count(getattr(row, key)) for key in _COUNTS)
-        table.add_row(row.path, f"{row.name} {row.detail}".strip(), *shapes, str(row.stride), *counts)
+        cells.append([row.path, f"{row.name} {row.detail}".strip(), *shapes, str(row.stride), *counts])
     totals = (format_count(sum(getattr(row, key) for row in rows)) for key in _COUNTS)
-    table.add_row("total", "", "", "", "", *totals, style="bold")
     out = console()
     out.print(f"{network.name}, input {'x'.join(map(str, network.input))}, digest {network.digest}", markup=False)
-    # A pipe has no width: the table keeps its own rather than losing its ends.
-    natural = Measurement.get(out, out.options.update(max_width=1000), table).maximum
-    out.width = max(natural, out.width)
-    out.print(table)
+    titles = (*words, "stride", "params", "deploy", "MACs", "deploy")
+    print_table(out, titles, cells, left=words, total=["total", "", "", "", "", *totals])
     out.print(f"deploy: the form that ships, norms and branches folded. {CONVENTION}")

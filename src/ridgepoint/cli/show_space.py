@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from ridgepoint.cli.output import console
+from ridgepoint.cli.table import print_table
 
 if TYPE_CHECKING:
     from ridgepoint.arch.space import Space
@@ -25,22 +26,15 @@ def space_document(space: "Space") -> dict[str, Any]:
 
 def print_space(space: "Space") -> None:
     """The space as a table, a line per row of its template."""
-    from rich.measure import Measurement
-    from rich.table import Table
-
     from ridgepoint.report.space_rows import space_stages, summary
 
-    table = Table(box=None, pad_edge=False)
-    for head in ("row", "block", "choices", "channels"):
-        table.add_column(head, no_wrap=True)
+    titles, cells = ("row", "block", "choices", "channels"), []
     for stage in space_stages(space):
         if stage.depths:
-            table.add_row(stage.name, f"keeps the first {'|'.join(map(str, stage.depths))} rows", style="italic")
+            cells.append([stage.name, f"keeps the first {'|'.join(map(str, stage.depths))} rows", "", ""])
         for row in stage.rows:
             stride = " ↓" if row.strides else ""
-            table.add_row(row.path, row.name + stride, row.options, "|".join(map(str, row.widths)))
+            cells.append([row.path, row.name + stride, row.options, "|".join(map(str, row.widths))])
     out = console()
     out.print(f"{space.name}: {summary(space)}", markup=False)
-    natural = Measurement.get(out, out.options.update(max_width=1000), table).maximum
-    out.width = max(natural, out.width)
-    out.print(table)
+    print_table(out, titles, cells, left=titles)

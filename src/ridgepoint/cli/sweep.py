@@ -5,7 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
-from ridgepoint.cli.output import JsonFlag, console, emit_json, expect_folder_of
+from ridgepoint.cli.output import PAGE, ForceFlag, JsonFlag, console, destination, emit_json
+from ridgepoint.cli.table import print_table
 
 _SHOWN = (0, 30, 100, 300, 500)
 
@@ -17,6 +18,7 @@ def sweep(
     html: Annotated[Path | None, typer.Option(help="Write one interactive page here.")] = None,
     precision: Annotated[str, typer.Option(help="int8, fp16, fp32, w8a16 or w8a32.")] = "int8",
     fused: Annotated[str, typer.Option(help="none, activation, residual or block.")] = "activation",
+    force: ForceFlag = False,
     json_output: JsonFlag = False,
 ) -> None:
     """Compare networks at all ridge points from 0 to 500 MACs/byte, by time and published accuracy.
@@ -27,7 +29,7 @@ def sweep(
     from ridgepoint.cost.fusing import fusing_named
     from ridgepoint.cost.sweep import sweep as run
 
-    expect_folder_of(html)
+    html = destination(html, option="--html", mark=PAGE, force=force)
     networks = load_all(models)
     swept = run(networks, precision=precision, fused=fusing_named(fused))
     if html is not None:
@@ -74,22 +76,18 @@ def _document(swept: Any, html: Path | None) -> dict[str, Any]:
 
 
 def _print(swept: Any) -> None:
-    from rich.table import Table
-
-    from ridgepoint.cli.cost_tables import show
     from ridgepoint.units import format_count
 
-    table = Table(box=None, pad_edge=False)
-    for name in ("model", "top-1", *(f"at {ridge}" for ridge in _SHOWN), "on the front"):
-        table.add_column(name, justify="left" if name in ("model", "on the front") else "right", no_wrap=True)
+    rows = []
     for each in sorted(swept.networks, key=lambda each: each.times_macs[0]):
         times = [format_count(each.times_macs[swept.ridge_points.index(ridge)]) for ridge in _SHOWN]
         top1 = "not known" if each.top1 is None else f"{each.top1:.1f}"
         ranges = ", ".join(f"{low:g} to {high:g}" if low < high else f"{low:g}" for low, high in swept.ranges(each))
         front = f"{each.share:4.0%}  {ranges}" if each.top1 is not None else ""
-        table.add_row(each.network.name, top1, *times, front)
+        rows.append([each.network.name, top1, *times, front])
     out = console()
-    show(out, table)
+    titles = ("model", "top-1", *(f"at {ridge}" for ridge in _SHOWN), "on the front")
+    print_table(out, titles, rows, left=("model", "on the front"))
     out.print(
         f"Time at ridge points in MACs/byte, in MACs (PeakMACs = 1): {swept.form} form, {swept.precision.name}, fused: "
         f"{swept.fused}. Predicted, not measured.\n"

@@ -176,6 +176,7 @@ def _course(run: RunFolder[S], display: Display) -> Course[S]:
     settings = run.settings
     accelerator = find_accelerator(settings.accelerator)
     network = load(settings.model)
+    load_recipe(settings.recipe or "photographs", dict(settings.changes))  # refused before the data are read
     if settings.weights is not None:
         for note in read_weights(settings.weights).notes:
             display.say(f"{settings.weights}: {note}")

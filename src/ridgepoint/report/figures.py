@@ -9,6 +9,7 @@ from pathlib import Path
 
 import plotly.graph_objects as go
 
+from ridgepoint.files import write_atomic
 from ridgepoint.report.blocks import BlockRow
 from ridgepoint.report.points import Mark, Marks, collect, label_sides, pareto
 from ridgepoint.report.result import Metric, read_run
@@ -131,7 +132,7 @@ def save_scatter_svg(run: Path, out: Path) -> None:
         RunError: If the folder is not that of a finished run.
     """
     read = read_run(run)
-    out.write_text(scatter_svg(collect(read), title=read.result.name), encoding="utf-8")
+    write_atomic(out, scatter_svg(collect(read), title=read.result.name))
 
 
 def blank_figure(*, height: int) -> go.Figure:
