@@ -134,6 +134,7 @@ def test_fit_on_a_folder_of_images(tmp_path: Path):
         baselines=0,
         changes={"epochs": 2, "short_epochs": 1},
         table=str(tmp_path / "table.json"),
+        busy=True,
     )
     assert Path(result["artefact"]).is_file() and 0 <= result["accuracy"]["artefact"] <= 1
     assert result["met"] and 0 < result["latency"]["ms"] <= 5.0

@@ -8,6 +8,7 @@
     │   └── RunError            a run folder that cannot be used
     │       └── WriteError      a file that cannot be written: the disk is full, the folder is read-only
     ├── NotMetError             exit 3: everything worked, but the budget or a check was not met
+    │   ├── NotMeasurableError  the machine is too busy to tell how long something takes
     │   ├── ParityError         the exported file disagrees with its source
     │   └── DivergedError       the training loss is not finite
     └── InterruptedRun          exit 130: stopped by the user; the message says how to resume
@@ -69,6 +70,10 @@ class NotMetError(RidgepointError):
     """The command finished, but the budget or a check was not met."""
 
     exit_code = 3
+
+
+class NotMeasurableError(NotMetError):
+    """The machine is too busy to tell how long something takes."""
 
 
 class ParityError(NotMetError):

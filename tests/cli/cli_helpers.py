@@ -17,7 +17,7 @@ from PIL import Image
 from ridgepoint.cli.main import main
 
 COMMAND = [sys.executable, "-m", "ridgepoint"]
-TINY = ("--evaluations", "1", "--baselines", "0", "--set", "epochs=1", "--set", "short_epochs=1")
+TINY = ("--evaluations", "1", "--baselines", "0", "--set", "epochs=1", "--set", "short_epochs=1", "--busy")
 FIT = ("fit", "digits", "--latency", "50ms", *TINY)
 
 

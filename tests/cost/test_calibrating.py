@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from cost_helpers import stored
 
 from ridgepoint.arch.network import Network, place_blocks, place_row
 from ridgepoint.arch.space import load_space
@@ -48,7 +49,9 @@ def test_networks_are_sampled_as_small_as_fit_searches_them(networks: list[Netwo
 
 
 def samples(networks: list[Network], ms: Callable[[Network], float]) -> list[Sample]:
-    return [Sample(network=network, ms=ms(network), again_ms=1.02 * ms(network)) for network in networks]
+    return [
+        Sample(network=network, at=stored(1.0).at, ms=ms(network), again_ms=1.02 * ms(network)) for network in networks
+    ]
 
 
 def linear_ms(row: Row) -> float:
@@ -132,7 +135,7 @@ def test_intervals_are_what_left_out_networks_were_missed_by(calibration: Calibr
 
 def test_a_calibrated_table_interpolates_and_says_what(calibration: Calibration):
     network = load("mobilenetv3_large_100")
-    table = LatencyTable(conditions=HERE, overhead_ms=0.01, calibration=calibration)
+    table = LatencyTable(conditions=HERE, overhead=stored(0.01), calibration=calibration)
     found = TabledModel(table).latency(network)
     blocks = place_blocks(network, deploy=True)
     assert found.kind == "tabled" and found.rows == len(blocks)
@@ -144,11 +147,11 @@ def test_a_calibrated_table_interpolates_and_says_what(calibration: Calibration)
 
 def test_a_measured_row_counts_less_what_a_block_alone_pays_at_its_ends(calibration: Calibration):
     network = load("mobilenetv4_conv_small")
-    table = LatencyTable(conditions=HERE, overhead_ms=0.01, calibration=calibration)
+    table = LatencyTable(conditions=HERE, overhead=stored(0.01), calibration=calibration)
     model = TabledModel(table)
     before, block = model.latency(network), place_blocks(network, deploy=True)[2]
     learned = model.block_ms(block.recipe, block.input)
-    table.rows[row_key(block.recipe, block.input)] = 5.0
+    table.rows[row_key(block.recipe, block.input)] = stored(5.0)
     after = model.latency(network)
     assert block.path not in after.interpolated and len(after.interpolated) == len(before.interpolated) - 1
     ends = sum(calibration.passes.reorder_ms(shape) for shape in (block.input, block.output))
@@ -183,7 +186,7 @@ def test_samples_are_the_same_everywhere_and_none_is_of_the_zoo(networks: list[N
 def test_a_compiled_space_takes_the_table(calibration: Calibration):
     """Priced block by block, a space's look-up gives what the model gives for the decoded network."""
     space = load_space("mobilenetv4_conv_32px")
-    model = TabledModel(LatencyTable(conditions=HERE, overhead_ms=0.01, calibration=calibration))
+    model = TabledModel(LatencyTable(conditions=HERE, overhead=stored(0.01), calibration=calibration))
     table = compile_space(space)
     start = space.sample(np.random.default_rng(0)).input_shape
     ms = table.priced(

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 import typer
+from cost_helpers import stored
 from platformdirs import user_cache_path
 from typer.testing import CliRunner
 
@@ -130,11 +131,12 @@ def test_cost_on_host_is_tabled(monkeypatch, tmp_path):
     board = Device(name="board", source="a law", peak_macs_per_s=1e9, bandwidth_bytes_per_s=1e9, precision="fp32")
     samples = [sample_network(number) for number in range(120)]
     probed = [
-        Sample(network=network, ms=(ms := Roofline(board).latency(network).ms), again_ms=ms) for network in samples
+        Sample(network=network, at=stored(1.0).at, ms=(ms := Roofline(board).latency(network).ms), again_ms=ms)
+        for network in samples
     ]
     path = user_cache_path("ridgepoint") / "tables" / conditions.file_name()
     path.parent.mkdir(parents=True)
-    LatencyTable(conditions=conditions, overhead_ms=0.01, calibration=calibrate(probed, conditions)).save(path)
+    LatencyTable(conditions=conditions, overhead=stored(0.01), calibration=calibrate(probed, conditions)).save(path)
 
     row = json.loads(run("cost", "mobilenetv1_100", "--device", "host", "--threads", "2", "--json"))["models"][0]
     latency, true = row["latency"], Roofline(board).latency(load("mobilenetv1_100")).ms

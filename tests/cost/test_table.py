@@ -1,8 +1,11 @@
 """The latency table: sums of rows, rows that equal blocks share, and what is refused rather than guessed."""
 
+import time
 from pathlib import Path
 
+import msgspec
 import pytest
+from cost_helpers import stored
 
 from ridgepoint.arch.document import parse_network
 from ridgepoint.arch.network import Network, place_blocks
@@ -21,10 +24,10 @@ def network(name: str, *widths: int, classes: int = 10) -> Network:
 
 
 def filled(*networks: Network, ms: float = 1.0) -> LatencyTable:
-    table = LatencyTable(conditions=HERE, overhead_ms=0.5)
+    table = LatencyTable(conditions=HERE, overhead=stored(0.5))
     for each in networks:
         for number, block in enumerate(place_blocks(each, deploy=True)):
-            table.rows.setdefault(row_key(block.recipe, block.input), ms * (number + 1))
+            table.rows.setdefault(row_key(block.recipe, block.input), stored(ms * (number + 1)))
     return table
 
 
@@ -68,12 +71,12 @@ def test_a_network_that_was_not_measured_is_an_error_and_never_zero():
     with pytest.raises(InputError, match=r"no row for 2 of 3 blocks of b\. Run `ridgepoint calibrate`"):
         TabledModel(table).latency(network("b", 8, 24))
     with pytest.raises(InputError, match="no row for"):
-        TabledModel(LatencyTable(conditions=HERE, overhead_ms=0.5)).latency(load("mobilenetv4_conv_small"))
+        TabledModel(LatencyTable(conditions=HERE, overhead=stored(0.5))).latency(load("mobilenetv4_conv_small"))
 
 
 def test_what_is_missing_is_told_once():
     repeated = network("a", 8, 8, 8, 8)
-    missing = TabledModel(LatencyTable(conditions=HERE, overhead_ms=0.0)).missing(repeated)
+    missing = TabledModel(LatencyTable(conditions=HERE, overhead=stored(0.0))).missing(repeated)
     assert [block.path for block in missing][:1] == ["stages.0.0"]
     assert len(missing) == 3
 
@@ -88,9 +91,31 @@ def test_row_names_are_the_same_in_every_process():
 
 def test_a_table_comes_back_from_its_file(tmp_path: Path):
     table = filled(network("a", 8))
-    table.networks["digest"] = 2.5
+    table.networks["digest"] = stored(2.5)
     table.save(tmp_path / "table.json")
     assert load_table(tmp_path / "table.json", conditions=HERE) == table
+
+
+def test_old_and_doubted_times_are_taken_again():
+    """What a busy machine or another month told is missing, unless the user accepts times of busy machines."""
+    one, other, third = network("a", 8), network("b", 16), network("c", 24)
+
+    def table() -> LatencyTable:
+        found = filled(one, other, third)
+        doubted, old = (
+            row_key(block.recipe, block.input)
+            for block in (place_blocks(each, deploy=True)[0] for each in (other, third))
+        )
+        found.rows[doubted] = msgspec.structs.replace(stored(9.0), doubt="busy")
+        found.rows[old] = msgspec.structs.replace(stored(9.0), at=time.time() - 31 * 24 * 3600)
+        return found
+
+    def missing(found: LatencyTable) -> list[int]:
+        return [len(TabledModel(found).missing(each)) for each in (one, other, third)]
+
+    assert missing(table()) == [0, 0, 0]
+    assert missing(table().trim(doubted=False)) == [0, 1, 1]
+    assert missing(table().trim(doubted=True)) == [0, 0, 1]
 
 
 @pytest.mark.parametrize(

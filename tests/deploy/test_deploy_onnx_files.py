@@ -135,19 +135,19 @@ def test_bench_names_a_file_that_it_cannot_run_and_clocks_the_others(foreign, tm
     monkeypatch.setattr(onnxruntime, "LOOP_LIMIT_S", 0.3)
     make, told = STRANGE[kind]
     path = make(tmp_path / "strange.onnx")
-    done = call("bench", foreign, path, "--rounds", "3", "--json")
+    done = call("bench", foreign, path, "--rounds", "8", "--busy", "--json")
     assert done.returncode == 2 and done.stderr.count("ridgepoint: ") == 1, done.stderr
     assert f"{path}: " in done.stderr and told in done.stderr and "The others were clocked" in done.stderr
     found = json.loads(done.stdout)
     assert [row["model"] for row in found["rows"]] == [str(foreign)]
     assert told in found["refused"][str(path)]
-    refused(call("bench", path, "--rounds", "3"), told)
+    refused(call("bench", path, "--rounds", "8", "--busy"), told)
 
 
 def test_several_outputs_and_other_ranks_can_be_clocked(tmp_path: Path):
     nodes = [helper.make_node("Split", ["x"], ["a", "b"], axis=1)]
     two = save(tmp_path / "two.onnx", nodes, [tensor("x", [1, 8])], [tensor("a", [1, 4]), tensor("b", [1, 4])])
-    assert call("bench", two, relu(tmp_path / "tokens.onnx", ["n", 9, 8]), "--rounds", "3").returncode == 0
+    assert call("bench", two, relu(tmp_path / "tokens.onnx", ["n", 9, 8]), "--rounds", "8", "--busy").returncode == 0
 
 
 @pytest.mark.parametrize(
@@ -205,7 +205,9 @@ def test_answers_that_are_no_numbers_are_refused_by_every_verb(trained, data, tm
     noise(0, "L").save(image)
     for words in (["predict", path, image], ["predict", path, image, "--json"], ["eval", path, "digits"]):
         refused(call(*words), "m.onnx: answers with values that are infinite or no numbers")
-    refused(call("bench", path, "--rounds", "3"), "m.onnx: answers with values that are infinite or no numbers")
+    refused(
+        call("bench", path, "--rounds", "8", "--busy"), "m.onnx: answers with values that are infinite or no numbers"
+    )
 
 
 def test_a_softmax_in_the_graph_is_not_applied_twice(exported: Path, tmp_path: Path):

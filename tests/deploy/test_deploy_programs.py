@@ -60,7 +60,7 @@ def test_every_verb_refuses(good: Path, tmp_path: Path, verb: str):
     marker, image = tmp_path / "marker", tmp_path / "x.png"
     path = write(tmp_path / "evil.pt2", evil_programs.weight(entries_of(good), marker))
     Image.new("L", (16, 16)).save(image)
-    more = {"bench": ["--rounds", "3"], "predict": [image], "eval": ["digits"]}[verb]
+    more = {"bench": ["--rounds", "8"], "predict": [image], "eval": ["digits"]}[verb]
     refused(call(verb, path, *more, "--runtime", "torch"), "evil.pt2", "as a pickle, which could run any code")
     assert not marker.exists()
 

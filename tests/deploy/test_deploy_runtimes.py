@@ -15,6 +15,7 @@ from ridgepoint.deploy.measure import measure
 from ridgepoint.deploy.runtimes import RUNTIMES, open_session, runtime_version
 from ridgepoint.errors import InputError
 from ridgepoint.nn.build import build
+from ridgepoint.nn.layers import SameConv2d
 
 EVERY = ["onnxruntime", "torch", pytest.param("torch_compile", marks=pytest.mark.slow)]
 
@@ -54,6 +55,19 @@ def test_blocks_that_take_tokens_run(tmp_path: Path, runtime: str):
     assert x.shape == (1, 9, 8)
     with torch.no_grad():
         np.testing.assert_allclose(session.run(x), block(torch.from_numpy(x)).numpy(), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("kernel", [3, 7])
+@pytest.mark.parametrize("size", [1, 3, 5, 6, 9])
+def test_convolutions_with_a_stride_are_padded_alike_at_every_size(tmp_path: Path, size: int, kernel: int):
+    """TensorFlow's SAME at odd sizes, 1 among them, where a traced rounding up may become a rounding down."""
+    block = SameConv2d(2, 2, kernel, stride=2).eval()
+    session = open_session(exported(block, tmp_path, "onnxruntime", Shape(2, size, size)))
+    x = torch.randn(1, 2, size, size)
+    with torch.no_grad():
+        expected = block(x).numpy()
+    assert expected.shape[-1] == (size + 1) // 2
+    np.testing.assert_allclose(session.run(x.numpy()), expected, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("runtime", ["torch", pytest.param("torch_compile", marks=pytest.mark.slow)])

@@ -30,7 +30,7 @@ def command(folder: Path, run: Path, table: Path, *more: str) -> list[str]:
     space.write_text(SPACE)
     return [
         sys.executable, "-m", "ridgepoint", "fit", "digits", "--latency", BUDGET, "--size", "16",
-        "--space", str(space), "--table", str(table), "--out", str(run), *more,
+        "--space", str(space), "--table", str(table), "--out", str(run), "--busy", *more,
     ]  # fmt: skip
 
 

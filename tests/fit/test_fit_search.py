@@ -53,7 +53,7 @@ def test_a_space_is_searched_with_the_method_that_was_asked(method: str, tmp_pat
     (tmp_path / "tiny.yaml").write_text(SPACE)
     result = rp.search(
         tmp_path / "tiny.yaml", "digits", method=method, latency_ms=0.5, evaluations=3, size=16, changes=QUICK,
-        table=str(tmp_path / "table.json"), out=tmp_path / "run", seed=3,
+        table=str(tmp_path / "table.json"), out=tmp_path / "run", seed=3, busy=True,
     )  # fmt: skip
     assert result["met"] and result["latency"]["kind"] == "measured" and not result["baselines"]
     search = result["search"]
@@ -71,11 +71,11 @@ def test_a_space_is_searched_with_the_method_that_was_asked(method: str, tmp_pat
 def test_netadapt_from_a_trained_network_killed_and_not(trained: Path, tmp_path: Path):
     network = load(trained / "small.yaml").at(height=32, channels=1).with_classes(10)
     table = trained / "table.json"
-    budget = 0.75 * HostTable(path=table).latency(network).ms
+    budget = 0.75 * HostTable(path=table, busy=True).latency(network).ms
     words = [
         sys.executable, "-m", "ridgepoint", "search", str(trained / "small.yaml"), "digits", "--method", "netadapt",
         "--weights", str(trained / "training"), "--latency", f"{budget:.6f}ms", "--size", "32", "--evaluations", "30",
-        "--set", "epochs=2", "--set", "short_epochs=1", "--table", str(table), "--seed", "5",
+        "--set", "epochs=2", "--set", "short_epochs=1", "--table", str(table), "--seed", "5", "--busy",
     ]  # fmt: skip
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     told = finish([*words, "--out", str(whole)], may_miss=True)
@@ -116,6 +116,7 @@ def test_where_the_clock_refutes_every_candidate_the_search_goes_on(trained: Pat
     settings = make_settings(
         verb="search", space=str(trained / "small.yaml"), data="digits", method="netadapt", size=32, seed=5,
         weights=str(trained / "training"), latency_ms=0.95 * host.latency(network).ms, evaluations=12, changes=QUICK,
+        busy=True,
     )  # fmt: skip
     run = RunFolder(tmp_path, settings)
     job = Fit(run=run, prepared=prepare(run, Silent()), host=host, display=Silent())
@@ -153,7 +154,7 @@ def test_a_table_that_is_off_by_a_factor_is_brought_to_the_clock(tmp_path: Path)
     budget = 0.6 * max(FastHost.latency(network).ms for network in every)
     settings = make_settings(
         verb="search", space=str(tmp_path / "tiny.yaml"), data="digits", method="random", size=16, latency_ms=budget,
-        evaluations=3, changes=QUICK,
+        evaluations=3, changes=QUICK, busy=True,
     )  # fmt: skip
     run = RunFolder(tmp_path, settings)
     job = Fit(run=run, prepared=prepare(run, Silent()), host=FastHost(), display=Silent())
@@ -173,7 +174,7 @@ def test_a_budget_that_nothing_meets_by_the_clock_ends_with_3(trained: Path, tmp
     words = [
         sys.executable, "-m", "ridgepoint", "search", str(trained / "small.yaml"), "digits", "--method", "scaling",
         "--latency", "0.0001ms", "--size", "16", "--evaluations", "2", "--set", "short_epochs=1", "--table",
-        str(trained / "table.json"), "--out", str(tmp_path / "run"),
+        str(trained / "table.json"), "--out", str(tmp_path / "run"), "--busy",
     ]  # fmt: skip
     process = start(words)
     _, told = process.communicate(timeout=200)

@@ -33,7 +33,7 @@ def words(folder: Path, run: Path, *more: str) -> list[str]:
     return [
         sys.executable, "-m", "ridgepoint", "search", str(folder / "tiny.yaml"), "digits", "--method", "random",
         "--latency", "0.5ms", "--size", "16", "--evaluations", "6", "--set", "epochs=1", "--set", "short_epochs=2",
-        "--table", str(folder / "table.json"), "--out", str(run), "--seed", "5", *more,
+        "--table", str(folder / "table.json"), "--out", str(run), "--seed", "5", "--busy", *more,
     ]  # fmt: skip
 
 

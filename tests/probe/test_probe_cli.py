@@ -18,7 +18,7 @@ from ridgepoint.probe.studies import STUDIES
 @pytest.fixture(scope="module")
 def probed(tmp_path_factory: pytest.TempPathFactory) -> tuple[ProbeResult, str]:
     page = tmp_path_factory.mktemp("probe") / "probe.html"
-    done = call("probe", "--study", "norms", "--rounds", 3, "--html", page, "--json")
+    done = call("probe", "--study", "norms", "--rounds", 3, "--busy", "--html", page, "--json")
     assert done.returncode == 0, done.stderr
     return msgspec.convert(json.loads(done.stdout), ProbeResult, strict=False), page.read_text(encoding="utf-8")
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ridgepoint.cli.output import PAGE, ForceFlag, JsonFlag, console, destination, emit_json
+from ridgepoint.cli.output import PAGE, Busy, ForceFlag, JsonFlag, console, destination, emit_json, end_doubted
 from ridgepoint.cli.table import print_table
 from ridgepoint.errors import InputError
 
@@ -23,8 +23,9 @@ def bench(
         typer.Option(min=1, help="Threads inside one inference; give it again for more.  [default: 1]"),
     ] = None,
     size: Annotated[int | None, typer.Option(min=8, help="Input size of networks.  [default: their own]")] = None,
-    rounds: Annotated[int, typer.Option(min=3, help="How many turns each combination gets.")] = 30,
+    rounds: Annotated[int, typer.Option(min=8, help="How many turns each combination gets.")] = 30,
     profile: Annotated[bool, typer.Option("--profile", help="Also tell the time of each kind of operator.")] = False,
+    busy: Busy = False,
     html: Annotated[Path | None, typer.Option(help="Write one page with plots here.")] = None,
     force: ForceFlag = False,
     json_output: JsonFlag = False,
@@ -42,7 +43,6 @@ def bench(
 
     from ridgepoint.cli.live import Live
     from ridgepoint.deploy.bench import bench as run
-    from ridgepoint.deploy.measure import doubt
     from ridgepoint.deploy.runtimes import runtime_version
     from ridgepoint.files import write_atomic
 
@@ -60,10 +60,9 @@ def bench(
                 threads=list(dict.fromkeys(threads or [1])),
                 rounds=rounds,
                 profile=profile,
+                busy=busy,
                 progress=display.progress,
             )
-    if text := doubt({row.name: row.latency for row in found.rows}):
-        display.warn(text)
     if html is not None:
         from ridgepoint.report.bench import bench_page
 
@@ -74,6 +73,7 @@ def bench(
         _print(found)
         if html is not None:
             console().print(f"Page: {html}")
+    end_doubted(display, found.doubts, busy=busy or bool(found.refused))
     if found.refused:
         raise InputError("; ".join(found.refused.values()) + ". The others were clocked")
 
@@ -144,7 +144,7 @@ def _cells(row: Any) -> list[str]:
         format_ms(latency.median_ms),
         format_ms(latency.p90_ms),
         f"{latency.drift:+.0%}",
-        f"{latency.slowdown:.2f} ×",
+        "in doubt" if latency.doubt else f"{latency.slowdown:.2f} ×",
         "not known" if memory is None else f"{memory / 1e6:.1f} MB",
         f"{latency.file_bytes / 1e6:.1f} MB",
     ]

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ridgepoint.cli.output import JsonFlag, emit_json
+from ridgepoint.cli.output import Busy, JsonFlag, emit_json
 
 
 def calibrate(
@@ -17,6 +17,11 @@ def calibrate(
         typer.Option("--model", help="Instead, measure only the blocks of these zoo networks or YAML files."),
     ] = None,
     table: Annotated[Path | None, typer.Option(help="The table's file.  [default: in the user's cache folder]")] = None,
+    show: Annotated[
+        bool, typer.Option("--show", help="Only tell what the table holds, how old it is and how busy the machine was.")
+    ] = False,
+    clear: Annotated[bool, typer.Option("--clear", help="Only forget all times of this machine and runtime.")] = False,
+    busy: Busy = False,
     json_output: JsonFlag = False,
 ) -> None:
     """Time random networks in the runtime and learn what every layer takes; kept per machine, runtime and threads.
@@ -28,14 +33,23 @@ def calibrate(
     """
     from ridgepoint.cli.live import Live
     from ridgepoint.cost.table import row_key
-    from ridgepoint.deploy.calibrate import HostTable
+    from ridgepoint.deploy.calibrate import HostTable, clear_table, table_path
     from ridgepoint.units import parse_seconds
 
+    if clear:
+        gone = clear_table(table or table_path(runtime, threads))
+        emit_json({"cleared": gone}) if json_output else typer.echo(
+            "\n".join(["cleared:", *gone]) if gone else "nothing to clear"
+        )
+        return
+    if show:
+        _show(table or table_path(runtime, threads), runtime, threads, json_output)
+        return
     time_s = parse_seconds(time, what="--time", default_unit="s")
     networks = _networks(models)
     display = Live()
     with display.phase("Calibrate"):
-        host = HostTable(runtime=runtime, threads=threads, path=table)
+        host = HostTable(runtime=runtime, threads=threads, path=table, busy=busy)
         before = len(host.table.rows), len(host.table.samples)
         if networks:
             lacking = [block for network in networks for block in host.model.missing(network)]
@@ -48,6 +62,46 @@ def calibrate(
         emit_json(document)
     else:
         _print(document)
+
+
+def _show(path: Path, runtime: str, threads: int, json_output: bool) -> None:
+    """What a table holds: how many times of each sort, from when to when, beside how busy a machine."""
+    from ridgepoint.cost.table import load_table
+    from ridgepoint.deploy.calibrate import conditions_here
+
+    document: dict[str, Any] = {"table": str(path), "exists": path.exists()}
+    if path.exists():
+        found = load_table(path, conditions=conditions_here(runtime, threads))
+        sorts = {"blocks": found.rows.values(), "networks": found.networks.values(), "samples": found.samples}
+        document |= {sort: _span(list(times)) for sort, times in sorts.items()}
+        document["calibrated"] = found.calibration is not None
+    if json_output:
+        emit_json(document)
+        return
+    typer.echo(f"{path}: {'' if path.exists() else 'nothing is measured yet'}")
+    for sort in ("blocks", "networks", "samples"):
+        if (span := document.get(sort)) and span["count"]:
+            doubted = f", {span['doubted']} in doubt" if span["doubted"] else ""
+            typer.echo(
+                f"  {sort}: {span['count']}, {span['first'][:16]} to {span['last'][:16]}, others kept "
+                f"{span['load'][0]:.0%} to {span['load'][1]:.0%} of the processors busy{doubted}"
+            )
+
+
+def _span(times: list[Any]) -> dict[str, Any]:
+    from datetime import UTC, datetime
+
+    if not times:
+        return {"count": 0}
+    first, *_, last = sorted([each.at for each in times] * 2)
+    loads = [each.load for each in times]
+    return {
+        "count": len(times),
+        "doubted": sum(bool(getattr(each, "doubt", None)) for each in times),
+        "first": datetime.fromtimestamp(first, UTC).isoformat(timespec="seconds"),
+        "last": datetime.fromtimestamp(last, UTC).isoformat(timespec="seconds"),
+        "load": [min(loads), max(loads)],
+    }
 
 
 def _networks(models: list[str] | None) -> list[Any]:

@@ -13,7 +13,19 @@ from ridgepoint.errors import InputError, WriteError
 P = TypeVar("P", Path, Path | None)
 PAGE, DRAWING, MODEL = b"ridgepoint</title>", b'class="rp-net"', b"ridgepoint.version"  # what our files hold
 ForceFlag = Annotated[bool, typer.Option("--force", help="Replace a file even where ridgepoint did not write it.")]
+Busy = Annotated[
+    bool,
+    typer.Option("--busy", help="Accept times taken while other processes keep this machine busy; told as doubtful."),
+]
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout; progress goes to stderr.")]
+
+
+def end_doubted(display: Any, doubts: list[str], *, busy: bool) -> None:
+    """Warn of times that are not to be relied on; exit code 3 unless the user accepts such times."""
+    for text in doubts:
+        display.warn(text)
+    if doubts and not busy:
+        raise typer.Exit(3)
 
 
 def emit_json(document: Any) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ridgepoint.cli.output import PAGE, ForceFlag, JsonFlag, console, destination, emit_json
+from ridgepoint.cli.output import PAGE, Busy, ForceFlag, JsonFlag, console, destination, emit_json, end_doubted
 
 
 def probe(
@@ -15,6 +15,7 @@ def probe(
         list[str] | None, typer.Option(help="A study's name; give it again for more.  [default: all]")
     ] = None,
     rounds: Annotated[int, typer.Option(min=3, help="How many turns each variant gets.")] = 30,
+    busy: Busy = False,
     html: Annotated[Path | None, typer.Option(help="Write one page with plots here.")] = None,
     force: ForceFlag = False,
     json_output: JsonFlag = False,
@@ -30,6 +31,7 @@ def probe(
 
     from ridgepoint.cli.live import Live
     from ridgepoint.deploy.runtimes import find_runtime
+    from ridgepoint.deploy.timing import cannot_tell
     from ridgepoint.errors import InputError, nearest
     from ridgepoint.files import write_atomic
     from ridgepoint.probe.run import probe as run
@@ -41,17 +43,20 @@ def probe(
         if name not in STUDIES:
             raise InputError(f"unknown study '{name}'; {nearest(name, STUDIES)}")
     chosen = [STUDIES[name] for name in dict.fromkeys(study or STUDIES)]
-    found = run(chosen, runtime=runtime, threads=threads, rounds=rounds, display=Live())
+    display = Live()
+    found = run(chosen, runtime=runtime, threads=threads, rounds=rounds, busy=busy, display=display)
     if html is not None:
         from ridgepoint.report.probe import probe_page
 
         write_atomic(html, probe_page(found))
     if json_output:
         emit_json(msgspec.to_builtins(found))
-        return
-    _print(found)
-    if html is not None:
-        console().print(f"Page: {html}")
+    else:
+        _print(found)
+        if html is not None:
+            console().print(f"Page: {html}")
+    doubted = [f"study {study.name}: {cannot_tell(study.doubt)}" for study in found.studies if study.doubt]
+    end_doubted(display, doubted, busy=busy)
 
 
 def _print(found: Any) -> None:

@@ -75,7 +75,7 @@ def carry_out(
         emit_json(result)
     else:
         _summary(result)
-    if not result["met"] or result.get("doubts"):
+    if not result["met"]:
         raise typer.Exit(3)
 
 
@@ -103,7 +103,7 @@ def _summary(result: dict[str, Any]) -> None:
         f"{latency['runs']} runs; exported and source agree on {result['parity']['top1_agreement']:.0%} of "
         f"{result['parity']['count']} test images."
     )
-    for note in [*result.get("notes", []), *result["warnings"]]:
+    for note in [*result["doubts"], *result["notes"], *result["warnings"]]:
         out.print(f"note: {note}", markup=False)
     for name in ("artefact", "architecture", "labels", "report"):
         out.print(f"{name:>13}: {result[name]}", markup=False)

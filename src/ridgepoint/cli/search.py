@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from ridgepoint.cli import request, training
-from ridgepoint.cli.output import JsonFlag
+from ridgepoint.cli.output import Busy, JsonFlag
 
 
 def search(
@@ -39,6 +39,7 @@ def search(
     workers: request.Workers = 1,
     accelerator: training.AcceleratorName = "auto",
     study: request.StudyUrl = None,
+    busy: Busy = False,
     out: request.Out = None,
     resume: request.Resume = False,
     json_output: JsonFlag = False,

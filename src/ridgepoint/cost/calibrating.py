@@ -26,20 +26,22 @@ def calibrate(samples: Sequence[Sample], conditions: Conditions) -> Calibration:
     """Learn what passes take, fit a roofline, and see how far both and a second measurement are off.
 
     Args:
-        samples: The first samples, in the order of their numbers.
+        samples: The first samples, in the order of their numbers; those that could not be run teach nothing.
         conditions: Where they were timed.
 
     Raises:
         InputError: If there are too few samples.
     """
+    numbers = [number for number, sample in enumerate(samples) if sample.ms is not None]
+    taken, samples = len(samples), [samples[number] for number in numbers]
     if len(samples) < LEAST_SAMPLES:
         raise InputError(
             f"{len(samples)} networks are timed; a calibration needs {LEAST_SAMPLES}. Go on with more --time"
         )
-    ms = np.array([sample.ms for sample in samples])
+    ms = _milliseconds(samples)
     rows = [network_rows(sample.network) for sample in samples]
-    members = np.array([is_member(number) for number in range(len(samples))])
-    again = np.array([sample.again_ms / sample.ms for sample in samples if sample.again_ms is not None])
+    members = np.array([is_member(number) for number in numbers])
+    again = np.array([sample.again_ms / sample.ms for sample in samples if sample.again_ms and sample.ms])
     rooflines = _Rooflines(samples)
 
     def tabled(learned: Indices, asked: Indices) -> list[float]:
@@ -54,7 +56,7 @@ def calibrate(samples: Sequence[Sample], conditions: Conditions) -> Calibration:
         device=rooflines.device(conditions, _interval((ms / _left_out(predicted, len(ms)))[members])),
         tabled=_interval((ms / _left_out(tabled, len(ms)))[members]),
         measured=_interval(again),
-        samples=len(samples),
+        samples=taken,
     )
 
 
@@ -71,7 +73,7 @@ class _Rooflines:
     def __init__(self, samples: Sequence[Sample]):
         roofline = Roofline(self.SHAPE)
         counted = [roofline.passes(sample.network) for sample in samples]
-        self.ms = np.array([sample.ms for sample in samples])
+        self.ms = _milliseconds(samples)
         self.passes = np.array([len(macs) for macs, _ in counted], dtype=np.float64)
         self.times = np.stack([roofline.time_macs(sample.network, RIDGE_POINTS) for sample in samples], axis=1)
         relu = np.array([sample.network.conventions.activation.startswith("relu") for sample in samples])
@@ -113,6 +115,10 @@ class _Rooflines:
 
     def _terms(self, at: int, which: Indices) -> Array:
         return np.stack([self.times[at, which], self.passes[which], np.ones(len(which))], axis=1)
+
+
+def _milliseconds(samples: Sequence[Sample]) -> Array:
+    return np.array([sample.ms for sample in samples], dtype=np.float64)
 
 
 def _left_out(predict: Callable[[Indices, Indices], Sequence[float] | Array], count: int) -> Array:

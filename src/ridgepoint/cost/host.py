@@ -4,13 +4,29 @@ import platform
 from functools import lru_cache
 from pathlib import Path
 
+_INFO = Path("/proc/cpuinfo")
+# float32 MACs that one core starts in a cycle with two fused multiply-adds, by the instructions that it has
+_MACS_PER_CYCLE = {"avx512f": 32, "avx2": 16, "asimd": 16}
+_MOST_HZ = 6.0e9
+
 
 @lru_cache(maxsize=1)
 def cpu_name() -> str:
     """The processor's name as the operating system tells it, or its architecture."""
-    info = Path("/proc/cpuinfo")
-    if info.is_file():
-        for line in info.read_text(errors="replace").splitlines():
+    if _INFO.is_file():
+        for line in _INFO.read_text(errors="replace").splitlines():
             if line.startswith(("model name", "Model", "Hardware")):
                 return line.split(":", 1)[1].strip()
     return platform.processor() or platform.machine()
+
+
+@lru_cache(maxsize=8)
+def most_macs_per_s(threads: int) -> float | None:
+    """More float32 MACs a second than so many cores of this processor can do; None where its kind is not known.
+
+    A bound to see impossible times by, not a peak: no core is clocked higher than it assumes.
+    """
+    if not _INFO.is_file():
+        return None
+    words = set(_INFO.read_text(errors="replace").split())
+    return next((threads * macs * _MOST_HZ for name, macs in _MACS_PER_CYCLE.items() if name in words), None)

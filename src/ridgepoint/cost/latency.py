@@ -52,7 +52,9 @@ class MeasuredLatency(Latency, frozen=True, tag="measured"):
     to the machine's calm state. `median_ms` and `p90_ms` are of the same runs; `spread` is the difference between the
     fastest and the slowest round's median as a share of the median, `drift` how much slower the last third of the
     rounds was than the first, `slowdown` how much slower the machine was than when calm: `ms * slowdown` is what the
-    clock showed. `peak_memory_bytes` is what a process grows by when it loads and runs the file.
+    clock showed. `undisturbed` is the share of the rounds that nothing disturbed, `load` the share of all processors
+    that other processes kept busy, `at` when that was (ISO 8601). `doubt` tells why the time is not to be relied on; it
+    is absent if it is. `peak_memory_bytes` is what a process grows by when it loads and runs the file.
     """
 
     p90_ms: float
@@ -68,6 +70,10 @@ class MeasuredLatency(Latency, frozen=True, tag="measured"):
     median_ms: float | None = None
     drift: float | None = None
     slowdown: float | None = None
+    undisturbed: float | None = None
+    load: float | None = None
+    doubt: str | None = None
+    at: str | None = None
     peak_memory_bytes: int | None = None
 
 

@@ -2,10 +2,12 @@
 
 A row is a block in deploy form at one input shape, timed alone and named by a digest of its layers; equal blocks of
 different networks share a row. A sample is a network that calibration timed. The table belongs to a machine, a runtime,
-its version and a number of threads, and is refused elsewhere.
+its version and a number of threads, and is refused elsewhere. Every time carries its date and how busy others kept the
+machine; one that could not be relied on is kept only where the user accepts such times, and taken again where not.
 """
 
 import hashlib
+import time
 from functools import lru_cache
 from pathlib import Path
 
@@ -21,6 +23,8 @@ from ridgepoint.files import read_file, write_atomic
 
 LARGEST_BYTES = 50_000_000
 Interval = tuple[float, float]
+KEPT_S = 30 * 24 * 3600.0  # what is older is taken again: systems and runtimes are updated, machines are changed
+PROTOCOL = 2  # how times are taken; those of another protocol lie in files of other names
 
 
 class Conditions(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,15 +37,43 @@ class Conditions(msgspec.Struct, frozen=True, kw_only=True):
 
     def file_name(self) -> str:
         """A file name that is the same for the same conditions."""
-        digest = hashlib.sha256(msgspec.json.encode(self)).hexdigest()[:10]
+        digest = hashlib.sha256(msgspec.json.encode((PROTOCOL, self))).hexdigest()[:10]
         return f"{self.runtime}-{self.runtime_version}-t{self.threads}-{digest}.json"
 
 
+class Stored(msgspec.Struct, frozen=True, kw_only=True):
+    """A time that is kept, in milliseconds.
+
+    `at` is when it was taken, in seconds since 1970, `load` the share of all processors that other processes kept busy,
+    `doubt` why it is not to be relied on, absent if it is.
+    """
+
+    ms: float
+    at: float
+    load: float
+    doubt: str | None = None
+
+    @property
+    def old(self) -> bool:
+        """Whether it is to be taken again."""
+        return is_old(self.at)
+
+
+def is_old(at: float) -> bool:
+    """Whether what was timed then, in seconds since 1970, is to be timed again."""
+    return not 0 <= time.time() - at < KEPT_S
+
+
 class Sample(msgspec.Struct, frozen=True, kw_only=True):
-    """A network that calibration timed; `again_ms` where it did so twice, with minutes between."""
+    """A network that calibration timed; `again_ms` where it did so twice, with minutes between.
+
+    `ms` is absent where the runtime cannot run it: it keeps its number, and nothing is learned from it.
+    """
 
     network: Network
-    ms: float
+    ms: float | None
+    at: float
+    load: float = 0.0
     again_ms: float | None = None
 
 
@@ -67,11 +99,23 @@ class LatencyTable(msgspec.Struct, kw_only=True):
     """Measured milliseconds by row, of whole networks by digest, and of samples; on one machine."""
 
     conditions: Conditions
-    overhead_ms: float
-    rows: dict[str, float] = {}
-    networks: dict[str, float] = {}
+    overhead: Stored
+    rows: dict[str, Stored] = {}
+    networks: dict[str, Stored] = {}
     samples: list[Sample] = []
     calibration: Calibration | None = None
+
+    @property
+    def overhead_ms(self) -> float:
+        """What one call takes beside its blocks."""
+        return self.overhead.ms
+
+    def trim(self, *, doubted: bool) -> "LatencyTable":
+        """The table without times that are old and, unless they are accepted, doubted ones."""
+        for stored in (self.rows, self.networks):
+            for key in [key for key, each in stored.items() if each.old or (each.doubt and not doubted)]:
+                del stored[key]
+        return self
 
     def save(self, path: Path) -> None:
         """Write the table as JSON, whole or not at all."""

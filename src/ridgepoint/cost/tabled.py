@@ -63,7 +63,8 @@ class TabledModel:
         """
         key = row_key(recipe, shape)
         if key in self.table.rows:
-            return self.table.rows[key] - self._handing_over(recipe, shape, self.table.rows[key])
+            alone_ms = self.table.rows[key].ms
+            return alone_ms - self._handing_over(recipe, shape, alone_ms)
         if key not in self._interpolated:
             if self.table.calibration is None:
                 raise InputError(f"the latency table has no row for {recipe} at {shape}. Run `ridgepoint calibrate`")

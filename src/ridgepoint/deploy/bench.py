@@ -8,9 +8,10 @@ import msgspec
 from ridgepoint.cost.latency import MeasuredLatency
 from ridgepoint.deploy.artefact import finite
 from ridgepoint.deploy.compare import ALPHA, RESOLUTION, Verdict, compare
-from ridgepoint.deploy.measure import ROUND_S, Job, clock, example_image
+from ridgepoint.deploy.measure import PATIENCE_S, ROUND_S, Job, clock, example_image
 from ridgepoint.deploy.memory import peak_memory_bytes
 from ridgepoint.deploy.runtimes import OperatorTime, open_session, session_class
+from ridgepoint.deploy.timing import doubts
 from ridgepoint.errors import InputError
 
 _PROFILED_RUNS = 10
@@ -36,10 +37,11 @@ class BenchResult(msgspec.Struct, frozen=True, kw_only=True):
     verdicts: tuple[Verdict, ...]
     protocol: str
     refused: dict[str, str] = {}
+    doubts: list[str] = []
     legend: str = (
-        "Undisturbed: the first decile of all runs. Drift: the last third of the rounds against the first. Machine: "
-        "how much slower a reference network ran than when this machine is calm; times are divided by it. Peak memory: "
-        "what a process of its own grows by when it loads the file and runs it."
+        "Undisturbed: the first decile of all runs in rounds that nothing disturbed. Drift: the last third of the "
+        "rounds against the first. Machine: how much slower reference networks ran than when this machine is calm; "
+        "times are divided by it. Peak memory: what a process of its own grows by when it loads the file and runs it."
     )
     test: str = (
         f"Ratio: the median over rounds, as the clock showed it. Two differ if Wilcoxon's signed-rank test on the "
@@ -55,6 +57,7 @@ def bench(
     rounds: int,
     round_s: float = ROUND_S,
     profile: bool = False,
+    busy: bool = False,
     progress: Callable[[float, str], None],
 ) -> BenchResult:
     """Clock all combinations in the same rounds, then weigh each in a process of its own.
@@ -64,6 +67,7 @@ def bench(
         threads: Numbers of threads.
         rounds: How many turns each combination gets.
         round_s: Seconds of one turn.
+        busy: Do not wait for a calm machine.
         profile: Also ask the runtimes' profilers for the time of each kind of operator.
         progress: Called with the share done and what is being done.
 
@@ -84,6 +88,7 @@ def bench(
         jobs,
         rounds=rounds,
         round_s=round_s,
+        patience_s=0.0 if busy else PATIENCE_S,
         progress=lambda done, of: progress(0.8 * done / of, f"round {done} of {of}"),
     )
     rows = []
@@ -104,6 +109,7 @@ def bench(
     first = rows[0].latency
     return BenchResult(
         rows=tuple(rows),
+        doubts=doubts(row.latency for row in rows),
         verdicts=tuple(compare({row.name: row.rounds_ms for row in rows})),
         protocol=f"Measured on {first.device}, {first.precision}, batch 1, in {first.rounds} interleaved rounds after "
         f"{first.warmup} runs to warm up, one core for each thread where the runtime allows it.",

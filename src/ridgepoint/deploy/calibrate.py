@@ -1,6 +1,7 @@
 """This machine's latency table: made, filled by measuring, calibrated."""
 
 import tempfile
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -11,18 +12,22 @@ from torch import nn
 from ridgepoint.arch.network import Network, PlacedBlock
 from ridgepoint.arch.shape import Shape
 from ridgepoint.cost.calibrating import calibrate
+from ridgepoint.cost.count import cost
 from ridgepoint.cost.device import Device
 from ridgepoint.cost.host import cpu_name
 from ridgepoint.cost.latency import MeasuredLatency, TabledLatency
-from ridgepoint.cost.table import Conditions, LatencyTable, load_table, row_key
+from ridgepoint.cost.table import Conditions, LatencyTable, Stored, is_old, load_table, row_key
 from ridgepoint.cost.tabled import TabledModel
 from ridgepoint.deploy.export import export_for_timing
-from ridgepoint.deploy.measure import measure
+from ridgepoint.deploy.measure import PATIENCE_S, measure
 from ridgepoint.deploy.parts import part_of, time_parts
+from ridgepoint.deploy.reference import reference_files
 from ridgepoint.deploy.runtimes import find_runtime, runtime_version
 from ridgepoint.deploy.sampling import Progress, time_samples
+from ridgepoint.deploy.timing import Timing, cannot_tell
 from ridgepoint.documents import dump_document
-from ridgepoint.files import make_folder, write_atomic
+from ridgepoint.errors import InputError, NotMeasurableError
+from ridgepoint.files import make_folder, write_atomic, writing
 from ridgepoint.nn.build import build
 
 TOGETHER = 8
@@ -37,18 +42,21 @@ class HostTable:
         runtime: The runtime to measure with.
         threads: Threads inside one inference.
         path: The table's file; by default one per machine, runtime, version and threads in the user's cache folder.
+        busy: Accept times taken while the machine is busy, and do not wait for a calm one.
+
+    Raises:
+        NotMeasurableError: Here and wherever something is measured: if times are not to be relied on, unless `busy`.
     """
 
-    def __init__(self, *, runtime: str = "onnxruntime", threads: int = 1, path: Path | None = None):
-        conditions = Conditions(
-            device=cpu_name(), runtime=runtime, runtime_version=runtime_version(runtime), threads=threads
-        )
-        self.path = path or platformdirs.user_cache_path("ridgepoint") / "tables" / conditions.file_name()
+    def __init__(self, *, runtime: str = "onnxruntime", threads: int = 1, path: Path | None = None, busy: bool = False):
+        self.busy = busy
+        conditions = conditions_here(runtime, threads)
+        self.path = path or table_path(runtime, threads)
         if self.path.exists():
-            self.table = load_table(self.path, conditions=conditions)
+            self.table = load_table(self.path, conditions=conditions).trim(doubted=busy)
         else:
             make_folder(self.path.parent)
-            self.table = LatencyTable(conditions=conditions, overhead_ms=self._overhead(conditions))
+            self.table = LatencyTable(conditions=conditions, overhead=self._overhead(conditions))
             self.table.save(self.path)
         self.model = TabledModel(self.table)
 
@@ -75,8 +83,10 @@ class HostTable:
             time_s: Seconds to time for.
             progress: Called with the share done and a text.
         """
-        time_samples(self.table, self.path, time_s=time_s, progress=progress)
-        if self.table.calibration is None or self.table.calibration.samples < len(self.table.samples):
+        if any(is_old(sample.at) for sample in self.table.samples):
+            self.table.samples.clear()
+        time_samples(self.table, self.path, time_s=time_s, busy=self.busy, progress=progress)
+        if self.table.calibration is None or self.table.calibration.samples != len(self.table.samples):
             self.table.calibration = calibrate(self.table.samples, self.table.conditions)
             self.table.save(self.path)
             self.model = TabledModel(self.table)
@@ -86,8 +96,9 @@ class HostTable:
         """Time blocks, a few at a time in interleaved rounds, and save the table."""
         for start in range(0, len(blocks), TOGETHER):
             part = blocks[start : start + TOGETHER]
-            for block, ms in zip(part, self._time(part), strict=True):
-                self.table.rows[row_key(block.recipe, block.input)] = max(ms - self.table.overhead_ms, 0.0)
+            for block, found in zip(part, self._time(part), strict=True):
+                ms = max(found.ms - self.table.overhead_ms, 0.0)
+                self.table.rows[row_key(block.recipe, block.input)] = msgspec.structs.replace(found, ms=ms)
             self.table.save(self.path)
             if progress:
                 progress(min(start + TOGETHER, len(blocks)), len(blocks))
@@ -97,9 +108,9 @@ class HostTable:
         wanted = {name: network for name, network in networks.items() if network.digest not in self.table.networks}
         if wanted:
             for name, found in self.clock(wanted).items():
-                self.table.networks[wanted[name].digest] = found.ms
+                self.table.networks[wanted[name].digest] = self._kept(found)
             self.table.save(self.path)
-        return {name: self.table.networks[network.digest] for name, network in networks.items()}
+        return {name: self.table.networks[network.digest].ms for name, network in networks.items()}
 
     def clock(self, networks: Mapping[str, Network]) -> dict[str, MeasuredLatency]:
         """Networks clocked now, side by side, as exported files with fresh weights.
@@ -112,7 +123,13 @@ class HostTable:
             files = {name: Path(folder) / f"{index}{suffix}" for index, name in enumerate(networks)}
             for name, network in networks.items():
                 export_for_timing(build(network), network.input_shape, files[name], conditions.runtime)
-            clocked = measure(files, runtime=conditions.runtime, threads=conditions.threads)
+            clocked = measure(
+                files,
+                runtime=conditions.runtime,
+                threads=conditions.threads,
+                patience_s=self._patience_s,
+                macs={name: cost(network, form="deploy").macs for name, network in networks.items()},
+            )
         if self.table.calibration is None:
             return clocked
         low, high = self.table.calibration.measured
@@ -121,13 +138,59 @@ class HostTable:
             for name, found in clocked.items()
         }
 
-    def _time(self, blocks: Sequence[PlacedBlock]) -> list[float]:
-        return [timing.ms for timing in time_parts([part_of([block]) for block in blocks], self.table.conditions)]
+    @property
+    def _patience_s(self) -> float:
+        return 0.0 if self.busy else PATIENCE_S
 
-    @staticmethod
-    def _overhead(conditions: Conditions) -> float:
+    def _time(self, blocks: Sequence[PlacedBlock]) -> list[Stored]:
+        conditions, parts = self.table.conditions, [part_of([block]) for block in blocks]
+        timings = time_parts(parts, conditions, patience_s=self._patience_s)
+        for block, timing in zip(blocks, timings, strict=True):
+            if timing is None:
+                raise InputError(
+                    f"{conditions.runtime} {conditions.runtime_version} cannot run {block.recipe} at {block.input}. "
+                    "Choose another block or input size, or another --runtime"
+                )
+        return [self._kept(timing) for timing in timings]
+
+    def _overhead(self, conditions: Conditions) -> Stored:
         """Milliseconds of one call of a network that does nothing."""
-        return time_parts([(nn.ReLU(), Shape(1))], conditions, rounds=20)[0].ms
+        return self._kept(time_parts([(nn.ReLU(), Shape(1))], conditions, rounds=20, patience_s=self._patience_s)[0])
+
+    def _kept(self, found: Timing | MeasuredLatency) -> Stored:
+        """A time as the table keeps it.
+
+        Raises:
+            NotMeasurableError: If it is not to be relied on, and such times are not accepted.
+        """
+        if found.doubt and not self.busy:
+            raise NotMeasurableError(cannot_tell(found.doubt))
+        return Stored(ms=found.ms, at=time.time(), load=found.load or 0.0, doubt=found.doubt)
+
+
+def conditions_here(runtime: str, threads: int) -> Conditions:
+    """Under what a table is measured here.
+
+    Raises:
+        InputError: If the runtime is unknown or cannot work here.
+    """
+    return Conditions(device=cpu_name(), runtime=runtime, runtime_version=runtime_version(runtime), threads=threads)
+
+
+def table_path(runtime: str, threads: int) -> Path:
+    """Where this machine's table lies, in the user's cache folder."""
+    folder = platformdirs.user_cache_path("ridgepoint") / "tables"
+    return folder / conditions_here(runtime, threads).file_name()
+
+
+def clear_table(path: Path) -> list[str]:
+    """Forget a table, the device learned from it, and how fast the references ran; the files that are gone."""
+    files = [path, path.with_suffix(".device.yaml"), *reference_files()]
+    gone = [file for file in files if file.is_file()]
+    for file in gone:
+        with writing(file, verb="removed"):
+            file.unlink()
+    return [str(file) for file in gone]
 
 
 def _as_yaml(device: Device) -> str:

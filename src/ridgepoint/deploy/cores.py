@@ -12,16 +12,19 @@ LOOK_S = 0.1  # the system counts in hundredths of a second
 IDLE = slice(3, 5)  # of the times in /proc/stat: doing nothing, and waiting for a disk
 
 
-def choose_cores(threads: int) -> tuple[int, ...]:
+def choose_cores(threads: int, *, anew: bool = False) -> tuple[int, ...]:
     """As many logical processors as threads, each on a core of its own: the fastest kind first, then the idlest.
 
-    Chosen once per process, so that whatever it times is timed in the same place.
+    Chosen once per process, so that whatever it times is timed in the same place; `anew` where others have come to work
+    in that place.
 
     Returns:
         Their numbers; nothing where the system pins no threads or has too few cores.
     """
     if not hasattr(os, "sched_setaffinity"):
         return ()
+    if anew:
+        _chosen.cache_clear()
     return _chosen(threads, frozenset(os.sched_getaffinity(0)))
 
 
@@ -39,9 +42,9 @@ def _chosen(threads: int, allowed: frozenset[int]) -> tuple[int, ...]:
 def _busy() -> dict[int, float]:
     """The share of a moment that every processor worked, by its number; nothing where the system does not tell."""
     try:
-        before = _ticks()
+        before = ticks()
         time.sleep(LOOK_S)
-        after = _ticks()
+        after = ticks()
     except (OSError, ValueError):
         return {}
     passed = {
@@ -50,8 +53,8 @@ def _busy() -> dict[int, float]:
     return {cpu: 1.0 - sum(each[IDLE]) / sum(each) for cpu, each in passed.items() if sum(each)}
 
 
-def _ticks() -> dict[int, list[int]]:
-    """Time that every processor has spent in each state, by its number."""
+def ticks() -> dict[int, list[int]]:
+    """Hundredths of a second that every processor has spent in each state, by its number."""
     lines = [line.split() for line in _TIMES.read_text().splitlines() if line.startswith("cpu") and line[3] != " "]
     return {int(name.removeprefix("cpu")): [int(ticks) for ticks in times[:8]] for name, *times in lines}
 

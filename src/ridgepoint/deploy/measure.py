@@ -1,79 +1,51 @@
-"""Measured latency, with a protocol that survives a noisy machine.
+"""Measured latency, with a protocol that is right on a noisy machine or says that it cannot tell.
 
-All files of one call are timed in many short rounds, one after the other in each round, beside a reference network.
-Every thread has a core of its own while it is timed. What a run takes is the first decile of all its runs: a machine
-that is shared is disturbed most of the time, and what disturbs it only adds. How much slower than on the calm machine
-the reference's first decile was divides all times, so that numbers from different minutes can be compared.
+All files of one call are timed in many short rounds, one after the other in each round, beside reference networks.
+Every thread has a core of its own while it is timed. A turn in which a thread had to wait for its core does not count:
+it is taken again, on another core if others work on this one, for as long as there is patience. What a run takes is the
+first decile of all runs in turns that count. The references tell how much slower than when calm the machine is; what
+slows all of them alike is divided out, so that numbers from different minutes can be compared. Where too few turns
+count, or the references disagree, all is taken again; what is then in doubt says so.
 """
 
+import contextlib
 import gc
 import math
-import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 
-from ridgepoint.cost.host import cpu_name
+from ridgepoint.cost.host import cpu_name, most_macs_per_s
 from ridgepoint.cost.latency import MeasuredLatency
-from ridgepoint.deploy.cores import on_core
-from ridgepoint.deploy.reference import Reference, reference_session
+from ridgepoint.deploy.cores import choose_cores, on_core
+from ridgepoint.deploy.disturbance import Disturbance
+from ridgepoint.deploy.reference import References, references
 from ridgepoint.deploy.runtimes import Session, artefact_bytes, open_session
+from ridgepoint.deploy.timing import Timing, Turn
 from ridgepoint.errors import InputError
 
 WARMUP, ROUNDS, ROUND_S = 10, 30, 0.02
 LEAST_RUNS = 3
-UNDISTURBED = 0.1
-REFERENCE_EVERY_S = 0.1
-DISTURBED, ATTEMPTS = 1.15, 3  # the slowdown from which on a machine is not calm, and how often calm is tried for
-DOUBTFUL = 1.5  # the slowdown from which on times are not to be relied on
+REFERENCE_EVERY_S, REFERENCE_S = 0.15, 0.005
+PATIENCE_S, PAUSE_S = 15.0, 0.05  # for turns that do not count: in all, and before one is taken again
+ATTEMPTS = 3  # at all rounds, while there is doubt and patience
 Name = TypeVar("Name")
 Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
 class Job:
-    """A file to clock, and how it is run."""
+    """A file to clock, and how it is run; `macs` of a run where they are known, to see impossible times by."""
 
     path: Path
     runtime: str = "onnxruntime"
     threads: int = 1
-
-
-class Timing:
-    """Times of one session in milliseconds: a list of runs for each round.
-
-    Attributes:
-        ms: What a run takes when nothing disturbs it, the first decile of all runs.
-        median_ms: The median of the rounds' medians.
-        p90_ms: The 90th percentile of all runs.
-        spread: Slowest less fastest round's median, over the median.
-        drift: By how much the last third of the rounds is slower than the first, as a share.
-        slowdown: How much slower than when calm the machine was; all times above are divided by it.
-        rounds_ms: Every round's median: rounds of sessions that were timed together can be compared in pairs.
-        rounds_undisturbed_ms: Every round's first decile, for the same.
-        runs: How many there were.
-    """
-
-    def __init__(self, rounds_ms: Sequence[Sequence[float]], slowdown: float = 1.0):
-        medians = [statistics.median(runs) / slowdown for runs in rounds_ms]
-        everything = np.concatenate([np.asarray(runs) for runs in rounds_ms]) / slowdown
-        third = math.ceil(len(medians) / 3)
-        self.rounds_ms = tuple(medians)
-        self.rounds_undisturbed_ms = tuple(float(np.quantile(runs, UNDISTURBED)) / slowdown for runs in rounds_ms)
-        self.ms = float(np.quantile(everything, UNDISTURBED))
-        self.median_ms = float(np.median(medians))
-        self.p90_ms = float(np.quantile(everything, 0.9))
-        self.spread = (max(medians) - min(medians)) / self.median_ms
-        self.drift = statistics.median(medians[-third:]) / statistics.median(medians[:third]) - 1
-        self.slowdown = slowdown
-        self.runs = len(everything)
-
-
-Clocked = TypeVar("Clocked", Timing, MeasuredLatency)
+    macs: int | None = None
 
 
 def measure(
@@ -83,9 +55,11 @@ def measure(
     threads: int = 1,
     rounds: int = ROUNDS,
     round_s: float = ROUND_S,
+    patience_s: float = PATIENCE_S,
+    macs: Mapping[str, int] | None = None,
     progress: Progress | None = None,
 ) -> dict[str, MeasuredLatency]:
-    """Time exported files side by side, batch 1.
+    """Time exported files side by side, batch 1. A time that is not to be relied on says so: `doubt`.
 
     Args:
         files: Names and files.
@@ -93,18 +67,25 @@ def measure(
         threads: Threads inside one inference.
         rounds: How many times each file gets its turn.
         round_s: Seconds of one turn; at least three runs are made.
+        patience_s: Seconds, at most, for turns that others disturb.
+        macs: Of a run of some of the files: times that no processor of this kind could reach are doubted.
         progress: Called with (rounds done, rounds in all).
 
     Raises:
         InputError: If the runtime is unknown or a file cannot be loaded.
     """
-    jobs = {name: Job(path, runtime, threads) for name, path in files.items()}
-    clocked = clock(jobs, rounds=rounds, round_s=round_s, progress=progress)
+    jobs = {name: Job(path, runtime, threads, (macs or {}).get(name)) for name, path in files.items()}
+    clocked = clock(jobs, rounds=rounds, round_s=round_s, patience_s=patience_s, progress=progress)
     return {name: latency for name, (latency, _) in clocked.items()}
 
 
 def clock(
-    jobs: Mapping[Name, Job], *, rounds: int = ROUNDS, round_s: float = ROUND_S, progress: Progress | None = None
+    jobs: Mapping[Name, Job],
+    *,
+    rounds: int = ROUNDS,
+    round_s: float = ROUND_S,
+    patience_s: float = PATIENCE_S,
+    progress: Progress | None = None,
 ) -> dict[Name, tuple[MeasuredLatency, Timing]]:
     """Time files side by side, each in its own runtime and with its own number of threads.
 
@@ -114,9 +95,10 @@ def clock(
     sessions = {name: open_session(job.path, runtime=job.runtime, threads=job.threads) for name, job in jobs.items()}
     timings = time_sessions(
         sessions,
-        reference={name: reference_session(job.runtime, job.threads) for name, job in jobs.items()},
+        reference={name: references(job.runtime, job.threads) for name, job in jobs.items()},
         rounds=rounds,
         round_s=round_s,
+        patience_s=patience_s,
         progress=progress,
     )
     return {name: (_latency(jobs[name], sessions[name], timings[name]), timings[name]) for name in jobs}
@@ -125,108 +107,164 @@ def clock(
 def time_sessions(
     sessions: Mapping[Name, Session],
     *,
-    reference: Session | Mapping[Name, Session],
+    reference: References | Mapping[Name, References],
     rounds: int,
     round_s: float,
     warmup: int = WARMUP,
+    patience_s: float = PATIENCE_S,
     progress: Progress | None = None,
 ) -> dict[Name, Timing]:
     """Time loaded sessions in interleaved rounds; see the module's docstring.
 
     Args:
         sessions: Names and sessions.
-        reference: What is timed beside them, one for all or each session's own; `reference_session` gives it.
-        rounds: How many turns each session gets.
+        reference: What is timed beside them, for all or each session's own; `references` gives it.
+        rounds: How many turns each session gets that count, unless patience ends.
         round_s: Seconds of one turn.
         warmup: Runs of each session before the first round.
+        patience_s: Seconds, at most, for turns that do not count.
         progress: Called with (rounds done, rounds in all).
     """
     own = reference if isinstance(reference, Mapping) else dict.fromkeys(sessions, reference)
     lanes = {name: _Lane(session) for name, session in sessions.items()}
-    references = {id(session): _Lane(session) for session in own.values()}
-    for lane in (*lanes.values(), *references.values()):
+    beside = {id(each): [_Lane(session) for session in each.sessions] for each in own.values()}
+    everyone = [*lanes.values(), *(lane for group in beside.values() for lane in group)]
+    for lane in everyone:
         lane.warm_up(warmup)
+    taken: list[dict[Name, Timing]] = []
+    with Disturbance() as disturbance, _no_collection():
+        umpire = _Umpire(disturbance, patience_s)
+        while not taken or (len(taken) < ATTEMPTS and _doubted(taken[-1]) and umpire.patient):
+            for lane in everyone:
+                lane.turns = []
+            began = time.perf_counter()
+            disturbance.look()
+            _take_rounds(lanes, beside, umpire, rounds, round_s, progress)
+            load = disturbance.load()
+            slowdowns = {
+                key: references.slowdown([Timing(lane.turns) for lane in beside[key]], load=load)
+                for key, references in {id(each): each for each in own.values()}.items()
+            }
+            taken.append(
+                {name: Timing(lane.turns, slowdowns[id(own[name])], load=load) for name, lane in lanes.items()}
+            )
+            if _doubted(taken[-1]):
+                umpire.spend(time.perf_counter() - began)
+    return min(taken, key=_doubted)
+
+
+def _take_rounds(
+    lanes: Mapping[Name, "_Lane"],
+    beside: Mapping[int, Sequence["_Lane"]],
+    umpire: "_Umpire",
+    rounds: int,
+    round_s: float,
+    progress: Progress | None,
+) -> None:
+    """Every lane's turn in every round, and the references' now and then."""
+    told_at = -math.inf
+    for done in range(rounds):
+        for lane in lanes.values():
+            if time.perf_counter() - told_at > REFERENCE_EVERY_S:
+                for group in beside.values():
+                    for each in group:
+                        each.take_turn(REFERENCE_S, umpire)
+                told_at = time.perf_counter()
+            lane.take_turn(round_s, umpire)
+        if progress:
+            progress(done + 1, rounds)
+
+
+def _doubted(timings: Mapping[Name, Timing]) -> int:
+    return sum(timing.doubt is not None for timing in timings.values())
+
+
+@contextlib.contextmanager
+def _no_collection() -> Iterator[None]:
+    """No garbage is collected while something is timed."""
     collecting = gc.isenabled()
     gc.disable()
     try:
-        for done in range(rounds):
-            told_at = -math.inf
-            for lane in lanes.values():
-                if time.perf_counter() - told_at > REFERENCE_EVERY_S:
-                    for each in references.values():
-                        each.take_turn(round_s / 4)
-                    told_at = time.perf_counter()
-                lane.take_turn(round_s)
-            if progress:
-                progress(done + 1, rounds)
+        yield
     finally:
         if collecting:
             gc.enable()
-    slowdowns = {key: lane.slowdown() for key, lane in references.items()}
-    return {name: Timing(lane.turns_ms, slowdowns[id(own[name])]) for name, lane in lanes.items()}
 
 
-def when_calm(take: Callable[[], dict[Name, Clocked]], *, usual: float = 1.0) -> dict[Name, Clocked]:
-    """What `take` clocks while the machine is calm; taken again while it is not, and then the calmest counts.
+class _Umpire:
+    """Decides whether a turn counts, and for how long one that does not is taken again.
 
-    What disturbs a machine for seconds can slow small networks down twice as much as the reference, so no division
-    undoes it.
-
-    Args:
-        take: Clocks something once.
-        usual: How much slower than calm the machine always is these minutes; there is no waiting for better.
+    Single threads go where it says: to the idlest core once others have come to the one they had.
     """
-    taken: list[dict[Name, Clocked]] = []
-    while len(taken) < ATTEMPTS:
-        taken.append(take())
-        if _slowdown(taken[-1]) < DISTURBED * usual:
-            break
-    return min(taken, key=_slowdown)
 
+    def __init__(self, disturbance: Disturbance, patience_s: float):
+        self._disturbance, self._left_s = disturbance, patience_s
+        self._single: tuple[int, ...] | None = None
 
-def doubt(clocked: Mapping[Name, Clocked]) -> str | None:
-    """What people must know about times that were taken on a busy machine; None if it was calm enough."""
-    if (slowdown := _slowdown(clocked)) < DOUBTFUL:
-        return None
-    return (
-        f"the machine was busy while files were clocked: a reference network took {slowdown:.1f} times as long as when "
-        "it is calm. Small networks are slowed down less, and so may be slower than told. Clock again when it is calm"
-    )
+    def cores(self, session: Session) -> tuple[int, ...]:
+        """Where a session's turn takes place."""
+        return self._single if self._single and len(session.cores) == 1 else session.cores
 
+    @property
+    def patient(self) -> bool:
+        """Whether there is time left for what is to be taken again."""
+        return self._left_s > 0
 
-def _slowdown(clocked: Mapping[Name, Clocked]) -> float:
-    return max([each.slowdown or 1.0 for each in clocked.values()], default=1.0)
+    def spend(self, seconds: float) -> None:
+        """Count time on what did not tell anything."""
+        self._left_s -= seconds
+
+    def lost_s(self, session: Session) -> float:
+        """Seconds lost to others so far."""
+        return self._disturbance.lost_s(self.cores(session))
+
+    def take_again(self, turn: Turn, seconds: float) -> bool:
+        """Whether a turn that lasted so long does not count and there is patience for another one."""
+        if turn.undisturbed or not self.patient:
+            return False
+        began = time.perf_counter()
+        time.sleep(PAUSE_S)
+        self._single = choose_cores(1, anew=True)
+        self.spend(seconds + time.perf_counter() - began)
+        return True
 
 
 class _Lane:
-    """A session with its image and the times of its turns."""
+    """A session with its image and its turns."""
 
     def __init__(self, session: Session):
         self.session, self.image = session, example_image(session)
-        self.turns_ms: list[list[float]] = []
+        self.turns: list[Turn] = []
 
     def warm_up(self, runs: int) -> None:
         with on_core(self.session.cores):
             for _ in range(runs):
                 self.session.run(self.image)
 
-    def take_turn(self, seconds: float) -> None:
-        """Milliseconds of single runs, for the given time; the first finds the caches full of others' data."""
+    def take_turn(self, seconds: float, umpire: _Umpire) -> None:
+        """Runs for the given time, again while others disturb it; the least disturbed turn is kept."""
+        best: Turn | None = None
+        again = True
+        while again:
+            began = time.perf_counter()
+            turn = self._turn(seconds, umpire)
+            best = turn if best is None or turn.lost < best.lost else best
+            again = umpire.take_again(turn, time.perf_counter() - began)
+        self.turns.append(best)
+
+    def _turn(self, seconds: float, umpire: _Umpire) -> Turn:
+        """Milliseconds of single runs; the first run finds the caches full of others' data and is left out."""
         times: list[float] = []
-        with on_core(self.session.cores):
+        with on_core(umpire.cores(self.session)):
             self.session.run(self.image)
-            end = time.perf_counter() + seconds
-            while len(times) < LEAST_RUNS or time.perf_counter() < end:
+            lost_s, began = umpire.lost_s(self.session), time.perf_counter()
+            while len(times) < LEAST_RUNS or time.perf_counter() < began + seconds:
                 start = time.perf_counter()
                 self.session.run(self.image)
                 times.append((time.perf_counter() - start) * 1e3)
-        self.turns_ms.append(times)
-
-    def slowdown(self) -> float:
-        """How much slower than on the calm machine it ran, if it knows that."""
-        timing = Timing(self.turns_ms)
-        calm = self.session.calm_ms(timing.ms, timing.runs) if isinstance(self.session, Reference) else timing.ms
-        return timing.ms / calm
+            lasted_s = time.perf_counter() - began
+            lost_s = umpire.lost_s(self.session) - lost_s
+        return Turn(times, lost_s / lasted_s if lasted_s else 0.0)
 
 
 def example_image(session: Session) -> np.ndarray:
@@ -249,6 +287,10 @@ def _latency(job: Job, session: Session, timing: Timing) -> MeasuredLatency:
         spread=timing.spread,
         drift=timing.drift,
         slowdown=timing.slowdown,
+        undisturbed=timing.undisturbed,
+        load=timing.load,
+        doubt=timing.doubt or _impossible(job, timing.ms),
+        at=datetime.now(UTC).isoformat(timespec="seconds"),
         device=cpu_name(),
         runtime=job.runtime,
         runtime_version=session.version,
@@ -258,4 +300,14 @@ def _latency(job: Job, session: Session, timing: Timing) -> MeasuredLatency:
         rounds=len(timing.rounds_ms),
         runs=timing.runs,
         file_bytes=artefact_bytes(job.path),
+    )
+
+
+def _impossible(job: Job, ms: float) -> str | None:
+    """What is wrong with a time that the processor could not reach if it did nothing but multiply."""
+    peak = most_macs_per_s(job.threads)
+    if job.macs is None or peak is None or job.macs <= peak * ms / 1e3:
+        return None
+    return (
+        f"{job.macs / 1e6:.0f} million MACs in {ms:.3g} ms are more than {job.threads} core(s) of this processor can do"
     )

@@ -11,9 +11,10 @@ from ridgepoint.arch.network import PlacedBlock
 from ridgepoint.arch.shape import Shape
 from ridgepoint.cost.table import Conditions
 from ridgepoint.deploy.export import export_for_timing
-from ridgepoint.deploy.measure import Timing, time_sessions, when_calm
-from ridgepoint.deploy.reference import reference_session
-from ridgepoint.deploy.runtimes import find_runtime, open_session
+from ridgepoint.deploy.measure import PATIENCE_S, example_image, time_sessions
+from ridgepoint.deploy.reference import references
+from ridgepoint.deploy.runtimes import Session, find_runtime, open_session
+from ridgepoint.deploy.timing import Timing
 from ridgepoint.nn import layers
 from ridgepoint.nn.build import initialise, module_of
 
@@ -23,15 +24,18 @@ Part = tuple[nn.Module, Shape]
 
 
 def time_parts(
-    parts: Sequence[Part], conditions: Conditions, *, rounds: int | None = None, usual: float = 1.0
-) -> list[Timing]:
+    parts: Sequence[Part], conditions: Conditions, *, rounds: int | None = None, patience_s: float = PATIENCE_S
+) -> list[Timing | None]:
     """Modules that are folded already, for inputs of their shapes, timed side by side.
 
     Args:
         parts: The modules and their shapes.
         conditions: The runtime and its threads.
         rounds: How many turns each gets.
-        usual: As of `when_calm`.
+        patience_s: As of `time_sessions`.
+
+    Returns:
+        A timing for each; None for what the runtime cannot run.
     """
     runtime, threads = conditions.runtime, conditions.threads
     with tempfile.TemporaryDirectory() as folder:
@@ -39,18 +43,27 @@ def time_parts(
         for index, (module, shape) in enumerate(parts):
             path = Path(folder) / f"{index}{find_runtime(runtime).suffix}"
             export_for_timing(module, shape, path, runtime, folded=False)
-            sessions[index] = open_session(path, runtime=runtime, threads=threads)
-        timings = when_calm(
-            lambda: time_sessions(
-                sessions,
-                reference=reference_session(runtime, threads),
-                rounds=rounds or ROUNDS,
-                round_s=ROUND_S,
-                warmup=WARMUP,
-            ),
-            usual=usual,
+            if (session := _runnable(path, runtime, threads)) is not None:
+                sessions[index] = session
+        timings = time_sessions(
+            sessions,
+            reference=references(runtime, threads),
+            rounds=rounds or ROUNDS,
+            round_s=ROUND_S,
+            warmup=WARMUP,
+            patience_s=patience_s,
         )
-    return [timings[index] for index in range(len(parts))]
+    return [timings.get(index) for index in range(len(parts))]
+
+
+def _runnable(path: Path, runtime: str, threads: int) -> Session | None:
+    """The file's session, if the runtime can run it at all; its exceptions are of its own kinds."""
+    try:
+        session = open_session(path, runtime=runtime, threads=threads)
+        session.run(example_image(session))
+    except Exception:
+        return None
+    return session
 
 
 def part_of(blocks: Sequence[PlacedBlock]) -> Part:

@@ -1,85 +1,108 @@
-"""A network that is clocked beside all others, on every machine the same: it tells how calm the machine is."""
+"""Networks that are clocked beside all others, on every machine the same: they tell how calm the machine is.
+
+One is small and stays in the caches, one streams its weights, one does both for milliseconds. What slows all of them
+alike (the processor's frequency, a host that runs others) slows every network alike and can be divided out. Where they
+disagree, others use the memory or the caches, and nobody can tell by how much a network suffers from that.
+"""
 
 import contextlib
 import hashlib
+import math
 import tempfile
 import time
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import platformdirs
 
+from ridgepoint.arch.network import Network
+from ridgepoint.arch.scale import scale_width
 from ridgepoint.arch.zoo import load
 from ridgepoint.cost.host import cpu_name
 from ridgepoint.deploy.runtimes import Session, find_runtime, open_session
-from ridgepoint.errors import WriteError
-from ridgepoint.files import make_folder, write_atomic
+from ridgepoint.deploy.timing import BUSY, LEAST_SHARE, Slowdown, Timing
+from ridgepoint.errors import InputError, WriteError
+from ridgepoint.files import make_folder, read_file, write_atomic
 
-# Plain 3x3 and 1x1 convolutions of a few milliseconds slow down as larger networks do; one of less than a millisecond
-# does not.
-NETWORK, SIZE = "mobilenetv1_100", 160
 ENOUGH_RUNS = 60
 KEPT_S = 7 * 24 * 3600.0
+LIMIT_BYTES = 10_000
 
 
 class _Calm(msgspec.Struct):
-    """The least that the reference took, and when that was, in seconds since 1970."""
+    """What the references took when all together took least, and when that was, in seconds since 1970."""
 
-    ms: float
+    ms: tuple[float, ...]
     at: float
 
 
-class Reference:
-    """A session that remembers how fast it runs when this machine is calm, from one process to the next.
+class References:
+    """Sessions that remember how fast they run when this machine is calm, from one process to the next.
 
     Args:
-        session: The reference network, loaded.
-        path: Where it remembers.
+        sessions: The reference networks, loaded.
+        path: Where they remember.
     """
 
-    def __init__(self, session: Session, path: Path):
-        self.session, self.path = session, path
+    def __init__(self, sessions: Sequence[Session], path: Path):
+        self.sessions, self.path = tuple(sessions), path
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.session, name)
-
-    def calm_ms(self, ms: float, runs: int) -> float:
-        """The reference's time on the calm machine: the least of a week, this one included.
+    def slowdown(self, timings: Sequence[Timing], *, load: float) -> Slowdown:
+        """How much slower than on the calm machine they ran; the calmest moment of a week counts, this one included.
 
         Args:
-            ms: What it took now.
-            runs: How many runs tell that; a few do not change what is remembered.
+            timings: Each one's times now. A few runs, or a busy machine, do not change what is remembered.
+            load: The share of all processors that others kept busy meanwhile.
         """
+        ms = tuple(timing.ms for timing in timings)
+        undisturbed = min(timing.undisturbed for timing in timings) >= LEAST_SHARE
+        calm = undisturbed and load < BUSY and min(timing.runs for timing in timings) >= ENOUGH_RUNS
         known = self._remembered()
-        if known is not None and (known.ms <= ms or runs < ENOUGH_RUNS):
-            return known.ms
-        if runs >= ENOUGH_RUNS:
+        if calm and (known is None or math.prod(ms) < math.prod(known)):
             with contextlib.suppress(WriteError):  # without a place to remember, this process's time is all there is
                 make_folder(self.path.parent)
                 write_atomic(self.path, msgspec.json.encode(_Calm(ms, time.time())))
-        return ms
+            known = ms
+        return Slowdown.of([now / then for now, then in zip(ms, known or ms, strict=True)], known=known is not None)
 
-    def _remembered(self) -> _Calm | None:
+    def _remembered(self) -> tuple[float, ...] | None:
         try:
-            known = msgspec.json.decode(self.path.read_bytes(), type=_Calm)
-        except (OSError, msgspec.MsgspecError):
+            known = msgspec.json.decode(read_file(self.path, limit_bytes=LIMIT_BYTES), type=_Calm)
+        except (InputError, msgspec.MsgspecError, UnicodeDecodeError):
             return None
-        return known if known.ms > 0 and time.time() - known.at < KEPT_S else None
+        usable = len(known.ms) == len(self.sessions) and all(0 < ms < math.inf for ms in known.ms)
+        return known.ms if usable and 0 <= time.time() - known.at < KEPT_S else None
+
+
+def networks() -> tuple[Network, ...]:
+    """The reference networks: plain 3x3 and 1x1 convolutions, which every runtime has kernels for."""
+    large = load("mobilenetv1_100")
+    return scale_width(large, 0.25).at(height=96), large.at(height=32), large.at(height=128)
 
 
 @lru_cache(maxsize=4)
-def reference_session(runtime: str, threads: int) -> Session:
-    """The reference network in a runtime, exported and loaded once per process."""
+def references(runtime: str, threads: int) -> References:
+    """The reference networks in a runtime, exported and loaded once per process."""
     from ridgepoint.deploy.export import export_for_timing
     from ridgepoint.nn.build import build
 
-    network = load(NETWORK).at(height=SIZE)
+    sessions = []
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / f"reference{find_runtime(runtime).suffix}"
-        export_for_timing(build(network), network.input_shape, path, runtime)
-        session = open_session(path, runtime=runtime, threads=threads)
+        for index, network in enumerate(networks()):
+            path = Path(folder) / f"reference{index}{find_runtime(runtime).suffix}"
+            export_for_timing(build(network), network.input_shape, path, runtime)
+            sessions.append(open_session(path, runtime=runtime, threads=threads))
     digest = hashlib.sha256(cpu_name().encode()).hexdigest()[:10]
-    name = f"{runtime}-{session.version}-t{threads}-{digest}.json"
-    return Reference(session, platformdirs.user_cache_path("ridgepoint") / "reference" / name)
+    name = f"{runtime}-{sessions[0].version}-t{threads}-{digest}-{len(sessions)}.json"
+    return References(sessions, _folder() / name)
+
+
+def reference_files() -> list[Path]:
+    """Where the references of all runtimes and numbers of threads remember."""
+    return sorted(_folder().glob("*.json"))
+
+
+def _folder() -> Path:
+    return platformdirs.user_cache_path("ridgepoint") / "reference"

@@ -1,8 +1,8 @@
 """The timing that a calibration learns from: random networks, a few at a time, for as long as there is time."""
 
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from statistics import median
 from time import monotonic
 
 import msgspec
@@ -11,8 +11,10 @@ from ridgepoint.arch.network import Network, place_blocks
 from ridgepoint.cost.calibrating import LEAST_SAMPLES
 from ridgepoint.cost.samples import sample_network
 from ridgepoint.cost.table import Conditions, LatencyTable, Sample
-from ridgepoint.deploy.measure import Timing
+from ridgepoint.deploy.measure import PATIENCE_S
 from ridgepoint.deploy.parts import part_of, time_parts
+from ridgepoint.deploy.timing import Timing, cannot_tell
+from ridgepoint.errors import NotMeasurableError
 
 SAMPLES = 1600
 AGAIN = 48  # of them are timed once more at the end: how far two measurements are apart
@@ -21,40 +23,73 @@ SAVE_EVERY_S = 10.0
 Progress = Callable[[float, str], None]
 
 
-def time_samples(table: LatencyTable, path: Path, *, time_s: float, progress: Progress | None = None) -> None:
+def time_samples(
+    table: LatencyTable, path: Path, *, time_s: float, busy: bool = False, progress: Progress | None = None
+) -> None:
     """Add samples to a table, which is saved now and then: what is interrupted goes on where it was.
+
+    Times that are not to be relied on are not kept; those networks are timed again.
 
     Args:
         table: The table; what it holds already is not timed again.
         path: Where it is saved.
         time_s: Seconds to time for; the fewest that can be learned from are timed in any case.
+        busy: Keep all times.
         progress: Called with the share done and a text.
+
+    Raises:
+        NotMeasurableError: If the machine was so busy all the time that there are too few.
     """
-    samples, began = table.samples, monotonic()
-    before, saved_at, slowdowns = len(samples), began, [1.0]
+    samples, began, saved_at, doubt = table.samples, monotonic(), monotonic(), None
+    before = len(samples)
     while len(samples) < SAMPLES:
         used = (monotonic() - began) / time_s
-        if used >= 1 and len(samples) >= LEAST_SAMPLES:
+        if used >= 1 and (len(samples) >= LEAST_SAMPLES or doubt is not None):
             break
-        numbers = range(len(samples), min(len(samples) + TOGETHER, SAMPLES))
-        networks = [sample_network(number) for number in numbers]
-        clocked = _clock(networks, table.conditions, median(slowdowns))
-        samples += [Sample(network=network, ms=timing.ms) for network, timing in zip(networks, clocked, strict=True)]
-        slowdowns.append(clocked[0].slowdown)
+        networks = [sample_network(number) for number in range(len(samples), min(len(samples) + TOGETHER, SAMPLES))]
+        timings = _clock(networks, table.conditions, busy)
+        doubt = None if busy else next((timing.doubt for timing in timings if timing and timing.doubt), None)
+        if doubt is None:
+            samples += [_sample(*pair) for pair in zip(networks, timings, strict=True)]
         if monotonic() - saved_at > SAVE_EVERY_S:
             table.save(path)
             saved_at = monotonic()
         if progress:
             done = max(used, (len(samples) - before) / (SAMPLES - before))
-            progress(min(done, 1.0), f"{len(samples)} networks timed")
+            progress(min(done, 1.0), f"{_told(samples)}{'; waiting for a calm machine' if doubt else ''}")
+    _time_again(table, busy)
+    table.save(path)
+    if len(samples) < LEAST_SAMPLES or not any(sample.again_ms for sample in samples):
+        raise NotMeasurableError(f"{_told(samples)}, {LEAST_SAMPLES} are needed: {cannot_tell(doubt or '')}")
+
+
+def _time_again(table: LatencyTable, busy: bool) -> None:
+    """Second times of the first samples."""
+    samples = table.samples
     for start in range(0, min(AGAIN, len(samples)), TOGETHER):
         part = samples[start : start + TOGETHER]
-        if all(sample.again_ms is None for sample in part):
-            clocked = _clock([sample.network for sample in part], table.conditions, median(slowdowns))
-            pairs = zip(part, clocked, strict=True)
-            samples[start : start + TOGETHER] = [msgspec.structs.replace(one, again_ms=two.ms) for one, two in pairs]
-    table.save(path)
+        if any(sample.again_ms is not None for sample in part):
+            continue
+        timings = _clock([sample.network for sample in part], table.conditions, busy)
+        if busy or not any(timing and timing.doubt for timing in timings):
+            samples[start : start + TOGETHER] = [
+                msgspec.structs.replace(one, again_ms=two.ms if two else None)
+                for one, two in zip(part, timings, strict=True)
+            ]
 
 
-def _clock(networks: Sequence[Network], conditions: Conditions, usual: float) -> list[Timing]:
-    return time_parts([part_of(place_blocks(network, deploy=True)) for network in networks], conditions, usual=usual)
+def _sample(network: Network, timing: Timing | None) -> Sample:
+    if timing is None:
+        return Sample(network=network, ms=None, at=time.time())
+    return Sample(network=network, ms=timing.ms, at=time.time(), load=timing.load)
+
+
+def _told(samples: Sequence[Sample]) -> str:
+    left_out = sum(sample.ms is None for sample in samples)
+    unrun = f", {left_out} left out that the runtime cannot run" if left_out else ""
+    return f"{len(samples) - left_out} networks timed{unrun}"
+
+
+def _clock(networks: Sequence[Network], conditions: Conditions, busy: bool) -> list[Timing | None]:
+    parts = [part_of(place_blocks(network, deploy=True)) for network in networks]
+    return time_parts(parts, conditions, patience_s=0.0 if busy else PATIENCE_S)

@@ -112,17 +112,17 @@ def fit(
 
 
 def _fit(run: RunFolder[FitSettings], display: Display) -> dict[str, Any]:
+    settings = run.settings
     display.say(f"Run folder: {run.path}")
     with run.phase("Data", display):
-        check_settings(run.settings)
+        check_settings(settings)
         prepared = prepare(run, display)
         if not run.resumed:  # what is impossible leaves nothing behind
-            require_time(run, prepared, _host(run.settings))
-        run.begin(prepared.origin(run.settings))
-    if (result := run.result()) is not None:
+            require_time(run, prepared, _host(settings))
+        run.begin(prepared.origin(settings))
+    if (result := run.result()) is not None and not result.get("doubts"):
         display.say(f"{run.path}: is finished already")
         return result
-    settings = run.settings
     with run.phase("This machine", display):
         host = _host(settings)
         job = Fit(run=run, prepared=prepared, host=host, display=display)
@@ -142,7 +142,7 @@ def _fit(run: RunFolder[FitSettings], display: Display) -> dict[str, Any]:
 
 def _host(settings: FitSettings) -> HostTable:
     table = Path(settings.table) if settings.table else None
-    return HostTable(runtime=settings.runtime, threads=settings.threads, path=table)
+    return HostTable(runtime=settings.runtime, threads=settings.threads, path=table, busy=settings.busy)
 
 
 def require_possible(job: Fit) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from ridgepoint.cost.latency import Corrected, LatencyModel
-from ridgepoint.errors import NotMetError
+from ridgepoint.errors import NotMeasurableError, NotMetError
 from ridgepoint.fit.crew import hire
 from ridgepoint.fit.judging import ShortTraining, short_training
 from ridgepoint.fit.plan import FINALISTS, Plan
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ridgepoint.fit.pipeline import Fit
 
 AIMS = 3  # searches, at most, of which each but the last was refuted by the clock
+DISAGREE = 2.0  # how far measured over tabled latency of networks of several sizes may be apart
 FURTHER = 0.25  # of the first search's candidates, for each of the others
 
 
@@ -143,8 +144,13 @@ def corrected(job: "Fit") -> LatencyModel:
         networks = job.prepared.of_several_sizes()
         measured = job.host.measure_networks(networks)
         ratios = {name: measured[name] / job.host.latency(network).ms for name, network in networks.items()}
-        known = job.run.write_step("gap", {"measured_over_tabled": max(ratios.values()), "networks": ratios})
         told = ", ".join(f"{name} {ratio:.2f}" for name, ratio in ratios.items())
+        if max(ratios.values()) > DISAGREE * min(ratios.values()) and not job.run.settings.busy:
+            raise NotMeasurableError(
+                f"{job.host.path}: measured over tabled latency is {told}; these should agree, so the table is not to "
+                "be relied on. Take it again: ridgepoint calibrate --clear, then go on with --resume"
+            )
+        known = job.run.write_step("gap", {"measured_over_tabled": max(ratios.values()), "networks": ratios})
         job.display.say(
             f"Measured over tabled latency of networks: {told}; the table is brought to the largest of these"
         )

@@ -19,7 +19,7 @@ class FitSettings(Request, frozen=True, kw_only=True):
     `space` is a search space, or a network for methods that change one. `search` is `fit` with both named by the user.
     `workers` processes of this machine judge candidates side by side, beside those elsewhere that take them from the
     `study`, a database. `changes` are of the recipe, and of the method's settings where their keys begin with
-    `search.`.
+    `search.`. `busy` accepts times taken while the machine is busy.
     """
 
     verb: Literal["fit", "search"] = "fit"
@@ -43,6 +43,7 @@ class FitSettings(Request, frozen=True, kw_only=True):
     workers: Annotated[int, msgspec.Meta(ge=0)] = 1
     accelerator: str = "auto"
     study: str | None = None
+    busy: bool = False
 
     @property
     def arguments(self) -> tuple[str, ...]:

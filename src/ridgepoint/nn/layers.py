@@ -52,7 +52,7 @@ class SameConv2d(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         """Pad by what this input size needs, then convolve."""
         pads = [
-            max((-(-size // stride) - 1) * stride + kernel - size, 0)
+            max(((size + stride - 1) // stride - 1) * stride + kernel - size, 0)  # a tracer's -(-a // b) is not ceil
             for size, stride, kernel in zip(x.shape[-2:], self.stride, self.kernel_size, strict=True)
         ]
         (high, wide) = pads

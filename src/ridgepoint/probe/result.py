@@ -78,7 +78,10 @@ class PublishedResult(msgspec.Struct, frozen=True):
 
 
 class StudyResult(msgspec.Struct, frozen=True, kw_only=True):
-    """One study's variants and findings; `groups` are names for several variants together."""
+    """One study's variants and findings; `groups` are names for several variants together.
+
+    `doubt` tells why its times are not to be relied on; absent if they are.
+    """
 
     name: str
     title: str
@@ -88,6 +91,7 @@ class StudyResult(msgspec.Struct, frozen=True, kw_only=True):
     groups: dict[str, tuple[str, ...]]
     findings: tuple[FindingResult, ...]
     published: tuple[PublishedResult, ...]
+    doubt: str | None = None
 
 
 class ProbeResult(msgspec.Struct, frozen=True, kw_only=True):

@@ -15,7 +15,8 @@ import torch
 
 from ridgepoint.cost.host import cpu_name
 from ridgepoint.deploy.export import export_for_timing
-from ridgepoint.deploy.measure import reference_session, time_sessions
+from ridgepoint.deploy.measure import PATIENCE_S, time_sessions
+from ridgepoint.deploy.reference import references
 from ridgepoint.deploy.runtimes import find_runtime, open_session, runtime_version
 from ridgepoint.display import Display, Silent
 from ridgepoint.nn.count import Counts, count
@@ -43,6 +44,7 @@ def probe(
     runtime: str = "onnxruntime",
     threads: int = 1,
     rounds: int = ROUNDS,
+    busy: bool = False,
     display: Display | None = None,
 ) -> ProbeResult:
     """Run studies one after the other.
@@ -52,6 +54,7 @@ def probe(
         runtime: The runtime to clock with.
         threads: Threads inside one inference.
         rounds: How many turns each session gets.
+        busy: Do not wait for a calm machine.
         display: Who watches.
 
     Raises:
@@ -62,7 +65,7 @@ def probe(
     found = []
     for study in studies:
         with display.phase(study.name):
-            found.append(_run(study, runtime, threads, rounds, display.progress))
+            found.append(_run(study, runtime, threads, rounds, busy, display.progress))
     return ProbeResult(
         device=cpu_name(),
         runtime=runtime,
@@ -76,7 +79,9 @@ def probe(
     )
 
 
-def _run(study: Study, runtime: str, threads: int, rounds: int, progress: Callable[[float, str], None]) -> StudyResult:
+def _run(
+    study: Study, runtime: str, threads: int, rounds: int, busy: bool, progress: Callable[[float, str], None]
+) -> StudyResult:
     sessions, counts, graphs = {}, {}, {}
     with tempfile.TemporaryDirectory() as folder:
         for index, (name, variant) in enumerate(study.variants.items()):
@@ -89,9 +94,10 @@ def _run(study: Study, runtime: str, threads: int, rounds: int, progress: Callab
                 graphs[name] = optimised_graph(path)
         timings = time_sessions(
             sessions,
-            reference=reference_session(runtime, threads),
+            reference=references(runtime, threads),
             rounds=rounds,
             round_s=ROUND_S,
+            patience_s=0.0 if busy else PATIENCE_S,
             progress=lambda done, of: progress(0.5 + done / of / 2, f"round {done} of {of}"),
         )
     clocked = {
@@ -106,6 +112,7 @@ def _run(study: Study, runtime: str, threads: int, rounds: int, progress: Callab
         variants=tuple(_variant(name, clocked[name], counts[name], graphs) for name in study.variants),
         groups=dict(study.groups),
         findings=tuple(_judge(study, finding, clocked, graphs) for finding in study.findings),
+        doubt=next((timing.doubt for timing in timings.values() if timing.doubt), None),
         published=tuple(
             PublishedResult(each.device, each.source, each.unit, dict(each.values)) for each in study.published
         ),

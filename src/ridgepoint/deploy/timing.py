@@ -1,0 +1,116 @@
+"""What the turns of one session tell: its time when nothing disturbs it, and whether that can be relied on."""
+
+import math
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ridgepoint.cost.latency import MeasuredLatency
+
+UNDISTURBED = 0.1
+MOST_LOST = 0.01  # the share of a turn that it may have waited for its core
+LEAST_SHARE = 0.5  # of the rounds must have been undisturbed
+MOST_SLOWED = 1.3  # the slowdown of the references from which on times are not to be relied on
+BUSY = 0.1  # the share of all processors from which on what others do may slow down what runs beside them
+AGREE = 1.12  # how far the references' slowdowns may be apart: what slows all alike can be divided out, no more
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One session's turn: milliseconds of its runs, and the share of the turn that was lost to others."""
+
+    ms: Sequence[float]
+    lost: float = 0.0
+
+    @property
+    def undisturbed(self) -> bool:
+        """Whether it had its core for itself."""
+        return self.lost <= MOST_LOST
+
+
+@dataclass(frozen=True)
+class Slowdown:
+    """How much slower than on the calm machine references ran: the middle, the least and the most of them.
+
+    `known` tells whether the calm machine was ever seen.
+    """
+
+    middle: float = 1.0
+    least: float = 1.0
+    most: float = 1.0
+    known: bool = True
+
+    @classmethod
+    def of(cls, slowdowns: Iterable[float], *, known: bool = True) -> "Slowdown":
+        """The slowdown that several references tell."""
+        found = sorted(slowdowns)
+        return cls(statistics.median(found), found[0], found[-1], known)
+
+
+class Timing:
+    """Times of one session in milliseconds.
+
+    Turns that had to wait for their core are left out of all but the rounds, unless there are no others.
+
+    Attributes:
+        ms: What a run takes when nothing disturbs it, the first decile of all runs.
+        median_ms: The median of the rounds' medians.
+        p90_ms: The 90th percentile of all runs.
+        spread: Slowest less fastest round's median, over the median.
+        drift: By how much the last third of the rounds is slower than the first, as a share.
+        slowdown: How much slower than when calm the machine was; all times above are divided by it.
+        rounds_ms: Every round's median: rounds of sessions that were timed together can be compared in pairs.
+        rounds_undisturbed_ms: Every round's first decile, for the same.
+        runs: How many there were.
+        undisturbed: The share of the rounds in which it had its core for itself.
+        doubt: Why the time is not to be relied on; None if it is.
+    """
+
+    def __init__(self, turns: Sequence[Turn], slowdown: Slowdown | None = None, *, load: float = 0.0):
+        slowdown = slowdown or Slowdown()
+        factor = slowdown.middle
+        kept = [turn for turn in turns if turn.undisturbed] or turns
+        medians = [statistics.median(turn.ms) / factor for turn in kept]
+        everything = np.concatenate([np.asarray(turn.ms) for turn in kept]) / factor
+        third = math.ceil(len(medians) / 3)
+        self.rounds_ms = tuple(statistics.median(turn.ms) / factor for turn in turns)
+        self.rounds_undisturbed_ms = tuple(float(np.quantile(turn.ms, UNDISTURBED)) / factor for turn in turns)
+        self.ms = float(np.quantile(everything, UNDISTURBED))
+        self.median_ms = float(np.median(medians))
+        self.p90_ms = float(np.quantile(everything, 0.9))
+        self.spread = (max(medians) - min(medians)) / self.median_ms
+        self.drift = statistics.median(medians[-third:]) / statistics.median(medians[:third]) - 1
+        self.slowdown = factor
+        self.runs = len(everything)
+        self.undisturbed = sum(turn.undisturbed for turn in turns) / len(turns)
+        self.load = load
+        self.doubt = _doubt(self.undisturbed, len(turns), slowdown, load)
+
+
+def _doubt(undisturbed: float, rounds: int, slowdown: Slowdown, load: float) -> str | None:
+    if undisturbed < LEAST_SHARE:
+        return f"other processes took its core in {1 - undisturbed:.0%} of {rounds} rounds"
+    if slowdown.most > AGREE * slowdown.least:
+        return (
+            f"networks are slowed down unequally: of the reference networks one took {slowdown.least:.2f} and one "
+            f"{slowdown.most:.2f} times as long as when this machine is calm"
+        )
+    if slowdown.middle > MOST_SLOWED:
+        return f"the reference networks took {slowdown.middle:.2f} times as long as when this machine is calm"
+    if not slowdown.known and load > BUSY:
+        return f"other processes keep {load:.0%} of this machine busy, and how fast it is when calm is not known yet"
+    return None
+
+
+def doubts(latencies: Iterable[MeasuredLatency]) -> list[str]:
+    """What people must know about times that are not to be relied on, each reason once."""
+    return [cannot_tell(reason) for reason in dict.fromkeys(latency.doubt for latency in latencies) if reason]
+
+
+def cannot_tell(doubt: str) -> str:
+    """A doubt as people are told it, and what to do."""
+    return (
+        f"not measurable while this machine is busy: {doubt}. Wait until it is calm, or accept such times with --busy"
+    )
