@@ -257,3 +257,11 @@ def test_sums_of_blocks_are_near_whole_networks(tmp_path: Path):
 def _head(network) -> str:
     head = place_blocks(network, deploy=True)[-1]
     return row_key(head.recipe, head.input)
+
+
+def test_a_table_is_calibrated_by_one_process_at_a_time(tmp_path: Path):
+    table = tmp_path / "t.json"
+    with calibrate.owning_table(table):
+        for words in (("--model", "mobilenetv3_small_050"), ("--clear",)):
+            refused(call("calibrate", "--table", table, *words), "t.json", "is at work on it")
+    assert call("calibrate", "--table", table, "--clear").returncode == 0

@@ -33,23 +33,23 @@ def calibrate(
     """
     from ridgepoint.cli.live import Live
     from ridgepoint.cost.table import row_key
-    from ridgepoint.deploy.calibrate import HostTable, clear_table, table_path
+    from ridgepoint.deploy.calibrate import HostTable, clear_table, owning_table, table_path
     from ridgepoint.units import parse_seconds
 
-    if clear:
-        gone = clear_table(table or table_path(runtime, threads))
-        emit_json({"cleared": gone}) if json_output else typer.echo(
-            "\n".join(["cleared:", *gone]) if gone else "nothing to clear"
-        )
-        return
+    path = table or table_path(runtime, threads)
     if show:
-        _show(table or table_path(runtime, threads), runtime, threads, json_output)
+        _show(path, runtime, threads, json_output)
+        return
+    if clear:
+        with owning_table(path):
+            gone = clear_table(path)
+        emit_json({"cleared": gone}) if json_output else typer.echo("\n".join(["cleared:", *gone]))
         return
     time_s = parse_seconds(time, what="--time", default_unit="s")
     networks = _networks(models)
     display = Live()
-    with display.phase("Calibrate"):
-        host = HostTable(runtime=runtime, threads=threads, path=table, busy=busy)
+    with display.phase("Calibrate"), owning_table(path):
+        host = HostTable(runtime=runtime, threads=threads, path=path, busy=busy)
         before = len(host.table.rows), len(host.table.samples)
         if networks:
             lacking = [block for network in networks for block in host.model.missing(network)]

@@ -1,5 +1,6 @@
 """This machine's latency table: made, filled by measuring, calibrated."""
 
+import contextlib
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -28,6 +29,7 @@ from ridgepoint.deploy.timing import Timing, cannot_tell
 from ridgepoint.documents import dump_document
 from ridgepoint.errors import InputError, NotMeasurableError
 from ridgepoint.files import make_folder, write_atomic, writing
+from ridgepoint.locks import owning
 from ridgepoint.nn.build import build
 
 TOGETHER = 8
@@ -181,6 +183,17 @@ def table_path(runtime: str, threads: int) -> Path:
     """Where this machine's table lies, in the user's cache folder."""
     folder = platformdirs.user_cache_path("ridgepoint") / "tables"
     return folder / conditions_here(runtime, threads).file_name()
+
+
+def owning_table(path: Path) -> contextlib.AbstractContextManager[None]:
+    """A table that one process at a time calibrates or clears.
+
+    Raises:
+        RunError: If another process is at it.
+    """
+    make_folder(path.parent)
+    otherwise = "Wait until it has ended, or give another file with --table"
+    return owning(path.with_suffix(".lock"), what=path, otherwise=otherwise)
 
 
 def clear_table(path: Path) -> list[str]:
