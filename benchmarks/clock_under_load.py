@@ -1,6 +1,6 @@
 """The clock beside busy processes: what is told of nine networks from 0.04 to 20 ms, against the calm machine.
 
-    python benchmarks/clock_under_load.py [--threads 1 2] [--rounds 20] > results/clock_under_load.json
+    python benchmarks/clock_under_load.py [--threads 1 2] [--rounds 12] > benchmarks/results/clock_under_load.json
 
 Every condition is told by a process of its own. The truth is the median of what is told with nothing beside it, before,
 between and after the conditions. Run it on a machine that is otherwise idle.
@@ -92,7 +92,7 @@ def told(folder: Path, threads: int, rounds: int, beside: list[str]) -> dict:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--rounds", type=int, default=12)
     given = parser.parse_args()
     found = []
     with tempfile.TemporaryDirectory() as name:

@@ -20,7 +20,6 @@ import json
 import sys
 import tempfile
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -37,7 +36,7 @@ from ridgepoint.cost.count import cost
 from ridgepoint.cost.roofline import Roofline
 from ridgepoint.deploy.calibrate import HostTable
 from ridgepoint.deploy.export import export_for_timing
-from ridgepoint.deploy.measure import measure, when_calm
+from ridgepoint.deploy.measure import measure
 from ridgepoint.deploy.runtimes import find_runtime
 from ridgepoint.nn.build import build
 
@@ -138,7 +137,7 @@ def once(files: dict[int, Path], given: argparse.Namespace) -> list[float]:
     found = []
     for start in range(0, len(files), TOGETHER):
         part = {str(index): files[index] for index in range(start, min(start + TOGETHER, len(files)))}
-        clocked = when_calm(partial(measure, part, runtime=given.runtime, threads=given.threads, rounds=given.rounds))
+        clocked = measure(part, runtime=given.runtime, threads=given.threads, rounds=given.rounds)
         found += [latency.ms for latency in clocked.values()]
         print(f"{len(found)} of {len(files)} clocked", file=sys.stderr)
     return found

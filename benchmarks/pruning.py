@@ -47,7 +47,7 @@ from ridgepoint.data import ArraySplit, choose_input, decode, default_augmentati
 from ridgepoint.data.split import stratified
 from ridgepoint.deploy.calibrate import HostTable
 from ridgepoint.deploy.export import export_for_timing
-from ridgepoint.deploy.measure import measure, when_calm
+from ridgepoint.deploy.measure import measure
 from ridgepoint.files import make_folder, write_atomic
 from ridgepoint.nn.build import BuiltNetwork, build
 from ridgepoint.nn.inherit import inherit
@@ -277,7 +277,7 @@ def clocked(models: Mapping[str, nn.Module]) -> dict[str, float]:
         files = {name: Path(folder) / f"{number}.onnx" for number, name in enumerate(models)}
         for name, model in models.items():
             export_for_timing(model, Shape(3, SIZE, SIZE), files[name])
-        return {name: latency.ms for name, latency in when_calm(partial(measure, files)).items()}
+        return {name: latency.ms for name, latency in measure(files).items()}
 
 
 def match(place: Place) -> dict[str, dict[str, Any]]:

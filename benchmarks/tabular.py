@@ -17,7 +17,6 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass
-from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -29,7 +28,7 @@ from ridgepoint.arch.space import Space, load_space
 from ridgepoint.cost.count import cost
 from ridgepoint.data import ArraySplit, choose_input, decode, default_augmentation, detect
 from ridgepoint.deploy.export import export_for_timing
-from ridgepoint.deploy.measure import measure, when_calm
+from ridgepoint.deploy.measure import measure
 from ridgepoint.files import write_atomic
 from ridgepoint.nn.build import build
 from ridgepoint.train.batches import TrainingData
@@ -134,7 +133,7 @@ def clocked_once(files: dict[str, Path]) -> dict[str, float]:
     found: dict[str, float] = {}
     for start in range(0, len(files), TOGETHER):
         group = dict(list(files.items())[start : start + TOGETHER])
-        found |= {digest: latency.ms for digest, latency in when_calm(partial(measure, group, rounds=ROUNDS)).items()}
+        found |= {digest: latency.ms for digest, latency in measure(group, rounds=ROUNDS).items()}
         print(f"{len(found)} of {len(files)} clocked", file=sys.stderr)
     return found
 
