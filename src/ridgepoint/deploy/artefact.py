@@ -11,7 +11,8 @@ from PIL import Image
 from ridgepoint.arch.network import Network
 from ridgepoint.data.preprocess import Preprocessing
 from ridgepoint.data.trained_on import TrainedOn
-from ridgepoint.deploy.runtimes import Session, open_session
+from ridgepoint.deploy.memory_limit import limited_memory
+from ridgepoint.deploy.runtimes import Session, artefact_bytes, open_session
 from ridgepoint.errors import InputError, shown
 
 CHUNK = 64  # images that go through a network at once: more are not faster, and their feature maps fill the memory
@@ -118,7 +119,8 @@ def _try(session: Session, labels: tuple[str, ...], shape_CHW: tuple[int, int, i
     """Run two images; whether the answers are probabilities already."""
     noise = np.random.default_rng(0).standard_normal((1, *shape_CHW))
     images = [np.zeros((1, *shape_CHW), np.float32), noise.astype(np.float32)]
-    answers = [session.run(image) for image in images]
+    with limited_memory(artefact_bytes(session.path), images[0].nbytes):
+        answers = [session.run(image) for image in images]
     for found in answers:
         kind, size = getattr(found, "dtype", type(found).__name__), getattr(found, "shape", ())
         if size != (1, len(labels)) or kind != np.float32:

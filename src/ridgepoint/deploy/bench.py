@@ -10,7 +10,8 @@ from ridgepoint.deploy.artefact import finite
 from ridgepoint.deploy.compare import ALPHA, RESOLUTION, Verdict, compare
 from ridgepoint.deploy.measure import PATIENCE_S, ROUND_S, Job, clock, example_image
 from ridgepoint.deploy.memory import peak_memory_bytes
-from ridgepoint.deploy.runtimes import OperatorTime, open_session, session_class
+from ridgepoint.deploy.memory_limit import limited_memory
+from ridgepoint.deploy.runtimes import OperatorTime, artefact_bytes, open_session, session_class
 from ridgepoint.deploy.timing import doubts
 from ridgepoint.errors import InputError
 
@@ -122,7 +123,9 @@ def _why_not(choices: Sequence[tuple[str, Path]], threads: int) -> str | None:
     try:
         for runtime, path in choices:
             session = open_session(path, runtime=runtime, threads=threads)
-            finite(session.run(example_image(session)), path)
+            image = example_image(session)
+            with limited_memory(artefact_bytes(path), image.nbytes):
+                finite(session.run(image), path)
     except InputError as error:
         return str(error)
     return None

@@ -52,7 +52,7 @@ def choose_part(
     try:
         drawn = detect(data, seed=(seed or 0) if origin is None else origin.seed, data_root=data_root)
     except DataError:
-        if origin is None or split in PARTS:
+        if split in PARTS:
             raise
         drawn = None  # too few images to draw parts from are enough to be evaluated
     if origin is None:
@@ -97,10 +97,10 @@ def _of_training(artefact: Artefact, drawn: Dataset, data: str, split: str, data
 
 
 def _of_unknown(
-    artefact: Artefact, drawn: Dataset, data: str, split: str | None, seed: int, data_root: Path | None
+    artefact: Artefact, drawn: Dataset | None, data: str, split: str | None, seed: int, data_root: Path | None
 ) -> Part:
     """The file is older than the record of its data, or not exported from a training."""
-    if split == "all":
+    if split == "all" or drawn is None:
         images = read_whole(data, labels=artefact.labels, data_root=data_root).images
         return Part(images=images, split="all", known=None, note="The file does not say what it was trained on.")
     _check_classes(artefact, drawn, data)

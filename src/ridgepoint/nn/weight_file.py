@@ -127,25 +127,30 @@ def _unusual(value: Any) -> str | None:
 
 def _torch(path: Path, source: str) -> Any:
     """What torch.save wrote, read as tensors and plain containers only."""
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-            compressed = any(info.compress_type != zipfile.ZIP_STORED for info in archive.infolist())
-        if any(name.endswith("constants.pkl") for name in names):
-            raise InputError(f"{source}: is a TorchScript program, which is code. {SAVE_AGAIN}")
-        if compressed:
-            raise InputError(f"{source}: is a compressed archive, not one of PyTorch. Unpack it first")
-        if not any(name.endswith("data.pkl") for name in names):
-            raise InputError(f"{source}: is a zip archive of something else ({shown(names[:2])}). Allowed: {_ALLOWED}")
     try:
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                _check_archive(archive.infolist(), source)
         return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # a file can be broken in every place that the reader touches
-        text = str(error)
-        if "global" in text.lower() or "class" in text.lower():
+    except InputError:
+        raise
+    except Exception as error:  # a file can be broken in every place that the readers touch
+        text = str(error).lower()
+        if "global" in text or "class" in text:
             raise InputError(
                 f"{source}: holds objects besides tensors, which could run any code and are never loaded. {SAVE_AGAIN}"
             ) from None
         raise InputError(f"{source}: is no file of PyTorch, or a damaged one. Allowed: {_ALLOWED}") from None
+
+
+def _check_archive(entries: list[zipfile.ZipInfo], source: str) -> None:
+    names = [entry.filename for entry in entries]
+    if any(name.endswith("constants.pkl") for name in names):
+        raise InputError(f"{source}: is a TorchScript program, which is code. {SAVE_AGAIN}")
+    if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
+        raise InputError(f"{source}: is a compressed archive, not one of PyTorch. Unpack it first")
+    if not any(name.endswith("data.pkl") for name in names):
+        raise InputError(f"{source}: is a zip archive of something else ({shown(names[:2])}). Allowed: {_ALLOWED}")
 
 
 def _unwrapped(content: Any, source: str) -> tuple[dict[str, Tensor], list[str]]:

@@ -47,8 +47,8 @@ def _beside(path: Path, content: bytes) -> Iterator[Path]:
     """The files that external tensors lie in; whatever the working folder is, they are looked for beside the graph."""
     folder = path.resolve().parent
     for name, location in _locations(path, content):
-        found = Path(folder, location)
-        if Path(location).is_absolute() or not found.resolve().is_relative_to(folder):
+        found = Path(folder, location.replace("\0", ""))
+        if Path(location).is_absolute() or "\0" in location or not found.resolve().is_relative_to(folder):
             raise InputError(
                 f"{path}: keeps the tensor {shown(name)} in {shown(location)}, outside its own folder, where nothing "
                 "is read. Save it with its weights inside: onnx.save(onnx.load(path), path)"
@@ -58,7 +58,8 @@ def _beside(path: Path, content: bytes) -> Iterator[Path]:
                 f"{path}: its weights lie in the file {shown(location)}, which must be beside it and is not. Fetch or "
                 "copy both"
             )
-        check_regular(found)
+        if not found.is_file():
+            raise InputError(f"{path}: keeps the tensor {shown(name)} in {shown(location)}, which is no regular file")
         yield found
 
 

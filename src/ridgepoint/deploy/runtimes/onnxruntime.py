@@ -34,6 +34,7 @@ class OnnxRuntimeSession:
     version = onnxruntime.__version__
 
     def __init__(self, path: Path, *, threads: int, pinned: bool, profile_into: Path | None = None):
+        self.path = path
         self.threads = threads
         self.cores = choose_cores(threads) if pinned else ()
         options = onnxruntime.SessionOptions()
@@ -54,13 +55,14 @@ class OnnxRuntimeSession:
         options.add_session_config_entry("optimization.constant_folding_max_output_size_in_bytes", LARGEST_CONSTANT)
         try:
             self._session = onnxruntime.InferenceSession(file.content, options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # the runtime's own exception types are not public
+            self._name, shape = self._image_input()
+            self.metadata = dict(self._session.get_modelmeta().custom_metadata_map)
+        except InputError:
+            raise
+        except Exception as error:  # the runtime's own exception types are not public; texts may be no UTF-8
             raise InputError(f"{path}: ONNX Runtime cannot load it: {first_line(error)}") from None
-        self.path = path
-        self._name, shape = self._image_input()
         self.input_shape = tuple(size if isinstance(size, int) else 0 for size in shape[1:])
         self.static_batch = shape[0] if isinstance(shape[0], int) else None
-        self.metadata = dict(self._session.get_modelmeta().custom_metadata_map)
         self._limited = _Limited() if file.loops else None
 
     def _image_input(self) -> tuple[str, list[int | str | None]]:
