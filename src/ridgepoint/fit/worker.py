@@ -108,8 +108,8 @@ def _work(
     display: Display,
 ) -> int:
     """Take jobs, of one run or of all but some, and answer them."""
+    torch.use_deterministic_algorithms(True, warn_only=True)  # takes seconds, the first time
     judged, worked_at = 0, time.monotonic()
-    torch.use_deterministic_algorithms(True, warn_only=True)
     try:
         while not ended() and time.monotonic() - worked_at < idle_s:
             claim = board.claim(me, run=run, without=without)
@@ -122,11 +122,12 @@ def _work(
                     continue
                 found = _answer(task, claim)
             board.deliver(claim, msgspec.json.encode(found).decode())
+            worked_at = time.monotonic()
             job = f"{shown(claim.run, limit=200)}, job {claim.place}"
             if isinstance(found, Failed):
                 display.warn(f"{job} cannot be judged: {found.told}")
                 continue
-            judged, worked_at = judged + 1, time.monotonic()
+            judged += 1
             display.say(f"{job}: {'diverged' if isinstance(found, Diverged) else f'accuracy {found.accuracy:.4f}'}")
     except BaseException:
         with contextlib.suppress(RunError):
