@@ -118,11 +118,11 @@ def _work(
                 continue
             with _beating(board, claim, ended):
                 task = task_of(claim)
-                if task is None:
-                    continue
-                found = _answer(task, claim)
-            board.deliver(claim, msgspec.json.encode(found).decode())
+                found = None if task is None else _answer(task, claim)
             worked_at = time.monotonic()
+            if found is None:
+                continue
+            board.deliver(claim, msgspec.json.encode(found).decode())
             job = f"{shown(claim.run, limit=200)}, job {claim.place}"
             if isinstance(found, Failed):
                 display.warn(f"{job} cannot be judged: {found.told}")
