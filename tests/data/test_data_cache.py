@@ -83,6 +83,29 @@ def test_a_spoilt_file_is_written_again(kept: Path, photos):
     assert decoded == count and torch.equal(after.images, plain.images)
 
 
+@pytest.mark.parametrize("place", [200, -100, -1])
+def test_a_byte_that_changed_on_the_disk_is_noticed(kept: Path, photos, monkeypatch, place: int):
+    plain, count = counted(photos, keep=False)
+    counted(photos)
+    (file,) = kept.iterdir()
+    content = bytearray(file.read_bytes())
+    content[place] ^= 1
+    file.write_bytes(content)
+    monkeypatch.setattr("ridgepoint.data.cache._verified", set())  # as in the next run
+    after, decoded = counted(photos)
+    assert decoded == count and torch.equal(after.images, plain.images)
+    assert counted(photos)[1] == 0
+
+
+def test_a_pipe_in_a_kept_files_place_is_not_read(kept: Path, photos):
+    counted(photos)
+    (file,) = kept.iterdir()
+    file.unlink()
+    os.mkfifo(file)
+    after, decoded = counted(photos)
+    assert decoded == len(after)
+
+
 def test_where_nothing_can_be_kept_it_is_decoded_all_the_same(kept: Path, photos, caplog):
     kept.parent.mkdir(parents=True)
     kept.write_text("in the way")
@@ -93,13 +116,20 @@ def test_where_nothing_can_be_kept_it_is_decoded_all_the_same(kept: Path, photos
 def test_what_was_not_used_for_long_goes(kept: Path, photos):
     counted(photos)
     (first,) = kept.iterdir()
-    left = kept / ".half.npy.tmp.npy"
-    left.write_bytes(b"left by a kill")
+    left = kept / f".{first.name}.half.npy"
+    foreign = [kept / "old.txt", kept / "holiday.npy", kept / "photos"]
+    linked = kept / f"{'0' * 64}.npy"
+    for path in (left, *foreign[:2]):
+        path.write_bytes(b"left by a kill, or somebody else's")
+    foreign[2].mkdir()
+    linked.symlink_to(foreign[0])
     long_ago = time.time() - (UNUSED_DAYS + 1) * 86_400
-    for path in (first, left):
+    for path in (first, left, *foreign):
         os.utime(path, (long_ago, long_ago))
+    os.utime(linked, (long_ago, long_ago), follow_symlinks=False)
     counted(photos, train=False)
-    assert not first.exists() and not left.exists() and len(list(kept.iterdir())) == 1
+    assert not first.exists() and not left.exists()
+    assert all(path.exists() for path in (*foreign, linked)) and len(list(kept.iterdir())) == 5
 
 
 def test_images_in_memory_are_not_kept(kept: Path):

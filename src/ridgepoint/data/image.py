@@ -35,10 +35,10 @@ def to_mode(image: Image.Image, channels: int, *, white: float | None = None) ->
         if is_deep(image):
             image = _to_8_bit(image, white)
         if image.has_transparency_data:
-            image = _on_white(image.convert("RGBA"))
+            image = _on_white(_in_mode(image, "RGBA"))
         if image.mode == "P" or (channels == 1 and image.mode == "CMYK"):
-            image = image.convert("RGB")
-        return image.convert("RGB" if channels == 3 else "L")
+            image = _in_mode(image, "RGB")
+        return _in_mode(image, "RGB" if channels == 3 else "L")
     except Exception as error:
         raise bad_image(name, error) from error
 
@@ -95,6 +95,11 @@ def _bands(image: Image.Image) -> Iterator[tuple[slice, np.ndarray]]:
     for top in range(0, image.height, step):
         rows = slice(top, min(image.height, top + step))
         yield rows, np.array(image.crop((0, rows.start, image.width, rows.stop)), np.float32)
+
+
+def _in_mode(image: Image.Image, mode: str) -> Image.Image:
+    """Without a copy where it is in that mode already."""
+    return image if image.mode == mode else image.convert(mode)
 
 
 def _on_white(image: Image.Image) -> Image.Image:

@@ -4,7 +4,6 @@ A file's name does not decide how it is read: left to itself, Pillow tries every
 included that start other programs (EPS runs Ghostscript).
 """
 
-import io
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from ridgepoint.data.bombs import Pieces, check_size, too_large
 from ridgepoint.errors import DataError, InputError, printable
 from ridgepoint.files import read_file
 
@@ -33,9 +33,6 @@ no mark of its own."""
 
 SUFFIXES = frozenset(suffix for suffixes in FORMATS.values() for suffix in suffixes)
 """File name endings that count as images, lower case."""
-
-MAX_PIXELS = 50_000_000
-"""The most pixels that an image may have: a file of some kilobytes can unfold to any number of them."""
 
 MAX_BYTES = 256 * 2**20
 """The largest image file that is read."""
@@ -102,10 +99,8 @@ def opened(path: str | Path, content: bytes) -> Iterator[Image.Image]:
             the image inside the `with` block.
     """
     try:
-        with Image.open(io.BytesIO(content), formats=_formats()) as image:
-            pixels = image.width * image.height
-            if pixels > MAX_PIXELS:
-                raise DataError(_too_large(f"{image.width:,} x {image.height:,} px"))
+        with Image.open(Pieces(content), formats=_formats()) as image:
+            pixels = check_size(image, content)
             image.filename = str(path)
             with _alone if pixels > _ALONE_PIXELS else nullcontext():
                 yield image
@@ -142,7 +137,7 @@ def reason_of(error: Exception, content: bytes = b"") -> str:
     if isinstance(error, PermissionError):
         return "permission denied"
     if isinstance(error, Image.DecompressionBombError):
-        return _too_large("far more pixels")
+        return too_large("far more pixels")
     if isinstance(error, MemoryError):
         return "it needs more memory than there is"
     if type(error).__name__ == "UnidentifiedImageError":
@@ -155,10 +150,6 @@ def _formats() -> tuple[str, ...]:
     """The formats that this build of Pillow has."""
     Image.init()
     return tuple(name for name in FORMATS if name in Image.OPEN)
-
-
-def _too_large(given: str) -> str:
-    return f"it has {given}; allowed: {MAX_PIXELS // 1_000_000} million pixels. Make it smaller"
 
 
 def _what_it_is(content: bytes) -> str:
