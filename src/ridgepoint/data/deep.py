@@ -27,15 +27,18 @@ class DeepValues:
     high: float
 
     @classmethod
-    def of(cls, image: Image.Image) -> Self | None:
-        """The range of an image that is not loaded yet; None if its values are bytes."""
-        deep_colour = ";16" in str(getattr(image, "tile", ""))
-        image.load()
+    def of(cls, image: Image.Image, *, deep_colour: bool) -> Self | None:
+        """The range of a decoded image; None if its values are bytes."""
         if is_deep(image):
             return cls("float" if image.mode == "F" else "whole", *value_range(image))
         if deep_colour:
             return cls("colour", 0, max(high for _, high in image.getextrema()) * 257)
         return None
+
+
+def stored_deep(image: Image.Image) -> bool:
+    """Whether the values of an image that is not decoded yet are stored with 16 bits, whatever they are decoded to."""
+    return ";16" in str(getattr(image, "tile", ""))
 
 
 def judged(values: Mapping[str, DeepValues]) -> tuple[float | None, tuple[str, ...]]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ridgepoint.data.deep import DeepValues, judged
+from ridgepoint.data.deep import DeepValues, judged, stored_deep
 from ridgepoint.data.found import Found
 from ridgepoint.data.image import MIN_SIDE, is_grey, to_mode, upright_size
 from ridgepoint.data.images import FolderSource, Split, digest_of
@@ -97,12 +97,13 @@ def _check_all(root: Path, paths: list[str], progress: Callable[[int, int], None
         try:
             file = root / path
             with content_of(file) as content, opened(file, content) as image:
+                deep_colour = stored_deep(image)  # asked first: even to read its EXIF block decodes a PNG
                 size = upright_size(image)
                 if min(size) < MIN_SIDE:
                     return _Check(reason=f"{size[0]} x {size[1]} px; each side must have at least {MIN_SIDE}")
                 image.draft(None, (1, 1))  # a JPEG is still read to its end, but decoded at an eighth of its size
-                values = DeepValues.of(image)
                 image.load()
+                values = DeepValues.of(image, deep_colour=deep_colour)
                 if image.mode not in ("L", "RGB"):
                     image = to_mode(image, 3)  # to meet here what decoding would meet later
                 grey = not colour_seen and is_grey(image)  # one colour image settles it for all

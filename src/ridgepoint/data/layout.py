@@ -102,10 +102,15 @@ def _inside_wrappers(root: Path, left: LeftOut) -> Path:
     here = root
     for _ in range(_MAX_WRAPPERS):
         folders = list_folders(here)
-        if len(folders) != 1 or part_of(folders[0].name) or _images_in(here):
+        if len(folders) != 1 or _images_in(here):
             break
         (inner,) = folders
-        if not list_folders(inner) or _images_in(inner) or inner.is_symlink():
+        if (
+            part_of(inner.name) not in (None, part_of(here.name))
+            or not list_folders(inner)
+            or _images_in(inner)
+            or inner.is_symlink()
+        ):
             break
         here = inner
     if here != root:
