@@ -53,7 +53,7 @@ def test_no_other_program_is_started(tmp_path: Path, make_tree, recording_gs: Pa
     assert not recording_gs.exists()
 
 
-OTHERS = ("PCX", "SGI", "ICO", "DDS", "IM", "MSP", "SPIDER", "ICNS")
+OTHERS = ("PCX", "SGI", "ICO", "DDS", "MSP", "SPIDER", "ICNS")
 
 
 @pytest.mark.parametrize("name", OTHERS)
