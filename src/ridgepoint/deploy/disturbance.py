@@ -27,6 +27,8 @@ class Disturbance:
         with contextlib.suppress(OSError):
             for task in _TASKS.iterdir():
                 self._files.append(os.open(task / "schedstat", os.O_RDONLY))
+        if not any(self._counts(file)[0] for file in self._files):  # a system that has the files and does not count
+            self._close()
         self._idle_s = time.perf_counter() - time.thread_time()
         self.look()
 
@@ -60,11 +62,16 @@ class Disturbance:
     def _waited_s(self) -> float:
         if not self._files:
             return time.perf_counter() - time.thread_time() - self._idle_s
-        waited = 0
-        for file in self._files:
-            with contextlib.suppress(OSError):  # a thread that has ended
-                waited += int(os.pread(file, 96, 0).split()[1])
-        return waited / 1e9
+        return sum(self._counts(file)[1] for file in self._files) / 1e9
+
+    @staticmethod
+    def _counts(file: int) -> tuple[int, int]:
+        """Nanoseconds that a thread has run, and that it has waited for a core; none of one that has ended."""
+        try:
+            ran, waited, _ = os.pread(file, 96, 0).split()
+        except OSError:
+            return 0, 0
+        return int(ran), int(waited)
 
     def _stolen_s(self, cores: Sequence[int]) -> float:
         now = _ticks() if cores else {}
@@ -74,8 +81,12 @@ class Disturbance:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._close()
+
+    def _close(self) -> None:
         for file in self._files:
             os.close(file)
+        self._files.clear()
 
 
 def _ticks() -> dict[int, list[int]]:
