@@ -1,5 +1,6 @@
 """Files that the user names: refused before the work, written whole, and nobody else's file is lost."""
 
+import json
 import os
 import time
 from collections.abc import Callable
@@ -9,6 +10,9 @@ import pytest
 from cli_helpers import call, fill, refused, run
 
 from ridgepoint.arch.zoo import load
+from ridgepoint.cli.live import Live
+from ridgepoint.cli.output import console, emit_json
+from ridgepoint.cli.table import print_table
 from ridgepoint.data.preprocess import Preprocessing
 from ridgepoint.nn.build import build
 from ridgepoint.train.folder import About, save_training
@@ -119,3 +123,15 @@ def test_tables_lose_nothing_in_a_narrow_terminal(monkeypatch: pytest.MonkeyPatc
         done = run(*words)
         assert done.returncode == 0 and "…" not in done.stdout
         assert any(len(line) > 60 for line in done.stdout.splitlines())
+
+
+def test_nothing_that_is_printed_steers_a_terminal(capsys: pytest.CaptureFixture) -> None:
+    text = "a\x1b[2J\x9b1m\u202eb[red]:smile:"
+    console().print(text)
+    Live().say(text)
+    print_table(console(), ["title"], [[text]], left=())
+    emit_json({"name": text})
+    out, err = capsys.readouterr()
+    assert all(each.isprintable() or each == "\n" for each in out + err)
+    assert "a\\x1b[2J\\x9b1m\\u202eb[red]:smile:" in out and "[2J" in err
+    assert json.loads(out[out.index("{") :]) == {"name": text}

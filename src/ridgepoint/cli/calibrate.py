@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ridgepoint.cli.output import Busy, JsonFlag, emit_json
+from ridgepoint.cli.output import Busy, JsonFlag, console, emit_json
 
 
 def calibrate(
@@ -43,7 +43,7 @@ def calibrate(
     if clear:
         with owning_table(path):
             gone = clear_table(path)
-        emit_json({"cleared": gone}) if json_output else typer.echo("\n".join(["cleared:", *gone]))
+        emit_json({"cleared": gone}) if json_output else console().print("\n".join(["cleared:", *gone]))
         return
     time_s = parse_seconds(time, what="--time", default_unit="s")
     networks = _networks(models)
@@ -78,11 +78,11 @@ def _show(path: Path, runtime: str, threads: int, json_output: bool) -> None:
     if json_output:
         emit_json(document)
         return
-    typer.echo(f"{path}: {'' if path.exists() else 'nothing is measured yet'}")
+    console().print(f"{path}: {'' if path.exists() else 'nothing is measured yet'}")
     for sort in ("blocks", "networks", "samples"):
         if (span := document.get(sort)) and span["count"]:
             doubted = f", {span['doubted']} in doubt" if span["doubted"] else ""
-            typer.echo(
+            console().print(
                 f"  {sort}: {span['count']}, {span['first'][:16]} to {span['last'][:16]}, others kept "
                 f"{span['load'][0]:.0%} to {span['load'][1]:.0%} of the processors busy{doubted}"
             )
@@ -135,18 +135,18 @@ def _intervals(learned: Any) -> dict[str, tuple[float, float]]:
 
 
 def _print(document: dict[str, Any]) -> None:
-    typer.echo(
+    console().print(
         f"{document['table']}: {document['samples']} networks timed ({document['timed_now']} now), "
         f"{document['rows']} blocks measured one by one ({document['measured_now']} now)"
     )
     if document["device"]:
         device = document["device"]
-        typer.echo(
+        console().print(
             f"{document['device_file']}: {device['peak_macs_per_s'] / 1e9:.3g} GMAC/s, ridge point "
             f"{device['ridge_point']:.3g} MACs/byte, {device.get('pass_overhead_us', 0.0):.2g} us a pass"
         )
-        typer.echo("Nine of ten members of spaces, left out of the learning, took against what was told:")
+        console().print("Nine of ten members of spaces, left out of the learning, took against what was told:")
         for kind, (low, high) in document["intervals"].items():
-            typer.echo(f"  {kind:>9}: {low - 1:+.0%} to {high - 1:+.0%}")
+            console().print(f"  {kind:>9}: {low - 1:+.0%} to {high - 1:+.0%}")
     for network in document["networks"]:
-        typer.echo(f"  {network['name']:>28}  {network['ms']:.3g} ms by the table")
+        console().print(f"  {network['name']:>28}  {network['ms']:.3g} ms by the table")

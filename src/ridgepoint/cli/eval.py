@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ridgepoint.cli.output import JsonFlag, emit_json
+from ridgepoint.cli.output import JsonFlag, console, emit_json
 
 
 def evaluate(
@@ -30,7 +30,6 @@ def evaluate(
     import msgspec
 
     from ridgepoint.deploy.artefact import load_artefact
-    from ridgepoint.errors import printable
     from ridgepoint.fit.evaluate import accuracy_on, choose_part
 
     artefact = load_artefact(file, runtime=runtime, threads=threads)
@@ -40,8 +39,8 @@ def evaluate(
         told = {"file": str(file), "data": data, "split": part.split, "trained_on_it": part.known, "note": part.note}
         emit_json(told | msgspec.to_builtins(found))
         return
-    typer.echo(printable(f"{file} on {data} ({part.split}, {found.count} images): accuracy {found.accuracy:.4f}"))
-    typer.echo(part.note)
-    typer.echo(f"Balanced accuracy {found.balanced:.4f}; always the most frequent class: {found.majority:.4f}")
+    console().print(f"{file} on {data} ({part.split}, {found.count} images): accuracy {found.accuracy:.4f}")
+    console().print(part.note)
+    console().print(f"Balanced accuracy {found.balanced:.4f}; always the most frequent class: {found.majority:.4f}")
     for name, recall in found.recall.items():
-        typer.echo(printable(f"  {name:>20}  recall {'(no images)' if recall is None else f'{recall:.3f}'}"))
+        console().print(f"  {name:>20}  recall {'(no images)' if recall is None else f'{recall:.3f}'}")

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ridgepoint.cli.output import MODEL, ForceFlag, JsonFlag, destination, emit_json
+from ridgepoint.cli.output import MODEL, ForceFlag, JsonFlag, console, destination, emit_json
 
 FORMATS = ("onnx",)
 
@@ -55,7 +55,7 @@ def export(
     if json_output:
         emit_json(document)
         return
-    typer.echo(
+    console().print(
         f"{path}: agrees with its source on {parity.count} random images, largest logit difference "
         f"{parity.max_abs_diff:.2g}. Its accuracy: ridgepoint eval {path} DATA"
     )

@@ -4,7 +4,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     Progress,
@@ -15,6 +14,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from ridgepoint.cli.output import console
 from ridgepoint.errors import printable
 
 
@@ -24,7 +24,7 @@ class Live:
     EVERY_S = 15.0
 
     def __init__(self) -> None:
-        self.console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self.console = console(json_output=True)
         self._bar: Progress | None = None
         self._task = None
         self._spoken_at = 0.0
@@ -32,19 +32,19 @@ class Live:
 
     def say(self, text: str) -> None:
         """A line that stays."""
-        self.console.print(printable(text), markup=False)
+        self.console.print(text)
 
     def warn(self, text: str) -> None:
         """A line that stays, marked."""
-        self.console.print(f"warning: {printable(text)}", style="yellow", markup=False)
+        self.console.print(f"warning: {text}", style="yellow")
 
     def progress(self, share: float, text: str) -> None:
         """Move the bar; without a terminal, a line every 15 seconds."""
         if self._bar is not None and self._task is not None:
-            self._bar.update(self._task, completed=share, note=text)
+            self._bar.update(self._task, completed=share, note=printable(text))
         if not self.console.is_terminal and time.monotonic() - self._spoken_at > self.EVERY_S:
             self._spoken_at = time.monotonic()
-            self.console.print(f"  {self._title} {share:4.0%}  {text}", markup=False)
+            self.console.print(f"  {self._title} {share:4.0%}  {text}")
 
     @contextmanager
     def phase(self, title: str) -> Iterator[None]:

@@ -2,14 +2,16 @@
 
 import json
 import mmap
+import re
 import sys
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
 
-from ridgepoint.errors import InputError, WriteError
+from ridgepoint.errors import InputError, WriteError, printable
 
+_STEERING = re.compile("[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")  # what JSON leaves as it is
 P = TypeVar("P", Path, Path | None)
 PAGE, DRAWING, MODEL = b"ridgepoint</title>", b'class="rp-net"', b"ridgepoint.version"  # what our files hold
 ForceFlag = Annotated[bool, typer.Option("--force", help="Replace a file even where ridgepoint did not write it.")]
@@ -31,14 +33,19 @@ def end_doubted(display: Any, doubts: list[str], *, busy: bool) -> None:
 def emit_json(document: Any) -> None:
     """Print one JSON document on stdout."""
     plain = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
-    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=plain, allow_nan=False) + "\n")
+    text = json.dumps(document, indent=2, ensure_ascii=plain, allow_nan=False)
+    sys.stdout.write(_STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n")
 
 
 def console(*, json_output: bool = False) -> Any:
-    """A rich console that prints text as it is: stderr when stdout is kept for JSON."""
+    """A rich console that prints text as it is, control characters as escapes: stderr when stdout is kept for JSON."""
     from rich.console import Console
 
-    return Console(stderr=json_output, highlight=False, soft_wrap=True, markup=False, emoji=False)
+    class Plain(Console):
+        def render_str(self, text: str, **how: Any) -> Any:
+            return super().render_str(printable(text), **how)
+
+    return Plain(stderr=json_output, highlight=False, soft_wrap=True, markup=False, emoji=False)
 
 
 def write_report(run: Path) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ridgepoint.cli.output import JsonFlag, emit_json
+from ridgepoint.cli.output import JsonFlag, console, emit_json
 from ridgepoint.errors import DataError, InputError
 
 TOLD = 5  # how many of the images that cannot be read the last message names
@@ -26,7 +26,6 @@ def predict(
     Example: ridgepoint predict runs/fit/digits/model.onnx one.png
     """
     from ridgepoint.deploy.artefact import load_artefact
-    from ridgepoint.errors import printable
 
     artefact = load_artefact(file, runtime=runtime, threads=threads)
     found: list[dict[str, object]] = []
@@ -40,7 +39,7 @@ def predict(
             continue
         found.append({"image": str(image), "top": [{"label": name, "probability": share} for name, share in best]})
         if not json_output:
-            typer.echo(printable(f"{image}: " + ", ".join(f"{name} {share:.3f}" for name, share in best)))
+            console().print(f"{image}: " + ", ".join(f"{name} {share:.3f}" for name, share in best))
     if json_output:
         emit_json(found)
     if unread:

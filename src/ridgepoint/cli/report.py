@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ridgepoint.cli.output import JsonFlag, emit_json
+from ridgepoint.cli.output import JsonFlag, console, emit_json
 
 
 def report(
@@ -22,4 +22,4 @@ def report(
     if json_output:
         emit_json({"report": str(path), "bytes": path.stat().st_size})
     else:
-        typer.echo(path)
+        console().print(str(path))

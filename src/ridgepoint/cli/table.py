@@ -22,7 +22,6 @@ def print_table(
         total: A last row that stands out.
     """
     from rich.cells import cell_len
-    from rich.text import Text
 
     cells = [titles, *rows, *([total] if total else [])]
     widths = [max(map(cell_len, column)) for column in zip(*cells, strict=True)]
@@ -33,10 +32,10 @@ def print_table(
         return "  ".join(padded).rstrip()
 
     head, *body = map(line, cells)
-    out.print(Text(head, style="bold"))
+    out.print(head, style="bold")
     if total:
         *body, last = body
     if body:
         out.print("\n".join(body))
     if total:
-        out.print(Text(last, style="bold"))
+        out.print(last, style="bold")

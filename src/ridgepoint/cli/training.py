@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ridgepoint.cli.output import emit_json, write_report
+from ridgepoint.cli.output import console, emit_json, write_report
 
 Model = Annotated[str, typer.Argument(help="A zoo name or a network YAML file.")]
 Data = Annotated[str, typer.Argument(help="As for fit: class folders, 'digits', a torchvision name.")]
@@ -32,8 +32,10 @@ def tell(result: dict[str, Any], *, json_output: bool) -> None:
     if json_output:
         emit_json(result)
         return
-    typer.echo(
+    console().print(
         f"{result['model']}: test accuracy {result['accuracy']['test']:.4f} on {result['counts']['test']} images, "
         f"validation {result['accuracy']['val']:.4f}, {result['steps']} steps in {result['train_s']:.0f} s"
     )
-    typer.echo(f"{result['run']}: weights, metrics, report.html; export it with: ridgepoint export {result['run']}")
+    console().print(
+        f"{result['run']}: weights, metrics, report.html; export it with: ridgepoint export {result['run']}"
+    )

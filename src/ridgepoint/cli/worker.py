@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ridgepoint.cli.output import JsonFlag, emit_json
+from ridgepoint.cli.output import JsonFlag, console, emit_json
 
 
 def worker(
@@ -47,4 +47,4 @@ def worker(
     if json_output:
         emit_json({"judged": judged})
     else:
-        typer.echo(f"{judged} candidates judged")
+        console().print(f"{judged} candidates judged")
