@@ -48,7 +48,7 @@ class Artefact:
             InputError: If the runtime cannot run the file, or an answer is no number.
         """
         chunks = [images_uint8[start : start + CHUNK] for start in range(0, max(len(images_uint8), 1), CHUNK)]
-        return np.concatenate([self._answers(self.preprocessing.normalize(chunk)) for chunk in chunks])
+        return np.concatenate([self.answers(self.preprocessing.normalize(chunk)) for chunk in chunks])
 
     def predict(self, image: str | Path | Image.Image, *, top: int = 1) -> list[tuple[str, float]]:
         """The most probable labels with their probabilities.
@@ -57,12 +57,17 @@ class Artefact:
             DataError: If the image cannot be read.
             InputError: If the runtime cannot run the file, or an answer is no number.
         """
-        answers = self._answers(self.preprocessing(image))
-        shares = (answers if self.probabilities else softmax(answers))[0]
+        shares = softmax(self.answers(self.preprocessing(image)))[0]
         return [(self.labels[index], float(shares[index])) for index in np.argsort(-shares)[:top]]
 
-    def _answers(self, x_BCHW: np.ndarray) -> np.ndarray:
-        return finite(self.session.run(x_BCHW), self.session.path)
+    def answers(self, x_BCHW: np.ndarray) -> np.ndarray:
+        """Logits, (B, num_classes), for inputs as the network takes them; of probabilities, their logarithms.
+
+        Raises:
+            InputError: If the runtime cannot run the file, or an answer is no number.
+        """
+        found = finite(self.session.run(x_BCHW), self.session.path)
+        return np.log(np.maximum(found, np.finfo(np.float32).tiny)) if self.probabilities else found
 
 
 def load_artefact(path: str | Path, *, runtime: str = "onnxruntime", threads: int = 1) -> Artefact:

@@ -89,7 +89,7 @@ def _artefact(path: Path) -> Teacher:
         digest=hashlib.sha256(file.read_bytes()).hexdigest(),
         classes=artefact.labels,
         preprocessing=artefact.preprocessing,
-        forward=lambda images: torch.from_numpy(artefact.session.run(images.numpy())),
+        forward=lambda images: torch.from_numpy(artefact.answers(images.numpy())),
     )
 
 

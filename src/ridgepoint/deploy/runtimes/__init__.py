@@ -156,4 +156,5 @@ def runtime_version(runtime: str) -> str:
 def first_line(error: Exception) -> str:
     """What a runtime's error says first, without the place in the runtime's own source."""
     line = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-    return re.sub(r"/\S*\.(cc|h|cpp):\d+ ", "", line)[:200]
+    line = re.sub(r"/\S*\.(cc|h|cpp):\d+ ", "", line.rpartition("Status Message: ")[2])
+    return re.sub(r"^[\w:*<>& ]+\([^()]*\)( const)? ", "", line)[:200]

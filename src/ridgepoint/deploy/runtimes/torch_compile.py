@@ -1,8 +1,10 @@
 """PyTorch's compiler: an exported program as C++ for this processor, built once when the file is opened."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
+import platformdirs
 import torch
 from torch._dynamo.exc import TorchDynamoException
 
@@ -30,6 +32,8 @@ class CompiledSession(TorchSession):
             raise InputError(f"{path}: torch.compile cannot build it: {first_line(error)}") from None
 
     def _prepare(self, module: torch.nn.Module, image: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
+        # Its own place is a folder in /tmp of a name that anybody can take first, from which it unpickles.
+        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(platformdirs.user_cache_path("ridgepoint") / "inductor"))
         compiled = torch.compile(module, fullgraph=True, dynamic=False, options=OPTIONS)
         compiled(image)  # the number of threads of this moment is built in
         return compiled
