@@ -55,6 +55,7 @@ def browser(driver, page):
     driver.get(page.as_uri())
     driver.get_log("browser")  # what was said on earlier pages
     driver.refresh()
+    wait_until(driver, lambda _: driver.execute_script("return document.documentElement.dataset.drawn"))
     return driver
 
 

@@ -228,3 +228,14 @@ def _write_evaluation(folder: Path) -> None:
     ]
     evaluation = Evaluation(classes=CLASSES, confusion=CONFUSION, mistakes=mistakes, per_class=per_class)
     write_record(folder / "evaluation.json", evaluation)
+
+
+def open_page(browser: Any, address: str, *, width: int) -> None:
+    """Open a page in a window of a width and wait until its figures are drawn."""
+    from selenium.webdriver.support.wait import WebDriverWait
+
+    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    browser.get_log("browser")
+    browser.get(address)
+    WebDriverWait(browser, 30).until(lambda _: browser.execute_script("return document.documentElement.dataset.drawn"))

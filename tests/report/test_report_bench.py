@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from report_helpers import open_page
 
 from ridgepoint.cost.latency import MeasuredLatency
 from ridgepoint.deploy.bench import BenchResult, BenchRow
@@ -72,10 +73,7 @@ def test_without_a_profile_and_without_a_rival_there_is_nothing_about_them() -> 
 
 @pytest.mark.parametrize("width", [380, 1600])
 def test_it_fits_the_window_and_is_quiet(browser: Any, page: Path, width: int) -> None:
-    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    browser.get_log("browser")
-    browser.get(page.resolve().as_uri())
+    open_page(browser, page.resolve().as_uri(), width=width)
     assert browser.execute_script("return document.documentElement.scrollWidth") <= width
     plots = browser.execute_script("return [...document.querySelectorAll('[data-figure]')].map(p => p.clientWidth)")
     assert len(plots) == 3 and all(250 < plot <= width for plot in plots)

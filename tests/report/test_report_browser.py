@@ -1,11 +1,12 @@
 """The page in a real browser: drawn, quiet, offline, and no wider than the window."""
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
-from report_helpers import BASELINES
+from report_helpers import BASELINES, open_page, write_result
 
 from ridgepoint.report.blocks import block_rows
 from ridgepoint.report.page import build_report
@@ -24,35 +25,37 @@ def page(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
     return build_report(Path(shutil.copytree(finished, run))).resolve().as_uri()
 
 
-def open_page(browser: Any, page: str, *, width: int) -> None:
-    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    browser.get_log("browser")
-    browser.get(page)
-
-
-@pytest.mark.parametrize("width", [380, 1600])
+@pytest.mark.parametrize("width", [380, 1280, 1600])
 def test_it_fits_the_window_and_is_quiet(browser: Any, page: str, width: int) -> None:
     open_page(browser, page, width=width)
     assert browser.execute_script("return window.innerWidth") == width
     assert browser.execute_script("return document.documentElement.scrollWidth") <= width
     plots = browser.execute_script("return [...document.querySelectorAll('[data-figure]')].map(p => p.clientWidth)")
-    assert len(plots) == 7 and all(250 < plot <= width for plot in plots)
+    assert len(plots) == 6 and all(250 < plot <= width for plot in plots)
     assert browser.get_log("browser") == []
     loaded = browser.execute_script("return performance.getEntriesByType('resource').map(e => e.name)")
     assert [name for name in loaded if not name.startswith("data:")] == []
 
 
-def test_every_point_is_drawn_in_its_own_group(browser: Any, page: str) -> None:
+def test_every_curve_is_drawn(browser: Any, page: str) -> None:
     open_page(browser, page, width=1200)
-    assert browser.execute_script(POINTS, "scatter") == {
-        "tabled, short training (validation images)": 28,
-        "Pareto front of the measured files": 0,
-        "baseline: measured, test images": len(BASELINES),
-        "finalist: measured, test images": 1,
-        "chosen: measured, test images": 1,
-    }
     assert browser.execute_script(POINTS, "val_accuracy") == {"winner": 12, **dict.fromkeys(BASELINES, 12)}
+    assert browser.execute_script(POINTS, "fronts")["candidates"] == 28
+
+
+@pytest.mark.parametrize(("width", "shown"), [(380, "narrow"), (1280, "wide")])
+def test_one_picture_of_two_and_a_table_that_does_not_scroll(browser: Any, page: str, width: int, shown: str) -> None:
+    open_page(browser, page, width=width)
+    heights = (
+        "return [...document.querySelectorAll('.only-wide, .only-narrow')].map(p => [p.className, p.clientHeight])"
+    )
+    visible = [name for name, height in browser.execute_script(heights) if height]
+    assert visible == [f"only-{shown}"]
+    table = "const t = document.querySelector('.cards'); return [t.scrollWidth, t.parentElement.clientWidth]"
+    needed, room = browser.execute_script(table)
+    assert needed <= room
+    cells = "return [...document.querySelectorAll('.cards td')].every(c => c.scrollWidth <= c.clientWidth + 1)"
+    assert browser.execute_script(cells)
 
 
 def test_bars_heat_map_pictures_and_drawing_are_there(browser: Any, page: str, finished: Path) -> None:
@@ -69,12 +72,23 @@ def test_bars_heat_map_pictures_and_drawing_are_there(browser: Any, page: str, f
     assert count("svg.rp-net rect.band") == 6  # stem, four stages, head
 
 
-def test_a_class_name_stays_text_in_the_figures(browser: Any, page: str) -> None:
-    open_page(browser, page, width=1200)
+def test_names_stay_text_in_the_figures_however_often_they_are_drawn(browser: Any, run: Path) -> None:
+    document = json.loads((run / "evaluation.json").read_text())
+    document["classes"][0] = '<a href="https://evil.example">x</a>'
+    (run / "evaluation.json").write_text(json.dumps(document))
+    write_result(run, name="<b>star</b>")
+    open_page(browser, build_report(run).resolve().as_uri(), width=1200)
+    browser.execute_script(
+        "const place = document.querySelector('[data-figure=confusion]');"
+        "for (const text of place.querySelectorAll('text')) Plotly.relayout(place, {'font.size': 12});"
+        "Plotly.relayout(place, {'yaxis.tickangle': 20, 'xaxis.tickangle': 70});"
+    )
+    assert browser.execute_script("return document.querySelectorAll('[data-figure] a').length") == 0
     labels = browser.execute_script(
         "return [...document.querySelectorAll('[data-figure=confusion] .ytick text')].map(t => t.textContent)"
     )
-    assert "<b>star & moon</b>" in labels
+    shown = [label.replace("\u2060", "") for label in labels]
+    assert "<b>star & moon</b>" in shown and any(label.startswith("<a href=") for label in shown)
 
 
 def test_it_follows_dark(browser: Any, page: str) -> None:

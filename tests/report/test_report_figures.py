@@ -1,28 +1,28 @@
-"""The accuracy-latency picture: its groups, its front, its static twin."""
+"""The accuracy-latency picture: its groups, its front, its names."""
 
+import itertools
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from report_helpers import write_result
+from report_helpers import BASELINES, write_result
 
-from ridgepoint.report.figures import save_scatter_svg
-from ridgepoint.report.points import Mark, collect, label_sides, pareto
+from ridgepoint.report.labels import Box
+from ridgepoint.report.points import Mark, Marks, collect, pareto
 from ridgepoint.report.result import read_run
-from ridgepoint.report.scatter import ticks
+from ridgepoint.report.scatter import NARROW, WIDE, frame_of, labels_of, save_scatter_svg, ticks
 
 SVG = "{http://www.w3.org/2000/svg}"
 
 
-def test_measured_and_tabled_never_mix(run: Path) -> None:
+def test_the_groups_hold_exported_files_alone(run: Path) -> None:
     marks = collect(read_run(run))
     assert [mark.name for mark in marks.chosen] == ["winner"]
     assert [mark.ms for mark in marks.baselines] == [1.4, 2.5, 5.2]
-    assert len(marks.tabled) == 28 and marks.undrawn == 2
     assert [mark.name for mark in marks.finalists] == ["runner-up"]
-    assert not {mark.name for mark in marks.tabled} & {mark.name for mark in marks.measured}
+    assert len(marks.every) == 5 and marks.undrawn == 0 and marks.majority == 0.25
 
 
 @given(st.lists(st.tuples(st.floats(0.1, 50), st.floats(0, 1)), max_size=30))
@@ -43,35 +43,59 @@ def test_a_front_holds_no_beaten_mark_and_misses_no_unbeaten_one(points: list[tu
     assert front == sorted(front, key=key)
 
 
-def test_names_stay_inside_the_picture() -> None:
-    marks = [Mark("at the axis", 0.02, 0.9), Mark("free", 2.0, 0.5), Mark("at the end", 3.95, 0.8)]
-    assert label_sides(marks, width=4.0, height=0.5) == ["middle right", "top center", "middle left"]
+PLACES = st.lists(st.tuples(st.floats(0.05, 6), st.floats(0, 1)), min_size=1, max_size=9)
 
 
-def test_the_static_picture_has_every_mark(run: Path, tmp_path: Path) -> None:
+@given(PLACES, st.sampled_from([WIDE, NARROW]), st.integers(4, 28))
+def test_no_name_lies_on_another_or_on_a_mark_or_outside(
+    points: list[tuple[float, float]], size: tuple[int, int], letters: int
+) -> None:
+    named = tuple(Mark(f"{index}".ljust(letters, "m"), *point) for index, point in enumerate(points))
+    marks = Marks(
+        split="test", budget_ms=4.0, majority=0.3, chosen=named[:1], finalists=(), baselines=named[1:], undrawn=0
+    )
+    frame = frame_of(marks, size)
+    boxes = [label.box for label in labels_of(marks, frame) if label is not None]
+    assert not any(one.meets(other) for one, other in itertools.combinations(boxes, 2))
+    for mark in named:
+        x, y = frame.x(mark.ms), frame.y(mark.accuracy)
+        assert not any(box.meets(Box(x - 5, y - 5, x + 5, y + 5)) for box in boxes)
+    assert all(box.left >= 0 and box.right <= size[0] and box.top >= 0 and box.bottom <= size[1] for box in boxes)
+
+
+def test_names_have_room_where_networks_are_much_alike() -> None:
+    named = tuple(Mark(f"mobilenetv4_conv_{index}", 2.0 + 0.02 * index, 0.9 + 0.004 * index) for index in range(6))
+    marks = Marks(
+        split="test", budget_ms=4.0, majority=0.3, chosen=named[:1], finalists=(), baselines=named[1:], undrawn=0
+    )
+    assert None not in labels_of(marks, frame_of(marks, WIDE))
+    assert None not in labels_of(marks, frame_of(marks, NARROW))
+
+
+def test_the_picture_has_every_mark_and_its_name(run: Path, tmp_path: Path) -> None:
     out = tmp_path / "scatter.svg"
     save_scatter_svg(run, out)
     root = ElementTree.fromstring(out.read_text(encoding="utf-8"))
     # One of each more is in the legend.
-    assert len(root.findall(f"{SVG}circle[@class='tabled']")) == 29
     assert len(root.findall(f"{SVG}rect[@class='base']")) == 4
     assert len(root.findall(f"{SVG}polygon[@class='chosen']")) == 2
     assert len(root.findall(f"{SVG}path[@class='final']")) == 2
-    words = " ".join(text.text or "" for text in root.iter(f"{SVG}text"))
-    assert "budget 4 ms" in words and "mobilenetv2_100" in words and "tabled, short training" in words
-    # By position: the winner (3.1 ms) is left of the budget (4 ms), the slow baseline (5.2 ms) right of it.
+    assert len(root.findall(f"{SVG}line[@class='guess']")) == 2
+    words = [text.text or "" for text in root.iter(f"{SVG}text")]
+    assert {"budget 4 ms", "winner", "runner-up", *BASELINES} <= set(words)
+    # By position: the fast baselines are left of the budget (4 ms), the slow one (5.2 ms) right of it.
     budget = float(root.find(f"{SVG}line[@class='budget']").get("x1"))
-    squares = [float(each.get("x")) for each in root.findall(f"{SVG}rect[@class='base']")]
+    squares = sorted(float(each.get("x")) for each in root.findall(f"{SVG}rect[@class='base']")[:3])
     assert squares[1] < budget < squares[2]
 
 
-def test_the_static_picture_of_a_run_without_a_study(run: Path, tmp_path: Path) -> None:
+def test_the_picture_of_a_run_without_rivals(run: Path, tmp_path: Path) -> None:
     (run / "study.db").unlink()
     write_result(run, baselines=[], finalists=[])
     out = tmp_path / "scatter.svg"
     save_scatter_svg(run, out)
     root = ElementTree.fromstring(out.read_text(encoding="utf-8"))
-    assert root.find(f"{SVG}circle") is None and len(root.findall(f"{SVG}polygon[@class='chosen']")) == 2
+    assert root.find(f"{SVG}rect[@class='base']") is None and len(root.findall(f"{SVG}polygon[@class='chosen']")) == 2
 
 
 @pytest.mark.parametrize(

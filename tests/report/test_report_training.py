@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 import pytest
 from PIL import Image
+from report_helpers import open_page
 
 from ridgepoint.cli.main import main
 from ridgepoint.errors import RunError
@@ -67,7 +68,11 @@ def test_it_is_there_at_the_end_and_tells_the_result(runs: dict[str, Path]) -> N
     for verb, run in runs.items():
         result, text = json.loads((run / "result.json").read_text()), words(run)
         assert f"ridgepoint {verb}" in text
-        assert f"{100 * result['accuracy']['test']:.1f} % of the 359 test images are classified rightly" in text
+        assert re.search(
+            rf"{100 * result['accuracy']['test']:.1f} % \([^)]*\) of 359 untouched test images are right", text
+        )
+        assert f"always the most frequent class: {100 * result['majority']:.1f} %" in text
+        assert f"{result['epochs']:.3g} epochs" in text and "What to do next" in text
         assert f"{result['steps']}" in text and "digits: built-in" in text
 
 
@@ -121,16 +126,15 @@ def test_it_is_built_again_from_the_folder_and_without_samples_says_so(runs: dic
 @pytest.mark.parametrize("verb", ["train", "distill"])
 @pytest.mark.parametrize("width", [380, 1280])
 def test_it_is_drawn_and_quiet_and_fits_the_window(browser: Any, runs: dict[str, Path], verb: str, width: int) -> None:
-    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    browser.get_log("browser")
-    browser.get((runs[verb] / "report.html").resolve().as_uri())
+    open_page(browser, (runs[verb] / "report.html").resolve().as_uri(), width=width)
     assert browser.execute_script("return document.documentElement.scrollWidth") <= width
     drawn = browser.execute_script(
         "return [...document.querySelectorAll('[data-figure]')].map(place => [place.dataset.figure,"
         "place.querySelectorAll('.scatterlayer .js-line').length])"
     )
-    assert dict(drawn) == dict.fromkeys(("loss", "val_accuracy", "learning_rate", "weight_decay", "resolution"), 1)
+    varied = ("loss", "val_accuracy", "learning_rate", *(["resolution"] if verb == "train" else []))
+    assert dict(drawn) == dict.fromkeys(varied, 1), "what is the same all along is told in a sentence"
+    assert "The same all along: weight decay" in words(runs[verb])
     widths = browser.execute_script("return [...document.querySelectorAll('.pictures img')].map(i => i.naturalWidth)")
     assert len(widths) == 24 and min(widths) >= 8
     assert browser.get_log("browser") == []

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 import typer
 
 from ridgepoint.cli.asked import asked
-from ridgepoint.cli.output import console, emit_json, write_report
-from ridgepoint.cli.table import print_table
+from ridgepoint.cli.ending import tell_fit
+from ridgepoint.cli.output import emit_json, write_report
 
 Data = Annotated[
     str, typer.Argument(help="A folder of class folders, 'digits', or a torchvision data set such as CIFAR10.")
@@ -74,37 +74,6 @@ def carry_out(
     if json_output:
         emit_json(result)
     else:
-        _summary(result)
-    if not result["met"]:
+        tell_fit(Path(result["run"]))
+    if not result["met"] or result.get("doubts"):
         raise typer.Exit(3)
-
-
-def _summary(result: dict[str, Any]) -> None:
-    """The chosen network against what it had to beat, and where the files are."""
-    from ridgepoint.units import format_count, format_duration, format_ms
-
-    out, cells = console(), []
-    chosen = {**result["network"], "latency": result["latency"], "accuracy": result["accuracy"]}
-    rows = [("chosen", chosen)] + [
-        (row["role"], row) for row in result["finalists"] + result["baselines"] if row["name"] != chosen["name"]
-    ]
-    for role, row in rows:
-        times = [format_ms(row["latency"][key]) for key in ("ms", "p90_ms")]
-        counts = [format_count(row[key]) for key in ("params", "macs")]
-        cells.append([role, row["name"], f"{row['accuracy']['artefact']:.4f}", *times, *counts])
-    out.print()
-    titles = ("", "network", "test accuracy", "undisturbed", "p90", "params", "MACs")
-    print_table(out, titles, cells, left=("", "network"))
-    latency = result["latency"]
-    verdict = "meets" if result["met"] else "MISSES"
-    out.print(
-        f"\n{verdict} the budget of {format_ms(result['budget_ms'])}: {format_ms(latency['ms'])} measured on the "
-        f"exported file with {latency['runtime']} {latency['runtime_version']}, {latency['threads']} thread(s), "
-        f"{latency['runs']} runs; exported and source agree on {result['parity']['top1_agreement']:.0%} of "
-        f"{result['parity']['count']} test images."
-    )
-    for note in [*result["doubts"], *result["notes"], *result["warnings"]]:
-        out.print(f"note: {note}", markup=False)
-    for name in ("artefact", "architecture", "labels", "report"):
-        out.print(f"{name:>13}: {result[name]}", markup=False)
-    out.print(f"{'wall time':>13}: {format_duration(result['wall_s'])}")

@@ -5,7 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
-from ridgepoint.cli.output import console, emit_json, write_report
+from ridgepoint.cli.ending import tell_training
+from ridgepoint.cli.output import emit_json, write_report
 
 Model = Annotated[str, typer.Argument(help="A zoo name or a network YAML file.")]
 Data = Annotated[str, typer.Argument(help="As for fit: class folders, 'digits', a torchvision name.")]
@@ -31,11 +32,5 @@ def tell(result: dict[str, Any], *, json_output: bool) -> None:
     write_report(Path(result["run"]))
     if json_output:
         emit_json(result)
-        return
-    console().print(
-        f"{result['model']}: test accuracy {result['accuracy']['test']:.4f} on {result['counts']['test']} images, "
-        f"validation {result['accuracy']['val']:.4f}, {result['steps']} steps in {result['train_s']:.0f} s"
-    )
-    console().print(
-        f"{result['run']}: weights, metrics, report.html; export it with: ridgepoint export {result['run']}"
-    )
+    else:
+        tell_training(Path(result["run"]))

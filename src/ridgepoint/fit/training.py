@@ -23,6 +23,7 @@ from ridgepoint.run.origin import Origin, digest, digest_file
 from ridgepoint.run.records import write_record
 from ridgepoint.run.settings import Request, typed
 from ridgepoint.train.accelerator import CPU, find_accelerator, told
+from ridgepoint.train.accuracy import accuracy_of
 from ridgepoint.train.batches import AugmentedBatches, Batches, Loss, TrainingData, training_data
 from ridgepoint.train.folder import About, save_training
 from ridgepoint.train.loop import Bound, Trained, logits, train
@@ -248,14 +249,19 @@ def _finish(course: Course[S], done: Trained, teaching: Teaching) -> dict[str, A
     )
     save_training(folder, done.model, about)
     test = decode(dataset.test, preprocessing, train=False)
-    right = logits(done.model.to(course.accelerator), test.images, preprocessing).argmax(1) == test.labels
+    predicted = logits(done.model.to(course.accelerator), test.images, preprocessing).argmax(1)
+    found = accuracy_of(predicted.cpu().numpy(), test.labels.numpy(), dataset.classes)
     result = {
         "model": settings.model,
         "run": str(folder.resolve()),
         "data": dataset.summary(),
         "counts": {name: len(getattr(dataset, name)) for name in ("train", "val", "test")},
-        "accuracy": {"val": done.val_accuracy, "test": right.float().mean().item()},
+        "accuracy": {"val": done.val_accuracy, "test": found.accuracy},
+        "balanced": found.balanced,
+        "majority": found.majority,
+        "recall": found.recall,
         "steps": done.steps,
+        "epochs": done.epochs,
         "train_s": done.seconds,
         "accelerator": told(course.accelerator),
         "recipe": msgspec.to_builtins(course.recipe),

@@ -4,13 +4,12 @@ Everything is inside the page and nothing is fetched.
 """
 
 import textwrap
-from html import escape
 
 import plotly.graph_objects as go
 from markupsafe import Markup
 
 from ridgepoint.deploy.bench import BenchResult, BenchRow
-from ridgepoint.report.figures import BASELINE, CHOSEN, LINES, TABLED, blank_figure
+from ridgepoint.report.figures import BASELINE, CHOSEN, LINES, TABLED, blank_figure, label
 from ridgepoint.report.template import template
 
 _ROW, _FRAME = 44, 110  # pixels a row, and above and below
@@ -70,13 +69,13 @@ def _rounds(found: BenchResult) -> go.Figure:
             y=[ms / middle for ms in row.rounds_ms],
             customdata=row.rounds_ms,
             mode="lines",
-            name=escape(row.name),
+            name=label(row.name),
             line={
                 "color": LINES[index % len(LINES)],
                 "dash": _DASHES[index // len(LINES) % len(_DASHES)],
                 "width": 1.6,
             },
-            hovertemplate=f"{escape(row.name)}<br>round %{{x}}: %{{customdata:.3~g}} ms<extra></extra>",
+            hovertemplate=f"{label(row.name)}<br>round %{{x}}: %{{customdata:.3~g}} ms<extra></extra>",
         )
     figure.update_layout(legend={"y": -0.25, "yanchor": "top"}, showlegend=True)
     figure.update_xaxes(title_text="round")
@@ -100,9 +99,9 @@ def _operators(found: BenchResult) -> go.Figure:
             x=[share for share, _ in cells],
             customdata=[ms for _, ms in cells],
             orientation="h",
-            name=escape(operator),
+            name=label(operator),
             marker={"color": colour},
-            hovertemplate=f"%{{y}}<br>{escape(operator)}: %{{x:.1%}}, %{{customdata:.3~g}} ms<extra></extra>",
+            hovertemplate=f"%{{y}}<br>{label(operator)}: %{{x:.1%}}, %{{customdata:.3~g}} ms<extra></extra>",
         )
     figure.update_layout(barmode="stack", bargap=0.45, legend={"traceorder": "normal"})
     figure.update_xaxes(title_text="share of the operators' time", tickformat=".0%", range=[0, 1])
@@ -126,7 +125,7 @@ def _cell(shares: dict[str, tuple[float, float]], operator: str, named: list[str
 
 
 def _label(row: BenchRow) -> str:
-    return "<br>".join(textwrap.wrap(escape(row.name), 26))
+    return "<br>".join(textwrap.wrap(label(row.name), 26))
 
 
 def _megabytes(size: int | None) -> str:

@@ -1,10 +1,8 @@
 """One `report.html` per run: everything inside, nothing fetched."""
 
-import base64
 import json
 import math
-import mimetypes
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,24 +11,32 @@ import msgspec
 import plotly.graph_objects as go
 from markupsafe import Markup
 
+from ridgepoint.arch.words import in_words
 from ridgepoint.cost.count import CONVENTION
 from ridgepoint.files import write_atomic
 from ridgepoint.report import figures
 from ridgepoint.report.blocks import block_rows
+from ridgepoint.report.compared import compared
 from ridgepoint.report.drawing import draw
 from ridgepoint.report.interval import interval
 from ridgepoint.report.path import lineage, path_figure
-from ridgepoint.report.points import Marks, collect
+from ridgepoint.report.picture import picture_uri
+from ridgepoint.report.points import collect
 from ridgepoint.report.policy import policy_map
 from ridgepoint.report.result import Run, read_run
+from ridgepoint.report.scatter import NARROW, WIDE, scatter_svg
+from ridgepoint.report.snippets import snippets
 from ridgepoint.report.template import template
 from ridgepoint.report.training import training_page
 from ridgepoint.report.tried import best_over_time, front_over_time, trained
+from ridgepoint.report.verdict import verdict
 from ridgepoint.run.evaluation import Evaluation, Mistake
+from ridgepoint.run.result import FitResult, Phase
 from ridgepoint.train.folder import ABOUT
 from ridgepoint.units import format_count, format_duration, format_ms
 
 REPORT = "report.html"
+REST = "start, and between these"
 
 
 class Picture(msgspec.Struct, frozen=True):
@@ -50,39 +56,41 @@ def build_report(run: Path) -> Path:
         WriteError: If the disk is full or the folder cannot be written.
     """
     path = run / REPORT
-    write_atomic(path, training_page(run) if (run / ABOUT).is_file() else _template().render(_context(read_run(run))))
+    write_atomic(path, training_page(run) if (run / ABOUT).is_file() else fit_page(read_run(run)))
     return path
 
 
-def _context(run: Run) -> dict[str, Any]:
-    """What the template shows."""
-    marks = collect(run)
-    rows = block_rows(run.network)
+def fit_page(run: Run) -> str:
+    """The page of a fit or a search as HTML."""
+    marks, rows, result = collect(run), block_rows(run.network), run.result
     pictures, lost = _pictures(run.folder, run.evaluation)
-    drawn = _figures(run, marks)
-    drawn["blocks"] = figures.block_shares(rows)
-    return {
-        "run": run,
-        "result": run.result,
-        "evaluation": run.evaluation,
-        "marks": marks,
-        "looked_at": [candidate for candidate in run.candidates if candidate.phase == "search"],
-        "tried": trained(run.candidates),
-        "lineage": lineage(run.candidates, run.result.network.name),
-        "rows": rows,
-        "pictures": pictures,
-        "lost_pictures": lost,
-        "drawing": Markup(draw(run.network)),
-        "figures": {name: _figure_json(figure) for name, figure in drawn.items()},
-        "convention": CONVENTION,
-    }
+    drawn = _figures(run) | {"blocks": figures.block_shares(rows)}
+    return _template().render(
+        run=run,
+        result=result,
+        verdict=verdict(run),
+        compared=compared(run),
+        evaluation=run.evaluation,
+        recalls=_recalls(run.evaluation),
+        marks=marks,
+        scatter=[Markup(scatter_svg(marks, title=result.name, size=size)) for size in (WIDE, NARROW)],
+        snippets=snippets(result.data.preprocessing, file=Path(result.artefact).name),
+        looked_at=[candidate for candidate in run.candidates if candidate.phase == "search"],
+        tried=trained(run.candidates),
+        lineage=lineage(run.candidates, result.network.name),
+        phases=_phases(result),
+        rows=rows,
+        pictures=pictures,
+        lost_pictures=lost,
+        drawing=Markup(draw(run.network)),
+        figures={name: _figure_json(figure) for name, figure in drawn.items()},
+        convention=CONVENTION,
+    )
 
 
-def _figures(run: Run, marks: Marks) -> dict[str, go.Figure]:
+def _figures(run: Run) -> dict[str, go.Figure]:
     """The figures for which there is data; the template says what is missing for the others."""
     drawn: dict[str, go.Figure] = {}
-    if marks.measured or marks.tabled or marks.finalists:
-        drawn["scatter"] = figures.accuracy_latency(marks)
     for key, title, tickformat in (("val_accuracy", "validation accuracy", ".0%"), ("loss", "training loss", "~g")):
         known = {
             name: rows for name, rows in run.trainings.items() if any(getattr(row, key) is not None for row in rows)
@@ -106,6 +114,18 @@ def _figure_json(figure: go.Figure) -> Markup:
     return Markup(figure.to_json())
 
 
+def _recalls(evaluation: Evaluation | None) -> Sequence[Any]:
+    """The classes with images, the one that is found least first."""
+    known = [row for row in (evaluation.per_class if evaluation else []) if row.recall is not None]
+    return sorted(known, key=lambda row: row.recall or 0.0)
+
+
+def _phases(result: FitResult) -> list[Phase]:
+    """The phases and what the whole time has besides, which together are the whole."""
+    rest = (result.wall_s or 0.0) - sum(phase.seconds for phase in result.phases)
+    return [*result.phases, Phase(name=REST, seconds=rest)] if result.phases and rest >= 0.5 else result.phases
+
+
 def _pictures(folder: Path, evaluation: Evaluation | None) -> tuple[list[Picture], int]:
     """The mistakes whose image is inside the run folder, and how many had none there."""
     mistakes = evaluation.mistakes if evaluation is not None else []
@@ -122,8 +142,7 @@ def _data_uri(folder: Path, mistake: Mistake) -> str | None:
     path = (folder / (mistake.image or "")).resolve()
     if not path.is_relative_to(folder.resolve()) or not path.is_file():
         return None
-    kind = mimetypes.guess_type(path.name)[0] or "image/png"
-    return f"data:{kind};base64,{base64.b64encode(path.read_bytes()).decode()}"
+    return picture_uri(path.read_bytes())
 
 
 def _template() -> jinja2.Template:
@@ -137,6 +156,8 @@ def _template() -> jinja2.Template:
         "known": _or_unknown(str),
         "plain": lambda value: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False),
         "interval": _interval_text,
+        "words": in_words,
+        "times": lambda epochs: f"{epochs:.2g}" if epochs < 100 else f"{epochs:.0f}",
     }
     return template("report.html.jinja", **filters)
 

@@ -1,11 +1,10 @@
 """How a search came to the chosen network: NetAdapt's steps, slimming's actions, an evolution's mutations."""
 
 from collections.abc import Sequence
-from html import escape
 
 import plotly.graph_objects as go
 
-from ridgepoint.report.figures import BUDGET, CHOSEN, LINES, TABLED, blank_figure
+from ridgepoint.report.figures import BUDGET, CHOSEN, LINES, TABLED, blank_figure, label
 from ridgepoint.search.candidate import Candidate
 
 
@@ -69,7 +68,7 @@ def _marks(
         y=[each.estimated_ms for each in candidates],
         mode="markers",
         text=[_told(each) for each in candidates],
-        name=escape(name),
+        name=label(name),
         marker={"color": colour, "size": size, "opacity": 0.5 if colour == TABLED else 1.0},
         hovertemplate="%{text}<br>%{y:.3~g} ms<extra></extra>",
     )
@@ -77,6 +76,6 @@ def _marks(
 
 def _told(candidate: Candidate) -> str:
     """Name, note and, where it was trained, accuracy; the note in lines that fit a hover label."""
-    note = escape(candidate.note).replace(", ", ",<br>").replace("; ", ";<br>")
+    note = label(candidate.note).replace(", ", ",<br>").replace("; ", ";<br>")
     accuracy = "" if candidate.short_accuracy is None else f"<br>short accuracy {candidate.short_accuracy:.1%}"
-    return f"<b>{escape(candidate.name)}</b><br>{note}{accuracy}"
+    return f"<b>{label(candidate.name)}</b><br>{note}{accuracy}"

@@ -1,11 +1,10 @@
 """What a one-shot search learnt beside its weights: the probabilities of every choice's options over its steps."""
 
 from collections.abc import Sequence
-from html import escape
 
 import plotly.graph_objects as go
 
-from ridgepoint.report.figures import blank_figure
+from ridgepoint.report.figures import blank_figure, label
 from ridgepoint.report.result import Belief
 
 ROW_PX, MARGINS_PX = 20, 110
@@ -19,7 +18,7 @@ def policy_map(history: Sequence[Belief]) -> go.Figure:
     best = [shares.index(max(shares)) for shares in final]
     figure.add_heatmap(
         x=[belief.step for belief in history],
-        y=[escape(name) for name in names],
+        y=[label(name) for name in names],
         z=[[each.probabilities[name][option] for each in history] for name, option in zip(names, best, strict=True)],
         customdata=[[_told(each.probabilities[name]) for each in history] for name in names],
         coloraxis="coloraxis",

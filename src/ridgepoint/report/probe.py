@@ -5,7 +5,6 @@ Everything is inside the page and nothing is fetched.
 
 import math
 import textwrap
-from html import escape
 from typing import get_args
 
 import plotly.graph_objects as go
@@ -13,7 +12,7 @@ from markupsafe import Markup
 
 from ridgepoint.probe.finding import Verdict
 from ridgepoint.probe.result import FindingResult, ProbeResult, StudyResult
-from ridgepoint.report.figures import BASELINE, CHOSEN, LINES, blank_figure
+from ridgepoint.report.figures import BASELINE, CHOSEN, LINES, blank_figure, label
 from ridgepoint.report.template import template
 from ridgepoint.units import format_count
 
@@ -72,9 +71,9 @@ def _curves(study: StudyResult) -> go.Figure:
             x=[variants[member].ms for member in members],
             y=[variants[member].macs for member in members],
             mode="lines+markers",
-            name=escape(name),
+            name=label(name),
             line={"color": colour},
-            text=[escape(member) for member in members],
+            text=[label(member) for member in members],
             hovertemplate="%{text}<br>%{x:.3~g} ms, %{y:.3~s} MACs<extra></extra>",
         )
     figure.update_xaxes(title_text="latency, ms", type="log", dtick="D2")
@@ -123,9 +122,9 @@ def _ratios(study: StudyResult) -> go.Figure:
             x=[each.ratio for _, each in mine],
             y=[_pair(finding) for finding, _ in mine],
             mode="markers",
-            name=escape(f"paper: {device}"),
+            name=label(f"paper: {device}"),
             marker={"color": BASELINE, "size": 10, "symbol": _MARKS[mark % len(_MARKS)]},
-            hovertemplate=f"%{{y}}: %{{x:.2f}}<br>{escape(device)}<extra></extra>",
+            hovertemplate=f"%{{y}}: %{{x:.2f}}<br>{label(device)}<extra></extra>",
         )
     values = [each.ratio for _, each in known] + [x for one in study.findings for x in (one.low, one.high)]
     low, high = min(0.85, *values) / 1.05, max(1.2, *values) * 1.05
@@ -149,7 +148,7 @@ def _ratios(study: StudyResult) -> go.Figure:
 
 def _label(name: str) -> str:
     """A name on lines that leave room for the plot."""
-    return "<br>".join(escape(line) for line in textwrap.wrap(name, 32))
+    return "<br>".join(label(line) for line in textwrap.wrap(name, 32))
 
 
 def _pair(finding: FindingResult) -> str:

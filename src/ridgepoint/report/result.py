@@ -3,7 +3,9 @@
 `result.json` and `architecture.yaml` must be there. Everything else is optional and empty or None when it is not.
 """
 
+import contextlib
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
@@ -15,6 +17,8 @@ from ridgepoint.run.evaluation import EVALUATION, Evaluation
 from ridgepoint.run.folder import RESULT, SETTINGS
 from ridgepoint.run.records import read_record, read_rows
 from ridgepoint.run.result import Count, FitResult, NotNegative, Share
+from ridgepoint.run.resume import read_settings
+from ridgepoint.run.settings import Request
 from ridgepoint.search.candidate import Candidate
 from ridgepoint.search.one_shot import HISTORY
 from ridgepoint.search.study import STUDY_FILE, read_candidates
@@ -22,6 +26,7 @@ from ridgepoint.train.folder import ARCHITECTURE
 from ridgepoint.train.metrics import METRICS
 
 OTHERWISE = "Run the command that wrote it again"
+R = TypeVar("R", bound=Request)
 
 
 class Metric(msgspec.Struct, kw_only=True):
@@ -72,17 +77,37 @@ def read_run(folder: Path) -> Run:
     trainings = {name: read_metrics(folder / "trainings" / name) for name in names}
     histories = {path.parent.relative_to(folder).as_posix(): path for path in sorted(folder.rglob(HISTORY))}
     beliefs = {name: read_rows(path, Belief, otherwise=OTHERWISE) for name, path in histories.items()}
-    evaluation, settings = folder / EVALUATION, folder / SETTINGS
+    evaluation = read_evaluation(folder)
+    if evaluation is not None and evaluation.confusion and result.accuracy.majority is None:
+        counted = evaluation.accuracy()  # which earlier versions did not write down
+        result.accuracy.balanced, result.accuracy.majority = counted.balanced, counted.majority
     return Run(
         folder=folder,
         result=result,
-        settings=read_record(settings, FitSettings, otherwise=OTHERWISE) if settings.is_file() else None,
+        settings=read_asked(folder, FitSettings),
         network=load(folder / ARCHITECTURE),
         candidates=read_candidates(folder) if (folder / STUDY_FILE).is_file() else [],
         trainings={name: metrics for name, metrics in trainings.items() if metrics},
         beliefs={name: rows for name, rows in beliefs.items() if rows},
-        evaluation=read_record(evaluation, Evaluation, otherwise=OTHERWISE) if evaluation.is_file() else None,
+        evaluation=evaluation,
     )
+
+
+def read_evaluation(folder: Path) -> Evaluation | None:
+    """What the exported file gets right and wrong; None where it was not written down.
+
+    Raises:
+        RunError: If the file is damaged.
+    """
+    path = folder / EVALUATION
+    return read_record(path, Evaluation, otherwise=OTHERWISE) if path.is_file() else None
+
+
+def read_asked(folder: Path, kind: type[R]) -> R | None:
+    """What was asked of a run, for commands that ask for more; None where that cannot be read any more."""
+    with contextlib.suppress(RunError):
+        return read_settings(folder, SETTINGS, kind)
+    return None
 
 
 def read_metrics(folder: Path) -> list[Metric]:

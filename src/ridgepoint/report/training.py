@@ -3,51 +3,124 @@
 Everything is inside the page and nothing is fetched.
 """
 
-import base64
 import itertools
+import shlex
 from pathlib import Path
 
+import msgspec
 import plotly.graph_objects as go
 import yaml
 from markupsafe import Markup
 
+from ridgepoint.fit.distillation import DistillSettings
+from ridgepoint.fit.training import TrainSettings
 from ridgepoint.report.figures import BASELINE, CHOSEN, FINALIST, LINES, TABLED, blank_figure
 from ridgepoint.report.interval import interval
-from ridgepoint.report.result import OTHERWISE, Metric, read_metrics, require
+from ridgepoint.report.picture import picture_uri
+from ridgepoint.report.result import OTHERWISE, Metric, read_asked, read_metrics, require
 from ridgepoint.report.template import template
+from ridgepoint.report.verdict import (
+    RISING,
+    Step,
+    Verdict,
+    gain,
+    has_learnt,
+    longer,
+    tells_accuracy,
+    tells_guess,
+    tells_learning,
+)
 from ridgepoint.run.folder import RESULT
 from ridgepoint.run.records import read_record
-from ridgepoint.run.result import TrainResult
-from ridgepoint.train.samples import read_samples
-from ridgepoint.units import format_duration
+from ridgepoint.run.result import Accuracy, TrainResult
+from ridgepoint.train.samples import Sample, read_samples
 
 _CURVES = (
     ("loss", "training loss", "~g", BASELINE, "linear"),
     ("val_accuracy", "validation accuracy", ".0%", CHOSEN, "linear"),
     ("learning_rate", "learning rate", "~g", LINES[2], "linear"),
     ("weight_decay", "weight decay", "~g", FINALIST, "linear"),
-    ("resolution", "resolution, px", "d", TABLED, "hv"),
+    ("resolution", "resolution in px", "d", TABLED, "hv"),
 )
 """Quantity, title, format of numbers, colour and shape of the line."""
+
+
+class Training(msgspec.Struct, kw_only=True):
+    """A training's folder in memory."""
+
+    folder: Path
+    result: TrainResult
+    settings: TrainSettings | None
+    rows: list[Metric]
+    samples: list[Sample]
+
+
+def read_training(folder: Path) -> Training:
+    """Everything that the page and the terminal tell of a training.
+
+    Raises:
+        RunError: If the training is not finished, or what it wrote is damaged.
+    """
+    require(folder, RESULT)
+    result = read_record(folder / RESULT, TrainResult, otherwise=OTHERWISE)
+    kind = TrainSettings if result.teacher is None else DistillSettings
+    return Training(
+        folder=folder,
+        result=result,
+        settings=read_asked(folder, kind),
+        rows=read_metrics(folder),
+        samples=read_samples(folder),
+    )
+
+
+def training_verdict(training: Training) -> Verdict:
+    """What a training came to, and what to do next."""
+    result, settings = training.result, training.settings
+    accuracy = Accuracy(
+        artefact=result.accuracy["test"],
+        balanced=result.balanced,
+        majority=result.majority,
+        count=result.counts["test"],
+    )
+    rise, learnt = gain(training.rows), has_learnt(accuracy)
+    steps = []
+    if settings is not None and (rise > RISING or not learnt):
+        steps.append(Step("Give it more time", longer(settings, result.recipe).command()))
+    name = shlex.quote(str(training.folder))
+    steps.append(Step("Export it", f"ridgepoint export {name}"))
+    steps.append(Step("Then clock it", f"ridgepoint bench {shlex.quote(str(training.folder / 'model.onnx'))}"))
+    return Verdict(
+        tone="good" if learnt else "open",
+        badge="trained" if learnt else "nothing learnt",
+        sentences=(
+            tells_accuracy(accuracy, of="the trained network"),
+            *tells_learning(result.epochs, learnt=learnt, rise=rise),
+        ),
+        guess=tells_guess(accuracy),
+        steps=tuple(steps),
+    )
 
 
 def training_page(folder: Path) -> str:
     """The page as HTML.
 
     Raises:
-        RunError: If the training is not finished, or what it wrote cannot be read.
+        RunError: If the training is not finished, or what it wrote is damaged.
     """
-    require(folder, RESULT)
-    result = read_record(folder / RESULT, TrainResult, otherwise=OTHERWISE)
-    samples = read_samples(folder)
-    groups = {name: list(each) for name, each in itertools.groupby(samples, key=lambda sample: sample.group)}
-    rows = read_metrics(folder)
-    figures = {key: curve(rows, key, *how) for key, *how in _CURVES}
-    return template("training.html.jinja", png=_data_uri, percent=_percent, duration=format_duration).render(
+    training = read_training(folder)
+    result = training.result
+    groups = {name: list(each) for name, each in itertools.groupby(training.samples, key=lambda each: each.group)}
+    known = {key: [getattr(row, key) for row in training.rows if getattr(row, key) is not None] for key, *_ in _CURVES}
+    drawn = [(key, *how) for key, *how in _CURVES if len(set(known[key])) > 1]
+    figures = {key: curve(training.rows, key, *how) for key, *how in drawn}
+    return template("training.html.jinja", png=picture_uri, percent=_percent).render(
         result=result,
+        verdict=training_verdict(training),
         name=Path(result.model).stem,
         interval=interval(result.accuracy["test"], result.counts["test"]),
+        recalls=sorted(((each, name) for name, each in result.recall.items() if each is not None)),
         groups=groups,
+        constant={title: known[key][0] for key, title, *_ in _CURVES if len(set(known[key])) == 1},
         recipe=yaml.safe_dump(result.recipe, sort_keys=False, allow_unicode=True),
         figures={key: Markup(figure.to_json()) for key, figure in figures.items()},
     )
@@ -56,7 +129,7 @@ def training_page(folder: Path) -> str:
 def curve(rows: list[Metric], key: str, title: str, tickformat: str, colour: str, shape: str) -> go.Figure:
     """One quantity against the step; rows that do not have it are left out."""
     known = [row for row in rows if getattr(row, key) is not None]
-    figure = blank_figure(height=300)
+    figure = blank_figure(height=300 if key in ("loss", "val_accuracy") else 220)
     figure.add_scatter(
         x=[row.step for row in known],
         y=[getattr(row, key) for row in known],
@@ -69,10 +142,6 @@ def curve(rows: list[Metric], key: str, title: str, tickformat: str, colour: str
     figure.update_xaxes(title_text="step", rangemode="tozero")
     figure.update_yaxes(title_text=title, tickformat=tickformat, rangemode="normal" if key == "loss" else "tozero")
     return figure
-
-
-def _data_uri(png: bytes) -> str:
-    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
 
 
 def _percent(share: float) -> str:

@@ -1,11 +1,10 @@
 """What a search tried: how the front grew, and how the best one did."""
 
 from collections.abc import Sequence
-from html import escape
 
 import plotly.graph_objects as go
 
-from ridgepoint.report.figures import BASELINE, BUDGET, CHOSEN, TABLED, blank_figure
+from ridgepoint.report.figures import BASELINE, BUDGET, CHOSEN, TABLED, blank_figure, label
 from ridgepoint.report.points import Mark, pareto
 from ridgepoint.search.candidate import Candidate
 
@@ -49,7 +48,7 @@ def best_over_time(candidates: Sequence[Candidate], budget_ms: float) -> go.Figu
                 x=[place for place, _ in kept],
                 y=[each.short_accuracy for _, each in kept],
                 mode="markers",
-                text=[escape(each.name) for _, each in kept],
+                text=[label(each.name) for _, each in kept],
                 name=name,
                 marker={"color": colour, "size": 6, "opacity": 0.6},
                 hovertemplate=f"<b>%{{text}}</b><br>%{{y:.1%}}, {name}<extra></extra>",
@@ -70,12 +69,21 @@ def front_over_time(candidates: Sequence[Candidate], budget_ms: float) -> go.Fig
     """The front of short accuracy against estimated latency after each quarter of the search."""
     figure = blank_figure(height=340)
     grown = fronts(candidates)
+    figure.add_scatter(
+        x=[each.estimated_ms for each in candidates],
+        y=[each.short_accuracy for each in candidates],
+        mode="markers",
+        text=[label(each.name) for each in candidates],
+        name="candidates",
+        marker={"color": TABLED, "size": 6, "opacity": 0.45},
+        hovertemplate="<b>%{text}</b><br>%{x:.3~g} ms, %{y:.1%} after a short training<extra></extra>",
+    )
     for place, (count, marks) in enumerate(grown.items(), 1):
         figure.add_scatter(
             x=[mark.ms for mark in marks],
             y=[mark.accuracy for mark in marks],
             mode="lines+markers",
-            text=[escape(mark.name) for mark in marks],
+            text=[label(mark.name) for mark in marks],
             name=f"after {count}",
             line={"color": CHOSEN if place == len(grown) else BASELINE, "width": 0.8 + 0.5 * place, "shape": "hv"},
             opacity=0.25 + 0.75 * place / len(grown),

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import msgspec
 
-from ridgepoint.run.result import Count, Share
+from ridgepoint.run.result import Accuracy, Count, Share
 
 EVALUATION = "evaluation.json"
 
@@ -49,3 +49,18 @@ class Evaluation(msgspec.Struct, kw_only=True):
     def name(self, label: str | int) -> str:
         """A class by name, whether it was written as a name or as an index."""
         return self.classes[label] if isinstance(label, int) else label
+
+    def accuracy(self) -> Accuracy:
+        """Balanced accuracy, and the share of the most frequent class, from the confusion."""
+        images = [sum(row) for row in self.confusion]
+        right = [row[place] for place, row in enumerate(self.confusion)]
+        recalls = [hit / count for hit, count in zip(right, images, strict=True) if count]
+        if not recalls:
+            return Accuracy(split=self.split, count=0)
+        return Accuracy(
+            artefact=sum(right) / sum(images),
+            balanced=sum(recalls) / len(recalls),
+            majority=max(images) / sum(images),
+            split=self.split,
+            count=sum(images),
+        )

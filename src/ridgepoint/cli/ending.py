@@ -1,0 +1,97 @@
+"""What runs say at their end on a terminal: the verdict of their page, in a few lines."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ridgepoint.cli.output import console
+from ridgepoint.cli.table import print_table
+
+WORDS = ("", "network", "what it is")
+NUMBERS = ("test", "balanced", "undisturbed", "p90", "of budget", "epochs", "params", "MACs")
+LEAST_FOUND, UNEQUAL = 5, 0.15
+"""So many classes are named at most, where the recalls of some differ by more than this share."""
+
+
+def tell_fit(folder: Path) -> None:
+    """The chosen network against what it had to beat, the verdict, where the files are and what to do next."""
+    from ridgepoint.report.compared import compared
+    from ridgepoint.report.result import read_run
+    from ridgepoint.report.verdict import verdict
+    from ridgepoint.units import format_duration
+
+    run = read_run(folder)
+    result, found = run.result, verdict(run)
+    out = console()
+    out.print()
+    print_table(out, (*WORDS, *NUMBERS), map(_cells, compared(run)), left=WORDS)
+    out.print("\n" + "\n".join(found.sentences))
+    if found.guess:
+        out.print(found.guess)
+    if run.evaluation is not None:
+        tell_recalls({row.label: row.recall for row in run.evaluation.per_class})
+    latency = result.latency
+    agreed = result.parity
+    out.print(
+        f"Measured: the fastest tenth of {latency.runs} runs of the exported file with {latency.runtime} "
+        f"{latency.runtime_version}, {latency.threads} thread(s), {latency.precision}."
+        + ("" if agreed is None else f" It agrees with its source on {agreed.top1_agreement:.0%} of {agreed.count}.")
+    )
+    for note in [*result.notes, *result.warnings]:
+        out.print(f"note: {note}")
+    for name in ("artefact", "architecture", "labels", "report"):
+        out.print(f"{name:>13}: {folder / Path(getattr(result, name)).name}")
+    out.print(f"{'wall time':>13}: {format_duration(result.wall_s or 0.0)}")
+    out.print("Next:")
+    for step in found.steps:
+        out.print(f"  {step.why}: {step.command}")
+
+
+def tell_training(folder: Path) -> None:
+    """The accuracy of a training, what it is to be held against, and what to do next."""
+    from ridgepoint.report.training import read_training, training_verdict
+
+    training = read_training(folder)
+    found = training_verdict(training)
+    out = console()
+    out.print("\n".join(found.sentences))
+    if found.guess:
+        out.print(found.guess)
+    tell_recalls(training.result.recall)
+    out.print(f"{folder}: weights, metrics, report.html")
+    out.print("Next:")
+    for step in found.steps:
+        out.print(f"  {step.why}: {step.command}")
+
+
+def tell_recalls(recalls: Mapping[str, float | None]) -> None:
+    """The classes that are found least, where classes differ."""
+    known = sorted((recall, name) for name, recall in recalls.items() if recall is not None)
+    if not known or known[-1][0] - known[0][0] <= UNEQUAL:
+        return
+    told = ", ".join(f"{name} {100 * recall:.0f} %" for recall, name in known[:LEAST_FOUND])
+    best, name = known[-1]
+    more = ", ..." if len(known) > LEAST_FOUND else ""
+    console().print(f"Recall differs by class: {told}{more}; best {name} {100 * best:.0f} %.")
+
+
+def _cells(row: Any) -> list[str]:
+    from ridgepoint.units import format_count, format_ms
+
+    return [
+        row.tag,
+        row.name,
+        row.about,
+        _share(row.accuracy.artefact),
+        _share(row.accuracy.balanced),
+        format_ms(row.latency.ms),
+        format_ms(row.latency.p90_ms),
+        f"{100 * row.share:.0f} %",
+        "" if row.epochs is None else f"{row.epochs:.3g}",
+        format_count(row.params),
+        format_count(row.macs),
+    ]
+
+
+def _share(share: float | None) -> str:
+    return "" if share is None else f"{100 * share:.1f} %"

@@ -1,0 +1,184 @@
+"""What a fit came to, in a sentence or two, and what to do next: the report's first lines and the terminal's last."""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal, TypeVar
+
+import msgspec
+
+from ridgepoint.fit.settings import DEFAULT_TIME_S, FitSettings
+from ridgepoint.fit.training import TrainSettings
+from ridgepoint.report.interval import interval
+from ridgepoint.report.result import Metric, Run
+from ridgepoint.run.result import Accuracy, FitResult
+from ridgepoint.units import format_ms
+
+# A training that gained so much in its last third would have gained more.
+RISING = 0.04
+# A network this far below its budget leaves room for a larger one.
+SMALL_SHARE = 0.5
+MORE = 3
+"""How many times the time, or the epochs, a training that was still learning should get."""
+
+S = TypeVar("S", FitSettings, TrainSettings)
+Tone = Literal["good", "open", "bad"]
+
+
+class Step(msgspec.Struct, frozen=True):
+    """Something to do next: why, and the command."""
+
+    why: str
+    command: str
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run came to.
+
+    Attributes:
+        tone: `good`: met, and it has learnt; `open`: it cannot be said yet; `bad`: missed.
+        badge: Two or three words.
+        sentences: The budget and the accuracy first; then what keeps the network from being better.
+        guess: What always answering the most frequent class would reach, and the balanced accuracy.
+        steps: What to do next.
+    """
+
+    tone: Tone
+    badge: str
+    sentences: tuple[str, ...]
+    guess: str
+    steps: tuple[Step, ...]
+
+
+def verdict(run: Run) -> Verdict:
+    """The verdict on a fit or a search."""
+    result = run.result
+    doubted, learnt = bool(result.doubts), has_learnt(result.accuracy)
+    rise = gain(run.trainings.get(result.network.name, []))
+    sentences = (_budget(result), tells_accuracy(result.accuracy), *_held_back(result, learnt=learnt, rise=rise))
+    if doubted:
+        tone, badge = "open", "not measurable"
+    elif not result.met:
+        tone, badge = "bad", "budget missed"
+    else:
+        tone, badge = ("good", "budget met") if learnt else ("open", "met, but nothing learnt")
+    return Verdict(
+        tone=tone,  # type: ignore[arg-type]
+        badge=badge,
+        sentences=sentences,
+        guess=tells_guess(result.accuracy),
+        steps=tuple(_steps(run, wants_more=not learnt or rise > RISING)),
+    )
+
+
+def has_learnt(accuracy: Accuracy) -> bool:
+    """Whether more images are right than the most frequent class alone would explain; True where that is not known."""
+    if None in (accuracy.artefact, accuracy.majority, accuracy.count) or not accuracy.count:
+        return True
+    return interval(accuracy.artefact or 0.0, accuracy.count)[0] > (accuracy.majority or 0.0)
+
+
+def gain(metrics: Sequence[Metric]) -> float:
+    """By how much validation accuracy grew in the last third of a training; 0.0 where that is not known."""
+    judged = [row for row in metrics if row.val_accuracy is not None]
+    early = [row for row in judged if row.progress <= 2 / 3]
+    return (judged[-1].val_accuracy or 0.0) - (early[-1].val_accuracy or 0.0) if early else 0.0
+
+
+def tells_accuracy(accuracy: Accuracy, *, of: str = "the exported file") -> str:
+    """How many of the test images are right, with the interval of that share."""
+    if accuracy.artefact is None:
+        return f"How many images {of} gets right is not known."
+    known = f" ({_range(accuracy.artefact, accuracy.count)})" if accuracy.count else ""
+    images = f"{accuracy.count} " if accuracy.count else ""
+    return f"{_percent(accuracy.artefact)}{known} of {images}untouched {accuracy.split} images are right."
+
+
+def tells_guess(accuracy: Accuracy) -> str:
+    """What the accuracy is to be held against."""
+    told = []
+    if accuracy.majority is not None:
+        told.append(f"Always answering the most frequent class: {_percent(accuracy.majority)}.")
+    if accuracy.balanced is not None:
+        told.append(f"Balanced accuracy, all classes counting alike: {_percent(accuracy.balanced)}.")
+    return " ".join(told)
+
+
+def _budget(result: FitResult) -> str:
+    ms, budget = format_ms(result.latency.ms), format_ms(result.budget_ms)
+    share = result.latency.ms / result.budget_ms
+    if result.doubts:
+        return f"NOT measurable: {' '.join(_sentence(doubt) for doubt in result.doubts)}"
+    if result.met:
+        return f"Meets {budget}: {ms} measured, {100 * share:.0f} % of the budget."
+    return f"Misses {budget}: the nearest network takes {ms} measured, {share:.2g} times the budget."
+
+
+def tells_learning(epochs: float | None, *, learnt: bool, rise: float) -> list[str]:
+    """Whether more time would have helped, where the curve says so."""
+    seen = "" if epochs is None else f" after {epochs:.2g} passes over the images"
+    if not learnt:
+        return [f"It has learnt next to nothing{seen}: the most frequent class alone explains as much."]
+    if rise > RISING:
+        return [
+            f"It was still learning when its training ended{seen}: validation accuracy rose by {100 * rise:.0f} "
+            "points in the last third. Give it more time, or weights to start from."
+        ]
+    return []
+
+
+def _held_back(result: FitResult, *, learnt: bool, rise: float) -> list[str]:
+    """What keeps the network from being better, where that is seen."""
+    if told := tells_learning(result.network.epochs, learnt=learnt, rise=rise):
+        return told
+    if result.met and not result.doubts and result.latency.ms < SMALL_SHARE * result.budget_ms:
+        return ["A larger network would fit into the budget, and may be better if it gets the time to learn."]
+    return []
+
+
+def _steps(run: Run, *, wants_more: bool) -> list[Step]:
+    result, settings = run.result, run.settings
+    file = shlex.quote(str(run.folder / Path(result.artefact).name))
+    steps = []
+    if result.doubts and settings is not None:
+        again = f"{settings.command(out=str(run.folder))} --resume"
+        steps.append(Step("Clock it again when the machine is calm; nothing else is done again", again))
+    elif not result.met and not result.doubts and settings is not None:
+        allowed = f"{result.latency.ms * 1.05:.2g}"
+        loose = msgspec.structs.replace(settings, latency_ms=max(float(allowed), result.latency.ms))
+        steps.append(Step("Allow what the nearest one takes", loose.command()))
+        smaller = msgspec.structs.replace(settings, size=max(round(0.75 * min(result.network.input[1:]) / 8) * 8, 8))
+        steps.append(Step("Or show it smaller images", smaller.command()))
+    if wants_more and settings is not None:
+        steps.append(Step("Give it more time", longer(settings, result.recipe).command()))
+        if settings.weights is None:
+            command = f"{settings.command()} --weights FILE"
+            steps.append(Step("Or let it start from weights that know photographs", command))
+    steps += [
+        Step("Try it on a photograph", f"ridgepoint predict {file} PHOTO"),
+        Step("See how it does on photographs of your own, in class folders", f"ridgepoint eval {file} FOLDER"),
+    ]
+    return steps
+
+
+def longer(settings: S, recipe: Mapping[str, object]) -> S:
+    """The same request with more of what bounded its trainings."""
+    counted = settings.evaluations is not None if isinstance(settings, FitSettings) else settings.time_s is None
+    if not counted:
+        return msgspec.structs.replace(settings, time_s=MORE * (settings.time_s or DEFAULT_TIME_S))
+    epochs = settings.changes.get("epochs", recipe.get("epochs"))
+    more = MORE * epochs if isinstance(epochs, int) else 100
+    return msgspec.structs.replace(settings, changes={**settings.changes, "epochs": more})
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith(".") else f"{text}."
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
+def _range(share: float, count: int) -> str:
+    low, high = interval(share, count)
+    return f"{100 * low:.1f} to {100 * high:.1f}"

@@ -1,0 +1,112 @@
+"""Code for apps: it runs, without ridgepoint, and says what ridgepoint says."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from report_helpers import small
+
+from ridgepoint.data.preprocess import Preprocessing
+from ridgepoint.deploy.artefact import load_artefact
+from ridgepoint.deploy.export import export_onnx
+from ridgepoint.nn.build import build
+from ridgepoint.report.snippets import LANGUAGES, snippets
+
+LABELS = ("circle", 'it\'s a "square"', "star & moon", "dreieck ä")
+COLOUR = Preprocessing(
+    height=64, width=64, channels=3, resize=73, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)
+)
+GREY = Preprocessing(height=64, width=64, channels=1, resize=64, interpolation="bicubic", mean=(0.4,), std=(0.3,))
+
+
+def code(preprocessing: Preprocessing, language: str) -> str:
+    found = snippets(json.loads(preprocessing.to_json()), file="model.onnx")
+    return next(each.code for each in found if each.key == language)
+
+
+@pytest.fixture(scope="module", params=[COLOUR, GREY], ids=["colour", "grey"])
+def app(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Preprocessing]:
+    """A folder with an exported network, its labels and photographs of several shapes and modes."""
+    preprocessing, folder = request.param, tmp_path_factory.mktemp("app")
+    network = small("mobilenetv3_small_050").at(channels=preprocessing.channels)
+    export_onnx(
+        build(network).eval(), folder / "model.onnx", network=network, preprocessing=preprocessing, labels=LABELS
+    )
+    (folder / "labels.txt").write_text("".join(f"{label}\n" for label in LABELS), encoding="utf-8")
+    rng = np.random.default_rng(0)
+    for name, mode, size in (
+        ("wide.png", "RGB", (200, 90)),
+        ("tall.jpg", "L", (40, 130)),
+        ("clear.png", "RGBA", (80, 80)),
+    ):
+        pixels = Image.fromarray(rng.integers(0, 256, (9, 9, 4), np.uint8), "RGBA")
+        pixels.resize(size, Image.Resampling.BICUBIC).convert(mode).save(folder / name)
+    return folder, preprocessing
+
+
+def test_the_python_code_says_what_ridgepoint_says(app: tuple[Path, Preprocessing]) -> None:
+    folder, preprocessing = app
+    (folder / "app.py").write_text(code(preprocessing, "python"), encoding="utf-8")
+    photos = ["wide.png", "tall.jpg", "clear.png"]
+    blocked = "import sys; sys.modules['ridgepoint'] = sys.modules['torch'] = None; "
+    run = f"{blocked}sys.argv = {['app.py', *photos]!r}; exec(compile(open('app.py').read(), 'app.py', 'exec'))"
+    done = subprocess.run([sys.executable, "-c", run], cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    artefact = load_artefact(folder / "model.onnx")
+    for photo, line in zip(photos, done.stdout.splitlines(), strict=True):
+        ((label, probability),) = artefact.predict(folder / photo)
+        assert line == f"{photo}: {label} {probability:.4f}"
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="no node: the JavaScript is NOT run")
+def test_the_javascript_makes_the_same_input_and_answer(app: tuple[Path, Preprocessing]) -> None:
+    """In node, with a stand-in for the runtime that hands the input back: the pixels, the order, the softmax."""
+    folder, preprocessing = app
+    script = code(preprocessing, "javascript").replace(
+        'import * as ort from "onnxruntime-web";',
+        "const ort = { Tensor: class { constructor(kind, data, dims) { Object.assign(this, { data, dims }); } } };",
+    )
+    rgba = np.random.default_rng(1).integers(0, 256, (64, 64, 4), np.uint8)
+    (folder / "rgba.json").write_text(json.dumps(rgba.ravel().tolist()))
+    (folder / "app.mjs").write_text(script)
+    (folder / "run.mjs").write_text(
+        'import { classify, input } from "./app.mjs"; import { readFileSync } from "node:fs";\n'
+        'const rgba = JSON.parse(readFileSync("rgba.json"));\n'
+        'const session = { inputNames: ["i"], outputNames: ["o"], run: async () => ({ o: { data: [1, 3, 2, 0] } }) };\n'
+        "const { data, dims } = input(rgba);\n"
+        'const answer = await classify({ session, labels: ["a", "b", "c", "d"] }, rgba);\n'
+        "console.log(JSON.stringify({ data: Array.from(data), dims, answer }));\n"
+    )
+    done = subprocess.run(["node", "run.mjs"], cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    made = json.loads(done.stdout)
+    image = Image.fromarray(rgba[:, :, :3]).convert("L" if preprocessing.channels == 1 else "RGB")
+    pixels = np.asarray(image).reshape(64, 64, -1).transpose(2, 0, 1)
+    assert made["dims"] == [1, preprocessing.channels, 64, 64]
+    step = 1 / 255 / min(preprocessing.std)  # a grey level may be rounded the other way
+    expected = preprocessing.normalize(pixels).ravel()
+    assert np.abs(np.array(made["data"]) - expected).max() < (1.01 * step if preprocessing.channels == 1 else 1e-5)
+    assert made["answer"]["label"] == "b"
+    assert made["answer"]["probability"] == pytest.approx(np.exp(3) / np.exp([1, 3, 2, 0]).sum())
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("preprocessing", [COLOUR, GREY], ids=["colour", "grey"])
+def test_every_language_has_this_file_s_numbers(language: str, preprocessing: Preprocessing) -> None:
+    text = code(preprocessing, language)
+    for number in (*preprocessing.mean, *preprocessing.std, preprocessing.canvas[0], 64):
+        assert re.search(rf"(?<![\d.]){re.escape(str(number))}(?![\d.]*\d)", text), number
+    assert "{{" not in text and "{%" not in text and "ridgepoint" not in text
+    assert text.count("(") == text.count(")") and text.count("{") == text.count("}")
+
+
+def test_without_known_preprocessing_or_for_another_runtime_there_is_no_code() -> None:
+    assert snippets({}, file="model.onnx") == []
+    assert snippets({"height": -1}, file="model.onnx") == []
+    assert snippets(json.loads(COLOUR.to_json()), file="model.tflite") == []
