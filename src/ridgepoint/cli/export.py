@@ -11,7 +11,7 @@ FORMATS = ("onnx",)
 
 
 def export(
-    run: Annotated[Path, typer.Argument(help="A folder of `train`, or one below trainings/ of a fit.")],
+    run: Annotated[Path, typer.Argument(help="A folder of `train` or `distill`, or a fit's: its chosen network.")],
     format: Annotated[str, typer.Option(help="onnx.")] = "onnx",
     out: Annotated[Path | None, typer.Option(help="The file.  [default: model.onnx in the folder]")] = None,
     dynamic_batch: Annotated[bool, typer.Option("--dynamic-batch", help="Leave the batch size open.")] = False,
@@ -35,8 +35,13 @@ def export(
     from ridgepoint.deploy.artefact import load_artefact
     from ridgepoint.deploy.export import export_onnx
     from ridgepoint.deploy.verify import verify
-    from ridgepoint.train.folder import load_training
+    from ridgepoint.train.folder import load_training, training_of
 
+    if out is None and training_of(run) != run:
+        raise InputError(
+            f"{run}: holds a fit, whose {run / 'model.onnx'} is exported, checked and clocked already. For another "
+            "form give --out, for example --out batch.onnx --dynamic-batch"
+        )
     model, about = load_training(run)
     path = destination(out or run / "model.onnx", option="--out", mark=MODEL, force=force)
     export_onnx(

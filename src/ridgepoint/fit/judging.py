@@ -78,10 +78,10 @@ class ShortTraining:
             accelerator=self.setup.accelerator,
         )
         if path is None:
-            return Judgement(accuracy=done.val_accuracy, seconds=done.seconds)
+            return Judgement(accuracy=done.val_accuracy, seconds=done.seconds, epochs=done.epochs)
         save_atomic(path, lambda file: save_weights(done.model, file))
         weights = str(path.relative_to(self.folder))
-        return Judgement(accuracy=done.val_accuracy, seconds=done.seconds, weights=weights)
+        return Judgement(accuracy=done.val_accuracy, seconds=done.seconds, epochs=done.epochs, weights=weights)
 
     def weights_of(self, candidate: Candidate, proposal: Proposal) -> str | None:
         """Where in the folder the weights of a candidate are, once it is judged; None if it leaves none."""

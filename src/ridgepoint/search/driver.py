@@ -178,7 +178,11 @@ class _Search:
             self.display.warn(f"{candidate.name} is left out: {verdict.told}")
             return msgspec.structs.replace(candidate, note="diverged")
         return msgspec.structs.replace(
-            candidate, short_accuracy=verdict.accuracy, train_s=verdict.seconds, weights=verdict.weights
+            candidate,
+            short_accuracy=verdict.accuracy,
+            train_s=verdict.seconds,
+            epochs=verdict.epochs,
+            weights=verdict.weights,
         )
 
     def _repeated(self, place: int, proposal: Proposal) -> Candidate:
@@ -191,6 +195,7 @@ class _Search:
             parent=known.name,
             note=f"the same network as {known.name}",
             train_s=None,
+            epochs=None,
         )
 
     def _replayed(self, place: int, proposal: Proposal) -> Candidate:

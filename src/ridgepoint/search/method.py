@@ -47,11 +47,13 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True):
 class Judgement(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """What a task found out about a candidate: its accuracy, a share, and how long that took.
 
-    `weights` is the file that holds what it learnt, where the task keeps one.
+    `epochs` are passes over the images, where it counts them; `weights` is the file that holds what it learnt, where
+    the task keeps one.
     """
 
     accuracy: Share
     seconds: Seconds
+    epochs: Seconds | None = None
     weights: str | None = None
 
 

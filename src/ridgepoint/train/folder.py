@@ -12,8 +12,11 @@ from ridgepoint.errors import RunError
 from ridgepoint.files import save_atomic, write_atomic
 from ridgepoint.nn.build import BuiltNetwork, build
 from ridgepoint.nn.weights import load_weights, save_weights
+from ridgepoint.run.folder import RESULT
+from ridgepoint.run.records import read_record
+from ridgepoint.run.result import FitResult
 
-ARCHITECTURE, WEIGHTS, ABOUT = "architecture.yaml", "weights.safetensors", "training.json"
+ARCHITECTURE, WEIGHTS, ABOUT, TRAININGS = "architecture.yaml", "weights.safetensors", "training.json", "trainings"
 
 
 class About(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,9 +41,21 @@ def save_training(folder: Path, model: BuiltNetwork, about: About) -> None:
     write_atomic(folder / ABOUT, msgspec.json.format(msgspec.json.encode(about)))
 
 
+def training_of(folder: Path) -> Path:
+    """The folder of a training: of a finished fit, the chosen network's; any other, as it is.
+
+    Raises:
+        RunError: If the fit's result is damaged.
+    """
+    if (folder / ABOUT).exists() or not ((folder / RESULT).is_file() and (folder / TRAININGS).is_dir()):
+        return folder
+    result = read_record(folder / RESULT, FitResult, otherwise=f"Give one of the folders below {folder / TRAININGS}")
+    return folder / TRAININGS / Path(result.network.name).name
+
+
 def weight_file(given: str) -> str:
-    """The weights of a finished training, given its folder; anything else, a file or a hub id, as it is."""
-    return str(Path(given) / WEIGHTS) if Path(given).is_dir() else given
+    """The weights of a finished training or fit, given its folder; anything else, a file or a hub id, as it is."""
+    return str(training_of(Path(given)) / WEIGHTS) if Path(given).is_dir() else given
 
 
 def load_training(folder: Path) -> tuple[BuiltNetwork, About]:
@@ -49,12 +64,13 @@ def load_training(folder: Path) -> tuple[BuiltNetwork, About]:
     Raises:
         RunError: If the folder holds no finished training.
     """
+    folder = training_of(folder)
     try:
         about = msgspec.json.decode((folder / ABOUT).read_bytes(), type=About)
     except (OSError, msgspec.MsgspecError):
         raise RunError(
             f"{folder}: holds no finished training (no {ABOUT}). Give the folder that `ridgepoint train --out` named, "
-            "or one below trainings/ of a fit"
+            "or a finished fit's"
         ) from None
     model = build(load(folder / ARCHITECTURE))
     load_weights(model, folder / WEIGHTS)
