@@ -113,12 +113,20 @@ def test_a_start_that_failed_does_not_block_its_folder(small: Path, photos: Path
 
 
 def test_the_second_of_two_processes_is_refused(small: Path, photos: Path, tmp_path: Path):
+    base = tmp_path / "base"
+    assert call("train", small, photos, *TINY, "--out", base).returncode == 0
     words = ("train", small, photos, *TINY[2:], "--size", 32, "--set", "epochs=100000", "--out", tmp_path / "run")
     process = start(*words, cwd=tmp_path)
     try:
         wait_until((tmp_path / "run" / "metrics.jsonl").exists, process)
         refused(call(*words), "holds a run already. Give --resume to go on with it, or another folder")
-        refused(call(*words, "--resume"), f"process {process.pid} is at work on it. Wait until it ends, or give")
+        at_work = f"process {process.pid} is at work on it. Wait until it ends, or give"
+        refused(call(*words, "--resume"), at_work)
+        finished = tmp_path / "run" / "trainings" / "one"  # as of a fit that goes on
+        shutil.copytree(base, finished)
+        refused(call("export", finished), at_work, "a place outside with --out")
+        assert call("export", finished, "--out", tmp_path / "model.onnx").returncode == 0
+        refused(call("report", finished), at_work)
         assert process.poll() is None
     finally:
         process.kill()

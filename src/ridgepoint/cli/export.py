@@ -35,6 +35,7 @@ def export(
     from ridgepoint.deploy.artefact import load_artefact
     from ridgepoint.deploy.export import export_onnx
     from ridgepoint.deploy.verify import verify
+    from ridgepoint.run.folder import writing_into
     from ridgepoint.train.folder import load_training, training_of
 
     if out is None and training_of(run) != run:
@@ -44,15 +45,16 @@ def export(
         )
     model, about = load_training(run)
     path = destination(out or run / "model.onnx", option="--out", mark=MODEL, force=force)
-    export_onnx(
-        model,
-        path,
-        network=model.network,
-        preprocessing=about.preprocessing,
-        labels=about.labels,
-        trained_on=about.data,
-        batch="dynamic" if dynamic_batch else "static",
-    )
+    with writing_into(path):
+        export_onnx(
+            model,
+            path,
+            network=model.network,
+            preprocessing=about.preprocessing,
+            labels=about.labels,
+            trained_on=about.data,
+            batch="dynamic" if dynamic_batch else "static",
+        )
     shape = (32, about.preprocessing.channels, about.preprocessing.height, about.preprocessing.width)
     noise = torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     parity = verify(model, load_artefact(path), noise)

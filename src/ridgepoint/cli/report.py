@@ -16,9 +16,11 @@ def report(
 
     Example: ridgepoint report runs/fit/digits
     """
-    from ridgepoint.report.page import build_report
+    from ridgepoint.report.page import REPORT, build_report
+    from ridgepoint.run.folder import writing_into
 
-    path = build_report(run).resolve()
+    with writing_into(run / REPORT):
+        path = build_report(run).resolve()
     if json_output:
         emit_json({"report": str(path), "bytes": path.stat().st_size})
     else:

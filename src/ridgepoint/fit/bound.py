@@ -16,15 +16,17 @@ from ridgepoint.errors import BudgetError
 from ridgepoint.fit.plan import Plan
 from ridgepoint.fit.prepare import Prepared
 from ridgepoint.fit.settings import DEFAULT_TIME_S, FitSettings
+from ridgepoint.fit.steps import Shares
 from ridgepoint.run.folder import RunFolder, Seconds
 from ridgepoint.search.candidate import Candidate
 from ridgepoint.search.draw import smallest
 from ridgepoint.units import format_duration
 
 BLOCK_S = 0.9  # to export and clock one block that the latency table lacks, on two cores of a cloud machine
+FURTHER_BLOCKS = 1.5  # what the first candidates need besides
 NETWORK_S = 2.0  # the same for a network
 SEARCH_S, TRAINING_S = 4.0, 2.0  # the least that finds and trains one network
-REPORT_S = 3.0
+REPORT_S = 5.0
 MEASURED_TWICE = 2.0  # on a busy machine the exported files are clocked again; and some are larger than the average
 RIVALS_UNTIL = 0.25  # of the time: then no further zoo network is looked for
 BESIDE = 1.15  # a training's evaluations, and what it writes, beside its steps
@@ -59,10 +61,11 @@ def require_time(run: RunFolder[FitSettings], prepared: Prepared, host: HostTabl
         networks.append(prepared.space.decode(smallest(prepared.space)))
     lacking = {place for network in networks for place in _lacking(host, network)}
     new = sum(network.digest not in host.table.networks for network in networks)
-    least = run.elapsed + len(lacking) * BLOCK_S + (new + 3) * NETWORK_S + SEARCH_S + TRAINING_S + REPORT_S
+    clocking_s = FURTHER_BLOCKS * len(lacking) * BLOCK_S + (new + 4) * NETWORK_S
+    least = run.elapsed + clocking_s + SEARCH_S + TRAINING_S + REPORT_S
     if allowed >= least:
         return
-    clocking = format_duration(len(lacking) * BLOCK_S)
+    clocking = format_duration(clocking_s)
     why = f", of which {clocking} to clock what this machine's latency table lacks" if lacking else ""
     raise BudgetError(
         f"--time is {format_duration(allowed)}. The least that is possible here is about "
@@ -117,14 +120,14 @@ def share_out(
     """
     if plan.full_s is None:
         return plan, list(contenders)
-    known = run.read_step("trainings", dict[str, float])
+    known = run.read_step("trainings", Shares)
     if known is None:
         left = seconds_allowed(run.settings) - run.elapsed
         count = len(contenders)
         while count > 1 and _each(left, count, ending) < TRAINING_S:
             count -= 1
         known = run.write_step("trainings", {"count": count, "full_s": max(_each(left, count, ending), 1.0)})
-    count = int(known["count"])
+    count = known["count"]
     if count < len(contenders):
         names = ", ".join(each.name for each in contenders[count:])
         display.warn(f"for want of time these are left out: {names}. With more --time they would be trained, too")

@@ -25,6 +25,7 @@ from ridgepoint.deploy.timing import doubts
 from ridgepoint.deploy.verify import Parity, verify
 from ridgepoint.files import make_folder, save_atomic, write_atomic
 from ridgepoint.fit.plan import Plan
+from ridgepoint.fit.steps import Found
 from ridgepoint.run.evaluation import EVALUATION, Evaluation, Mistake, Recall
 from ridgepoint.run.folder import RESULT, RunFolder
 from ridgepoint.run.records import write_record
@@ -105,8 +106,8 @@ def export_all(job: "Fit", trained: list[Candidate]) -> dict[str, Path]:
 
 def measure_once(job: "Fit", files: dict[str, Path], macs: dict[str, int]) -> dict[str, MeasuredLatency]:
     """Clock the exported files side by side; a resumed run keeps what was clocked before, unless it is doubted."""
-    known = job.run.read_step("measured")
-    if known is None:
+    known = job.run.read_step("measured", dict[str, MeasuredLatency])
+    if known is None or known.keys() != files.keys():
         job.display.progress(0.5, "measuring the exported files side by side")
         settings = job.run.settings
         found = measure(
@@ -248,7 +249,7 @@ def describe(
             method=prepared.method,
             reason=prepared.method_reason,
             evaluations=sum(c.train_s is not None for c in Study(path).candidates("search")),
-            gap=(job.run.read_step("finalists") or {}).get("gap"),
+            gap=(job.run.read_step("finalists", Found) or {}).get("gap"),
             seconds=job.run.phases["Search"],
         ),
         bound=Bound(time_s=plan.full_s and (settings.time_s or None), evaluations=settings.evaluations),

@@ -23,6 +23,7 @@ from ridgepoint.fit.prepare import Prepared, check_settings, prepare
 from ridgepoint.fit.pretrained import networks_for
 from ridgepoint.fit.searching import corrected, find_finalists
 from ridgepoint.fit.settings import FitSettings
+from ridgepoint.fit.steps import Rivals, TrainedOne
 from ridgepoint.fit.threads import set_training_threads
 from ridgepoint.run.folder import RunFolder, open_run
 from ridgepoint.search.baselines import within_budget, zoo_networks
@@ -168,9 +169,9 @@ def require_possible(job: Fit) -> None:
 
 def choose_rivals(job: Fit) -> list[Candidate]:
     """The zoo networks that will be trained beside the finalists, some from given weights; chosen once per run."""
-    known = job.run.read_step("rivals")
+    known = job.run.read_step("rivals", Rivals)
     if known is not None:
-        return msgspec.convert(known["rivals"], list[Candidate])
+        return known["rivals"]
     settings, limit = job.run.settings, job.limit_ms
     preprocessing = job.prepared.preprocessing
     channels, height, width = preprocessing.channels, preprocessing.height, preprocessing.width
@@ -209,9 +210,8 @@ def choose_rivals(job: Fit) -> list[Candidate]:
 
 
 def _plan(job: Fit, ending: Ending, *, trainings: int) -> Plan:
-    known = job.run.read_step("plan")
-    if known is not None:
-        return msgspec.convert(known, Plan)
+    if (known := job.run.read_step("plan", Plan)) is not None:
+        return known
     plan = make_plan(
         job.run.settings,
         job.prepared.recipe,
@@ -228,7 +228,7 @@ def train_all(job: Fit, plan: Plan, contenders: list[Candidate]) -> list[Candida
     """Train finalists and zoo networks alike: same recipe, same bound; the result of each is kept in the run folder."""
     done = []
     for index, candidate in enumerate(contenders):
-        known = job.run.read_step(f"trained-{candidate.name}")
+        known = job.run.read_step(f"trained-{candidate.name}", TrainedOne)
         if known is None:
             known = _train_one(job, plan, candidate, index / len(contenders), 1 / len(contenders))
         candidate = msgspec.structs.replace(

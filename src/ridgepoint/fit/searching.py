@@ -14,6 +14,7 @@ from ridgepoint.errors import NotMeasurableError, NotMetError
 from ridgepoint.fit.crew import hire
 from ridgepoint.fit.judging import ShortTraining, short_training
 from ridgepoint.fit.plan import FINALISTS, Plan
+from ridgepoint.fit.steps import Found, Gap, Searched
 from ridgepoint.search.candidate import Candidate
 from ridgepoint.search.draw import smallest
 from ridgepoint.search.driver import run_search
@@ -54,9 +55,9 @@ def find_finalists(job: "Fit", plan: Plan) -> list[Candidate]:
     Raises:
         NotMetError: If no candidate meets it.
     """
-    known = job.run.read_step("finalists")
+    known = job.run.read_step("finalists", Found)
     if known is not None:
-        return msgspec.convert(known["finalists"], list[Candidate])
+        return known["finalists"]
     aim = Aim(limit_ms=_possible(job, job.limit_ms))
     for number in range(AIMS):
         count = search(job, plan, aim, number)
@@ -81,7 +82,7 @@ def search(job: "Fit", plan: Plan, aim: Aim, number: int) -> int:
     """
     run, prepared = job.run, job.prepared
     step = f"search-{number + 1}" if number else "search"
-    if (known := run.read_step(step)) is not None:
+    if (known := run.read_step(step, Searched)) is not None:
         return known["candidates"]
 
     def told(share: float, text: str) -> None:
@@ -139,7 +140,7 @@ def corrected(job: "Fit") -> LatencyModel:
     A table from another hour may be off by a factor that all networks share. Corrected, it gives none of the three too
     little.
     """
-    known = job.run.read_step("gap")
+    known = job.run.read_step("gap", Gap)
     if known is None:
         networks = job.prepared.of_several_sizes()
         measured = job.host.measure_networks(networks)

@@ -201,6 +201,19 @@ def open_run(
                 unmake()
 
 
+@contextlib.contextmanager
+def writing_into(path: Path) -> Iterator[None]:
+    """Own the run in whose folder a file is to be written, where it lies in one: nobody is at work on it meanwhile.
+
+    Raises:
+        RunError: If another process is.
+    """
+    around = [each for each in path.absolute().parents if (each / SETTINGS).is_file() and (each / ORIGIN).is_file()]
+    otherwise = "Wait until it ends, or give a place outside with --out"
+    with owning(around[-1] / LOCK, what=around[-1], otherwise=otherwise) if around else contextlib.nullcontext():
+        yield
+
+
 def free_folder(given: Request) -> Path:
     """The next free name under runs/."""
     base = Path("runs") / given.verb / (given.stem or "run")  # type: ignore[attr-defined]

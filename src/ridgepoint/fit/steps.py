@@ -1,0 +1,54 @@
+"""What the finished steps of a fit leave in its folder for later steps, and for the run when it goes on."""
+
+from typing import Annotated, NotRequired, TypedDict
+
+import msgspec
+
+from ridgepoint.run.folder import Seconds
+from ridgepoint.search.candidate import Candidate
+
+Count = Annotated[int, msgspec.Meta(ge=0)]
+Positive = Annotated[float, msgspec.Meta(gt=0)]
+
+
+class Rivals(TypedDict):
+    """The zoo networks that will be trained beside the finalists."""
+
+    rivals: list[Candidate]
+
+
+class Gap(TypedDict):
+    """How far the clock is above the latency table, and by network."""
+
+    measured_over_tabled: Positive
+    networks: dict[str, Positive]
+
+
+class Searched(TypedDict):
+    """How many candidates there are after a search, and what it allowed itself."""
+
+    candidates: Count
+    limit_ms: Positive
+
+
+class Found(TypedDict):
+    """What is trained in full, and how far the clock was above what was expected of the clocked candidates."""
+
+    finalists: Annotated[list[Candidate], msgspec.Meta(min_length=1)]
+    gap: Positive
+
+
+class Shares(TypedDict):
+    """How many are trained in full, and for how long each."""
+
+    count: Annotated[int, msgspec.Meta(ge=1)]
+    full_s: Positive
+
+
+class TrainedOne(TypedDict):
+    """How a full training went; `epochs` is what a run of an earlier version did not write."""
+
+    val_accuracy: Annotated[float, msgspec.Meta(ge=0, le=1)]
+    seconds: Seconds
+    steps: Count
+    epochs: NotRequired[Seconds | None]
