@@ -57,7 +57,13 @@ def test_a_bound_in_which_nothing_is_possible_is_refused_at_once(tmp_path: Path)
     space = tmp_path / "tiny.yaml"
     space.write_text(SPACE)
     settings = FitSettings(
-        data="digits", latency_ms=1.0, size=16, space=str(space), table=str(tmp_path / "table.json"), time_s=5.0
+        data="digits",
+        latency_ms=1.0,
+        size=16,
+        space=str(space),
+        table=str(tmp_path / "table.json"),
+        time_s=5.0,
+        busy=True,
     )
     started = time.monotonic()
     with pytest.raises(

@@ -49,7 +49,19 @@ stages:
                out_channels: {choice: [16, 24]}}]}
 head: {head: pooled, conv_channels: {choice: [32, 48]}}
 """
-QUICK = ("--set", "epochs=2", "--set", "short_epochs=1", "--evaluations", "3", "--latency", "50ms", "--baselines", "0")
+QUICK = (
+    "--set",
+    "epochs=2",
+    "--set",
+    "short_epochs=1",
+    "--evaluations",
+    "3",
+    "--latency",
+    "50ms",
+    "--baselines",
+    "0",
+    "--busy",
+)
 TIMES = {"train_s", "seconds", "elapsed_s", "wall_s", "phases", "created", "measured_ms", "measured_p90_ms", "latency"}
 PLACES = {"run", "report", "architecture", "artefact", "labels", "command", "reproduce", "name", "gap", "doubts"}
 LONGEST = 10  # kills of one run

@@ -6,7 +6,6 @@ What the end of a fit costs is measured here, before the time is divided: it is 
 import math
 import time
 from collections.abc import Sequence
-from typing import TypeVar
 
 import msgspec
 
@@ -30,7 +29,7 @@ REPORT_S = 5.0
 MEASURED_TWICE = 2.0  # on a busy machine the exported files are clocked again; and some are larger than the average
 RIVALS_UNTIL = 0.25  # of the time: then no further zoo network is looked for
 BESIDE = 1.15  # a training's evaluations, and what it writes, beside its steps
-T = TypeVar("T")
+FINAL_PATIENCE_S, LEAST_PATIENCE_S = 60.0, 3.0  # for a calm machine, to clock what ships
 
 
 class Ending(msgspec.Struct, frozen=True, kw_only=True):
@@ -132,6 +131,16 @@ def share_out(
         names = ", ".join(each.name for each in contenders[count:])
         display.warn(f"for want of time these are left out: {names}. With more --time they would be trained, too")
     return msgspec.structs.replace(plan, full_s=known["full_s"]), list(contenders[:count])
+
+
+def final_patience_s(run: RunFolder[FitSettings]) -> float:
+    """How long the last clocking may wait for a calm machine: for what is left beyond check and report.
+
+    A finished run that is clocked again has waited for somebody to ask, and may wait longer.
+    """
+    ending = run.read_step("ending", Ending)
+    left_s = seconds_allowed(run.settings) - run.elapsed - (ending.once_s if ending else 0.0)
+    return FINAL_PATIENCE_S if run.result() else min(max(left_s, LEAST_PATIENCE_S), FINAL_PATIENCE_S)
 
 
 def _each(left_s: float, count: int, ending: Ending) -> float:

@@ -24,6 +24,7 @@ from ridgepoint.deploy.measure import measure
 from ridgepoint.deploy.timing import doubts
 from ridgepoint.deploy.verify import Parity, verify
 from ridgepoint.files import make_folder, save_atomic, write_atomic
+from ridgepoint.fit.bound import final_patience_s
 from ridgepoint.fit.plan import Plan
 from ridgepoint.fit.steps import Found
 from ridgepoint.run.evaluation import EVALUATION, Evaluation, Mistake, Recall
@@ -51,7 +52,6 @@ if TYPE_CHECKING:
 
 MISTAKES = 24
 PHASE = "Export, check, measure"
-FINAL_PATIENCE_S = 60.0  # to clock what ships
 PACKAGES = ("ridgepoint", "torch", "torchvision", "onnx", "onnxruntime", "optuna", "numpy")
 
 
@@ -114,7 +114,7 @@ def measure_once(job: "Fit", files: dict[str, Path], macs: dict[str, int]) -> di
             files,
             runtime=settings.runtime,
             threads=settings.threads,
-            patience_s=0.0 if settings.busy else FINAL_PATIENCE_S,
+            patience_s=0.0 if settings.busy else final_patience_s(job.run),
             macs=macs,
         )
         known = msgspec.to_builtins(found)

@@ -29,7 +29,19 @@ stages: [{blocks: [{block: uib, start_kernel: 0, middle_kernel: 3, expand_ratio:
 head: {head: pooled, conv_channels: 32}
 """
 SPACE = NETWORK.replace("out_channels: 8", "out_channels: {choice: [8, 16]}").replace("num_classes: 10\n", "")
-COUNTED = ("--latency", "50ms", "--baselines", "0", "--evaluations", "2", "--size", "16", "--set", "short_epochs=1")
+COUNTED = (
+    "--latency",
+    "50ms",
+    "--baselines",
+    "0",
+    "--evaluations",
+    "2",
+    "--size",
+    "16",
+    "--set",
+    "short_epochs=1",
+    "--busy",
+)
 ENDS = ("result.json", "training.json")
 SQL = (
     "UPDATE trials SET state = {value}",
