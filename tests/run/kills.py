@@ -63,7 +63,8 @@ QUICK = (
     "--busy",
 )
 TIMES = {"train_s", "seconds", "elapsed_s", "wall_s", "phases", "created", "measured_ms", "measured_p90_ms", "latency"}
-PLACES = {"run", "report", "architecture", "artefact", "labels", "command", "reproduce", "name", "gap", "doubts"}
+CLOCKED = {"met", "gap", "doubts", "warnings"}  # what a busy machine decides
+PLACES = {"run", "report", "architecture", "artefact", "labels", "command", "reproduce"}
 LONGEST = 10  # kills of one run
 
 
@@ -123,7 +124,7 @@ def essence(run: Path) -> dict[str, Any]:
             found[name] = path.read_bytes()
         elif path.name == "metrics.jsonl":
             found[name] = [_timeless(json.loads(line)) for line in path.read_text().splitlines()]
-    found["result"] = _timeless(json.loads((run / "result.json").read_text()))
+    found |= _timeless({**json.loads((run / "result.json").read_text()), "name": ""})
     if (run / STUDY_FILE).exists():
         found["journal"] = [_timeless(msgspec.to_builtins(each)) for each in read_candidates(run)]
     return found
@@ -131,8 +132,10 @@ def essence(run: Path) -> dict[str, Any]:
 
 def _timeless(content: Any) -> Any:
     """JSON without what differs from run to run: times, places, and what was clocked."""
+    if isinstance(content, dict) and "artefact" in content and "val" in content:
+        return content  # accuracies, the artefact's among them
     if isinstance(content, dict):
-        return {key: _timeless(value) for key, value in content.items() if key not in TIMES | PLACES}
+        return {key: _timeless(value) for key, value in content.items() if key not in TIMES | CLOCKED | PLACES}
     return [_timeless(each) for each in content] if isinstance(content, list) else content
 
 
