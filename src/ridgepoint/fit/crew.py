@@ -23,7 +23,6 @@ from ridgepoint.fit.prepare import Prepared
 from ridgepoint.fit.terms import terms_of
 from ridgepoint.fit.threads import ALL
 from ridgepoint.run.folder import RunFolder
-from ridgepoint.search.address import check_study
 from ridgepoint.search.board import TRIES, Board, worker_name
 from ridgepoint.search.judges import Job, Verdict
 
@@ -36,8 +35,6 @@ HELD_AT_MOST_S = 86_400.0
 def hire(run: RunFolder, prepared: Prepared, task: ShortTraining, display: Display) -> Iterator["Crew"]:
     """The workers that a run's settings ask for, until its search ends."""
     settings = run.settings
-    if settings.study is not None:
-        check_study(settings.study)
     own = terms_of(run, prepared, task)
     with tempfile.TemporaryDirectory() as folder:
         crew = Crew(

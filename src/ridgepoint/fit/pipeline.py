@@ -14,7 +14,15 @@ from ridgepoint.cost.latency import LatencyModel
 from ridgepoint.data.trained_on import TrainedOn
 from ridgepoint.deploy.calibrate import HostTable
 from ridgepoint.display import Display, Silent
-from ridgepoint.errors import InterruptedRun, NotMetError, RidgepointError, WriteError, stopped_by_user
+from ridgepoint.errors import (
+    InterruptedRun,
+    NotMetError,
+    RidgepointError,
+    RunError,
+    WriteError,
+    shown,
+    stopped_by_user,
+)
 from ridgepoint.files import writing
 from ridgepoint.fit.bound import Ending, may_look_further, measure_ending, require_time, share_out
 from ridgepoint.fit.finish import PHASE, finish
@@ -243,10 +251,20 @@ def train_all(job: Fit, plan: Plan, contenders: list[Candidate]) -> list[Candida
     return done
 
 
-def _weights(job: Fit, given: str) -> str:
-    """Weights of this run, or what the user gave."""
-    own = job.run.path / given
-    return str(own) if own.is_file() else weight_file(given)
+def _weights(job: Fit, candidate: Candidate) -> str | None:
+    """What a full training starts from: weights of this run, or what the user gave, whatever else a journal names.
+
+    Raises:
+        RunError: If the journal names a file outside of the run.
+    """
+    if candidate.weights is None:
+        return None
+    if candidate.phase == "baseline" and job.run.settings.weights is not None:
+        return weight_file(job.run.settings.weights)
+    own = job.run.path / candidate.weights
+    if not own.resolve().is_relative_to((job.run.path / "weights").resolve()):
+        raise RunError(f"{candidate.name} starts from {shown(candidate.weights)}, which is no file of {job.run.path}")
+    return str(own)
 
 
 def _train_one(job: Fit, plan: Plan, candidate: Candidate, base: float, share: float) -> dict[str, Any]:
@@ -268,7 +286,7 @@ def _train_one(job: Fit, plan: Plan, candidate: Candidate, base: float, share: f
         bound=plan.full(job.prepared.recipe_for(candidate)),
         seed=job.run.settings.seed,
         folder=folder,
-        initial=None if candidate.weights is None else _weights(job, candidate.weights),
+        initial=_weights(job, candidate),
         accelerator=job.prepared.accelerator,
         on_step=on_step,
     )

@@ -22,7 +22,6 @@ from ridgepoint.fit.setup import TrainingSetup
 from ridgepoint.nn.hub import read_weights
 from ridgepoint.run.folder import RunFolder
 from ridgepoint.run.origin import Origin, digest, digest_file
-from ridgepoint.search.address import check_study
 from ridgepoint.search.draw import at_share
 from ridgepoint.search.methods import METHODS, find_method, make_method_settings
 from ridgepoint.train.accelerator import find_accelerator, told
@@ -111,7 +110,6 @@ def check_settings(settings: FitSettings) -> None:
     elif entry.trained:
         raise InputError(f"--method {settings.method} starts from a trained network: give its weights with --weights")
     if settings.study is not None:
-        check_study(settings.study)
         if entry.trained:
             raise InputError(
                 f"--study: the candidates of --method {method} inherit weights that lie in the run folder, where other "

@@ -45,6 +45,13 @@ class FitSettings(Request, frozen=True, kw_only=True):
     study: str | None = None
     busy: bool = False
 
+    def __post_init__(self) -> None:
+        """No settings hold a password, so nothing that shows or keeps them does."""
+        if self.study is not None:
+            from ridgepoint.search.address import check_study
+
+            check_study(self.study)
+
     @property
     def arguments(self) -> tuple[str, ...]:
         """The space comes first where it must be named."""
