@@ -26,7 +26,7 @@ from ridgepoint.deploy.timing import BUSY, LEAST_SHARE, Slowdown, Timing
 from ridgepoint.errors import InputError, WriteError
 from ridgepoint.files import make_folder, read_file, write_atomic
 
-ENOUGH_RUNS = 60
+ENOUGH_RUNS = 24
 KEPT_S = 7 * 24 * 3600.0
 LIMIT_BYTES = 10_000
 
@@ -65,7 +65,8 @@ class References:
                 make_folder(self.path.parent)
                 write_atomic(self.path, msgspec.json.encode(_Calm(ms, time.time())))
             known = ms
-        return Slowdown.of([now / then for now, then in zip(ms, known or ms, strict=True)], known=known is not None)
+        slowdowns = [now / then for now, then in zip(ms, known or ms, strict=True)]
+        return Slowdown(min(slowdowns), max(slowdowns), known is not None)
 
     def _remembered(self) -> tuple[float, ...] | None:
         try:

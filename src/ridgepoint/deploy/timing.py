@@ -14,7 +14,7 @@ MOST_LOST = 0.01  # the share of a turn that it may have waited for its core
 LEAST_SHARE = 0.5  # of the rounds must have been undisturbed
 MOST_SLOWED = 1.3  # the slowdown of the references from which on times are not to be relied on
 BUSY = 0.1  # the share of all processors from which on what others do may slow down what runs beside them
-AGREE = 1.12  # how far the references' slowdowns may be apart: what slows all alike can be divided out, no more
+AGREE = 1.2  # how far the references' slowdowns may be apart: their middle is then within a tenth of each
 
 
 @dataclass(frozen=True)
@@ -32,21 +32,19 @@ class Turn:
 
 @dataclass(frozen=True)
 class Slowdown:
-    """How much slower than on the calm machine references ran: the middle, the least and the most of them.
+    """How much slower than on the calm machine references ran: the least and the most of them.
 
     `known` tells whether the calm machine was ever seen.
     """
 
-    middle: float = 1.0
     least: float = 1.0
     most: float = 1.0
     known: bool = True
 
-    @classmethod
-    def of(cls, slowdowns: Iterable[float], *, known: bool = True) -> "Slowdown":
-        """The slowdown that several references tell."""
-        found = sorted(slowdowns)
-        return cls(statistics.median(found), found[0], found[-1], known)
+    @property
+    def middle(self) -> float:
+        """As far from the least as from the most, as a ratio."""
+        return math.sqrt(self.least * self.most)
 
 
 class Timing:
