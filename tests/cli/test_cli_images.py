@@ -163,4 +163,4 @@ def test_predict_answers_the_good_names_the_bad_and_takes_folders(finished: Path
     told = json.loads(call("predict", model, folder / "9.png", tmp_path / "cut.png", "--json").stdout)
     assert [set(each) for each in told] == [{"image", "top"}, {"image", "error"}]
     refused(call("predict", model, tmp_path / "cut.png"), "cut.png")
-    refused(call("predict", model, tmp_path / "empty"), "this folder holds no image files")
+    refused(call("predict", model, tmp_path / "empty"), "holds no image files. Known image types: .avif")

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from ridgepoint.cli.output import JsonFlag, console, emit_json
-from ridgepoint.errors import DataError, InputError
+from ridgepoint.errors import DataError, printable
 
 TOLD = 5  # how many of the images that cannot be read the last message names
 
@@ -53,16 +53,15 @@ def predict(
 
 def _files(given: list[Path]) -> list[Path]:
     """The files that were named, and the images below the folders that were."""
-    from ridgepoint.data.layout import SUFFIXES, natural_key
+    from ridgepoint.data.layout import images_below
 
     files: list[Path] = []
     for path in given:
         if not path.is_dir():
             files.append(path)
             continue
-        below = [each for each in path.rglob("*") if each.suffix.lower() in SUFFIXES and each.is_file()]
-        below = [each for each in below if not any(part[0] in ".@" for part in each.relative_to(path).parts)]
-        if not below:
-            raise InputError(f"{path}: this folder holds no image files. Give images, or folders of them")
-        files += sorted(below, key=lambda each: natural_key(str(each)))
+        below, notes = images_below(path)
+        files += below
+        for note in notes:
+            typer.echo(printable(f"{path}: {note}"), err=True)
     return files

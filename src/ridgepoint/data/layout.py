@@ -84,6 +84,20 @@ def read_tree(root: Path, *, whole: bool = False) -> Tree:
     return Tree(root, classes, parts, folders, left)
 
 
+def images_below(folder: Path) -> tuple[list[Path], tuple[str, ...]]:
+    """Images anywhere below a folder, in natural order, and sentences on what was left out.
+
+    Raises:
+        DataError: If there is none, or a folder may not be listed.
+    """
+    left = LeftOut()
+    files = sorted(_image_files(folder, folder, left), key=natural_key)
+    if not files:
+        told = "".join(f" {note[0].upper()}{note[1:]}" for note in left.notes())
+        raise DataError(f"'{folder}' holds no image files. Known image types: {', '.join(sorted(SUFFIXES))}.{told}")
+    return [folder / file for file in files], left.notes()
+
+
 def list_folders(path: Path) -> list[Path]:
     """Visible folders directly in ``path`` that are no other program's, in natural order.
 
