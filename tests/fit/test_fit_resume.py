@@ -86,8 +86,8 @@ def test_resuming_a_finished_fit_changes_nothing(whole: Path, tmp_path: Path):
 
 @pytest.mark.slow
 def test_by_the_clock_a_resumed_fit_uses_the_time_that_was_left(whole: Path, tmp_path: Path):
-    """40 s in all. Killed in the search after some 10 s, then left alone for a while, which does not count."""
-    table, run, bound = tmp_path / "table.json", tmp_path / "run", 40.0
+    """A minute in all. Killed in the search after some 10 s, then left alone for a while, which does not count."""
+    table, run, bound = tmp_path / "table.json", tmp_path / "run", 60.0
     shutil.copy(whole.parent / "table.json", table)
     words = command(tmp_path, run, table, "--time", f"{bound:g}s", "--baselines", "1")
     kill_when(words, run, "study.db", 5.0)
@@ -100,7 +100,7 @@ def test_by_the_clock_a_resumed_fit_uses_the_time_that_was_left(whole: Path, tmp
     sitting = time.monotonic() - started
     assert (run / "steps" / "plan.json").read_text() == plan, "what was planned stays"
     result = json.loads((run / "result.json").read_text())
-    assert used < result["wall_s"] < 1.5 * bound
+    assert used < result["wall_s"] < 1.25 * bound
     assert sitting < 1.5 * (bound - used) + 10.0, "the program's start is not the run's time"
     assert result["wall_s"] == pytest.approx(used + sitting, abs=12.0)
 
