@@ -1,6 +1,8 @@
 """The accuracy-latency picture: its groups, its front, its names."""
 
 import itertools
+import re
+from html import unescape
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -9,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from report_helpers import BASELINES, write_result
 
+from ridgepoint.report.figures import label
 from ridgepoint.report.labels import Box
 from ridgepoint.report.points import Mark, Marks, collect, pareto
 from ridgepoint.report.result import read_run
@@ -96,6 +99,12 @@ def test_the_picture_of_a_run_without_rivals(run: Path, tmp_path: Path) -> None:
     save_scatter_svg(run, out)
     root = ElementTree.fromstring(out.read_text(encoding="utf-8"))
     assert root.find(f"{SVG}rect[@class='base']") is None and len(root.findall(f"{SVG}polygon[@class='chosen']")) == 2
+
+
+@pytest.mark.parametrize("name", ['<a href="https://evil.example">x</a>', "<b>bold", "a < b & c", "</text>"])
+def test_no_label_holds_a_tag_even_when_it_is_read_back_unescaped(name: str) -> None:
+    shown = unescape(label(name))
+    assert not re.search(r"<[/a-zA-Z]", shown) and shown.replace("\u2060", "") == name
 
 
 @pytest.mark.parametrize(

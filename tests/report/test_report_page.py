@@ -72,6 +72,13 @@ def test_a_budget_that_is_not_met_is_said_first(run: Path) -> None:
     assert "Meets" not in text
 
 
+def test_the_times_add_up_to_the_whole_and_every_training_tells_its_length(run: Path) -> None:
+    text = words(run)
+    assert "start, and between these 7 s whole run 8 min 48 s" in text
+    assert text.count("12 epochs 120 steps, 40 s") == 5
+    assert text.count("64 px, ") >= 5
+
+
 def test_a_zoo_network_that_wins_is_shown_once(run: Path) -> None:
     document = json.loads((run / "result.json").read_text())
     best = document["baselines"][1]
