@@ -220,3 +220,11 @@ def test_real_photographs(shared_data):
     assert len(dataset.test) == 341 and len(dataset.train) + len(dataset.val) == 3068
     assert min(dataset.median_size) == 160 and not dataset.grey and len(dataset.classes) == 10
     assert np.bincount(dataset.test.labels)[dataset.classes.index("t-shirt")] == 81
+
+
+def test_names_with_control_characters_reach_no_terminal_raw(make_tree, caplog):
+    root = make_tree({"\x1b[2Jcat": 30, "dog": 30}, size=(4, 4))
+    (root / "\x1b[2Jcat" / "bad.png").write_text("words")
+    with caplog.at_level(logging.WARNING):
+        told = detect(root).summary()
+    assert "\x1b" not in caplog.text + told and "\\x1b[2Jcat/bad.png: not an image" in caplog.text

@@ -9,6 +9,7 @@ from ridgepoint.data.copies import notes_on_copies
 from ridgepoint.data.found import Found
 from ridgepoint.data.images import Split, fingerprint
 from ridgepoint.data.split import plan_split
+from ridgepoint.errors import printable
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +85,7 @@ class Dataset:
         ]
         if self.skipped:
             lines.append(f"skipped: {len(self.skipped)} unreadable file(s), first: {self.skipped[0]}")
-        return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
+        return printable("\n".join([*lines, *(f"note: {note}" for note in self.notes)]))
 
 
 def assemble(found: Found, *, seed: int) -> Dataset:

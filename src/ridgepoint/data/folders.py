@@ -17,7 +17,7 @@ from ridgepoint.data.image import MIN_SIDE, is_grey, to_mode, upright_size
 from ridgepoint.data.images import FolderSource, Split, digest_of
 from ridgepoint.data.layout import read_tree
 from ridgepoint.data.opening import ImageError, content_of, opened
-from ridgepoint.errors import DataError
+from ridgepoint.errors import DataError, printable
 
 MAX_BAD = 0.05
 """The largest share of bad files that is skipped; above it the folder is refused."""
@@ -142,4 +142,5 @@ def _report_bad(root: Path, checks: Mapping[str, _Check]) -> None:
             f"{bad} of {len(checks)} image files in '{root}' cannot be used; up to {MAX_BAD:.0%} would be skipped. "
             f"Repair or remove them:{shown}"
         )
-    _logger.warning("skipped %d of %d image files in '%s' that cannot be used:%s", bad, len(checks), root, shown)
+    told = printable(f"in '{root}' that cannot be used:{shown}")
+    _logger.warning("skipped %d of %d image files %s", bad, len(checks), told)
