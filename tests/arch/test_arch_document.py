@@ -94,6 +94,14 @@ WRONG = [
     ("stages.0.blocks.1.repeat", 0, r"stages\.0\.blocks\.1\.repeat: is 0\. Allowed: a whole number from 1"),
     ("stages.0.blocks.0", "uib", r"stages\.0\.blocks\.0: is 'uib'\. Allowed: a mapping"),
     ("head.head", "pool", r"head\.head: is 'pool'; .*pooled"),
+    ("name", "", r"name: is ''\. Allowed: `?str`? of length >= 1"),
+    ("name", "a\nb", r"name: is 'a\\nb'\. Allowed: `?str`? matching"),
+    ("input", [3, 2**21, 32], r"input\.1: is 2097152\. Allowed: `?int`? <= 1048576"),
+    ("conventions.norm_eps", 0, r"conventions\.norm_eps: is 0\. Allowed: `?float`? > 0"),
+    (f"{ROW}.expand_ratio", 1e300, r"expand_ratio: is 1e\+300\. Allowed: a number above 0, at most 1000"),
+    (f"{ROW}.middle_kernel", 257, r"middle_kernel: is 257\. Allowed: `?int`? <= 255"),
+    (f"{ROW}.out_channels", 10**400, r"out_channels: is 10+ ?\.\.\. ?0+\."),
+    ("stages.0.blocks.1.repeat", 10**9, r"stages\.0\.blocks\.1: the network has more than 10,000 blocks with this row"),
     ("head.hidden", 12, r"unknown key 'hidden'; did you mean 'hidden_"),
 ]
 
@@ -175,3 +183,29 @@ def test_a_strided_block_that_keeps_its_channels_has_no_residual(kind):
     row |= {"middle_kernel": 3} if kind == "uib" else {}
     network = parse_network({**copy.deepcopy(GOOD), "stages": [{"blocks": [row]}]}, source="tiny.yaml")
     assert str(place_blocks(network)[1].output) == "8x8x8"
+
+
+def test_blocks_are_counted_over_all_stages():
+    row = {"block": "conv", "out_channels": 8, "repeat": 5000}
+    network = parse_network({**GOOD, "stem": [], "stages": [{"blocks": [row]}, {"blocks": [row]}]}, source="tiny.yaml")
+    assert sum(len(stage.blocks) for stage in network.stages) == 10_000
+    with pytest.raises(ArchitectureError, match=r"stages\.1\.blocks\.0: the network has more than 10,000 blocks"):
+        parse_network({**GOOD, "stages": [{"blocks": [row]}, {"blocks": [row]}]}, source="tiny.yaml")
+
+
+@pytest.mark.parametrize(
+    "line, told",
+    [
+        ("width: 0", "width: is 0. Allowed: `float` > 0"),
+        ("width: -1", "width: is -1. Allowed: `float` > 0"),
+        ("width: 1e9", "width: is 1000000000.0. Allowed: `float` <= 16"),
+        ("keep: [steem]", "keep.0: is 'steem'; did you mean 'stem'?"),
+        ("input: [3, 0, 32]", "input.1: is 0. Allowed: `int` >= 1"),
+    ],
+)
+def test_a_variant_is_within_reason(tmp_path, line, told):
+    path = tmp_path / "variant.yaml"
+    path.write_text(f"name: mine\nbase: mobileone_s0\n{line}\n")
+    with pytest.raises(ArchitectureError) as caught:
+        load(path)
+    assert told in str(caught.value)

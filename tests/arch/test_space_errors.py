@@ -99,3 +99,46 @@ def test_unknown_names_and_missing_files(tmp_path: Path):
         load_space(tmp_path / "absent.yaml")
     with pytest.raises(ArchitectureError, match="cannot be read"):
         load_space(write(tmp_path, "name: [unclosed"))
+
+
+INNER = "kernel: {choice: [{choice: [3, five]}, 5]}"
+WHOLE = "{choice: [{block: conv, kernel: {choice: [3, 5, 4]}, out_channels: 16}, null]}"
+ROW = "{block: conv, kernel: {choice: [3, 5]}, out_channels: 16}"
+UNUSUAL = [
+    (KERNEL, INNER, r"stages\.0\.blocks\.1\.kernel: is 'five'"),
+    (ROW, WHOLE, r"stages\.0\.1\.conv: a convolution has a kernel of 4"),
+    ("choice: [1, 2]", "choice: [0, 1]", r"stages\.0\.depth: never keeps more than 1 of 2 rows"),
+    ("depth: {choice: [1, 2]}", "depth: 1", r"stages\.0\.depth: never keeps more than 1 of 2 rows"),
+    (HEAD, "head: {head: pooled, depth: {choice: [1]}}", r"head: unknown key 'depth' in a row"),
+    (ROW, "{choice: [{depth: 1, blocks: [{block: conv, out_channels: 8}]}, null]}", r"unknown key 'depth' in a row"),
+    (KERNEL, f"kernel: {{choice: {list(range(1, 2003, 2))}}}", r"Allowed: a list of 1 to 1,000 options"),
+    (KERNEL, "kernel: {choice: [3, 5], name: 7}", r"kernel\.name: is 7\. Allowed: `str`"),
+    ("name: mine", "name: [mine]", r"name: is \['mine'\]"),
+    ("name: mine", f"name: {'m' * 201}", r"name: is 'm+\.\.\.m+'\. Allowed: `str` of length <= 200"),
+    ("out_channels: 16}", "out_channels: {choice: [0, 16]}}", r"out_channels: is 0\. Allowed: `int` >= 1"),
+]
+
+
+@pytest.mark.parametrize("good, bad, told", UNUSUAL, ids=[bad[:50] for _, bad, _ in UNUSUAL])
+def test_every_option_is_tried_wherever_it_lies(tmp_path: Path, good: str, bad: str, told: str):
+    assert GOOD.count(good) == 1, "each case changes one place"
+    with pytest.raises(ArchitectureError, match=rf"mine\.yaml: .*{told}"):
+        load_space(write(tmp_path, GOOD.replace(good, bad)))
+
+
+def test_shared_choices_that_cannot_be_counted_are_told(tmp_path: Path):
+    rows = "  - {choice: [null, {block: conv, out_channels: 8, kernel: {choice: [3, 5], name: k%d}}]}\n"
+    many = "".join(rows % number for number in range(40))
+    with pytest.raises(ArchitectureError, match=r"mine\.yaml: too many shared choices are in parts that may"):
+        load_space(write(tmp_path, GOOD.replace("stages:", many + many + "stages:")))
+
+
+def test_spaces_of_any_size_end(tmp_path: Path):
+    row = "  - {block: conv, out_channels: 8, kernel: {choice: [1, 3, 5, 7, 9, 11, 13, 15]}}\n"
+    for rows, told in ((400, "holds more than 1e300 networks"), (1100, "choices are left open. Allowed: 1,000")):
+        with pytest.raises(ArchitectureError, match=told):
+            load_space(write(tmp_path, GOOD.replace("stages:", row * rows + "stages:")))
+    rows = "  - {block: conv, out_channels: 8, repeat: 9000}\n"
+    kernels = f"{{block: conv, out_channels: 8, kernel: {{choice: {list(range(1, 255, 2))}}}}}"
+    with pytest.raises(ArchitectureError, match="too many options in too many blocks"):
+        load_space(write(tmp_path, GOOD.replace(ROW, kernels).replace("stages:", rows + "stages:")))

@@ -151,6 +151,13 @@ def test_a_file_of_one_s_own(tmp_path):
         (GOOD + "fused: all\n", "fused: is 'all'; Allowed: activation, block, none, residual"),
         ("[1, 2]", "is [1, 2]. Allowed: a mapping"),
         ("a: [", "cannot be read as YAML"),
+        (GOOD.replace("60.0e+9", "1e300"), "peak_macs_per_s: is 1e+300. Allowed: `float` <= 1"),
+        (GOOD.replace("60.0e+9", "1e-9"), "peak_macs_per_s: is 1e-09. Allowed: `float` >= 1"),
+        (GOOD.replace("60.0e+9", ".inf"), "peak_macs_per_s: is inf. Allowed: a finite number"),
+        (GOOD + "overhead_ms: 1e300\n", "overhead_ms: is 1e+300"),
+        (GOOD + "interval: [0, 1]\n", "interval.0: is 0. Allowed: `float` >= 1e-06"),
+        (GOOD + "source: again\n", "source: is given twice"),
+        ("name: b\nsource: s\nridge_point: 1e-300\n", "ridge_point is 1e-300. Allowed: 0 for none, or from 0.001"),
     ],
 )
 def test_wrong_files_say_what_is_wrong(tmp_path, text, told):

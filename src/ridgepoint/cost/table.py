@@ -131,7 +131,9 @@ def load_table(path: Path, *, conditions: Conditions) -> LatencyTable:
     try:
         table = msgspec.json.decode(read_file(path, limit_bytes=LARGEST_BYTES), type=LatencyTable)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise InputError(f"{path}: is no latency table ({error}). Delete it to measure anew") from None
+        raise InputError(
+            f"{path}: is no latency table ({error}). Give another file, or delete it to measure anew"
+        ) from None
     if table.conditions != conditions:
         raise InputError(
             f"{path}: was measured on {table.conditions}, this is {conditions}. Delete it or give another file"
