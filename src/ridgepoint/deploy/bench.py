@@ -110,7 +110,7 @@ def bench(
     first = rows[0].latency
     return BenchResult(
         rows=tuple(rows),
-        doubts=doubts(row.latency for row in rows),
+        doubts=doubts((row.latency for row in rows), accepted=busy),
         verdicts=tuple(compare({row.name: row.rounds_ms for row in rows})),
         protocol=f"Measured on {first.device}, {first.precision}, batch 1, in {first.rounds} interleaved rounds after "
         f"{first.warmup} runs to warm up, one core for each thread where the runtime allows it.",

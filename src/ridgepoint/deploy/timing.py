@@ -102,9 +102,15 @@ def _doubt(undisturbed: float, rounds: int, slowdown: Slowdown, load: float) -> 
     return None
 
 
-def doubts(latencies: Iterable[MeasuredLatency]) -> list[str]:
-    """What people must know about times that are not to be relied on, each reason once."""
-    return [cannot_tell(reason) for reason in dict.fromkeys(latency.doubt for latency in latencies) if reason]
+def doubts(latencies: Iterable[MeasuredLatency], *, accepted: bool = False) -> list[str]:
+    """What people must know about times that are not to be relied on, each reason once.
+
+    Args:
+        latencies: The times.
+        accepted: Whether the user takes them as they are.
+    """
+    tell = "taken while this machine was busy, so in doubt: {}".format if accepted else cannot_tell
+    return [tell(reason) for reason in dict.fromkeys(latency.doubt for latency in latencies) if reason]
 
 
 def cannot_tell(doubt: str) -> str:

@@ -118,7 +118,7 @@ def measure_once(job: "Fit", files: dict[str, Path], macs: dict[str, int]) -> di
             macs=macs,
         )
         known = msgspec.to_builtins(found)
-        for text in doubts(found.values()):
+        for text in doubts(found.values(), accepted=settings.busy):
             job.display.warn(text)
         if settings.busy or not doubts(found.values()):  # what is doubted is clocked again by a resume
             job.run.write_step("measured", known)
@@ -213,7 +213,7 @@ def describe(
 ) -> FitResult:
     """The content of `result.json`."""
     settings, prepared, dataset, path = job.run.settings, job.prepared, job.prepared.dataset, job.run.path.resolve()
-    command, doubted = settings.command(out=str(job.run.path)), doubts(latencies.values())
+    command, doubted = settings.command(out=str(job.run.path)), doubts(latencies.values(), accepted=settings.busy)
     return FitResult(
         command=command,
         reproduce=[command, f"ridgepoint report {job.run.path}", f"ridgepoint eval {job.run.path}/model.onnx DATA"],
