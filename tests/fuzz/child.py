@@ -21,6 +21,8 @@ def main() -> None:
     seed, first, count = map(int, numbers)
     told = os.fdopen(int(pipe), "w", buffering=1)
     make = import_module(f"kinds.{kind}").make
+    for heavy in ("torch", "torchvision", "onnx", "onnxruntime", "sklearn.datasets"):
+        import_module(heavy)  # what verbs import late is no case's time or memory
     for number in range(first, count):
         place = Path(folder) / kind / str(number)
         shutil.rmtree(place, ignore_errors=True)
