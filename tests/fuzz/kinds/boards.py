@@ -4,6 +4,7 @@ import json
 import random
 import sqlite3
 import sys
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -70,11 +71,11 @@ def _mutated(rng: random.Random, content: Any) -> str:
             break
         kind = rng.random()
         if kind < 0.7:
-            inner[key] = rng.choice(VALUES)
+            inner[key] = deepcopy(rng.choice(VALUES))
         elif kind < 0.85 and len(inner) > 1:
             del inner[key]
         elif isinstance(inner, dict):
-            inner[rng.choice(("evil", "type", "data_root", "weights"))] = rng.choice(VALUES)
+            inner[rng.choice(("evil", "type", "data_root", "weights"))] = deepcopy(rng.choice(VALUES))
         else:
             inner.extend(inner * 3)
     text = json.dumps(content)
