@@ -122,3 +122,16 @@ def test_a_loss_that_is_no_number_says_where_and_what_to_do(here: Path, optimize
     )
     message = refused(done, " at step ", "the batch holds digits/", "--set optimizer.lr=0.01", code=3)
     assert " is nan" in message or " is inf" in message
+
+
+LONG = "9" * 5000 + "\x1b[2J"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [("devices", LONG), ("report", "x", "y", LONG), (f"no{LONG}",), (f"--zz{LONG}",), ("bench", "--rounds", LONG)],
+    ids=["argument", "arguments", "verb", "option", "value"],
+)
+def test_a_command_line_of_any_length_is_refused_in_a_short_message(line: tuple[str, ...]):
+    message = refused(call(*line))
+    assert len(message) < 2100 and "\x1b" not in message

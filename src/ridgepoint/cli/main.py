@@ -1,10 +1,13 @@
 """`ridgepoint`: the program's entry point, its verbs and its exit codes."""
 
+import contextlib
 import os
 import sys
-from typing import Annotated
+from collections.abc import Iterator
+from typing import Annotated, Any
 
 import typer
+import typer.core
 
 from ridgepoint.cli import (
     bench,
@@ -26,11 +29,38 @@ from ridgepoint.cli import (
     worker,
 )
 from ridgepoint.cli.streams import be_patient, discard
-from ridgepoint.errors import InterruptedRun, RidgepointError, WriteError, stopped_by_user
+from ridgepoint.errors import InputError, InterruptedRun, RidgepointError, WriteError, stopped_by_user
 from ridgepoint.files import cannot_write, writing
+
+
+class Verbs(typer.core.TyperGroup):
+    """The verbs; what is wrong with a command line is told in a message that can be read, however long the line is."""
+
+    def make_context(self, *given: Any, **named: Any) -> Any:
+        """Parse what comes before the verb."""
+        with _readable():
+            return super().make_context(*given, **named)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Parse what comes behind the verb, and run it."""
+        with _readable():
+            return super().invoke(ctx)
+
+
+@contextlib.contextmanager
+def _readable() -> Iterator[None]:
+    """Errors of the parser quote what was typed: no longer, and no other, than our own messages do."""
+    try:
+        yield
+    except Exception as error:
+        if hasattr(error, "show") and isinstance(getattr(error, "message", None), str):
+            error.message = str(InputError(error.message))
+        raise
+
 
 app = typer.Typer(
     name="ridgepoint",
+    cls=Verbs,
     help="Fit a vision network to a device: images, a device and a latency budget in; the most accurate network that "
     "meets the budget, measured on the exported file, out.",
     no_args_is_help=True,
