@@ -32,9 +32,10 @@ rows = st.one_of(
     st.tuples(convs, convs).map(lambda pair: {"choice": [*pair]}),
 )
 row_lists = st.lists(rows, min_size=2, max_size=3)
+pairs = st.lists(rows, min_size=2, max_size=2)  # as many as the depths below keep at most
 stages = st.one_of(
     row_lists.map(lambda found: {"blocks": found}),
-    st.tuples(st.sampled_from([DEPTH, {"choice": [0, 1, 2]}, {"choice": [1, 2], "name": "depth2"}]), row_lists).map(
+    st.tuples(st.sampled_from([DEPTH, {"choice": [0, 1, 2]}, {"choice": [1, 2], "name": "depth2"}]), pairs).map(
         lambda pair: {"depth": pair[0], "blocks": pair[1]}
     ),
 )

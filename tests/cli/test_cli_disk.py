@@ -55,7 +55,7 @@ def test_a_disk_that_is_full_at_the_first_write(disk: Disk) -> None:
 
 def test_a_report_that_does_not_fit(disk: Disk, finished: Path) -> None:
     place = disk(6000)
-    for name in ("settings.json", "result.json", "architecture.yaml", "study.db"):
+    for name in ("settings.json", "origin.json", "result.json", "architecture.yaml", "study.db"):
         (place / name).write_bytes((finished / name).read_bytes())
     filler = fill(place)
     refused(call("report", place), "No space left on device")
