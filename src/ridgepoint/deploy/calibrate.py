@@ -189,8 +189,11 @@ def owning_table(path: Path) -> contextlib.AbstractContextManager[None]:
     """A table that one process at a time calibrates or clears.
 
     Raises:
+        InputError: If the path is a folder's.
         RunError: If another process is at it.
     """
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder. Give a file with --table")
     make_folder(path.parent)
     otherwise = "Wait until it has ended, or give another file with --table"
     return owning(path.with_suffix(".lock"), what=path, otherwise=otherwise)
