@@ -10,6 +10,8 @@ import pytest
 import torch
 from cli_helpers import FIT, call, fill, mount, refused, run
 
+from ridgepoint.run.folder import LOCK
+
 Disk = Callable[[int], Path]
 
 
@@ -17,7 +19,7 @@ def check_saved(run_folder: Path) -> None:
     """Everything in a run folder can be read; no half file is left."""
     files = [path for path in run_folder.rglob("*") if path.is_file()]
     for path in files:
-        assert not path.name.startswith("."), f"{path} was left behind"
+        assert path.name == LOCK or not path.name.startswith("."), f"{path} was left behind"
         if path.suffix == ".json":
             json.loads(path.read_text())
         elif path.suffix == ".pt":
