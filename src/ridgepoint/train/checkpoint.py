@@ -12,7 +12,7 @@ import msgspec
 import torch
 
 from ridgepoint.errors import RunError
-from ridgepoint.files import write_atomic
+from ridgepoint.files import check_regular, write_atomic
 
 Count = Annotated[int, msgspec.Meta(ge=0)]
 
@@ -52,6 +52,8 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     Raises:
         RunError: If the file is missing or is no checkpoint.
     """
+    if path.exists():  # a pipe would never end
+        check_regular(path, error=RunError)
     try:
         with zipfile.ZipFile(path) as archive:  # torch does not look at the checksums that it writes
             if broken := archive.testzip():
