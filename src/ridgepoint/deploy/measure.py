@@ -33,7 +33,7 @@ WARMUP, ROUNDS, ROUND_S = 10, 30, 0.02
 LEAST_RUNS = 3
 REFERENCE_EVERY_S, REFERENCE_S = 0.15, 0.005
 PATIENCE_S, PAUSE_S = 15.0, 0.05  # for turns that do not count: in all, and before one is taken again
-ATTEMPTS = 3  # at all rounds, while there is doubt and patience
+REST_S = 0.25  # before all rounds are taken again, while there is doubt and patience
 Name = TypeVar("Name")
 Progress = Callable[[int, int], None]
 
@@ -134,7 +134,7 @@ def time_sessions(
     taken: list[dict[Name, Timing]] = []
     with Disturbance() as disturbance, _no_collection():
         umpire = _Umpire(disturbance, patience_s)
-        while not taken or (len(taken) < ATTEMPTS and _doubted(taken[-1]) and umpire.patient):
+        while not taken or (_doubted(taken[-1]) and umpire.patient):
             for lane in everyone:
                 lane.turns = []
             began = time.perf_counter()
@@ -148,7 +148,8 @@ def time_sessions(
             taken.append(
                 {name: Timing(lane.turns, slowdowns[id(own[name])], load=load) for name, lane in lanes.items()}
             )
-            if _doubted(taken[-1]):
+            if _doubted(taken[-1]) and umpire.patient:
+                time.sleep(REST_S)
                 umpire.spend(time.perf_counter() - began)
     return min(taken, key=_doubted)
 
