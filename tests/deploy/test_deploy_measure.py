@@ -173,6 +173,7 @@ def test_a_machine_that_is_slower_than_usual_is_divided_out(clock: Clock, tmp_pa
     assert (second.ms, second.slowdown, second.doubt) == (pytest.approx(2.0), pytest.approx(1.2), None)
     assert second.rounds_ms == pytest.approx([2.0] * 120) and second.p90_ms == pytest.approx(2.0)
     assert (third.ms, third.slowdown) == (pytest.approx(1.6), pytest.approx(1.0)), "a calmer machine is the new measure"
+    clock.busy = 0.5
     assert "1.50 times as long as when" in clocked(1.2).doubt
     assert "slowed down unequally" in clocked(0.8, unequally=1.3).doubt
 

@@ -68,7 +68,8 @@ class Timing:
 
     def __init__(self, turns: Sequence[Turn], slowdown: Slowdown | None = None, *, load: float = 0.0):
         slowdown = slowdown or Slowdown()
-        factor = slowdown.middle
+        # unequal, and nobody else at work: no more is divided out than all suffered
+        factor = slowdown.middle if slowdown.most <= AGREE * slowdown.least else slowdown.least
         kept = [turn for turn in turns if turn.undisturbed] or turns
         medians = [statistics.median(turn.ms) / factor for turn in kept]
         everything = np.concatenate([np.asarray(turn.ms) for turn in kept]) / factor
@@ -90,12 +91,12 @@ class Timing:
 def _doubt(undisturbed: float, rounds: int, slowdown: Slowdown, load: float) -> str | None:
     if undisturbed < LEAST_SHARE:
         return f"other processes took its core in {1 - undisturbed:.0%} of {rounds} rounds"
-    if slowdown.most > AGREE * slowdown.least:
+    if load > BUSY and slowdown.most > AGREE * slowdown.least:
         return (
             f"networks are slowed down unequally: of the reference networks one took {slowdown.least:.2f} and one "
             f"{slowdown.most:.2f} times as long as when this machine is calm"
         )
-    if slowdown.middle > MOST_SLOWED:
+    if load > BUSY and slowdown.middle > MOST_SLOWED:
         return f"the reference networks took {slowdown.middle:.2f} times as long as when this machine is calm"
     if not slowdown.known and load > BUSY:
         return f"other processes keep {load:.0%} of this machine busy, and how fast it is when calm is not known yet"
