@@ -123,7 +123,7 @@ def time_sessions(
         round_s: Seconds of one turn.
         warmup: Runs of each session before the first round.
         patience_s: Seconds, at most, for turns that do not count.
-        progress: Called with (rounds done, rounds in all).
+        progress: Called with (rounds done, rounds in all), for the first time that they are taken.
     """
     own = reference if isinstance(reference, Mapping) else dict.fromkeys(sessions, reference)
     lanes = {name: _Lane(session) for name, session in sessions.items()}
@@ -139,7 +139,7 @@ def time_sessions(
                 lane.turns = []
             began = time.perf_counter()
             disturbance.look()
-            _take_rounds(lanes, beside, umpire, rounds, round_s, progress)
+            _take_rounds(lanes, beside, umpire, rounds, round_s, None if taken else progress)
             load = disturbance.load()
             slowdowns = {
                 key: references.slowdown([Timing(lane.turns) for lane in beside[key]], load=load)

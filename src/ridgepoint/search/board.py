@@ -37,6 +37,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.schema import CreateTable
 
 from ridgepoint.errors import InputError, RidgepointError, RunError
 from ridgepoint.files import check_regular
@@ -237,9 +238,9 @@ class Board:
     def _create(self) -> None:
         """Make the tables where they are not there, and look whether those that are there are ours."""
         with contextlib.suppress(RunError), self._begin() as connection:
-            _TABLES.create_all(connection)  # which fails if another process does so at the same moment
+            _create_tables(connection)  # PostgreSQL fails if another process does so at the same moment
         with self._begin() as connection:
-            _TABLES.create_all(connection)
+            _create_tables(connection)
             for table in _TABLES.tables.values():
                 there = {column["name"] for column in inspect(connection).get_columns(table.name)}
                 if missing := ", ".join(sorted(set(table.columns.keys()) - there)):
@@ -293,6 +294,11 @@ def _engine(url: str) -> Engine:
             connection.commit()
 
     return engine
+
+
+def _create_tables(connection: Connection) -> None:
+    for table in _TABLES.sorted_tables:
+        connection.execute(CreateTable(table, if_not_exists=True))
 
 
 def _cut(column: Column[Any]) -> ColumnElement[Any]:
