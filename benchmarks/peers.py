@@ -36,8 +36,8 @@ from ridgepoint.arch.network import Network
 from ridgepoint.arch.space import Space, load_space
 from ridgepoint.data import ArraySplit, choose_input, decode, detect
 from ridgepoint.deploy.calibrate import HostTable
+from ridgepoint.search.methods.tunas import Job, tunas
 from ridgepoint.search.shared_weights import SharedWeights
-from ridgepoint.search.tunas import Job, tunas
 from ridgepoint.train.batches import TrainingData, training_data
 from ridgepoint.train.loop import Bound, Trained, logits, train
 from ridgepoint.train.recipe import load_recipe

@@ -55,7 +55,7 @@ from ridgepoint.nn.weights import load_weights, save_weights
 from ridgepoint.search.candidate import Candidate
 from ridgepoint.search.driver import run_search
 from ridgepoint.search.method import Judgement, Problem, Proposal
-from ridgepoint.search.netadapt import least_loss_per_ms, netadapt
+from ridgepoint.search.methods.netadapt import least_loss_per_ms, netadapt
 from ridgepoint.search.study import Study
 from ridgepoint.train.batches import AugmentedBatches, TrainingData, cross_entropy
 from ridgepoint.train.ema import Average

@@ -18,8 +18,8 @@ import torch
 from scipy.stats import spearmanr
 
 from ridgepoint.display import Silent
-from ridgepoint.fit.judging import short_training
 from ridgepoint.fit.prepare import prepare
+from ridgepoint.fit.searching import short_training
 from ridgepoint.fit.settings import FitSettings
 from ridgepoint.run.folder import SETTINGS, RunFolder
 from ridgepoint.search.scores import SCORES, score

@@ -19,16 +19,16 @@ import torch
 
 from ridgepoint.arch.zoo import load
 from ridgepoint.data import choose_input, detect
+from ridgepoint.distill.lessons import Lessons, OnlineLessons
+from ridgepoint.distill.loss import soft_loss
+from ridgepoint.distill.mixture import MixtureBatches, Targets, variations
+from ridgepoint.distill.store import Store
+from ridgepoint.distill.teacher import Teacher
+from ridgepoint.distill.views import Views
 from ridgepoint.nn.build import build
 from ridgepoint.train.batches import AugmentedBatches, Batches, Loss, cross_entropy, training_data
-from ridgepoint.train.distill import soft_loss
-from ridgepoint.train.lessons import Lessons, OnlineLessons
 from ridgepoint.train.loop import memory_format
-from ridgepoint.train.mixture import MixtureBatches, Targets, variations
 from ridgepoint.train.recipe import load_recipe
-from ridgepoint.train.store import Store
-from ridgepoint.train.teacher import Teacher
-from ridgepoint.train.views import Views
 
 RECIPE = load_recipe("small_images")
 

@@ -7,8 +7,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
-sys.path.append(str(Path(__file__).parent / "cli"))
 from cli_helpers import COMMAND, FIT
 
 TELEMETRY = ("ORT_", "HF_", "DO_NOT_TRACK", "RIDGEPOINT_", "XDG_")

@@ -1,11 +1,7 @@
-import sys
 from pathlib import Path
 
 import pytest
 import torch
-
-sys.path.append(str(Path(__file__).parents[1] / "train"))
-
 from train_helpers import digits, quick, small_network
 
 from ridgepoint.deploy.export import export_onnx

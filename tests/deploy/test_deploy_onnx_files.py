@@ -3,13 +3,13 @@
 import json
 import os
 import shutil
-import sys
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
 import torch
+from cli_helpers import call, noise, refused
 from foreign_onnx import changed, endless, metadata_of, relu, save, tensor, with_weights_at, with_weights_beside
 from onnx import TensorProto, helper
 from train_helpers import small_network
@@ -19,11 +19,8 @@ from ridgepoint.deploy.artefact import load_artefact
 from ridgepoint.deploy.export import export_onnx
 from ridgepoint.deploy.measure import measure
 from ridgepoint.deploy.runtimes import onnxruntime, open_session
+from ridgepoint.distill.teachers import open_teacher
 from ridgepoint.errors import DataError, InputError
-from ridgepoint.fit.teachers import open_teacher
-
-sys.path.append(str(Path(__file__).parents[1] / "cli"))
-from cli_helpers import call, noise, refused
 
 
 @pytest.fixture

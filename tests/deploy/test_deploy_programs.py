@@ -1,12 +1,12 @@
 """`.pt2` files from strangers: nothing in them runs, plain ones open, and a refusal says what is wrong."""
 
-import sys
 import zipfile
 from pathlib import Path
 
 import evil_programs
 import pytest
 import torch
+from cli_helpers import call, refused
 from evil_programs import EVIL, GRAPH, edited, entries_of, old_form, write
 from PIL import Image
 from torch import nn
@@ -16,9 +16,6 @@ from ridgepoint.deploy.export import export_for_timing
 from ridgepoint.deploy.runtimes import open_session
 from ridgepoint.errors import InputError
 from ridgepoint.nn.build import build
-
-sys.path.append(str(Path(__file__).parents[1] / "cli"))
-from cli_helpers import call, refused
 
 
 @pytest.fixture(scope="module")

@@ -1,15 +1,11 @@
 """This machine's latency table, filled by measuring: what is measured once is not measured again."""
 
 import json
-import sys
 import time
 from pathlib import Path
 
 import pytest
 import torch
-
-sys.path += [str(Path(__file__).parents[1] / name) for name in ("cli", "cost")]
-
 from cli_helpers import call, refused
 from cost_helpers import stored
 from train_helpers import small_network

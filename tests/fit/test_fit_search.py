@@ -23,9 +23,9 @@ from ridgepoint.fit.plan import make_plan
 from ridgepoint.fit.prepare import prepare
 from ridgepoint.fit.searching import find_finalists
 from ridgepoint.fit.settings import make_settings
-from ridgepoint.fit.training import TrainSettings, run_training
 from ridgepoint.run.folder import RunFolder
 from ridgepoint.search.study import read_candidates
+from ridgepoint.train.run import TrainSettings, run_training
 
 QUICK = {"epochs": 2, "short_epochs": 1}
 

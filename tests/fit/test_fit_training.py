@@ -14,10 +14,10 @@ from ridgepoint.deploy.artefact import load_artefact
 from ridgepoint.display import Silent
 from ridgepoint.errors import InputError, RunError
 from ridgepoint.fit.pretrained import networks_for
-from ridgepoint.fit.training import TrainSettings, run_training
 from ridgepoint.nn.build import build
 from ridgepoint.nn.weights import save_weights
 from ridgepoint.train.folder import load_training
+from ridgepoint.train.run import TrainSettings, run_training
 
 
 @pytest.fixture(scope="module")

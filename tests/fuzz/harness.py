@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 HERE = Path(__file__).parent
+HELPERS = HERE.parent / "helpers"
 START_S = 120.0  # importing torch on a busy machine
 LIMIT_S, LIMIT_MB, LONGEST = 10.0, 1024, 2100
 
@@ -83,7 +84,7 @@ def _one_process(kind: str, seed: int, first: int, count: int, folder: Path, lim
         "XDG_CACHE_HOME": str(folder / "cache"),
         "OMP_NUM_THREADS": "1",
         "COLUMNS": "200",
-        "PYTHONPATH": os.pathsep.join([str(HERE), str(HERE.parent / "cli"), os.environ.get("PYTHONPATH", "")]),
+        "PYTHONPATH": os.pathsep.join([str(HERE), str(HELPERS), os.environ.get("PYTHONPATH", "")]),
     }
     words = [sys.executable, str(HERE / "child.py"), kind, seed, first, count, folder, writing]
     with (folder / f"{kind}.log").open("ab") as log:

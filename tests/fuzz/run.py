@@ -10,7 +10,7 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from harness import LIMIT_S, Tally, fuzz, kinds, rng_of
+from harness import HELPERS, LIMIT_S, Tally, fuzz, kinds, rng_of
 
 
 def main() -> int:
@@ -58,7 +58,7 @@ def _show(case: str) -> int:
     from importlib import import_module
 
     kind, seed, number = case.split(":")
-    sys.path.insert(1, str(Path(__file__).parents[1] / "cli"))
+    sys.path.insert(1, str(HELPERS))
     folder = Path(tempfile.mkdtemp(prefix=f"fuzz-{kind}-{number}-"))
     made = import_module(f"kinds.{kind}").make(rng_of(kind, int(seed), int(number)), folder)
     print(f"cd {folder}; python -m ridgepoint", *map(repr, map(str, made.words)))

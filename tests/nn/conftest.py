@@ -1,13 +1,9 @@
 """One thread: the tests share a machine, and small products gain nothing from two."""
 
-import sys
-from pathlib import Path
-
 import pytest
 import torch
 
 torch.set_num_threads(1)
-sys.path.append(str(Path(__file__).parents[1] / "arch"))
 
 
 @pytest.fixture(autouse=True)

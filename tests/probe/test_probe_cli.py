@@ -1,14 +1,9 @@
 """`ridgepoint probe` on this machine's clock, and the page that it writes."""
 
 import json
-import sys
-from pathlib import Path
 
 import msgspec
 import pytest
-
-sys.path.append(str(Path(__file__).parents[1] / "cli"))
-
 from cli_helpers import call, run
 
 from ridgepoint.probe.result import FindingResult, ProbeResult, PublishedRatio

@@ -25,7 +25,7 @@ from typing import Any
 
 import msgspec
 
-import ridgepoint.fit.distillation
+import ridgepoint.distill.run
 import ridgepoint.fit.pipeline
 import ridgepoint.report.page  # noqa: F401 - all of it is loaded here, once
 from ridgepoint.cli.main import main

@@ -6,7 +6,7 @@ import pytest
 
 from ridgepoint.errors import InputError, RidgepointError, RunError
 from ridgepoint.search.address import check_study, told_study
-from ridgepoint.search.board import Board
+from ridgepoint.workers.board import Board
 
 SECRET = "s3cret"
 

@@ -11,8 +11,8 @@ from ridgepoint.search.candidate import Candidate
 from ridgepoint.search.controller import Controller
 from ridgepoint.search.driver import run_search
 from ridgepoint.search.method import Problem
-from ridgepoint.search.mnasnet import Settings, mnasnet
-from ridgepoint.search.random import random
+from ridgepoint.search.methods.mnasnet import Settings, mnasnet
+from ridgepoint.search.methods.random import random
 from ridgepoint.search.reward import Hard
 from ridgepoint.search.study import Study
 

@@ -11,7 +11,7 @@ from ridgepoint.arch.zoo import load
 from ridgepoint.cost.roofline import Roofline
 from ridgepoint.search.candidate import Candidate
 from ridgepoint.search.method import Judgement, Problem, Proposal
-from ridgepoint.search.netadapt import _proposals, least_loss_per_ms, most_accurate
+from ridgepoint.search.methods.netadapt import _proposals, least_loss_per_ms, most_accurate
 
 SEED_MS = Roofline(contract.DEVICE).latency(seed_network()).ms
 

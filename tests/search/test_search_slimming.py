@@ -20,13 +20,13 @@ from ridgepoint.errors import InputError
 from ridgepoint.search import one_shot
 from ridgepoint.search.candidate import Candidate
 from ridgepoint.search.driver import run_search
-from ridgepoint.search.metapath import ATTENTION, POOL, metapath
 from ridgepoint.search.method import Judgement, Problem, Proposal
 from ridgepoint.search.methods import make_method_settings
+from ridgepoint.search.methods.metapath import ATTENTION, POOL, metapath
+from ridgepoint.search.methods.slimming import Settings, Temperature, at_resolution, slimming
+from ridgepoint.search.methods.slimming_actions import Slimmer
 from ridgepoint.search.policy import Policy
 from ridgepoint.search.shared_weights import SharedWeights
-from ridgepoint.search.slimming import Settings, Temperature, at_resolution, slimming
-from ridgepoint.search.slimming_actions import Slimmer
 from ridgepoint.search.study import Study
 from ridgepoint.train.accelerator import CPU, find_accelerator
 from ridgepoint.train.batches import TrainingData, training_data

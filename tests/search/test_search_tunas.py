@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import planted
 import pytest
 import torch
 from planted import Planted, members, planted_members, planted_space
@@ -21,11 +22,11 @@ from ridgepoint.cost.space_table import compile_space
 from ridgepoint.data import choose_input, detect
 from ridgepoint.errors import InputError, RunError
 from ridgepoint.search import one_shot, shared_weights
+from ridgepoint.search.methods.tunas import Job, Settings, tunas
+from ridgepoint.search.methods.two_stages import plain_kernels, two_stages
 from ridgepoint.search.policy import Policy
 from ridgepoint.search.reward import Absolute, Hard, Soft
 from ridgepoint.search.shared_weights import SharedWeights
-from ridgepoint.search.tunas import Job, Settings, tunas
-from ridgepoint.search.two_stages import plain_kernels, two_stages
 from ridgepoint.train.accelerator import CPU, find_accelerator
 from ridgepoint.train.batches import TrainingData, training_data
 from ridgepoint.train.loop import Bound
@@ -310,9 +311,9 @@ def test_a_checkpoint_of_another_space_is_refused(data: TrainingData, tmp_path: 
         tunas(planted_job(folder=tmp_path)[1])
 
 
-PROGRAM = """
+PROGRAM = f"""
 import json, sys
-sys.path.insert(0, sys.argv[1])
+sys.path[:0] = {[str(Path(each).parent) for each in (__file__, planted.__file__)]!r}
 from test_search_tunas import planted_job, tunas
 found = tunas(planted_job(epochs=3)[1])
 print(json.dumps([found.assignments, found.most_probable, found.history]))
@@ -321,7 +322,7 @@ print(json.dumps([found.assignments, found.most_probable, found.history]))
 
 def test_another_process_with_another_hash_seed_finds_the_same():
     elsewhere = subprocess.run(
-        [sys.executable, "-c", PROGRAM, str(Path(__file__).parent)],
+        [sys.executable, "-c", PROGRAM],
         env={**os.environ, "PYTHONHASHSEED": "7"},
         capture_output=True,
         text=True,

@@ -11,8 +11,8 @@ from train_helpers import quick, same, small_network
 
 import ridgepoint as rp
 from ridgepoint.data import Augmentation, Preprocessing, RandAugment
+from ridgepoint.distill.teachers import open_teacher
 from ridgepoint.errors import InputError
-from ridgepoint.fit.teachers import open_teacher
 from ridgepoint.train import accelerator, loop
 from ridgepoint.train.accelerator import CPU, find_accelerator
 from ridgepoint.train.batches import AugmentedBatches, TrainingData

@@ -65,7 +65,7 @@ def distill(
     time_s = None if time is None else parse_seconds(time, what="--time", default_unit="s")
 
     from ridgepoint.cli.live import Live
-    from ridgepoint.fit.distillation import make_distill_settings, run_distillation
+    from ridgepoint.distill.run import make_distill_settings, run_distillation
     from ridgepoint.train.recipe import parse_changes
 
     settings = make_distill_settings(

@@ -37,10 +37,10 @@ def train(
 
     from ridgepoint.cli.live import Live
     from ridgepoint.display import Silent
-    from ridgepoint.fit.training import TrainSettings, run_training
     from ridgepoint.run.settings import request
     from ridgepoint.train.processes import joined_by_torchrun
     from ridgepoint.train.recipe import parse_changes
+    from ridgepoint.train.run import TrainSettings, run_training
 
     values = dict(
         model=model,

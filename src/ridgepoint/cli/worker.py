@@ -35,9 +35,9 @@ def worker(
     idle_s = float("inf") if idle is None else parse_seconds(idle, what="--idle", default_unit="s")
 
     from ridgepoint.cli.live import Live
-    from ridgepoint.fit.peers import Allowed
-    from ridgepoint.fit.worker import serve
     from ridgepoint.search.address import told_study
+    from ridgepoint.workers.peers import Allowed
+    from ridgepoint.workers.worker import serve
 
     display = Live()
     display.say(f"Waiting for candidates of {told_study(study)}")

@@ -18,7 +18,6 @@ from ridgepoint.data.resolution import LARGEST, SMALLEST
 from ridgepoint.display import Display
 from ridgepoint.errors import InputError, nearest
 from ridgepoint.fit.settings import FitSettings
-from ridgepoint.fit.setup import TrainingSetup
 from ridgepoint.nn.hub import read_weights
 from ridgepoint.run.folder import RunFolder
 from ridgepoint.run.origin import Origin, digest, digest_file
@@ -26,10 +25,10 @@ from ridgepoint.search.draw import at_share
 from ridgepoint.search.methods import METHODS, find_method, make_method_settings
 from ridgepoint.train.accelerator import find_accelerator, told
 from ridgepoint.train.folder import weight_file
-from ridgepoint.train.recipe import load_recipe
+from ridgepoint.train.recipe import SMALL_IMAGE, load_recipe, usual_recipe
 from ridgepoint.units import format_duration
+from ridgepoint.workers.setup import TrainingSetup
 
-SMALL_IMAGE = 64
 # From here on `fit` trusts a policy learnt on shared weights: a rule of thumb, not a measured border.
 LONG_S, LONG_EVALUATIONS = 3600.0, 100
 DEVICES = ("host",)
@@ -150,9 +149,7 @@ def prepare(run: RunFolder[FitSettings], display: Display) -> Prepared:
         for note in read_weights(weight_file(settings.weights)).notes:
             display.say(f"{settings.weights}: {note}")
     size = max(preprocessing.height, preprocessing.width)
-    recipe = load_recipe(
-        settings.recipe or ("small_images" if size <= SMALL_IMAGE else "photographs"), settings.recipe_changes
-    )
+    recipe = load_recipe(settings.recipe or usual_recipe(size), settings.recipe_changes)
     return Prepared(
         dataset=dataset,
         preprocessing=preprocessing,

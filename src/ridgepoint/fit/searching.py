@@ -11,10 +11,11 @@ import msgspec
 
 from ridgepoint.cost.latency import Corrected, LatencyModel
 from ridgepoint.errors import NotMeasurableError, NotMetError
-from ridgepoint.fit.crew import hire
-from ridgepoint.fit.judging import ShortTraining, short_training
 from ridgepoint.fit.plan import FINALISTS, Plan
+from ridgepoint.fit.prepare import Prepared
+from ridgepoint.fit.settings import FitSettings
 from ridgepoint.fit.steps import Found, Gap, Searched
+from ridgepoint.run.folder import RunFolder
 from ridgepoint.search.candidate import Candidate
 from ridgepoint.search.draw import smallest
 from ridgepoint.search.driver import run_search
@@ -23,7 +24,12 @@ from ridgepoint.search.judges import InTurn, Judges
 from ridgepoint.search.method import Problem
 from ridgepoint.search.methods import find_method, make_method_settings
 from ridgepoint.search.study import Study
+from ridgepoint.train.folder import weight_file
+from ridgepoint.train.loop import Bound
 from ridgepoint.units import format_ms
+from ridgepoint.workers.crew import hire
+from ridgepoint.workers.judging import ShortTraining, Start
+from ridgepoint.workers.terms import VERSION, OwnTerms, Terms
 
 if TYPE_CHECKING:
     from ridgepoint.fit.pipeline import Fit
@@ -131,7 +137,32 @@ def judges_of(job: "Fit", task: ShortTraining) -> contextlib.AbstractContextMana
     settings = job.run.settings
     if settings.study is None and settings.workers == 1:
         return contextlib.nullcontext(InTurn(task))
-    return hire(job.run, job.prepared, task, job.display)
+    own = own_terms(settings, task)
+    return hire(job.run.path, task, own, study=settings.study, workers=settings.workers, display=job.display)
+
+
+def short_training(run: RunFolder[FitSettings], prepared: Prepared, bound: Bound, *, limit_ms: float) -> ShortTraining:
+    """What the candidates of a run are judged by."""
+    network, given = prepared.network, run.settings.weights
+    start = None if network is None or given is None else Start(network=network, weights=weight_file(given))
+    return ShortTraining(run.path, prepared, bound, seed=run.settings.seed, limit_ms=limit_ms, start=start)
+
+
+def own_terms(settings: FitSettings, task: ShortTraining) -> OwnTerms:
+    """What the workers of a run must know."""
+    terms = Terms(
+        version=VERSION,
+        data=settings.data,
+        fingerprint=task.setup.dataset.fingerprint,
+        size=settings.size,
+        seed=settings.seed,
+        accelerator=settings.accelerator,
+        recipe=task.setup.recipe,
+        finetune=task.setup.finetune,
+        bound=task.bound,
+        limit_ms=task.limit_ms,
+    )
+    return OwnTerms(terms=terms, data_root=settings.data_root, start=task.start)
 
 
 def corrected(job: "Fit") -> LatencyModel:

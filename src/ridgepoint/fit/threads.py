@@ -8,10 +8,9 @@ import torch
 from ridgepoint.fit.prepare import Prepared
 from ridgepoint.nn.build import build
 from ridgepoint.run.folder import RunFolder
-from ridgepoint.train.accelerator import CPU
+from ridgepoint.train.accelerator import ALL_THREADS, CPU
 
 STEPS = 4
-ALL = torch.get_num_threads()  # one per core, or what OMP_NUM_THREADS says
 
 
 def set_training_threads(run: RunFolder, prepared: Prepared) -> int:
@@ -21,10 +20,10 @@ def set_training_threads(run: RunFolder, prepared: Prepared) -> int:
     limit a trial of a second decides each time: on a busy machine, threads that wait for each other can be ten times
     slower than one.
     """
-    if run.settings.evaluations is not None or prepared.accelerator != CPU or ALL == 1:
-        threads = ALL
+    if run.settings.evaluations is not None or prepared.accelerator != CPU or ALL_THREADS == 1:
+        threads = ALL_THREADS
     else:
-        threads = min((1, ALL), key=lambda count: _step_s(prepared, count))
+        threads = min((1, ALL_THREADS), key=lambda count: _step_s(prepared, count))
     torch.set_num_threads(threads)
     return threads
 

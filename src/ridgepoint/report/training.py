@@ -12,8 +12,7 @@ import plotly.graph_objects as go
 import yaml
 from markupsafe import Markup
 
-from ridgepoint.fit.distillation import DistillSettings
-from ridgepoint.fit.training import TrainSettings
+from ridgepoint.distill.run import DistillSettings
 from ridgepoint.report.figures import BASELINE, CHOSEN, FINALIST, LINES, TABLED, blank_figure
 from ridgepoint.report.interval import interval
 from ridgepoint.report.picture import picture_uri
@@ -33,6 +32,7 @@ from ridgepoint.report.verdict import (
 from ridgepoint.run.folder import RESULT
 from ridgepoint.run.records import read_record
 from ridgepoint.run.result import Accuracy, TrainResult
+from ridgepoint.train.run import TrainSettings
 from ridgepoint.train.samples import Sample, read_samples
 
 _CURVES = (

@@ -12,6 +12,7 @@ from ridgepoint.train.processes import processes
 
 ACCELERATORS = ("auto", "cpu", "cuda")
 CPU = torch.device("cpu")
+ALL_THREADS = torch.get_num_threads()  # one per core, or what OMP_NUM_THREADS says
 
 
 def find_accelerator(name: str = "auto") -> torch.device:

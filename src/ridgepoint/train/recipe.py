@@ -19,6 +19,7 @@ from ridgepoint.validation import Name, filled
 
 RECIPES = Path(__file__).parent / "recipes"
 LONGEST_KEY = 200
+SMALL_IMAGE = 64
 _FRACTION = re.compile(r"([0-9]{1,15})/(0*[1-9][0-9]{0,14})")
 Count = Annotated[int, msgspec.Meta(ge=1, le=10**6)]
 NotNegative = Annotated[float, msgspec.Meta(ge=0)]
@@ -110,6 +111,11 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 def list_recipes() -> list[str]:
     """The names of the recipes that come with the package, sorted."""
     return sorted(path.stem for path in RECIPES.glob("*.yaml"))
+
+
+def usual_recipe(size: int, *, trained: bool = False) -> str:
+    """The recipe where the user names none: for images of `size` pixels, and for weights `trained` before."""
+    return "finetune" if trained else "small_images" if size <= SMALL_IMAGE else "photographs"
 
 
 def load_recipe(name_or_path: str, changes: dict[str, Any] | None = None) -> Recipe:

@@ -1,30 +1,22 @@
 """A few images as a network is shown them, kept beside its training so that a person can see a wrong augmentation."""
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
-import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
 from ridgepoint.files import write_atomic
 from ridgepoint.run.records import read_record
-from ridgepoint.train.answers import probabilities
 from ridgepoint.train.batches import Batches
 from ridgepoint.train.curriculum import WHOLE, Phase
-from ridgepoint.train.lessons import Lessons
 
 SAMPLES = "samples.json"
 STEPS, ROWS = 3, 4  # of a training; images of one step are all mixed in the same way
 BEST = 3
-TITLES = {
-    "D1": "D1: crop and RandAugment",
-    "D2": "D2: crop and mixup",
-    "D3": "D3: extra images, crop and RandAugment",
-}
 
 Shares = tuple[tuple[str, float], ...]
 """Class names with their shares or probabilities, the largest first."""
@@ -60,32 +52,9 @@ def batch_samples(batches: Batches, phases: Sequence[Phase], classes: Sequence[s
             images = batch.images.round().to("cpu", torch.uint8)
             group = f"from {start:.0%} of the training, {images.shape[-1]} px"
             found += [
-                Sample(group=group, png=_png(image), id=name, labels=_largest(target, classes))
+                Sample(group=group, png=png(image), id=name, labels=largest(target, classes))
                 for image, name, target in zip(images, batch.ids, targets, strict=True)
             ]
-    return found
-
-
-def lesson_samples(lessons: Mapping[str, Lessons], classes: Sequence[str], temperature: float) -> list[Sample]:
-    """From every set of a distillation, with the teacher's answers; images from all over the set."""
-    found = []
-    for name, given in lessons.items():
-        rows = np.linspace(0, len(given.views) - 1, min(STEPS * ROWS, len(given.views))).astype(np.int64)
-        lesson = given.lesson(rows, np.zeros_like(rows))
-        answers = probabilities(lesson.answers, len(classes), temperature=temperature)
-        labels = given.views.labels(rows, lesson.seeds)
-        found += [
-            Sample(
-                group=TITLES[name],
-                png=_png(image),
-                id=image_id,
-                labels=_largest(label, classes),
-                teacher=_largest(answer, classes),
-            )
-            for image, image_id, label, answer in zip(
-                lesson.images, given.views.ids(rows), labels, answers, strict=True
-            )
-        ]
     return found
 
 
@@ -110,13 +79,14 @@ def read_samples(folder: Path) -> list[Sample]:
     )
 
 
-def _largest(shares: Tensor, classes: Sequence[str]) -> Shares:
+def largest(shares: Tensor, classes: Sequence[str]) -> Shares:
+    """The classes with the largest shares; none without any."""
     values, indices = shares.float().topk(min(BEST, len(classes)))
     named = zip(indices.tolist(), values.tolist(), strict=True)
     return tuple((classes[index], share) for index, share in named if share > 0)
 
 
-def _png(image_CHW: Tensor) -> bytes:
+def png(image_CHW: Tensor) -> bytes:
     """The file of an image, grey or RGB, uint8."""
     written = io.BytesIO()
     Image.fromarray(image_CHW.permute(1, 2, 0).squeeze(2).numpy()).save(written, "PNG")

@@ -3,14 +3,11 @@
 import json
 import random
 import sqlite3
-import sys
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 from harness import Case
-
-sys.path.insert(1, str(Path(__file__).parents[2] / "fit"))
 from peer_helpers import job, plain, terms
 
 JOBS = ("run", "place", "job", "worker", "tries", "beats", "verdict")

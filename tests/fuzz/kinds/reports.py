@@ -3,13 +3,10 @@
 import functools
 import json
 import random
-import sys
 import tempfile
 from pathlib import Path
 
 from harness import Case
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "report"))
 
 STRANGE = (None, True, -1, 0, 5.0, 1e308, 10**30, "", "\u202e", "../../etc/passwd", [], [1], {}, {"a": 1}, "<script>")
 TRAINING = {

@@ -1,0 +1,1 @@
+"""How a network is taught by another one: teachers, their stored answers, mixtures of views."""

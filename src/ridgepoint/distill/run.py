@@ -1,0 +1,198 @@
+"""`distill` as a run: as `train`, but the student learns what a teacher says to its own views."""
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+import numpy as np
+
+from ridgepoint.arch.head import TokenHead
+from ridgepoint.data import Dataset, Split, decode, detect
+from ridgepoint.display import Display
+from ridgepoint.distill.lessons import OnlineLessons
+from ridgepoint.distill.loss import soft_loss, two_head_loss
+from ridgepoint.distill.mixture import MixtureBatches, Targets, parse_mixture, variations
+from ridgepoint.distill.samples import TITLES, lesson_samples
+from ridgepoint.distill.store import Store
+from ridgepoint.distill.teacher import Teacher
+from ridgepoint.distill.teachers import open_teacher
+from ridgepoint.distill.views import Views, balanced_rows
+from ridgepoint.errors import DataError, InputError, RunError, shown
+from ridgepoint.run.settings import request, typed
+from ridgepoint.seeds import seed_for
+from ridgepoint.train.run import Course, Plan, Teaching, TrainSettings, run_training
+
+REPLICAS = 10
+STORE = "teacher"
+Count = Annotated[int, msgspec.Meta(ge=1)]
+
+
+class DistillSettings(TrainSettings, frozen=True, kw_only=True):
+    """What a user asks of `distill`, beyond what `train` is asked.
+
+    Attributes:
+        teacher: As `open_teacher` takes it.
+        mixture: Sets and weights, such as ``D1:1,D2:1``.
+        extra: The folder of D3's images.
+        replicas: Views of each image; as many as the recipe has epochs, but at most 10, if left open.
+        topk: Kept classes of each answer; all if left open.
+        temperature: Of student and teacher.
+        hard: Whether the teacher's best class teaches a second head, instead of its probabilities the only one.
+        online: Whether the teacher is asked at every step, and nothing is stored.
+        store: Where the answers are kept; in the run folder if left open. Students of one input share a store.
+    """
+
+    verb: Literal["distill"] = "distill"  # type: ignore[assignment]
+    teacher: Annotated[str, typed(place=True)]
+    mixture: str = "D1:1,D2:1"
+    extra: Annotated[str | None, typed(place=True)] = None
+    replicas: Count | None = None
+    topk: Count | None = None
+    temperature: Annotated[float, msgspec.Meta(gt=0, le=100)] = 1.0
+    hard: bool = False
+    online: bool = False
+    store: Annotated[str | None, typed(place=True)] = None
+
+
+def make_distill_settings(**values: Any) -> DistillSettings:
+    """Settings from plain values.
+
+    Raises:
+        InputError: If a value is not allowed.
+    """
+    return request(DistillSettings, "distill", values)
+
+
+def run_distillation(
+    settings: DistillSettings,
+    *,
+    out: Path | None,
+    resume: bool,
+    display: Display,
+    asked: Collection[str] | None = None,
+) -> dict[str, Any]:
+    """Ask the teacher once, train the student, test it; the content of `result.json`.
+
+    Raises:
+        InputError: If the request, the data or the teacher are wrong.
+        RunError: If the folder or the store belong to something else.
+        InterruptedRun: If the user stopped it; it can be resumed.
+    """
+    return run_training(settings, out=out, resume=resume, display=display, asked=asked, plan=_plan)
+
+
+def _plan(course: Course[DistillSettings]) -> Plan:
+    """Refuse what cannot be; then say how lessons begin."""
+    settings, recipe = course.settings, course.recipe
+    weights = parse_mixture(settings.mixture)
+    if ("D3" in weights) != (settings.extra is not None):
+        raise InputError("D3 and --extra belong together: D3 is drawn from the images in the folder that --extra names")
+    if settings.online and settings.workers:
+        raise InputError("--online asks the teacher in the training's own process: leave out --workers, or --online")
+    head = course.network.head
+    if settings.hard and not (isinstance(head, TokenHead) and head.distilled):
+        raise InputError(
+            f"--hard teaches a second head, and {course.network.name} has one. Take an efficientformer, or leave it out"
+        )
+    if settings.store is not None:
+        _expect_stores(Path(settings.store))
+    teacher = open_teacher(settings.teacher, course.dataset.classes, course.accelerator)
+    replicas = settings.replicas or min(REPLICAS, recipe.epochs)
+    stores = {name: _store(name, course, teacher, replicas) for name in weights}
+
+    def begin(display: Display) -> Teaching:
+        if not settings.online:
+            for name, store in stores.items():
+                with display.phase(f"Asking the teacher: {name}, {len(store.views):,} images, {replicas} views each"):
+                    store.write(lambda share: display.progress(share, "answers stored"))
+        lessons = {name: store.asked if settings.online else store for name, store in stores.items()}
+        batches = MixtureBatches(
+            lessons,
+            weights,
+            preprocessing=course.data.preprocessing,
+            targets=Targets(temperature=settings.temperature, hard=settings.hard),
+            replicas=replicas,
+            batch_size=recipe.batch_size,
+            seed=settings.seed,
+        )
+        loss = two_head_loss(recipe.label_smoothing) if settings.hard else soft_loss(settings.temperature)
+        return Teaching(
+            batches=batches,
+            loss=loss,
+            samples=lesson_samples(lessons, course.dataset.classes, settings.temperature),
+            result=_told(settings, teacher, weights, replicas),
+        )
+
+    origin = {"teacher": teacher.digest}
+    if settings.extra is not None:
+        origin["extra"] = _extra(settings.extra, course.dataset).fingerprint
+    return Plan(begin=begin, origin=origin)
+
+
+def _store(name: str, course: Course[DistillSettings], teacher: Teacher, replicas: int) -> Store:
+    """The lessons of a set. Its views do not depend on the run's seed, so that students may share a store."""
+    settings, data, seed = course.settings, course.data, seed_for(0, name)
+    of, images, rows = course.dataset, data.train, None
+    if name == "D3":
+        of = _extra(settings.extra, course.dataset)
+        images = decode(_whole(of), data.preprocessing, train=True, keep=True)
+        rows = balanced_rows(images.labels, seed)
+    views = Views(
+        images,
+        variations(data.augmentation, data.preprocessing)[name],
+        data.preprocessing,
+        num_classes=len(course.dataset.classes),
+        seed=seed,
+        rows=rows,
+    )
+    folder = Path(settings.store) if settings.store else course.folder / STORE
+    asked = OnlineLessons(views=views, teacher=teacher, topk=settings.topk)
+    return Store(folder / name, asked, data=of.fingerprint, replicas=replicas)
+
+
+def _expect_stores(folder: Path) -> None:
+    """Refuse to put stores among what is not ours.
+
+    Raises:
+        RunError: Naming what is there.
+    """
+    others = [each.name for each in folder.glob("[!.]*") if each.name not in TITLES or not each.is_dir()]
+    if others or (folder.exists() and not folder.is_dir()):
+        held = f"holds {shown(sorted(others)[0])}" if others else "is a file"
+        raise RunError(f"--store {folder}: {held}, so it is no folder of teacher stores. Give one of its own")
+
+
+def _extra(folder: str, dataset: Dataset) -> Dataset:
+    """The images of D3, whose class folders must be those of the data.
+
+    Raises:
+        DataError: If they are not.
+    """
+    extra = detect(folder)
+    if extra.classes != dataset.classes:
+        raise DataError(
+            f"--extra {folder}: its class folders ({', '.join(extra.classes[:5])}, ...) are not the data's "
+            f"({', '.join(dataset.classes[:5])}, ...). Give extra images of the same classes"
+        )
+    return extra
+
+
+def _whole(dataset: Dataset) -> Split:
+    """All images of a data set as one split."""
+    parts = (dataset.train, dataset.val, dataset.test)
+    ids = tuple(image_id for part in parts for image_id in part.ids)
+    return Split(ids, np.concatenate([part.labels for part in parts]), dataset.train.source)
+
+
+def _told(settings: DistillSettings, teacher: Teacher, weights: dict[str, float], replicas: int) -> dict:
+    """What the result says of the distillation."""
+    return {
+        "teacher": {"name": teacher.name, "sha256": teacher.digest},
+        "mixture": weights,
+        "replicas": replicas,
+        "topk": settings.topk,
+        "temperature": settings.temperature,
+        "hard": settings.hard,
+        "online": settings.online,
+    }

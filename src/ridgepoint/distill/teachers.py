@@ -1,0 +1,162 @@
+"""Opening a teacher: a run of ours, an exported file, or a network of our zoo, timm or torchvision with weights."""
+
+import hashlib
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from ridgepoint.arch.zoo import load
+from ridgepoint.data import Preprocessing
+from ridgepoint.data.resolution import IMAGENET_MEAN, IMAGENET_STD
+from ridgepoint.deploy.artefact import load_artefact
+from ridgepoint.distill.teacher import Teacher, digest_of
+from ridgepoint.errors import InputError, nearest
+from ridgepoint.nn.build import BuiltNetwork, build
+from ridgepoint.nn.fuse import fuse
+from ridgepoint.nn.hub import read_weights
+from ridgepoint.nn.weights import load_weights
+from ridgepoint.train.accelerator import CPU
+from ridgepoint.train.folder import ABOUT, load_training
+
+FORMS = (
+    "the folder of a training, an exported model.onnx, or a network with a weights file: mobilenetv4_conv_small@FILE, "
+    "timm:resnet50@FILE, torchvision:resnet50@FILE"
+)
+
+
+def open_teacher(text: str, classes: tuple[str, ...], accelerator: torch.device = CPU) -> Teacher:
+    """A teacher for the given classes.
+
+    A weights file names no classes: its classifier must have as many, and they are taken to be in the data's order.
+
+    Args:
+        text: A run folder, an .onnx file, or ``[LIBRARY:]NAME@WEIGHTS``.
+        classes: Those of the data.
+        accelerator: Where it computes its answers; an exported file answers on the CPU.
+
+    Raises:
+        InputError: If nothing of this kind is there, it cannot be read, or it knows other classes.
+    """
+    path = Path(text)
+    name, at, weights = text.partition("@")
+    if path.is_dir() and (path / ABOUT).exists():
+        teacher = _training(path, accelerator)
+    elif path.is_dir() or path.suffix == ".onnx":
+        teacher = _artefact(path)
+    elif at:
+        library, _, network = name.rpartition(":")
+        openers = {"": _zoo, "timm": _timm, "torchvision": _torchvision}
+        if library not in openers:
+            raise InputError(f"--teacher {text}: no library '{library}'; {nearest(library, ('timm', 'torchvision'))}")
+        module, preprocessing = openers[library](network, weights, len(classes))
+        teacher = _of_module(text, module, preprocessing, None, accelerator)
+    else:
+        raise InputError(f"--teacher {text}: there is no such file or folder. Allowed: {FORMS}")
+    teacher.check_classes(classes)
+    return teacher
+
+
+def _of_module(
+    name: str,
+    module: nn.Module,
+    preprocessing: Preprocessing,
+    classes: tuple[str, ...] | None,
+    accelerator: torch.device,
+) -> Teacher:
+    module = module.eval()
+    digest = digest_of(module.state_dict(), preprocessing)
+    answering = (fuse(module) if isinstance(module, BuiltNetwork) else module).to(accelerator)
+    return Teacher(
+        name=name,
+        digest=digest,
+        classes=classes,
+        preprocessing=preprocessing,
+        forward=lambda images: answering(images.to(accelerator)).cpu(),
+    )
+
+
+def _training(folder: Path, accelerator: torch.device) -> Teacher:
+    model, about = load_training(folder)
+    return _of_module(str(folder), model, about.preprocessing, about.labels, accelerator)
+
+
+def _artefact(path: Path) -> Teacher:
+    artefact = load_artefact(path)
+    file = path / "model.onnx" if path.is_dir() else path
+    return Teacher(
+        name=str(path),
+        digest=hashlib.sha256(file.read_bytes()).hexdigest(),
+        classes=artefact.labels,
+        preprocessing=artefact.preprocessing,
+        forward=lambda images: torch.from_numpy(artefact.answers(images.numpy())),
+    )
+
+
+def _zoo(name: str, weights: str, classes: int) -> tuple[nn.Module, Preprocessing]:
+    """At the network's own input, normalised as `train --weights` does: colour by ImageNet's statistics."""
+    network = load(name).with_classes(classes)
+    module = build(network)
+    if load_weights(module, weights).reset:
+        raise InputError(_other_classes(name, weights, classes))
+    channels, height, width = network.input
+    grey = channels == 1
+    preprocessing = Preprocessing(
+        height=height,
+        width=width,
+        channels=channels,
+        resize=min(height, width),
+        mean=(0.5,) if grey else IMAGENET_MEAN,
+        std=(0.5,) if grey else IMAGENET_STD,
+    )
+    return module, preprocessing
+
+
+def _timm(name: str, weights: str, classes: int) -> tuple[nn.Module, Preprocessing]:
+    try:
+        import timm
+    except ImportError:
+        raise InputError("--teacher timm:...: timm is not installed. Install it with: pip install timm") from None
+    if not timm.is_model(name):
+        raise InputError(f"--teacher timm:{name}: timm has no such model; {nearest(name, timm.list_models())}")
+    module = timm.create_model(name, num_classes=classes)
+    _fill(module, name, weights, classes)
+    config = timm.data.resolve_model_data_config(module)
+    _, height, width = config["input_size"]
+    return module, _colour(height, width, config["mean"], config["std"])
+
+
+def _torchvision(name: str, weights: str, classes: int) -> tuple[nn.Module, Preprocessing]:
+    from torchvision import models
+
+    known = models.list_models(module=models)
+    if name not in known:
+        raise InputError(f"--teacher torchvision:{name}: torchvision has no such classifier; {nearest(name, known)}")
+    module = models.get_model(name, weights=None, num_classes=classes)
+    _fill(module, name, weights, classes)
+    published = models.get_model_weights(name).DEFAULT.transforms()
+    size = published.crop_size[0]
+    return module, _colour(size, size, published.mean, published.std)
+
+
+def _colour(height: int, width: int, mean: tuple[float, ...], std: tuple[float, ...]) -> Preprocessing:
+    return Preprocessing(
+        height=height, width=width, channels=3, resize=min(height, width), mean=tuple(mean), std=tuple(std)
+    )
+
+
+def _fill(module: nn.Module, name: str, weights: str, classes: int) -> None:
+    """Load a state dict whole, or say what does not fit."""
+    try:
+        module.load_state_dict(read_weights(weights).tensors)
+    except RuntimeError as error:
+        reasons = str(error).splitlines()[1:2]  # below torch's heading
+        raise InputError(_other_classes(name, weights, classes, *reasons)) from None
+
+
+def _other_classes(name: str, weights: str, classes: int, why: str = "") -> str:
+    reason = f" ({why.strip()})" if why else ""
+    return (
+        f"--teacher: {weights} does not hold weights of {name} with {classes} classes, which the data have"
+        f"{reason}. Train it on the data first, for example: ridgepoint train NAME DATA --weights FILE"
+    )

@@ -1,0 +1,277 @@
+"""`train` as a run: a folder that can be killed, one network, one recipe, accuracy on untouched images at the end."""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+import msgspec
+import torch
+
+from ridgepoint.arch.network import Network
+from ridgepoint.arch.scale import limit_stride, total_stride
+from ridgepoint.arch.zoo import load
+from ridgepoint.data import Dataset, Preprocessing, choose_input, decode, detect
+from ridgepoint.data.trained_on import TrainedOn
+from ridgepoint.display import Display
+from ridgepoint.errors import InterruptedRun
+from ridgepoint.nn.hub import read_weights
+from ridgepoint.run.folder import RESULT, RunFolder, free_folder, open_run
+from ridgepoint.run.origin import Origin, digest, digest_file
+from ridgepoint.run.records import write_record
+from ridgepoint.run.settings import Request, typed
+from ridgepoint.train.accelerator import CPU, find_accelerator, told
+from ridgepoint.train.accuracy import accuracy_of
+from ridgepoint.train.batches import AugmentedBatches, Batches, Loss, TrainingData, training_data
+from ridgepoint.train.folder import About, save_training
+from ridgepoint.train.loop import Bound, Trained, logits, train
+from ridgepoint.train.processes import processes
+from ridgepoint.train.recipe import Recipe, load_recipe, usual_recipe
+from ridgepoint.train.samples import Sample, batch_samples, write_samples
+
+
+class TrainSettings(Request, frozen=True, kw_only=True):
+    """What a user asks of `train`; written into the run folder and read back by a resume.
+
+    `accelerator` is where it computes. `workers` prepare batches beside it: beside a CPU they change its speed alone,
+    while a GPU's own batches differ from theirs by rounding.
+    """
+
+    verb: Literal["train"] = "train"
+    model: Annotated[str, typed(place=True)]
+    data: Annotated[str, typed(place=True)]
+    recipe: Annotated[str | None, typed(place=True)] = None
+    changes: Annotated[dict[str, Any], typed("--set")] = msgspec.field(default_factory=dict)
+    weights: Annotated[str | None, typed(place=True)] = None
+    time_s: Annotated[Annotated[float, msgspec.Meta(gt=0)] | None, typed("--time", unit="s")] = None
+    size: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    seed: Annotated[int, msgspec.Meta(ge=0)] = 0
+    data_root: Annotated[str | None, typed(place=True)] = None
+    workers: Annotated[int, msgspec.Meta(ge=0)] = 0
+    accelerator: str = "auto"
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """Network and data."""
+        return ("model", "data")
+
+    @property
+    def stem(self) -> str:
+        """The network's name."""
+        return Path(self.model).stem
+
+
+S = TypeVar("S", bound=TrainSettings)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Course(Generic[S]):
+    """What a training is to be, before a file is written."""
+
+    settings: S
+    folder: Path
+    network: Network
+    dataset: Dataset
+    preprocessing: Preprocessing
+    recipe: Recipe
+    accelerator: torch.device
+
+    @cached_property
+    def data(self) -> TrainingData:
+        """The images, decoded when they are first asked for."""
+        return training_data(self.dataset, self.preprocessing, keep=True)
+
+    @property
+    def origin(self) -> Origin:
+        """What the run begins on."""
+        known = {
+            "data": self.dataset.fingerprint,
+            "model": digest(self.network),
+            "recipe": digest(self.recipe),
+        }
+        return known | ({"weights": digest_file(self.settings.weights)} if self.settings.weights else {})
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Teaching:
+    """What is not as usual in a training.
+
+    Attributes:
+        batches: What the steps see, where it is not the augmented images.
+        loss: Where it is not cross-entropy with the labels.
+        samples: Images as the network sees them, where they are not the augmented ones.
+        result: What `result.json` tells besides.
+    """
+
+    batches: Batches | None = None
+    loss: Loss | None = None
+    samples: list[Sample] | None = None
+    result: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Plan:
+    """What a request for a training means.
+
+    Attributes:
+        begin: Does what comes before the first step, once the folder is the run's.
+        origin: What the run begins on besides network, data, weights and recipe.
+    """
+
+    begin: Callable[[Display], Teaching] = lambda display: Teaching()
+    origin: Origin = field(default_factory=dict)
+
+
+def run_training(
+    settings: S,
+    *,
+    out: Path | None,
+    resume: bool,
+    display: Display,
+    asked: Collection[str] | None = None,
+    plan: Callable[[Course[S]], Plan] = lambda course: Plan(),
+) -> dict[str, Any]:
+    """Train, test and write everything down; the content of `result.json`.
+
+    Of several processes that train together, the first one writes and has a result; the others' is empty.
+
+    Args:
+        settings: The request.
+        out: The run folder; the next free one under runs/ if left open.
+        resume: Go on with what is there.
+        display: Whoever watches.
+        asked: The settings that the user named; of a resumed run the others are as it was begun.
+        plan: Refuses a request that makes no sense, before anything is written, and says how to begin.
+
+    Raises:
+        InputError: If the request or the data are wrong.
+        RunError: If the folder holds something already, nothing to resume, or a run that was begun otherwise.
+        InterruptedRun: If the user stopped it; it can be resumed.
+    """
+    together = processes()
+    if together.count > 1 and not resume:
+        out = together.agreed(out or free_folder(settings))
+    with open_run(settings, out=out, resume=resume, asked=asked, alone=together.first) as run:
+        try:
+            course = _course(run, display)
+            planned = plan(course)
+            run.begin(course.origin | planned.origin)
+            if (result := run.result()) is not None:
+                display.say(f"{run.path}: is finished already")
+                return result
+            torch.use_deterministic_algorithms(True, warn_only=True)
+            teaching = planned.begin(display)
+            done = _train(course, teaching, display)
+        except KeyboardInterrupt:
+            if not run.begun:
+                raise InterruptedRun("stopped before anything was begun") from None
+            go_on = f"{run.settings.command(out=str(run.path))} --resume"
+            raise InterruptedRun(f"stopped; everything so far is saved. Go on with: {go_on}") from None
+        return _finish(course, done, teaching) if together.first else {}
+
+
+def _course(run: RunFolder[S], display: Display) -> Course[S]:
+    """Read the data, choose input and recipe, and say all of it."""
+    settings = run.settings
+    accelerator = find_accelerator(settings.accelerator)
+    network = load(settings.model)
+    load_recipe(settings.recipe or "photographs", dict(settings.changes))  # refused before the data are read
+    if settings.weights is not None:
+        for note in read_weights(settings.weights).notes:
+            display.say(f"{settings.weights}: {note}")
+    root = Path(settings.data_root) if settings.data_root else None
+    dataset = detect(settings.data, seed=settings.seed, data_root=root)
+    for line in dataset.summary().splitlines():
+        display.say(line)
+    preprocessing, reason = choose_input(dataset, size=settings.size)
+    display.say(reason)
+    side = preprocessing.height
+    network = network.at(channels=preprocessing.channels, height=side).with_classes(len(dataset.classes))
+    if total_stride(network) > max(side // 2, 1):
+        network = limit_stride(network, max(side // 2, 1))
+        display.say(f"{network.name}: its earliest strides are set to 1, so that {side} px leave a 2x2 map")
+    usual = usual_recipe(side, trained=settings.weights is not None)
+    recipe = load_recipe(settings.recipe or usual, dict(settings.changes))
+    display.say(f"Training on: {told(accelerator)}.")
+    return Course(
+        settings=settings,
+        folder=run.path,
+        network=network,
+        dataset=dataset,
+        preprocessing=preprocessing,
+        recipe=recipe,
+        accelerator=accelerator,
+    )
+
+
+def _train(course: Course[S], teaching: Teaching, display: Display) -> Trained:
+    """The training itself, from the start or from its checkpoint."""
+    settings, folder = course.settings, course.folder
+    batches = teaching.batches or AugmentedBatches(
+        course.data,
+        course.recipe,
+        num_classes=course.network.num_classes,
+        seed=settings.seed,
+        accelerator=CPU if settings.workers else course.accelerator,
+    )
+    if processes().first:
+        seen = teaching.samples or batch_samples(batches, course.recipe.curriculum, course.dataset.classes)
+        write_samples(folder, seen)
+    with display.phase("Training"):
+        return train(
+            course.network,
+            course.data,
+            course.recipe,
+            bound=Bound(seconds=settings.time_s) if settings.time_s else Bound(epochs=course.recipe.epochs),
+            seed=settings.seed,
+            folder=folder,
+            initial=settings.weights,
+            batches=batches,
+            loss=teaching.loss,
+            workers=settings.workers,
+            accelerator=course.accelerator,
+            on_step=lambda share, row: display.progress(share, _note(row)),
+        )
+
+
+def _finish(course: Course[S], done: Trained, teaching: Teaching) -> dict[str, Any]:
+    """Save the model, test it on untouched images, and write the result."""
+    settings, folder, dataset, preprocessing = course.settings, course.folder, course.dataset, course.preprocessing
+    about = About(
+        labels=dataset.classes,
+        preprocessing=preprocessing,
+        val_accuracy=done.val_accuracy,
+        steps=done.steps,
+        seconds=done.seconds,
+        data=TrainedOn.of(dataset, settings.seed),
+    )
+    save_training(folder, done.model, about)
+    test = decode(dataset.test, preprocessing, train=False)
+    predicted = logits(done.model.to(course.accelerator), test.images, preprocessing).argmax(1)
+    found = accuracy_of(predicted.cpu().numpy(), test.labels.numpy(), dataset.classes)
+    result = {
+        "model": settings.model,
+        "run": str(folder.resolve()),
+        "data": dataset.summary(),
+        "counts": {name: len(getattr(dataset, name)) for name in ("train", "val", "test")},
+        "accuracy": {"val": done.val_accuracy, "test": found.accuracy},
+        "balanced": found.balanced,
+        "majority": found.majority,
+        "recall": found.recall,
+        "steps": done.steps,
+        "epochs": done.epochs,
+        "train_s": done.seconds,
+        "accelerator": told(course.accelerator),
+        "recipe": msgspec.to_builtins(course.recipe),
+        "weights": settings.weights,
+        "seed": settings.seed,
+        **teaching.result,
+    }
+    write_record(folder / RESULT, result)
+    return result
+
+
+def _note(row: dict[str, Any]) -> str:
+    accuracy = f", validation accuracy {row['val_accuracy']:.3f}" if "val_accuracy" in row else ""
+    return f"loss {row['loss']:.3f}{accuracy}"

@@ -1,0 +1,1 @@
+"""Judging side by side: a board of jobs, the crew of a run, and workers here and elsewhere."""
