@@ -55,7 +55,7 @@ SEARCHES = {
 
 
 class Shared(Lookup):
-    """A task that trains shared weights; it remembers the last ones."""
+    """A judge that trains shared weights; it remembers the last ones."""
 
     def __init__(self, table: Table, seed: int, images: TrainingData):
         super().__init__(table, seed)
@@ -83,11 +83,11 @@ class Shared(Lookup):
 
 def searched(table: Table, trainer: Trainer, search: str, quantile: float, seed: int) -> dict:
     """One search: what it ended on, what it took, and what its weights say of members."""
-    task = Shared(table, seed, trainer.images)
+    judge = Shared(table, seed, trainer.images)
     began = time.process_time()
     name, settings = SEARCHES[table.space.name][search]
-    found = evaluated(table, name, settings, task, table.budget_ms(quantile), seed, EVALUATIONS)
-    return {"found": found, "seconds": round(time.process_time() - began, 2), "shared": task.accuracies()}
+    found = evaluated(table, name, settings, judge, table.budget_ms(quantile), seed, EVALUATIONS)
+    return {"found": found, "seconds": round(time.process_time() - began, 2), "shared": judge.accuracies()}
 
 
 def trained(table: Table, trainer: Trainer) -> dict:

@@ -21,7 +21,7 @@ OPTIONS = [(kernel, ratio) for kernel in KERNELS for ratio in RATIOS]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Problem:
-    """One search's task. Shared weights learn for `epochs` on the training images; the validation images judge.
+    """What one search is given. Shared weights learn for `epochs` on the training images; the validation images judge.
 
     `folder` is where a search may keep what it needs to go on.
     """

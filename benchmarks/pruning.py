@@ -202,7 +202,7 @@ def judged(model: nn.Module, data: TrainingData, test: ArraySplit) -> dict[str, 
 
 
 class Tuning:
-    """NetAdapt's task: a few steps for every proposal, which see what steps before them on the path have not seen."""
+    """NetAdapt's judge: a few steps for every proposal, which see what steps before them on the path have not seen."""
 
     def __init__(self, place: Place, data: TrainingData, study: Study):
         self.place, self.data, self.folder = place, data, place.folder / "weights"
@@ -236,7 +236,7 @@ def adapt(place: Place) -> dict[str, Any]:
     problem = Problem(
         latency=table,
         budget_ms=LEAST * table.latency(place.network).ms,
-        task=Tuning(place, data, study),
+        judge=Tuning(place, data, study),
         seed=SEED,
         network=place.network,
         evaluations=1 + PATH * (len(knobs(place.network)) + 1),

@@ -32,9 +32,9 @@ def ranks(run: Path) -> dict[str, float]:
     settings = msgspec.json.decode((run / SETTINGS).read_bytes(), type=FitSettings)
     with tempfile.TemporaryDirectory() as folder:
         copy = RunFolder(Path(folder), settings)
-        task = short_training(copy, prepare(copy, Silent()), Bound(epochs=1), limit_ms=settings.latency_ms)
+        judge = short_training(copy, prepare(copy, Silent()), Bound(epochs=1), limit_ms=settings.latency_ms)
     found = [each for each in read_candidates(run) if each.phase == "search" and each.short_accuracy is not None]
-    by = {name: [score(name, each.network, task, seed=settings.seed) for each in found] for name in SCORES}
+    by = {name: [score(name, each.network, judge, seed=settings.seed) for each in found] for name in SCORES}
     by |= {"side": [each.network.input[1] for each in found], "ms": [each.tabled_ms for each in found]}
     accuracies = [each.short_accuracy for each in found]
     print(run, file=sys.stderr)

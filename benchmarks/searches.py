@@ -1,6 +1,6 @@
 """Searches on the tabular benchmark: regret against the number of candidates evaluated, each beside random search.
 
-Every search runs through the package's driver with a table for its task and for its latencies, from 50 seeds at three
+Every search runs through the package's driver with a table for its judge and for its latencies, from 50 seeds at three
 budgets, quantiles of the members' latencies. What it sees of a candidate is the accuracy of one training, whose seed
 depends on candidate and search; what it returns after n candidates is the best of what it has seen. Regret is the
 accuracy of the best member within the budget less that of the returned one, in points, told in two ways:
@@ -40,7 +40,7 @@ from ridgepoint.cost.latency import TabledLatency
 from ridgepoint.search import draw
 from ridgepoint.search.candidate import Candidate
 from ridgepoint.search.driver import run_search
-from ridgepoint.search.method import Judgement, Problem, Proposal, Task
+from ridgepoint.search.method import Judge, Judgement, Problem, Proposal
 from ridgepoint.search.methods import METHODS, make_method_settings
 from ridgepoint.search.scores import SCORES, score
 from ridgepoint.search.study import Study
@@ -60,7 +60,7 @@ SEARCHES = {
 
 
 class Table:
-    """A table's file as a latency model, and as what tasks look accuracies up in."""
+    """A table's file as a latency model, and as what judges look accuracies up in."""
 
     def __init__(self, path: Path):
         read = json.loads(path.read_text(encoding="utf-8"))
@@ -117,7 +117,7 @@ class Table:
 
 
 class Lookup:
-    """A task whose trainings were done before; the images are for zero-cost scores."""
+    """A judge whose trainings were done before; the images are for zero-cost scores."""
 
     def __init__(self, table: Table, seed: int, examples: Shown | None = None):
         self.table, self.seed, self.shown = table, seed, examples
@@ -130,13 +130,13 @@ class Lookup:
 
 
 def evaluated(
-    table: Table, name: str, settings: dict, task: Task, budget_ms: float, seed: int, count: int
+    table: Table, name: str, settings: dict, judge: Judge, budget_ms: float, seed: int, count: int
 ) -> list[str]:
     """The digests of the networks within the budget that a search trained, in order."""
     problem = Problem(
         latency=table,
         budget_ms=budget_ms,
-        task=task,
+        judge=judge,
         seed=seed,
         space=table.space,
         evaluations=count,
@@ -185,10 +185,10 @@ def told(found: dict[str, np.ndarray]) -> dict[str, dict]:
     }
 
 
-def known_scores(table: Table, task: Lookup) -> dict[tuple[str, str], float]:
+def known_scores(table: Table, judge: Lookup) -> dict[tuple[str, str], float]:
     """Every member's zero-cost scores, with weights of one seed; each takes as long as it does in any search."""
     networks = [table.space.decode(row["assignment"]) for row in table.rows.values()]
-    return {(name, each.digest): score(name, each, task, seed=0) for name in SCORES for each in networks}
+    return {(name, each.digest): score(name, each, judge, seed=0) for name in SCORES for each in networks}
 
 
 def repeats(trainings: np.ndarray) -> dict[str, float]:
@@ -202,7 +202,7 @@ def repeats(trainings: np.ndarray) -> dict[str, float]:
 def compared(table: Table, shown: Shown, seeds: int) -> dict:
     """All searches on one table."""
     scores = known_scores(table, Lookup(table, 0, shown))
-    draw.score = lambda name, network, task, *, seed: scores[name, network.digest]
+    draw.score = lambda name, network, judge, *, seed: scores[name, network.digest]
     true = list(table.raw.values())
     trainings = np.array([row["accuracy"] for row in table.rows.values()])
     report = {

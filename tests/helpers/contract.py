@@ -1,4 +1,4 @@
-"""What every search method must keep, on a task that needs no training: run `check(name, folder)` for a new method.
+"""What every search method must keep, on a judge that needs no training: run `check(name, folder)` for a new method.
 
 Accuracy is a formula of the network, latency a roofline. Run as a program, it writes the journals of all methods:
 
@@ -41,7 +41,7 @@ DEVICE = "pixel6-cpu"
 
 @dataclass
 class Formula:
-    """A task whose accuracy saturates with MACs, with a little luck that depends on the network alone."""
+    """A judge whose accuracy saturates with MACs, with a little luck that depends on the network alone."""
 
     pause_s: float = 0.0
     said: bool = False
@@ -144,7 +144,7 @@ def make_problem(name: str, *, budget_ms: float, seed: int = 0, evaluations: int
     """The problem that a method takes: the small space, or the seed network."""
     takes = METHODS[name].takes
     subject = {"space": space_for(name)} if takes == "space" else {"network": seed_network()}
-    given = {"latency": Roofline(DEVICE), "task": Formula(), **subject, **given}
+    given = {"latency": Roofline(DEVICE), "judge": Formula(), **subject, **given}
     return Problem(budget_ms=budget_ms, seed=seed, evaluations=evaluations, **given)
 
 
@@ -200,21 +200,21 @@ class Together(InTurn):
     together = True
 
     def judge(self, jobs: Sequence[Job]) -> Generator[Verdict, None, None]:
-        found = [verdict(self.task, job) for job in reversed(jobs)]
+        found = [verdict(self.only, job) for job in reversed(jobs)]
         yield from reversed(found)
 
 
 def check_side_by_side(name: str) -> None:
     """What is judged side by side gives the journal of what is judged in turn."""
     in_turn, beside = (make_problem(name, budget_ms=middle(name)) for _ in range(2))
-    candidates = run_search(beside, METHODS[name].method, Study(), judges=Together(beside.task))
+    candidates = run_search(beside, METHODS[name].method, Study(), judges=Together(beside.judge))
     assert journal(candidates) == journal(search(name, in_turn))
 
 
 def check_resume(name: str, folder: Path) -> None:
     """Left after any number of candidates and taken up by a new process's objects: the same journal, nothing twice."""
     first = Formula()
-    whole = search(name, make_problem(name, budget_ms=middle(name), task=first))
+    whole = search(name, make_problem(name, budget_ms=middle(name), judge=first))
     for left in sorted({0, 1, len(whole) // 2, len(whole)}):
         run = folder / f"{name}-{left}"
         run.mkdir()
@@ -222,7 +222,7 @@ def check_resume(name: str, folder: Path) -> None:
         for candidate in whole[:left]:
             study.record(candidate)
         then = Formula()
-        assert journal(search(name, make_problem(name, budget_ms=middle(name), task=then), run)) == journal(whole)
+        assert journal(search(name, make_problem(name, budget_ms=middle(name), judge=then), run)) == journal(whole)
         assert then.judged == [judged for judged in first.judged if judged not in {c.name for c in whole[:left]}]
         assert journal(Study(run).candidates("search")) == journal(whole)
 
@@ -239,7 +239,7 @@ def check_budget(name: str) -> None:
         def clock(networks):
             return {key: slower * problem.ms(network) for key, network in networks.items()}  # noqa: B023
 
-        finalists = choose_finalists(candidates, clock, limit_ms=problem.budget_ms, count=2)
+        finalists = choose_finalists(candidates, clock, limit_ms=problem.budget_ms, count=2, group=6, hedge=1.5)
         assert finalists.gap is not None and abs(finalists.gap - slower) < 1e-9
         for finalist in finalists.chosen:
             assert finalist.estimated_ms <= problem.budget_ms and finalist.measured_ms <= problem.budget_ms
@@ -253,25 +253,25 @@ def check_going_on(name: str, folder: Path) -> None:
     less = 0.9 * best.estimated_ms
 
     def further(run: Path | None, given: list[Candidate]) -> tuple[list[Candidate], Formula]:
-        study, task = Study(run), Formula()
+        study, judge = Study(run), Formula()
         for candidate in given:
             study.record(candidate)
-        problem = make_problem(name, budget_ms=less, evaluations=6, task=task, start=best)
-        return run_search(problem, METHODS[name].method, study, earlier=len(first)), task
+        problem = make_problem(name, budget_ms=less, evaluations=6, judge=judge, start=best)
+        return run_search(problem, METHODS[name].method, study, earlier=len(first)), judge
 
-    whole, task = further(None, first)
+    whole, judge = further(None, first)
     assert journal(whole[: len(first)]) == journal(first)
     assert [each.name for each in whole] == [f"candidate-{place:03d}" for place in range(len(whole))]
     assert any(each.short_accuracy is not None and each.estimated_ms <= less for each in whole[len(first) :])
     assert not {each.network.digest for each in first} & {
-        each.network.digest for each in whole if each.name in task.judged
+        each.network.digest for each in whole if each.name in judge.judged
     }
     run = folder / f"{name}-further"
     run.mkdir()
     left = whole[: (len(first) + len(whole)) // 2]
     again, rest = further(run, left)
     assert journal(again) == journal(whole)
-    assert rest.judged == [judged for judged in task.judged if judged not in {each.name for each in left}]
+    assert rest.judged == [judged for judged in judge.judged if judged not in {each.name for each in left}]
 
 
 class Broken:
@@ -321,8 +321,8 @@ def main(folder: str, pause_s: str = "0") -> None:
     for name in METHODS:
         run = Path(folder) / name
         run.mkdir(parents=True, exist_ok=True)
-        task = Formula(pause_s=float(pause_s), said=True)
-        search(name, make_problem(name, budget_ms=middle(name), task=task), run)
+        judge = Formula(pause_s=float(pause_s), said=True)
+        search(name, make_problem(name, budget_ms=middle(name), judge=judge), run)
 
 
 if __name__ == "__main__":

@@ -93,7 +93,7 @@ class Planted:
         self.taught = state["taught"]
 
 
-class PlantedTask:
+class PlantedJudge:
     """Judges a network by the planted accuracy of its assignment, with its noise."""
 
     def __init__(self, planted: Planted):

@@ -21,10 +21,10 @@ from ridgepoint.search.study import Study, read_candidates
 NETWORKS = [small_space().sample(np.random.default_rng(seed)) for seed in range(6)]
 
 
-def problem(*, budget_ms: float = 1e9, evaluations: int = 4, task=None) -> Problem:
+def problem(*, budget_ms: float = 1e9, evaluations: int = 4, judge=None) -> Problem:
     """A millisecond for every million MACs."""
     return Problem(
-        latency=MacsLatency(), budget_ms=budget_ms, task=task or Formula(), seed=3, space=small_space(),
+        latency=MacsLatency(), budget_ms=budget_ms, judge=judge or Formula(), seed=3, space=small_space(),
         evaluations=evaluations,
     )  # fmt: skip
 
@@ -71,7 +71,7 @@ def test_a_network_met_again_is_not_judged_again_unless_it_inherits():
 
     again = Proposal(network=NETWORKS[0])
     heir = Proposal(network=NETWORKS[0], parent="candidate-000", inherits=True)
-    found = run_search(problem(task=Counting()), proposing(again, again, heir), Study())
+    found = run_search(problem(judge=Counting()), proposing(again, again, heir), Study())
     assert judged == ["candidate-000", "candidate-002"]
     assert found[1].note == "the same network as candidate-000" and found[1].short_accuracy == found[0].short_accuracy
 
@@ -100,10 +100,10 @@ def test_a_candidate_that_diverges_is_left_out_unless_it_is_the_first():
             return super().judge(candidate, proposal)
 
     proposals = [Proposal(network=network) for network in NETWORKS[:3]]
-    found = run_search(problem(task=Diverging()), proposing(*proposals), Study())
+    found = run_search(problem(judge=Diverging()), proposing(*proposals), Study())
     assert [candidate.note for candidate in found] == ["", "diverged", ""] and found[1].short_accuracy is None
     with pytest.raises(DivergedError):
-        run_search(problem(task=Diverging()), proposing(*proposals[1:]), Study())
+        run_search(problem(judge=Diverging()), proposing(*proposals[1:]), Study())
 
 
 def test_a_study_of_another_search_is_refused():
@@ -130,7 +130,7 @@ def test_evolution_beats_chance_where_choices_add_up(name: str):
     space = contract.make_space([{"blocks": [row] * 6}])
 
     def best(name: str, seed: int) -> float:
-        given = {"space": space, "latency": MacsLatency(), "task": Additive(), "seed": seed, "evaluations": 100}
+        given = {"space": space, "latency": MacsLatency(), "judge": Additive(), "seed": seed, "evaluations": 100}
         found = contract.search(name, make_problem(name, budget_ms=6.0, **given))
         return max(candidate.short_accuracy or 0.0 for candidate in found)
 
@@ -190,7 +190,7 @@ def test_draws_are_uniform_within_the_budget():
     kernel, width = (choice.name for choice in space.choices)
     every = [space.decode({kernel: first, width: second}) for first in range(3) for second in range(5)]
     budget = sorted(macs_ms(network) for network in every)[8]
-    given = Problem(latency=MacsLatency(), budget_ms=budget, task=Formula(), seed=0, space=space)
+    given = Problem(latency=MacsLatency(), budget_ms=budget, judge=Formula(), seed=0, space=space)
     draws = Draws(given, "test")
     found = []
     while (drawn := draws.new(draws.uniform)) is not None:
@@ -239,7 +239,7 @@ def test_finalists_are_those_that_the_clock_confirms():
         clocked.extend(networks)
         return {name: 1.2 if name == "0" else 0.9 for name in networks}
 
-    found = choose_finalists(candidates, clock, limit_ms=1.0, count=2)
+    found = choose_finalists(candidates, clock, limit_ms=1.0, count=2, group=6, hedge=1.5)
     assert [each.name for each in found.chosen] == ["1", "2"] and clocked == ["0", "1", "2", "3"]
     assert [each.measured_ms for each in found.clocked] == [1.2, 0.9, 0.9, 0.9]
     assert all(each.phase == "finalist" for each in found.chosen)
@@ -255,7 +255,7 @@ def test_what_the_clock_said_of_the_first_is_applied_to_the_others():
         clocked.extend(networks)
         return {name: 0.88 if int(name) >= 12 else 1.1 for name in networks}
 
-    found = choose_finalists(tight + roomy, clock, limit_ms=1.0, count=2)
+    found = choose_finalists(tight + roomy, clock, limit_ms=1.0, count=2, group=6, hedge=1.5)
     assert [each.name for each in found.chosen] == ["12", "13"]
     assert clocked[:8] == ["0", "1", "2", "3", "4", "5", "12", "13"] and len(clocked) == 12
     assert found.gap == pytest.approx(1.1)
@@ -264,14 +264,16 @@ def test_what_the_clock_said_of_the_first_is_applied_to_the_others():
 def test_no_finalist_where_the_clock_confirms_none():
     found = choose_finalists(
         [candidate("0", 1.0, 0.5), candidate("1", 2.0, 0.9), candidate("2", 0.5, None)],
-        lambda networks: dict.fromkeys(networks, 1.5), limit_ms=1.0, count=2,
+        lambda networks: dict.fromkeys(networks, 1.5), limit_ms=1.0, count=2, group=6, hedge=1.5,
     )  # fmt: skip
     assert found.chosen == () and [each.name for each in found.clocked] == ["0"] and found.gap == 1.5
 
 
 def test_the_best_of_the_clearly_larger_ones_comes_second():
     given = [candidate("0", 0.5, 0.9), candidate("1", 0.6, 0.8), candidate("2", 0.8, 0.7), candidate("3", 0.9, 0.6)]
-    found = choose_finalists(given, lambda networks: dict.fromkeys(networks, 0.5), limit_ms=1.0, count=4)
+    found = choose_finalists(
+        given, lambda networks: dict.fromkeys(networks, 0.5), limit_ms=1.0, count=4, group=6, hedge=1.5
+    )
     assert [each.name for each in found.chosen] == ["0", "2", "1", "3"]
 
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from planted import Planted, PlantedLatency, PlantedTask, planted_members, planted_space
+from planted import Planted, PlantedJudge, PlantedLatency, planted_members, planted_space
 
 from ridgepoint.search.candidate import Candidate
 from ridgepoint.search.controller import Controller
@@ -23,7 +23,7 @@ def problem(seed: int, **given: object) -> Problem:
     """The planted problem, its budget the median of the members' latencies."""
     planted = Planted(planted_space(), seed=seed)
     budget = float(np.median([planted.latency_ms(member) for member in planted_members()]))
-    more = {"latency": PlantedLatency(planted), "task": PlantedTask(planted), "evaluations": 48, "budget_ms": budget}
+    more = {"latency": PlantedLatency(planted), "judge": PlantedJudge(planted), "evaluations": 48, "budget_ms": budget}
     return Problem(seed=seed, space=planted.space, **{**more, **given})
 
 

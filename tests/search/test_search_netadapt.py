@@ -1,4 +1,4 @@
-"""NetAdapt on a task whose accuracy is known: steps, proposals, and which of them wins."""
+"""NetAdapt on a judge whose accuracy is known: steps, proposals, and which of them wins."""
 
 import contract
 import msgspec
@@ -78,7 +78,7 @@ def test_what_it_proposes_inherits_from_its_parent():
             asked.append((proposal.parent, proposal.inherits))
             return super().judge(candidate, proposal)
 
-    adapted(task=Watching())
+    adapted(judge=Watching())
     assert asked[0] == (None, True) and all(inherits for _, inherits in asked)
     assert asked[1] == ("candidate-000", True)
 
@@ -98,7 +98,7 @@ def test_every_family_has_proposals(name: str):
     network: Network = load(name)
     model = Roofline(contract.DEVICE)
     target = 0.97 * model.latency(network).ms
-    problem = Problem(latency=model, budget_ms=target, task=contract.Formula(), seed=0, network=network)
+    problem = Problem(latency=model, budget_ms=target, judge=contract.Formula(), seed=0, network=network)
     found = list(_proposals(problem, network, target))
     kinds = {note.split(" of ")[0] for _, note in found}
     assert {"all widths", "bottleneck"} <= kinds

@@ -74,14 +74,14 @@ def test_every_family_has_finite_scores_that_repeat(name: str, family: str):
 @pytest.mark.parametrize("method", ["random", "evolution"])
 def test_a_prefilter_proposes_what_scores_higher_and_repeats(method: str):
     given = {"budget_ms": middle(method), "evaluations": 12}
-    task = Showing()
+    judge = Showing()
     plain, once, again = (
-        search(method, make_problem(method, task=task, settings=settings, **given))
+        search(method, make_problem(method, judge=judge, settings=settings, **given))
         for settings in (None, Settings(prefilter="synflow"), Settings(prefilter="synflow"))
     )
     assert journal(once) == journal(again)
     mine, theirs = (
-        [math.log(score("synflow", each.network, task, seed=0)) for each in found] for found in (once, plain)
+        [math.log(score("synflow", each.network, judge, seed=0)) for each in found] for found in (once, plain)
     )
     assert np.mean(mine) > np.mean(theirs) + 0.5 and len(once) == 12
     assert all(small_space().contains(each.network) for each in once)

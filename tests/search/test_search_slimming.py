@@ -64,8 +64,8 @@ def by_hand() -> Planted:
 
 
 @dataclass
-class PlantedTask:
-    """A task, and a latency model, that know what was planted."""
+class PlantedJudge:
+    """A judge, and a latency model, that know what was planted."""
 
     planted: Planted
 
@@ -85,9 +85,9 @@ class PlantedTask:
 
 
 def slimmed(planted: Planted, budget_ms: float, *, seed: int = 0, evaluations: int = 1) -> list[Candidate]:
-    task = PlantedTask(planted)
+    judge = PlantedJudge(planted)
     given = {"space": planted.space, "evaluations": evaluations, "budget_ms": budget_ms, "seed": seed}
-    return run_search(Problem(latency=task, task=task, **given), slimming, Study())
+    return run_search(Problem(latency=judge, judge=judge, **given), slimming, Study())
 
 
 def test_it_takes_away_what_brings_nothing():
@@ -213,8 +213,8 @@ class Listening(Planted):
 
 def heard(**changes: object) -> list[tuple[Assignment, dict[str, torch.Tensor]]]:
     planted = Listening(SPACE)
-    task, settings = PlantedTask(planted), make_method_settings("slimming", changes)
-    problem = Problem(latency=task, task=task, space=SPACE, budget_ms=1e9, seed=0, evaluations=4, settings=settings)
+    judge, settings = PlantedJudge(planted), make_method_settings("slimming", changes)
+    problem = Problem(latency=judge, judge=judge, space=SPACE, budget_ms=1e9, seed=0, evaluations=4, settings=settings)
     next(slimming(problem))
     return planted.heard
 
@@ -280,7 +280,7 @@ def data() -> TrainingData:
 
 @dataclass
 class Digits(contract.Formula):
-    """A task with real shared weights; what it judges is the formula's."""
+    """A judge with real shared weights; what it judges is the formula's."""
 
     data: TrainingData | None = None
     accelerator: torch.device = CPU
@@ -305,9 +305,9 @@ def digits_problem(
 ) -> Problem:
     space = digits_space()
     budget = contract.make_problem("slimming", budget_ms=1.0, space=space).ms(space.sample(np.random.default_rng(5)))
-    task = Digits(data=data, accelerator=accelerator)
+    judge = Digits(data=data, accelerator=accelerator)
     return contract.make_problem(
-        "slimming", budget_ms=budget, space=space, task=task, seed=3, evaluations=evaluations, **given
+        "slimming", budget_ms=budget, space=space, judge=judge, seed=3, evaluations=evaluations, **given
     )
 
 
@@ -338,7 +338,7 @@ def test_on_digits_gumbel_noise_teaches_single_paths(data: TrainingData):
     for gumbel in (True, False):
         problem = digits_problem(data, evaluations=33, settings=Settings(gumbel=gumbel))
         found = contract.search("slimming", problem)
-        weights, path = problem.task.shared, metapath(problem.space)
+        weights, path = problem.judge.shared, metapath(problem.space)
         pools = {slot.name: slot.kinds.index(POOL) for slot in path.slots}
         accuracies.append([weights.accuracy(0, {**pools, path.widths[0].name: width}) for width in (0, 1)])
         told = [float(each.note.split("importance ")[1].split(",")[0]) for each in found if "importance" in each.note]

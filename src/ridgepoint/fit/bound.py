@@ -13,6 +13,7 @@ from ridgepoint.deploy.calibrate import HostTable
 from ridgepoint.display import Display
 from ridgepoint.errors import BudgetError
 from ridgepoint.fit.plan import Plan
+from ridgepoint.fit.policy import POLICY
 from ridgepoint.fit.prepare import Prepared
 from ridgepoint.fit.settings import DEFAULT_TIME_S, FitSettings
 from ridgepoint.fit.steps import Shares
@@ -27,7 +28,6 @@ NETWORK_S = 2.0  # the same for a network
 SEARCH_S, TRAINING_S = 4.0, 2.0  # the least that finds and trains one network
 REPORT_S = 5.0
 MEASURED_TWICE = 2.0  # on a busy machine the exported files are clocked again; and some are larger than the average
-RIVALS_UNTIL = 0.25  # of the time: then no further zoo network is looked for
 BESIDE = 1.15  # a training's evaluations, and what it writes, beside its steps
 FINAL_PATIENCE_S, LEAST_PATIENCE_S = 60.0, 3.0  # for a calm machine, to clock what ships
 
@@ -99,7 +99,7 @@ def measure_ending(run: RunFolder[FitSettings], prepared: Prepared, host: HostTa
 
 def may_look_further(run: RunFolder[FitSettings]) -> bool:
     """Whether there is time to look for a further zoo network to beat."""
-    return run.elapsed < RIVALS_UNTIL * seconds_allowed(run.settings)
+    return run.elapsed < POLICY.rivals_until * seconds_allowed(run.settings)
 
 
 def share_out(

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
@@ -25,7 +25,9 @@ from ridgepoint.deploy.timing import doubts
 from ridgepoint.deploy.verify import Parity, verify
 from ridgepoint.files import make_folder, save_atomic, write_atomic
 from ridgepoint.fit.bound import final_patience_s
+from ridgepoint.fit.job import FitJob
 from ridgepoint.fit.plan import Plan
+from ridgepoint.fit.policy import POLICY
 from ridgepoint.fit.steps import Found
 from ridgepoint.run.evaluation import EVALUATION, Evaluation, Mistake, Recall
 from ridgepoint.run.folder import RESULT, RunFolder
@@ -47,15 +49,12 @@ from ridgepoint.train.accelerator import told
 from ridgepoint.train.accuracy import accuracy_of
 from ridgepoint.train.folder import load_training
 
-if TYPE_CHECKING:
-    from ridgepoint.fit.pipeline import Fit
-
 MISTAKES = 24
 PHASE = "Export, check, measure"
 PACKAGES = ("ridgepoint", "torch", "torchvision", "onnx", "onnxruntime", "optuna", "numpy")
 
 
-def finish(job: "Fit", plan: Plan, trained: list[Candidate]) -> dict[str, Any]:
+def finish(job: FitJob, plan: Plan, trained: list[Candidate]) -> dict[str, Any]:
     """Export, measure, choose, verify, evaluate; write `result.json` and what the report needs.
 
     Raises:
@@ -84,7 +83,7 @@ def finish(job: "Fit", plan: Plan, trained: list[Candidate]) -> dict[str, Any]:
     return msgspec.to_builtins(result)
 
 
-def export_all(job: "Fit", trained: list[Candidate]) -> dict[str, Path]:
+def export_all(job: FitJob, trained: list[Candidate]) -> dict[str, Path]:
     """The exported file of every trained network, with labels and preprocessing inside."""
     files = {}
     for index, candidate in enumerate(trained):
@@ -104,7 +103,7 @@ def export_all(job: "Fit", trained: list[Candidate]) -> dict[str, Path]:
     return files
 
 
-def measure_once(job: "Fit", files: dict[str, Path], macs: dict[str, int]) -> dict[str, MeasuredLatency]:
+def measure_once(job: FitJob, files: dict[str, Path], macs: dict[str, int]) -> dict[str, MeasuredLatency]:
     """Clock the exported files side by side; a resumed run keeps what was clocked before, unless it is doubted."""
     known = job.run.read_step("measured", dict[str, MeasuredLatency])
     if known is None or known.keys() != files.keys():
@@ -137,7 +136,7 @@ def choose(trained: Sequence[Candidate], budget_ms: float) -> Candidate:
 
 
 def check(
-    job: "Fit", winner: Candidate, trained: list[Candidate], files: dict[str, Path]
+    job: FitJob, winner: Candidate, trained: list[Candidate], files: dict[str, Path]
 ) -> tuple[Parity, dict[str, Accuracy]]:
     """Parity of the winner on the test images, and every artefact's test accuracy in the real runtime."""
     runtime, classes = job.run.settings.runtime, job.prepared.dataset.classes
@@ -203,7 +202,7 @@ def write_evaluation(run: Path, classes: Sequence[str], test: ArraySplit, logits
 
 
 def describe(
-    job: "Fit",
+    job: FitJob,
     plan: Plan,
     winner: Candidate,
     trained: list[Candidate],
@@ -254,6 +253,7 @@ def describe(
         ),
         bound=Bound(time_s=plan.full_s and (settings.time_s or None), evaluations=settings.evaluations),
         plan=msgspec.to_builtins(plan),
+        policy=POLICY.rules(),
         recipe=msgspec.to_builtins(prepared.recipe),
         seed=settings.seed,
         accelerator=told(prepared.accelerator),

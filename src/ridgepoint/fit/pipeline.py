@@ -2,15 +2,12 @@
 
 import contextlib
 from collections.abc import Collection
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import torch
 
-from ridgepoint.cost.latency import LatencyModel
 from ridgepoint.data.trained_on import TrainedOn
 from ridgepoint.deploy.calibrate import HostTable
 from ridgepoint.display import Display, Silent
@@ -26,10 +23,12 @@ from ridgepoint.errors import (
 from ridgepoint.files import writing
 from ridgepoint.fit.bound import Ending, may_look_further, measure_ending, require_time, share_out
 from ridgepoint.fit.finish import PHASE, finish
-from ridgepoint.fit.plan import FINALISTS, Plan, make_plan
-from ridgepoint.fit.prepare import Prepared, check_settings, prepare
+from ridgepoint.fit.job import FitJob
+from ridgepoint.fit.plan import Plan, make_plan
+from ridgepoint.fit.policy import POLICY
+from ridgepoint.fit.prepare import check_settings, prepare
 from ridgepoint.fit.pretrained import networks_for
-from ridgepoint.fit.searching import corrected, find_finalists
+from ridgepoint.fit.searching import find_finalists
 from ridgepoint.fit.settings import FitSettings
 from ridgepoint.fit.steps import Rivals, TrainedOne
 from ridgepoint.fit.threads import set_training_threads
@@ -41,34 +40,6 @@ from ridgepoint.search.methods import find_method
 from ridgepoint.train.folder import About, save_training, weight_file
 from ridgepoint.train.loop import train
 from ridgepoint.units import format_duration, format_ms
-
-# A finalist must be this much faster than the budget, so that the trained file, clocked later, still meets it.
-MARGIN = 0.97
-
-
-@dataclass(kw_only=True)
-class Fit:
-    """One fit under way."""
-
-    run: RunFolder
-    prepared: Prepared
-    host: HostTable
-    display: Display
-
-    @cached_property
-    def latency(self) -> LatencyModel:
-        """The table of this machine, corrected by the clock."""
-        return corrected(self)
-
-    @property
-    def budget_ms(self) -> float:
-        """The latency that must not be exceeded."""
-        return self.run.settings.latency_ms
-
-    @property
-    def limit_ms(self) -> float:
-        """What the search allows itself: the budget less a margin."""
-        return MARGIN * self.budget_ms
 
 
 def fit(
@@ -134,11 +105,11 @@ def _fit(run: RunFolder[FitSettings], display: Display) -> dict[str, Any]:
         return result
     with run.phase("This machine", display):
         host = _host(settings)
-        job = Fit(run=run, prepared=prepared, host=host, display=display)
+        job = FitJob(run=run, prepared=prepared, host=host, display=display)
         require_possible(job)
         rivals = choose_rivals(job)
         ending = measure_ending(run, prepared, host) if settings.evaluations is None else Ending(once_s=0, network_s=0)
-    plan = _plan(job, ending, trainings=FINALISTS + len(rivals))
+    plan = _plan(job, ending, trainings=POLICY.finalists + len(rivals))
     with run.phase("Search", display):
         set_training_threads(run, prepared)
         finalists = find_finalists(job, plan)
@@ -154,7 +125,7 @@ def _host(settings: FitSettings) -> HostTable:
     return HostTable(runtime=settings.runtime, threads=settings.threads, path=table, busy=settings.busy)
 
 
-def require_possible(job: Fit) -> None:
+def require_possible(job: FitJob) -> None:
     """Measure the smallest network of the space; stop if even that is over the budget.
 
     Raises:
@@ -171,11 +142,11 @@ def require_possible(job: Fit) -> None:
         raise NotMetError(
             f"no network meets {format_ms(job.budget_ms)}: the fastest one of {space.name} takes {format_ms(fastest)} "
             f"on this machine ({job.host.table.conditions.runtime}, {job.host.table.conditions.threads} thread(s)). "
-            f"Allow at least {format_ms(fastest / MARGIN * 1.05)}, a smaller --size, or more --threads"
+            f"Allow at least {format_ms(fastest / POLICY.margin * 1.05)}, a smaller --size, or more --threads"
         )
 
 
-def choose_rivals(job: Fit) -> list[Candidate]:
+def choose_rivals(job: FitJob) -> list[Candidate]:
     """The zoo networks that will be trained beside the finalists, some from given weights; chosen once per run."""
     known = job.run.read_step("rivals", Rivals)
     if known is not None:
@@ -217,7 +188,7 @@ def choose_rivals(job: Fit) -> list[Candidate]:
     return rivals
 
 
-def _plan(job: Fit, ending: Ending, *, trainings: int) -> Plan:
+def _plan(job: FitJob, ending: Ending, *, trainings: int) -> Plan:
     if (known := job.run.read_step("plan", Plan)) is not None:
         return known
     plan = make_plan(
@@ -232,7 +203,7 @@ def _plan(job: Fit, ending: Ending, *, trainings: int) -> Plan:
     return plan
 
 
-def train_all(job: Fit, plan: Plan, contenders: list[Candidate]) -> list[Candidate]:
+def train_all(job: FitJob, plan: Plan, contenders: list[Candidate]) -> list[Candidate]:
     """Train finalists and zoo networks alike: same recipe, same bound; the result of each is kept in the run folder."""
     done = []
     for index, candidate in enumerate(contenders):
@@ -251,7 +222,7 @@ def train_all(job: Fit, plan: Plan, contenders: list[Candidate]) -> list[Candida
     return done
 
 
-def _weights(job: Fit, candidate: Candidate) -> str | None:
+def _weights(job: FitJob, candidate: Candidate) -> str | None:
     """What a full training starts from: weights of this run, or what the user gave, whatever else a journal names.
 
     Raises:
@@ -267,7 +238,7 @@ def _weights(job: Fit, candidate: Candidate) -> str | None:
     return str(own)
 
 
-def _train_one(job: Fit, plan: Plan, candidate: Candidate, base: float, share: float) -> dict[str, Any]:
+def _train_one(job: FitJob, plan: Plan, candidate: Candidate, base: float, share: float) -> dict[str, Any]:
     folder = job.run.training(candidate.name)
 
     def on_step(progress: float, record: dict[str, Any]) -> None:

@@ -2,12 +2,10 @@
 
 import msgspec
 
+from ridgepoint.fit.policy import POLICY
 from ridgepoint.fit.settings import DEFAULT_TIME_S, FitSettings
 from ridgepoint.train.loop import Bound
 from ridgepoint.train.recipe import Recipe
-
-FINALISTS = 2
-SEARCH_SHARE = 0.4
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,8 +45,8 @@ def make_plan(
 ) -> Plan:
     """Divide what is left of the time after preparation and calibration.
 
-    What export, measurement and the report take is kept, but half of the time at most; of the rest the search gets
-    40 %, and the full trainings (finalists and baselines) get equal parts of what remains.
+    What export, measurement and the report take is kept, up to a share of the time; of the rest the search gets its
+    share, and the full trainings (finalists and baselines) get equal parts of what remains.
 
     Args:
         settings: The request.
@@ -61,10 +59,10 @@ def make_plan(
     if settings.evaluations is not None:
         return Plan(evaluations=settings.evaluations, expected=settings.evaluations, short_epochs=recipe.short_epochs)
     left = max((settings.time_s or DEFAULT_TIME_S) - elapsed_s, 1.0)
-    kept = min(kept_s, 0.5 * left)
-    search = SEARCH_SHARE * (left - kept)
+    kept = min(kept_s, POLICY.kept_share * left)
+    search = POLICY.search_share * (left - kept)
     side_by_side = max(settings.workers, 1)
-    short_s = min(max(side_by_side * search / candidates, 0.5), 20.0)
+    short_s = min(max(side_by_side * search / candidates, POLICY.shortest_s), POLICY.longest_s)
     return Plan(
         expected=max(round(side_by_side * search / short_s), 1),
         search_until_s=elapsed_s + search,

@@ -17,6 +17,7 @@ from ridgepoint.data import (
 from ridgepoint.data.resolution import LARGEST, SMALLEST
 from ridgepoint.display import Display
 from ridgepoint.errors import InputError, nearest
+from ridgepoint.fit.policy import POLICY
 from ridgepoint.fit.settings import FitSettings
 from ridgepoint.nn.hub import read_weights
 from ridgepoint.run.folder import RunFolder
@@ -29,8 +30,6 @@ from ridgepoint.train.recipe import SMALL_IMAGE, load_recipe, usual_recipe
 from ridgepoint.units import format_duration
 from ridgepoint.workers.setup import TrainingSetup
 
-# From here on `fit` trusts a policy learnt on shared weights: a rule of thumb, not a measured border.
-LONG_S, LONG_EVALUATIONS = 3600.0, 100
 DEVICES = ("host",)
 
 
@@ -191,8 +190,8 @@ def choose_method(settings: FitSettings) -> tuple[str, str]:
 
 def _method_for_space(settings: FitSettings) -> tuple[str, str]:
     """Evolution where time is short; else what teaches a whole space at once, and suits it."""
-    least = f"{format_duration(LONG_S)} or {LONG_EVALUATIONS} evaluations"
-    if (settings.time_s or 0.0) < LONG_S and (settings.evaluations or 0) < LONG_EVALUATIONS:
+    least = f"{format_duration(POLICY.long_s)} or {POLICY.long_evaluations} evaluations"
+    if (settings.time_s or 0.0) < POLICY.long_s and (settings.evaluations or 0) < POLICY.long_evaluations:
         return "evolution", f"no trained network was given, and to teach a whole space at once takes {least} or more"
     why = f"no trained network was given, and there are {least} or more to teach a whole space at once"
     try:

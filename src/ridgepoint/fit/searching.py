@@ -5,16 +5,16 @@ Where the clock finds every candidate slower than the table did, the search goes
 
 import contextlib
 import math
-from typing import TYPE_CHECKING
 
 import msgspec
 
-from ridgepoint.cost.latency import Corrected, LatencyModel
-from ridgepoint.errors import NotMeasurableError, NotMetError
-from ridgepoint.fit.plan import FINALISTS, Plan
+from ridgepoint.errors import NotMetError
+from ridgepoint.fit.job import FitJob
+from ridgepoint.fit.plan import Plan
+from ridgepoint.fit.policy import POLICY
 from ridgepoint.fit.prepare import Prepared
 from ridgepoint.fit.settings import FitSettings
-from ridgepoint.fit.steps import Found, Gap, Searched
+from ridgepoint.fit.steps import Found, Searched
 from ridgepoint.run.folder import RunFolder
 from ridgepoint.search.candidate import Candidate
 from ridgepoint.search.draw import smallest
@@ -31,13 +31,6 @@ from ridgepoint.workers.crew import hire
 from ridgepoint.workers.judging import ShortTraining, Start
 from ridgepoint.workers.terms import VERSION, OwnTerms, Terms
 
-if TYPE_CHECKING:
-    from ridgepoint.fit.pipeline import Fit
-
-AIMS = 3  # searches, at most, of which each but the last was refuted by the clock
-DISAGREE = 2.0  # how far measured over tabled latency of networks of several sizes may be apart
-FURTHER = 0.25  # of the first search's candidates, for each of the others
-
 
 class Aim(msgspec.Struct, frozen=True, kw_only=True):
     """What one search of a run goes for.
@@ -53,7 +46,7 @@ class Aim(msgspec.Struct, frozen=True, kw_only=True):
     start: Candidate | None = None
 
 
-def find_finalists(job: "Fit", plan: Plan) -> list[Candidate]:
+def find_finalists(job: FitJob, plan: Plan) -> list[Candidate]:
     """The candidates with the best short accuracy whose exported files meet the budget by the clock.
 
     All that decides about another search is in the journal and in the latency table, so a resumed run decides alike.
@@ -65,12 +58,12 @@ def find_finalists(job: "Fit", plan: Plan) -> list[Candidate]:
     if known is not None:
         return known["finalists"]
     aim = Aim(limit_ms=_possible(job, job.limit_ms))
-    for number in range(AIMS):
+    for number in range(POLICY.aims):
         count = search(job, plan, aim, number)
         found = clocked(job, count)
         if found.chosen:
             return keep(job, found)
-        if number + 1 < AIMS:
+        if number + 1 < POLICY.aims:
             aim = next_aim(job, found, count)
     fastest = min(found.clocked, key=lambda candidate: candidate.measured_ms)
     raise NotMetError(
@@ -80,7 +73,7 @@ def find_finalists(job: "Fit", plan: Plan) -> list[Candidate]:
     )
 
 
-def search(job: "Fit", plan: Plan, aim: Aim, number: int) -> int:
+def search(job: FitJob, plan: Plan, aim: Aim, number: int) -> int:
     """Let the method propose and short trainings judge: the first search until the plan's end, others a part of it.
 
     Returns:
@@ -100,25 +93,25 @@ def search(job: "Fit", plan: Plan, aim: Aim, number: int) -> int:
     def done(trained: int) -> float:
         if not number:
             return plan.search_progress(trained, run.elapsed, started)
-        used_s, allowed_s = run.elapsed - started, 1.5 * problem.evaluations * (plan.short_s or math.inf)
-        return max(trained / problem.evaluations, used_s / allowed_s)
+        allowed_s = POLICY.further_overtime * problem.evaluations * (plan.short_s or math.inf)
+        return max(trained / problem.evaluations, (run.elapsed - started) / allowed_s)
 
-    task = short_training(run, prepared, plan.short, limit_ms=aim.limit_ms)
+    judge = short_training(run, prepared, plan.short, limit_ms=aim.limit_ms)
     problem = Problem(
         latency=job.latency,
         budget_ms=aim.limit_ms,
-        task=task,
+        judge=judge,
         seed=run.settings.seed,
         space=prepared.space,
         network=prepared.network,
         start=aim.start,
-        evaluations=max(round(FURTHER * plan.expected), 1) if number else plan.expected,
+        evaluations=max(round(POLICY.further * plan.expected), 1) if number else plan.expected,
         settings=make_method_settings(prepared.method, run.settings.method_changes),
         folder=run.path,
         told=told,
         clock=job.host.measure_networks,
     )
-    with judges_of(job, task) as judges:
+    with judges_of(job, judge) as judges:
         found = run_search(
             problem,
             find_method(prepared.method).method,
@@ -132,13 +125,13 @@ def search(job: "Fit", plan: Plan, aim: Aim, number: int) -> int:
     return run.write_step(step, {"candidates": len(found), "limit_ms": aim.limit_ms})["candidates"]
 
 
-def judges_of(job: "Fit", task: ShortTraining) -> contextlib.AbstractContextManager[Judges]:
+def judges_of(job: FitJob, judge: ShortTraining) -> contextlib.AbstractContextManager[Judges]:
     """This process, or workers if the user asked for some."""
     settings = job.run.settings
     if settings.study is None and settings.workers == 1:
-        return contextlib.nullcontext(InTurn(task))
-    own = own_terms(settings, task)
-    return hire(job.run.path, task, own, study=settings.study, workers=settings.workers, display=job.display)
+        return contextlib.nullcontext(InTurn(judge))
+    own = own_terms(settings, judge)
+    return hire(job.run.path, judge, own, study=settings.study, workers=settings.workers, display=job.display)
 
 
 def short_training(run: RunFolder[FitSettings], prepared: Prepared, bound: Bound, *, limit_ms: float) -> ShortTraining:
@@ -148,48 +141,24 @@ def short_training(run: RunFolder[FitSettings], prepared: Prepared, bound: Bound
     return ShortTraining(run.path, prepared, bound, seed=run.settings.seed, limit_ms=limit_ms, start=start)
 
 
-def own_terms(settings: FitSettings, task: ShortTraining) -> OwnTerms:
+def own_terms(settings: FitSettings, judge: ShortTraining) -> OwnTerms:
     """What the workers of a run must know."""
     terms = Terms(
         version=VERSION,
         data=settings.data,
-        fingerprint=task.setup.dataset.fingerprint,
+        fingerprint=judge.setup.dataset.fingerprint,
         size=settings.size,
         seed=settings.seed,
         accelerator=settings.accelerator,
-        recipe=task.setup.recipe,
-        finetune=task.setup.finetune,
-        bound=task.bound,
-        limit_ms=task.limit_ms,
+        recipe=judge.setup.recipe,
+        finetune=judge.setup.finetune,
+        bound=judge.bound,
+        limit_ms=judge.limit_ms,
     )
-    return OwnTerms(terms=terms, data_root=settings.data_root, start=task.start)
+    return OwnTerms(terms=terms, data_root=settings.data_root, start=judge.start)
 
 
-def corrected(job: "Fit") -> LatencyModel:
-    """This machine's table, brought to what the clock says of a small, an average and a large network.
-
-    A table from another hour may be off by a factor that all networks share. Corrected, it gives none of the three too
-    little.
-    """
-    known = job.run.read_step("gap", Gap)
-    if known is None:
-        networks = job.prepared.of_several_sizes()
-        measured = job.host.measure_networks(networks)
-        ratios = {name: measured[name] / job.host.latency(network).ms for name, network in networks.items()}
-        told = ", ".join(f"{name} {ratio:.2f}" for name, ratio in ratios.items())
-        if max(ratios.values()) > DISAGREE * min(ratios.values()) and not job.run.settings.busy:
-            raise NotMeasurableError(
-                f"{job.host.path}: measured over tabled latency is {told}; these should agree, so the table is not to "
-                "be relied on. Take it again: ridgepoint calibrate --clear, then go on with --resume"
-            )
-        known = job.run.write_step("gap", {"measured_over_tabled": max(ratios.values()), "networks": ratios})
-        job.display.say(
-            f"Measured over tabled latency of networks: {told}; the table is brought to the largest of these"
-        )
-    return Corrected(job.host, known["measured_over_tabled"])
-
-
-def next_aim(job: "Fit", found: Finalists, earlier: int) -> Aim:
+def next_aim(job: FitJob, found: Finalists, earlier: int) -> Aim:
     """Less by the table, by as much as the most accurate candidate was slower by the clock, which it starts from."""
     best = found.clocked[0]
     limit_ms = _possible(job, job.limit_ms * best.estimated_ms / best.measured_ms)
@@ -201,13 +170,13 @@ def next_aim(job: "Fit", found: Finalists, earlier: int) -> Aim:
     return Aim(limit_ms=limit_ms, earlier=earlier, start=best)
 
 
-def _possible(job: "Fit", limit_ms: float) -> float:
+def _possible(job: FitJob, limit_ms: float) -> float:
     """The limit, or what the smallest network of the space takes by the table."""
     space = job.prepared.space
     return limit_ms if space is None else max(limit_ms, job.latency.latency(space.decode(smallest(space))).ms)
 
 
-def clocked(job: "Fit", count: int) -> Finalists:
+def clocked(job: FitJob, count: int) -> Finalists:
     """What the clock says of the best of the first so many candidates.
 
     Raises:
@@ -216,7 +185,12 @@ def clocked(job: "Fit", count: int) -> Finalists:
     study = Study(job.run.path)
     job.display.progress(0.9, "measuring finalists")
     found = choose_finalists(
-        study.candidates("search")[:count], job.host.measure_networks, limit_ms=job.limit_ms, count=FINALISTS
+        study.candidates("search")[:count],
+        job.host.measure_networks,
+        limit_ms=job.limit_ms,
+        count=POLICY.finalists,
+        group=POLICY.clocked_together,
+        hedge=POLICY.hedge,
     )
     for candidate in found.clocked:  # what the clock says belongs beside what the table said
         study.record(msgspec.structs.replace(candidate, phase="search"))
@@ -228,7 +202,7 @@ def clocked(job: "Fit", count: int) -> Finalists:
     return found
 
 
-def keep(job: "Fit", found: Finalists) -> list[Candidate]:
+def keep(job: FitJob, found: Finalists) -> list[Candidate]:
     """Say who the finalists are, and keep them."""
     names = ", ".join(f"{c.name} ({format_ms(c.measured_ms)})" for c in found.chosen)
     job.display.say(

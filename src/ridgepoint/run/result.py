@@ -110,6 +110,13 @@ class Bound(msgspec.Struct, kw_only=True):
     evaluations: Count | None = None
 
 
+class Rule(msgspec.Struct, kw_only=True):
+    """A number that choices were made by, and why it is that one."""
+
+    value: float
+    reason: str = ""
+
+
 class Phase(msgspec.Struct, kw_only=True):
     """A part of the run and its wall-clock time."""
 
@@ -146,6 +153,7 @@ class FitResult(msgspec.Struct, kw_only=True):
     search: Search | None = None
     bound: Bound = msgspec.field(default_factory=Bound)
     plan: dict[str, Any] = {}
+    policy: dict[str, Rule] = {}
     recipe: dict[str, Any] = {}
     seed: int | None = None
     accelerator: str | None = None

@@ -10,7 +10,7 @@ from ridgepoint.arch.network import Network
 from ridgepoint.arch.space import Assignment, Choice, Space
 from ridgepoint.cost.count import cost
 from ridgepoint.search.method import Problem
-from ridgepoint.search.scores import ScoreName, ShowingTask, score
+from ridgepoint.search.scores import ScoreName, ShowingJudge, score
 from ridgepoint.seeds import seed_for
 
 ATTEMPTS = 100
@@ -67,8 +67,8 @@ class Draws:
         """By the prefilter; without one, all are alike."""
         if self.settings.prefilter is None:
             return 0.0
-        task = cast(ShowingTask, self.problem.task)
-        return score(self.settings.prefilter, network, task, seed=self.problem.seed)
+        judge = cast(ShowingJudge, self.problem.judge)
+        return score(self.settings.prefilter, network, judge, seed=self.problem.seed)
 
     def _drawn(self, draw: Callable[[], Assignment], met: set[str]) -> tuple[Assignment, Network] | None:
         """A draw within the budget that is not among those already met.

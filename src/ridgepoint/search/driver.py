@@ -40,7 +40,7 @@ def run_search(
         study: The journal; what it holds is replayed.
         earlier: How many candidates at its beginning are of searches for larger budgets: they are known, and are not
             trained anew, but none of them is what this search is for.
-        judges: Who judges; by default the problem's task, in this process.
+        judges: Who judges; by default the problem's judge, in this process.
         done: The share of the search that is done, given how many candidates were trained; by default of
             `problem.evaluations`.
         display: Whoever watches.
@@ -54,7 +54,7 @@ def run_search(
         RunError: If the study is that of another search.
     """
     done = done or (lambda trained: trained / (problem.evaluations or 1))
-    search = _Search(problem, study, earlier, judges or InTurn(problem.task), done, display or Silent(), tick)
+    search = _Search(problem, study, earlier, judges or InTurn(problem.judge), done, display or Silent(), tick)
     proposals = method(problem)
     try:
         answer = search.answer(next(proposals))

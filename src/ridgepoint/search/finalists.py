@@ -8,8 +8,6 @@ import msgspec
 from ridgepoint.search.candidate import Candidate
 from ridgepoint.search.method import Clock
 
-GROUP = 6
-
 
 class Finalists(msgspec.Struct, frozen=True, kw_only=True):
     """The best that meet the budget by the clock, everything that was clocked, and how far the table was off.
@@ -22,7 +20,9 @@ class Finalists(msgspec.Struct, frozen=True, kw_only=True):
     gap: float | None
 
 
-def choose_finalists(candidates: Sequence[Candidate], clock: Clock, *, limit_ms: float, count: int) -> Finalists:
+def choose_finalists(
+    candidates: Sequence[Candidate], clock: Clock, *, limit_ms: float, count: int, group: int, hedge: float
+) -> Finalists:
     """Clock the most accurate candidates, a few at a time, until enough of them meet the limit.
 
     What the clock says of the first is applied to the others: those that the limit then leaves out are clocked last.
@@ -32,17 +32,19 @@ def choose_finalists(candidates: Sequence[Candidate], clock: Clock, *, limit_ms:
         clock: Gives the measured milliseconds of exported networks, by name.
         limit_ms: What a finalist may take.
         count: How many are wanted.
+        group: How many are clocked at a time.
+        hedge: By how much a candidate must be slower than the best to be clocked second, for being larger.
     """
-    waiting = hedged(ranked(candidates, limit_ms))
+    waiting = hedged(ranked(candidates, limit_ms), hedge)
     clocked: list[Candidate] = []
     gap: float | None = None
     while waiting and sum(candidate.measured_ms <= limit_ms for candidate in clocked) < count:
         waiting.sort(key=lambda candidate: (gap or 1.0) * candidate.estimated_ms > limit_ms)  # stable
-        group, waiting = waiting[:GROUP], waiting[GROUP:]
-        found = clock({candidate.name: candidate.network for candidate in group})
+        tried, waiting = waiting[:group], waiting[group:]
+        found = clock({candidate.name: candidate.network for candidate in tried})
         clocked += [
             msgspec.structs.replace(candidate, phase="finalist", measured_ms=found[candidate.name])
-            for candidate in group
+            for candidate in tried
         ]
         gap = statistics.median(candidate.measured_ms / candidate.estimated_ms for candidate in clocked)
     meeting = [candidate for candidate in clocked if candidate.measured_ms <= limit_ms]
@@ -59,10 +61,10 @@ def ranked(candidates: Sequence[Candidate], limit_ms: float) -> list[Candidate]:
     return list(first.values())
 
 
-def hedged(ranked: list[Candidate]) -> list[Candidate]:
+def hedged(ranked: list[Candidate], factor: float) -> list[Candidate]:
     """The same candidates, the best of the clearly larger ones second.
 
     A short training favours networks that learn fast, which are small; a full training may prefer a larger one.
     """
-    larger = [candidate for candidate in ranked if candidate.estimated_ms >= 1.5 * ranked[0].estimated_ms]
+    larger = [candidate for candidate in ranked if candidate.estimated_ms >= factor * ranked[0].estimated_ms]
     return ranked[:1] + larger[:1] + [candidate for candidate in ranked[1:] if candidate not in larger[:1]]

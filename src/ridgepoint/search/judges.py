@@ -1,4 +1,4 @@
-"""Who judges the candidates of a search: the task itself, one after the other, or workers side by side."""
+"""Who gives the verdicts of a search: its judge here, one after the other, or workers side by side."""
 
 from collections.abc import Generator, Sequence
 from typing import Annotated, Protocol, TypeAlias
@@ -7,7 +7,7 @@ import msgspec
 
 from ridgepoint.errors import DivergedError
 from ridgepoint.search.candidate import Candidate
-from ridgepoint.search.method import Judgement, Proposal, Task
+from ridgepoint.search.method import Judge, Judgement, Proposal
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,22 +41,22 @@ class Judges(Protocol):
 
 
 class InTurn:
-    """The task judges here, one candidate after the other."""
+    """A judge in this process, for one candidate after the other."""
 
     together = False
 
-    def __init__(self, task: Task):
-        self.task = task
+    def __init__(self, judge: Judge):
+        self.only = judge
 
     def judge(self, jobs: Sequence[Job]) -> Generator[Verdict, None, None]:
         """Each when it is asked for."""
         for job in jobs:
-            yield verdict(self.task, job)
+            yield verdict(self.only, job)
 
 
-def verdict(task: Task, job: Job) -> Verdict:
-    """What the task says of one candidate."""
+def verdict(judge: Judge, job: Job) -> Verdict:
+    """What the judge says of one candidate."""
     try:
-        return task.judge(job.candidate, job.proposal)
+        return judge.judge(job.candidate, job.proposal)
     except DivergedError as error:
         return Diverged(told=str(error))

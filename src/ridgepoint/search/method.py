@@ -45,10 +45,10 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Judgement(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """What a task found out about a candidate: its accuracy, a share, and how long that took.
+    """What a judge found out about a candidate: its accuracy, a share, and how long that took.
 
     `epochs` are passes over the images, where it counts them; `weights` is the file that holds what it learnt, where
-    the task keeps one.
+    the judge keeps one.
     """
 
     accuracy: Share
@@ -57,7 +57,7 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     weights: str | None = None
 
 
-class Task(Protocol):
+class Judge(Protocol):
     """Data, and how a candidate is taught and judged on them."""
 
     def judge(self, candidate: Candidate, proposal: Proposal) -> Judgement:
@@ -79,7 +79,7 @@ class Problem:
     Attributes:
         latency: Gives a network its latency.
         budget_ms: The most that a returned network may take, by that model.
-        task: Judges candidates.
+        judge: Judges candidates.
         seed: Of everything that the method draws.
         space: What may be found, for methods that search a space.
         network: What to change, for methods that change a network.
@@ -93,7 +93,7 @@ class Problem:
 
     latency: LatencyModel
     budget_ms: float
-    task: Task
+    judge: Judge
     seed: int
     space: Space | None = None
     network: Network | None = None

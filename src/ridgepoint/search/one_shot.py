@@ -14,7 +14,7 @@ from typing import Any, Protocol, TypeAlias, cast
 from ridgepoint.arch.choice import Assignment
 from ridgepoint.arch.space import Space
 from ridgepoint.files import make_folder, write_atomic
-from ridgepoint.search.method import Problem, Task
+from ridgepoint.search.method import Judge, Problem
 from ridgepoint.search.shared_weights import Weights
 from ridgepoint.train.checkpoint import Course, restoring, save_checkpoint
 from ridgepoint.train.loop import Bound
@@ -28,8 +28,8 @@ PROPOSED = 3  # networks that are judged at the end
 Row: TypeAlias = dict[str, Any]
 
 
-class OneShotTask(Task, Protocol):
-    """A task whose images can also teach weights that a whole space shares."""
+class OneShotJudge(Judge, Protocol):
+    """A judge whose images can also teach weights that a whole space shares."""
 
     def weights(self, space: Space) -> Weights:
         """Fresh weights for the networks of a space."""
@@ -102,8 +102,8 @@ def learn(
 
 def training_bound(problem: Problem) -> Bound:
     """As long as judging the evaluations that are left when those proposed at the end are judged."""
-    task = cast(OneShotTask, problem.task)
-    return task.as_long_as(max((problem.evaluations or 1) - PROPOSED, 1))
+    judge = cast(OneShotJudge, problem.judge)
+    return judge.as_long_as(max((problem.evaluations or 1) - PROPOSED, 1))
 
 
 def latencies(problem: Problem, space: Space) -> Callable[[Assignment], float]:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from ridgepoint.arch.network import Network
 from ridgepoint.nn.build import build
-from ridgepoint.search.method import Task
+from ridgepoint.search.method import Judge
 from ridgepoint.seeds import seed_for
 
 ScoreName = Literal["naswot", "synflow", "grad_norm"]
@@ -23,17 +23,17 @@ SWITCHES = (nn.ReLU, nn.ReLU6, nn.Hardswish, nn.SiLU, nn.GELU)
 NORMS = (nn.BatchNorm2d, nn.LayerNorm)
 
 
-class ShowingTask(Task, Protocol):
-    """A task that has images to score networks with."""
+class ShowingJudge(Judge, Protocol):
+    """A judge that has images to score networks with."""
 
     def examples(self, network: Network) -> tuple[Tensor, Tensor]:
         """The same training images for all networks of an input size, float32 (B, C, H, W), and their classes, (B,)."""
         ...
 
 
-def score(name: ScoreName, network: Network, task: ShowingTask, *, seed: int) -> float:
+def score(name: ScoreName, network: Network, judge: ShowingJudge, *, seed: int) -> float:
     """A network's score with fresh weights; higher is taken for better."""
-    images_BCHW, labels_B = task.examples(network)
+    images_BCHW, labels_B = judge.examples(network)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_for(seed, "score"))
         return SCORES[name](build(network), images_BCHW, labels_B)

@@ -31,13 +31,13 @@ HELD_AT_MOST_S = 86_400.0
 
 @contextmanager
 def hire(
-    folder: Path, task: ShortTraining, own: OwnTerms, *, study: str | None, workers: int, display: Display
+    folder: Path, judge: ShortTraining, own: OwnTerms, *, study: str | None, workers: int, display: Display
 ) -> Iterator["Crew"]:
     """The workers of a search, until it ends.
 
     Args:
         folder: The run's.
-        task: What they judge by.
+        judge: What they judge by.
         own: What those of this machine are told.
         study: The database where they find their jobs, others' workers too; one of its own if left open.
         workers: How many this machine starts.
@@ -52,7 +52,7 @@ def hire(
             own_terms=msgspec.json.encode(own),
             local=workers,
             threads=max(ALL_THREADS // max(workers, 1), 1),
-            weights_of=lambda job: task.weights_of(job.candidate, job.proposal),
+            weights_of=lambda job: judge.weights_of(job.candidate, job.proposal),
             display=display,
         )
         with crew:

@@ -33,7 +33,7 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ShortTraining:
-    """A search's task: every candidate is trained for the same short time, from the same seed.
+    """A search's judge: every candidate is trained for the same short time, from the same seed.
 
     What inherits is fine-tuned, and its weights are kept for those that will inherit from it.
     """

@@ -55,8 +55,8 @@ class OwnTerms(msgspec.Struct, frozen=True, kw_only=True):
     start: Start | None
 
 
-def open_task(terms: Terms, dataset: Dataset, folder: Path, *, start: Start | None = None) -> ShortTraining:
-    """The task of a run, in this process.
+def open_judge(terms: Terms, dataset: Dataset, folder: Path, *, start: Start | None = None) -> ShortTraining:
+    """The judge of a run, in this process.
 
     Args:
         terms: Of the run.

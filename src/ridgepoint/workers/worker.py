@@ -26,13 +26,13 @@ from ridgepoint.search.judges import Diverged, Verdict, verdict
 from ridgepoint.workers.board import TRIES, Board, Claim, worker_name
 from ridgepoint.workers.judging import ShortTraining
 from ridgepoint.workers.peers import Allowed, Failed, read_job, read_terms
-from ridgepoint.workers.terms import OwnTerms, open_task
+from ridgepoint.workers.terms import OwnTerms, open_judge
 
 POLL_S = 0.2
 BEAT_S = 1.0
 MOST_LEFT_ALONE = 100
 
-TaskOf = Callable[[Claim], ShortTraining | None]
+JudgeOf = Callable[[Claim], ShortTraining | None]
 
 
 def serve(
@@ -58,19 +58,19 @@ def serve(
     board, me = Board(url), worker_name(os.getpid(), secrets.token_hex(4))
     with tempfile.TemporaryDirectory() as folder:
         runs = _Runs(board, allowed, Path(folder), display or Silent())
-        return _work(board, me, runs.task, without=runs.left_alone, ended=ended, idle_s=idle_s, display=runs.display)
+        return _work(board, me, runs.judge, without=runs.left_alone, ended=ended, idle_s=idle_s, display=runs.display)
 
 
 class _Runs:
-    """The runs of a board, as others have described them: the task of one at a time, and those that are left alone."""
+    """The runs of a board, as others have described them: the judge of one at a time, and those that are left alone."""
 
     def __init__(self, board: Board, allowed: Allowed, folder: Path, display: Display):
         self.board, self.allowed, self.folder, self.display = board, allowed, folder, display
         self.left_alone: set[str] = set()
         self._open: tuple[str, ShortTraining] | None = None
 
-    def task(self, claim: Claim) -> ShortTraining | None:
-        """The task that a job is of; None if its run has ended or cannot be served.
+    def judge(self, claim: Claim) -> ShortTraining | None:
+        """The judge that a job is of; None if its run has ended or cannot be served.
 
         Raises:
             RunError: If too many cannot.
@@ -81,11 +81,11 @@ class _Runs:
                 return None
             try:
                 terms = read_terms(text)
-                task = open_task(terms, self.allowed.images(terms), Path(tempfile.mkdtemp(dir=self.folder)))
+                judge = open_judge(terms, self.allowed.images(terms), Path(tempfile.mkdtemp(dir=self.folder)))
             except Exception as error:
                 self._leave_alone(claim, _told(error))
                 return None
-            self._open = claim.run, task
+            self._open = claim.run, judge
         return self._open[1]
 
     def _leave_alone(self, claim: Claim, why: str) -> None:
@@ -99,7 +99,7 @@ class _Runs:
 def _work(
     board: Board,
     me: str,
-    task_of: TaskOf,
+    judge_of: JudgeOf,
     *,
     run: str | None = None,
     without: Collection[str] = (),
@@ -117,8 +117,8 @@ def _work(
                 time.sleep(POLL_S)
                 continue
             with _beating(board, claim, ended):
-                task = task_of(claim)
-                found = None if task is None else _answer(task, claim)
+                judge = judge_of(claim)
+                found = None if judge is None else _answer(judge, claim)
             worked_at = time.monotonic()
             if found is None:
                 continue
@@ -136,12 +136,12 @@ def _work(
     return judged
 
 
-def _answer(task: ShortTraining, claim: Claim) -> Verdict | Failed:
+def _answer(judge: ShortTraining, claim: Claim) -> Verdict | Failed:
     """The verdict on a job, or why there can be none: what a peer has posted must not end a worker."""
     try:
         if claim.tries > TRIES:
             raise RunError(f"{TRIES} workers have begun it, and ended or were refused")
-        return verdict(task, read_job(claim.job, task.setup))
+        return verdict(judge, read_job(claim.job, judge.setup))
     except Exception as error:
         return Failed(told=_told(error))
 
@@ -183,11 +183,11 @@ def main(url: str, run: str, folder: str, parent: str, token: str, threads: str)
         own = msgspec.json.decode(sys.stdin.buffer.read(), type=OwnTerms)
         data_root = None if own.data_root is None else Path(own.data_root)
         dataset = detect(own.terms.data, seed=own.terms.seed, data_root=data_root)
-        task = open_task(own.terms, dataset, Path(folder), start=own.start)
+        judge = open_judge(own.terms, dataset, Path(folder), start=own.start)
         _work(
             Board(url),
             worker_name(os.getpid(), token),
-            lambda claim: task,
+            lambda claim: judge,
             run=run,
             ended=lambda: os.getppid() != int(parent),
             idle_s=float("inf"),

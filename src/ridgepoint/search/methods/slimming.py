@@ -31,7 +31,7 @@ from ridgepoint.search.draw import smallest
 from ridgepoint.search.method import Problem, Proposal, Proposals
 from ridgepoint.search.methods.metapath import NOTHING, MetaPath, metapath
 from ridgepoint.search.methods.slimming_actions import Slimmer
-from ridgepoint.search.one_shot import OneShotTask, Row, latencies, learn, training_bound
+from ridgepoint.search.one_shot import OneShotJudge, Row, latencies, learn, training_bound
 from ridgepoint.search.policy import Policy
 from ridgepoint.search.shared_weights import Weights
 from ridgepoint.seeds import seed_for
@@ -128,7 +128,7 @@ class _Learner:
     def __init__(self, path: MetaPath, problem: Problem):
         self.path, self.seed = path, problem.seed
         self.settings = cast(Settings, problem.settings or DEFAULTS)
-        self.weights: Weights = cast(OneShotTask, problem.task).weights(path.space)
+        self.weights: Weights = cast(OneShotJudge, problem.judge).weights(path.space)
         self.policy = Policy(path.space.bound(path.widest()))
         self.square = self.counted = 0.0
 

@@ -6,7 +6,7 @@ from typing import cast
 from ridgepoint.search.method import Problem, Proposal, Proposals
 from ridgepoint.search.methods.tunas import DEFAULTS, Found, Job, Settings, tunas
 from ridgepoint.search.methods.two_stages import plain_kernels, two_stages
-from ridgepoint.search.one_shot import OneShotTask, Row, latencies, training_bound
+from ridgepoint.search.one_shot import OneShotJudge, Row, latencies, training_bound
 
 
 def tunas_one_stage(problem: Problem) -> Proposals:
@@ -30,7 +30,7 @@ def _propose(problem: Problem, search: Callable[[Job], Found]) -> Proposals:
     found = search(
         Job(
             space=space,
-            weights=cast(OneShotTask, problem.task).weights,
+            weights=cast(OneShotJudge, problem.judge).weights,
             latency_ms=latencies(problem, space),
             budget_ms=problem.budget_ms,
             seed=problem.seed,

@@ -1,0 +1,36 @@
+"""The latency table against the clock: a table from another hour is brought to what this machine does now."""
+
+from ridgepoint.cost.latency import Corrected, LatencyModel
+from ridgepoint.deploy.calibrate import HostTable
+from ridgepoint.display import Display
+from ridgepoint.errors import NotMeasurableError
+from ridgepoint.fit.policy import POLICY
+from ridgepoint.fit.prepare import Prepared
+from ridgepoint.fit.settings import FitSettings
+from ridgepoint.fit.steps import Gap
+from ridgepoint.run.folder import RunFolder
+
+
+def corrected(run: RunFolder[FitSettings], prepared: Prepared, host: HostTable, display: Display) -> LatencyModel:
+    """This machine's table, brought to what the clock says of a small, an average and a large network.
+
+    A table from another hour may be off by a factor that all networks share. Corrected, it gives none of the three too
+    little.
+
+    Raises:
+        NotMeasurableError: If the three are off by factors that differ, so that none corrects them all.
+    """
+    known = run.read_step("gap", Gap)
+    if known is None:
+        networks = prepared.of_several_sizes()
+        measured = host.measure_networks(networks)
+        ratios = {name: measured[name] / host.latency(network).ms for name, network in networks.items()}
+        told = ", ".join(f"{name} {ratio:.2f}" for name, ratio in ratios.items())
+        if max(ratios.values()) > POLICY.disagree * min(ratios.values()) and not run.settings.busy:
+            raise NotMeasurableError(
+                f"{host.path}: measured over tabled latency is {told}; these should agree, so the table is not to "
+                "be relied on. Take it again: ridgepoint calibrate --clear, then go on with --resume"
+            )
+        known = run.write_step("gap", {"measured_over_tabled": max(ratios.values()), "networks": ratios})
+        display.say(f"Measured over tabled latency of networks: {told}; the table is brought to the largest of these")
+    return Corrected(host, known["measured_over_tabled"])

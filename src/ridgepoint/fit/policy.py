@@ -1,0 +1,45 @@
+"""Every rule by which a network is chosen, with its reason: `result.json` has them under `policy`.
+
+`fit` reads its numbers here and nowhere else.
+"""
+
+from typing import Annotated, get_type_hints
+
+import msgspec
+
+from ridgepoint.run.result import Rule
+
+
+def _why(reason: str) -> msgspec.Meta:
+    return msgspec.Meta(description=reason)
+
+
+class Policy(msgspec.Struct, frozen=True, kw_only=True):
+    """Rules of thumb: none of them is a measured border. Times are in seconds, shares between 0 and 1."""
+
+    margin: Annotated[float, _why("of the budget, for the search: the trained file is clocked again later")] = 0.97
+    long_s: Annotated[float, _why("in less, weights that a whole space shares cannot be taught")] = 3600.0
+    long_evaluations: Annotated[int, _why("the same, where the search is bounded by count")] = 100
+    rivals_until: Annotated[float, _why("of the time: then no further zoo network is looked for")] = 0.25
+    kept_share: Annotated[float, _why("of the time, at most: what export, clock and report keep from all else")] = 0.5
+    search_share: Annotated[float, _why("of what is left, for the search; trainings of what it found need more")] = 0.4
+    shortest_s: Annotated[float, _why("of a candidate's training: less does not rank candidates")] = 0.5
+    longest_s: Annotated[float, _why("of a candidate's training: beyond, more candidates are better")] = 20.0
+    finalists: Annotated[int, _why("are trained in full, for a short training ranks only roughly")] = 2
+    clocked_together: Annotated[int, _why("candidates, the best first, until enough meet the budget by the clock")] = 6
+    hedge: Annotated[float, _why("times the best one's latency: a finalist that a short training may misjudge")] = 1.5
+    disagree: Annotated[float, _why("a table that is off by factors so far apart is not to be relied on")] = 2.0
+    aims: Annotated[int, _why("searches at most, each after one that the clock refuted")] = 3
+    further: Annotated[float, _why("of the first search's candidates, for each of the others")] = 0.25
+    further_overtime: Annotated[float, _why("times what such a search should take, where its trainings are slow")] = 1.5
+
+    def rules(self) -> dict[str, Rule]:
+        """Every rule's value and reason, by its name."""
+        hints = get_type_hints(type(self), include_extras=True)
+        return {
+            name: Rule(value=getattr(self, name), reason=hints[name].__metadata__[0].description or "")
+            for name in self.__struct_fields__
+        }
+
+
+POLICY = Policy()
