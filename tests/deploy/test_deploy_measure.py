@@ -81,7 +81,7 @@ class Beside:
     """References that remember nothing: whatever they take now is calm."""
 
     def __init__(self, *sessions: "Session"):
-        self.sessions = sessions
+        self.sessions, self.known = sessions, True
 
     def slowdown(self, timings: list[Timing], *, load: float) -> Slowdown:
         return Slowdown()
@@ -176,6 +176,21 @@ def test_a_machine_that_is_slower_than_usual_is_divided_out(clock: Clock, tmp_pa
     clock.busy = 0.5
     assert "1.50 times as long as when" in clocked(1.2).doubt
     assert "slowed down unequally" in clocked(0.8, unequally=1.3).doubt
+
+
+class SlowFrom(Session):
+    """Takes half as long again from a moment on."""
+
+    def run(self, x_BCHW: np.ndarray) -> np.ndarray:
+        self.clock.drift = 0.5 / self.clock.now if self.clock.now > 3.0 else 0.0
+        return super().run(x_BCHW)
+
+
+def test_where_the_calm_machine_was_never_seen_it_is_looked_at_in_several_moments(clock: Clock, tmp_path: Path):
+    """The measurement itself falls into a slow minute."""
+    reference = References([SlowFrom(clock, 1.0), SlowFrom(clock, 3.0)], tmp_path / "reference.json")
+    found = time_sessions({"a": SlowFrom(clock, 2.0)}, reference=reference, rounds=120, round_s=0.01)["a"]
+    assert (found.ms, found.slowdown, found.doubt) == (pytest.approx(2.0), pytest.approx(1.5), None)
 
 
 def test_what_the_references_remember(tmp_path: Path, monkeypatch):

@@ -24,7 +24,7 @@ from ridgepoint.cost.host import cpu_name, most_macs_per_s
 from ridgepoint.cost.latency import MeasuredLatency
 from ridgepoint.deploy.cores import choose_cores, on_core
 from ridgepoint.deploy.disturbance import Disturbance
-from ridgepoint.deploy.reference import References, references
+from ridgepoint.deploy.reference import ENOUGH_RUNS, References, references
 from ridgepoint.deploy.runtimes import Session, artefact_bytes, open_session
 from ridgepoint.deploy.timing import Timing, Turn
 from ridgepoint.errors import InputError
@@ -34,6 +34,7 @@ LEAST_RUNS = 3
 REFERENCE_EVERY_S, REFERENCE_S = 0.15, 0.005
 PATIENCE_S, PAUSE_S = 15.0, 0.05  # for turns that do not count: in all, and before one is taken again
 REST_S = 0.25  # before all rounds are taken again, while there is doubt and patience
+LOOKS, LOOK_S = 6, 0.5  # where nobody knows yet how fast the calm machine is: moments, and rest between them
 Name = TypeVar("Name")
 Progress = Callable[[int, int], None]
 
@@ -127,13 +128,17 @@ def time_sessions(
     """
     own = reference if isinstance(reference, Mapping) else dict.fromkeys(sessions, reference)
     lanes = {name: _Lane(session) for name, session in sessions.items()}
-    beside = {id(each): [_Lane(session) for session in each.sessions] for each in own.values()}
+    groups = {id(each): each for each in own.values()}
+    beside = {key: [_Lane(session) for session in each.sessions] for key, each in groups.items()}
     everyone = [*lanes.values(), *(lane for group in beside.values() for lane in group)]
     for lane in everyone:
         lane.warm_up(warmup)
     taken: list[dict[Name, Timing]] = []
     with Disturbance() as disturbance, _no_collection():
         umpire = _Umpire(disturbance, patience_s)
+        for key, each in groups.items():
+            if not each.known and umpire.patient:
+                _get_to_know(each, beside[key], umpire, disturbance)
         while not taken or (_doubted(taken[-1]) and umpire.patient):
             for lane in everyone:
                 lane.turns = []
@@ -142,8 +147,8 @@ def time_sessions(
             _take_rounds(lanes, beside, umpire, rounds, round_s, None if taken else progress)
             load = disturbance.load()
             slowdowns = {
-                key: references.slowdown([Timing(lane.turns) for lane in beside[key]], load=load)
-                for key, references in {id(each): each for each in own.values()}.items()
+                key: each.slowdown([Timing(lane.turns) for lane in beside[key]], load=load)
+                for key, each in groups.items()
             }
             taken.append(
                 {name: Timing(lane.turns, slowdowns[id(own[name])], load=load) for name, lane in lanes.items()}
@@ -152,6 +157,19 @@ def time_sessions(
                 time.sleep(REST_S)
                 umpire.spend(time.perf_counter() - began)
     return min(taken, key=_doubted)
+
+
+def _get_to_know(references: References, lanes: Sequence["_Lane"], umpire: "_Umpire", disturbance: Disturbance) -> None:
+    """Look at references in several moments, for one alone may not be calm; the calmest of them is remembered."""
+    for _ in range(LOOKS):
+        disturbance.look()
+        for lane in lanes:
+            lane.turns = []
+        for _ in range(ENOUGH_RUNS // LEAST_RUNS):
+            for lane in lanes:
+                lane.take_turn(REFERENCE_S, umpire)
+        references.slowdown([Timing(lane.turns) for lane in lanes], load=disturbance.load())
+        time.sleep(LOOK_S)
 
 
 def _take_rounds(

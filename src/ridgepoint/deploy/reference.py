@@ -49,6 +49,11 @@ class References:
     def __init__(self, sessions: Sequence[Session], path: Path):
         self.sessions, self.path = tuple(sessions), path
 
+    @property
+    def known(self) -> bool:
+        """Whether the calm machine was seen within a week."""
+        return self._remembered() is not None
+
     def slowdown(self, timings: Sequence[Timing], *, load: float) -> Slowdown:
         """How much slower than on the calm machine they ran; the calmest moment of a week counts, this one included.
 

@@ -12,7 +12,7 @@ from ridgepoint.cost.latency import MeasuredLatency
 UNDISTURBED = 0.1
 MOST_LOST = 0.01  # the share of a turn that it may have waited for its core
 LEAST_SHARE = 0.5  # of the rounds must have been undisturbed
-MOST_SLOWED = 1.3  # the slowdown of the references from which on times are not to be relied on
+MOST_SLOWED = 1.08  # beside others, the slowdown of the references from which on times are not to be relied on
 BUSY = 0.1  # the share of all processors from which on what others do may slow down what runs beside them
 AGREE = 1.2  # how far the references' slowdowns may be apart: their middle is then within a tenth of each
 
