@@ -3,6 +3,8 @@
 import json
 import shlex
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -110,6 +112,44 @@ def test_a_start_that_failed_does_not_block_its_folder(small: Path, photos: Path
     save_file({"stem.0.conv.weight": torch.zeros(1)}, tmp_path / "other.safetensors")
     refused(call(*words, "--weights", tmp_path / "other.safetensors"), "other.safetensors")
     assert call(*words).returncode == 0
+
+
+VERBS = {
+    "fit": ("fit", "digits", "--latency", "1ms"),
+    "search": ("search", "mobilenetv4_conv_32px", "digits", "--latency", "1ms", "--method", "random"),
+    "train": ("train", "mobilenetv4_conv_small", "digits"),
+    "distill": ("distill", "mobilenetv4_conv_small", "digits", "--teacher", "mobilenetv4_conv_small@w.safetensors"),
+}
+
+
+@pytest.mark.parametrize("resume", [(), ("--resume",)], ids=["anew", "resumed"])
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_folder_at_which_another_process_is_at_work_is_refused_by_every_verb(
+    verb: str, resume: tuple[str, ...], tmp_path: Path
+):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    if resume:
+        asked = {
+            "model": "mobilenetv4_conv_small",
+            "teacher": "t",
+            "data": "digits",
+            "latency_ms": 1.0,
+            "space": "mobilenetv4_conv_32px",
+        }
+        kind = {"train": ("model", "data"), "distill": ("model", "data", "teacher")}.get(verb, ("data", "latency_ms"))
+        (folder / "settings.json").write_text(json.dumps({"verb": verb} | {key: asked[key] for key in kind}))
+    program = (
+        "import sys; from pathlib import Path; from ridgepoint.locks import owning; path = Path(sys.argv[1]);"
+        "owned = owning(path / '.lock', what=path, otherwise=''); owned.__enter__(); print('mine', flush=True); input()"
+    )
+    arguments = [sys.executable, "-c", program, str(folder)]
+    with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "mine\n"
+        refused(
+            call(*VERBS[verb], *resume, "--out", folder), f"process {other.pid} is at work on it. Wait until it ends"
+        )
+        other.communicate("\n")
 
 
 def test_the_second_of_two_processes_is_refused(small: Path, photos: Path, tmp_path: Path):
