@@ -1,6 +1,7 @@
 """The teacher store: equal to asking the teacher, written once, resumable after SIGKILL, refused where it differs."""
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -124,7 +125,7 @@ def test_another_store_is_refused_before_anything_is_asked(tmp_path: Path, field
 def test_a_store_that_lacks_or_breaks_a_shard_says_which(tmp_path: Path):
     kept(tmp_path, lessons()).write()
     shard = tmp_path / "00001-00002.safetensors"
-    for prepare in (lambda: shard.write_bytes(b"nothing"), shard.unlink):
+    for prepare in (lambda: shard.write_bytes(b"nothing"), shard.unlink, lambda: os.mkfifo(shard)):
         prepare()
         with pytest.raises(RunError, match=r"00001-00002\.safetensors: cannot be read .* Delete it"):
             kept(tmp_path, lessons()).lesson(rows(39), rows(1))

@@ -23,8 +23,8 @@ from ridgepoint.data import Preprocessing
 from ridgepoint.distill.answers import Answers
 from ridgepoint.distill.lessons import Lesson, OnlineLessons
 from ridgepoint.distill.views import Variation
-from ridgepoint.errors import RunError
-from ridgepoint.files import make_folder, remove_leftovers, save_atomic
+from ridgepoint.errors import InputError, RunError
+from ridgepoint.files import check_regular, make_folder, remove_leftovers, save_atomic
 from ridgepoint.locks import owning
 from ridgepoint.run.records import read_record, write_record
 
@@ -185,9 +185,10 @@ def _name(replica: int, block: int) -> str:
 
 def _read(path: Path) -> dict[str, Tensor]:
     try:
+        check_regular(path)  # a pipe would be waited for
         with safe_open(path, "pt") as file:
             return {name: file.get_tensor(name) for name in list(file.keys())}
-    except (OSError, SafetensorError) as error:
+    except (OSError, InputError, SafetensorError) as error:
         raise RunError(
             f"{path}: cannot be read ({error}). Delete it and run the command that writes it again"
         ) from None
