@@ -1,4 +1,4 @@
-"""What is shipped stays what it is: digests of all networks of the zoo, and of what the spaces hold."""
+"""What was shipped once stays what it is: digests of networks of the zoo, and of what the spaces hold."""
 
 import hashlib
 import json
@@ -18,4 +18,4 @@ def test_the_zoo_and_the_spaces_are_as_ever():
         space, rng = load_space(name), np.random.default_rng(0)
         about = [space.size, [choice.name for choice in space.choices], [space.sample(rng).digest for _ in range(5)]]
         found[name] = hashlib.sha256(json.dumps(about).encode()).hexdigest()[:16]
-    assert found == KNOWN
+    assert {name: found.get(name) for name in KNOWN} == KNOWN

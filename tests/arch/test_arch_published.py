@@ -1,37 +1,48 @@
 """Published results: every row has its source and a network of the zoo; the models verb shows them."""
 
 import json
+import re
 import subprocess
 import sys
 
 import pytest
 
-from ridgepoint.arch.published import RESULTS, _accuracies, _latencies, published_accuracies, published_latencies
-from ridgepoint.arch.zoo import list_models, load
-from ridgepoint.cost.published import published_top1
+from ridgepoint.arch.published import RESULTS, published_latencies
+from ridgepoint.arch.zoo import list_models, load, published, published_top1
+from ridgepoint.errors import ArchitectureError
 
 
 def test_every_row_is_of_a_zoo_network_and_has_a_source():
-    assert len(_accuracies()) > 60
-    assert len(_latencies()) > 70
-    for row in (*_accuracies(), *_latencies()):
-        assert row.network in list_models()
-        assert row.source
-        assert row.kind == "published"
-    assert all(50 < row.top1 < 90 for row in _accuracies())
-    assert all(row.ms > 0 for row in _latencies())
+    latencies = [row for name in list_models() for row in published_latencies(name)]
+    assert len(latencies) + 1 == len((RESULTS / "latency.csv").read_text(encoding="utf-8").splitlines())
+    for row in latencies:
+        assert row.source and row.kind == "published" and row.ms > 0
+    scores = [row for name in list_models() for row in published(name).top1]
+    assert len(scores) > 60
+    assert all(50 < row.value < 90 and row.source and row.training for row in scores)
 
 
 def test_no_row_is_there_twice():
-    for name in ("accuracy.csv", "latency.csv"):
-        lines = (RESULTS / name).read_text(encoding="utf-8").splitlines()
-        assert len(set(lines)) == len(lines)
+    lines = (RESULTS / "latency.csv").read_text(encoding="utf-8").splitlines()
+    assert len(set(lines)) == len(lines)
+    for name in list_models():
+        assert len(set(published(name).top1)) == len(published(name).top1)
+
+
+def test_a_file_of_one_s_own_may_say_what_is_published_of_it(tmp_path):
+    own = tmp_path / "own.yaml"
+    own.write_text("name: own\nbase: mobilenetv1_100\npublished: {params: 4231976, rival: true}\n")
+    assert load(own).digest == load("mobilenetv1_100").digest
+    for wrong, told in (("{prams: 1}", "published: unknown key 'prams'; did you mean 'params'"),
+                        ("{top1: [{value: 101, size: 1, training: a, source: b}]}", "published.top1.0.value: is 101"),
+                        ("37", "Allowed keys: params, macs,")):  # fmt: skip
+        own.write_text(f"name: own\nbase: mobilenetv1_100\npublished: {wrong}\n")
+        with pytest.raises(ArchitectureError, match=re.escape(told)):
+            load(own)
 
 
 def test_figures_read_off_the_tables():
-    small = {
-        (row.source.split(",")[0], row.training): row.top1 for row in published_accuracies("mobilenetv4_conv_small")
-    }
+    small = {(row.source.split(",")[0], row.training): row.value for row in published("mobilenetv4_conv_small").top1}
     assert small["MobileNetV4", "ImageNet-1k only"] == 73.8
     assert small["MobileNetV4", "distilled with JFT data"] == 75.5
     pixels = {row.device: row.ms for row in published_latencies("mobilenetv3_large_075") if row.precision == "fp32"}
@@ -39,11 +50,19 @@ def test_figures_read_off_the_tables():
     assert published_latencies("mobilenetv4_conv_small_035") == ()
 
 
-def test_the_headline_figure_is_one_of_the_published_rows():
-    for name, (top1, source) in published_top1().items():
-        known = {row.top1 for row in published_accuracies(name) if row.size == load(name).input[1]}
-        # Large's re-trained figure stands in a text, and Small's is that of the released weights.
-        assert top1 in known or name in ("mobilenetv3_large_100", "mobilenetv3_small_100"), (name, source)
+def test_the_headline_is_the_first_row_at_the_network_s_own_size():
+    paper = "MobileNetV4, arXiv:2404.10518 v2, Table 6"
+    for name, value, source in (
+        ("mobilenetv4_conv_small", 73.8, paper),
+        ("mobilenetv1_100", 74.0, paper),
+        ("mobilenetv3_large_100", 75.5, "MobileNetV4, arXiv:2404.10518 v2, section 9 (re-trained)"),
+        ("efficientformer_l3", 82.4, "EfficientFormer, arXiv:2206.01191, Table 1 (distilled)"),
+        ("tf_efficientnet_lite4", 81.54, "timm, results-imagenet.csv at 4e5207c7 (2025-10-30)"),
+    ):
+        row = published_top1(name)
+        assert row and (row.value, row.source, row.size) == (value, source, load(name).input[1])
+    assert published_top1("mobilenetv4_hybrid_large_075") is None
+    assert published_top1("no-such-network") is None
 
 
 def run(*arguments):

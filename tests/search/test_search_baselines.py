@@ -4,7 +4,8 @@ import pytest
 from search_helpers import MacsLatency, macs_ms
 
 from ridgepoint.arch.network import place_blocks
-from ridgepoint.search.baselines import FAMILIES, within_budget, zoo_networks
+from ridgepoint.arch.zoo import list_rivals
+from ridgepoint.search.baselines import within_budget, zoo_networks
 
 
 @pytest.fixture(scope="module")
@@ -54,12 +55,21 @@ def test_nothing_fits_a_budget_of_nothing(zoo):
 @pytest.mark.parametrize("height, width", [(16, 16), (28, 28), (17, 40), (32, 32), (224, 224)])
 def test_every_network_keeps_at_least_a_2x2_map(height: int, width: int):
     found = zoo_networks(1, height, width, 7)
-    assert set(found) == set(FAMILIES)
+    assert {network.name for networks in found.values() for network in networks} == set(list_rivals())
     for networks in found.values():
         for network in networks:
             assert network.input == (1, height, width) and network.num_classes == 7
             last = [block for block in place_blocks(network) if block.path != "head"][-1].output
             assert last.height >= 2 and last.width >= 2, network.name
+
+
+def test_rivals_are_what_their_files_say(zoo):
+    names = {family: {network.name for network in networks} for family, networks in zoo.items()}
+    assert names["mobilenetv1"] == {"mobilenetv1_100"}
+    assert names["mobilenetv2"] == {"mobilenetv2_050", "mobilenetv2_100", "mobilenetv2_140"}
+    assert names["efficientnet"] == {f"tf_efficientnet_lite{number}" for number in range(5)}
+    smallest = [macs_ms(networks[0]) for networks in zoo.values()]
+    assert smallest == sorted(smallest), "families in the order of their smallest members"
 
 
 def test_photographs_keep_the_published_strides():

@@ -1,28 +1,47 @@
-"""What others published: accuracies and latencies per network, each row with its source. None of it was measured here.
+"""What others published of networks: counts, accuracies and latencies, with sources. None of it was measured here.
 
-Rows of one network differ in training, device and protocol: never compare milliseconds of two sources. The latencies of
-MobileNetV4's Table 6, to which rooflines are fitted, are in `ridgepoint.cost.published`.
+Counts and accuracies stand in the network's own file in `zoo/`, under `published`. Rows of one network differ in
+training, device and protocol: never compare milliseconds of two sources. The latencies of MobileNetV4's Table 6, to
+which rooflines are fitted, are in `ridgepoint.cost.published`.
 """
 
 import csv
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
 RESULTS = Path(__file__).parent / "results"
 
+Total = Annotated[int, msgspec.Meta(ge=1)]
+Percent = Annotated[float, msgspec.Meta(ge=0, le=100)]
 
-class PublishedAccuracy(msgspec.Struct, frozen=True, kw_only=True):
-    """ImageNet-1k top-1 in percent of a zoo network at a square input of `size` pixels, after the `training` named."""
 
-    network: str
-    size: int
-    top1: float
+class PublishedTop1(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """ImageNet-1k top-1 in percent at a square input of `size` pixels, after the `training` named."""
+
+    value: Percent
+    size: Total
     training: str
     source: str
-    kind: Literal["published"] = "published"
+
+
+class Published(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is known of a network beside its structure; what is not known is absent.
+
+    `params` and `macs` are those of the train form at the network's own input, as two other implementations count them;
+    `macs_m`, in millions, stands instead where only a rounded figure is known. A `rival` is one that a found network
+    has to beat.
+    """
+
+    params: Total | None = None
+    macs: Total | None = None
+    macs_m: float | None = None
+    deploy_params: Total | None = None
+    deploy_macs: Total | None = None
+    rival: bool = False
+    top1: tuple[PublishedTop1, ...] = ()
 
 
 class PublishedLatency(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,26 +57,12 @@ class PublishedLatency(msgspec.Struct, frozen=True, kw_only=True):
     kind: Literal["published"] = "published"
 
 
-def published_accuracies(network: str) -> tuple[PublishedAccuracy, ...]:
-    """All published accuracies of a network, by zoo name; empty where none is known."""
-    return tuple(row for row in _accuracies() if row.network == network)
-
-
 def published_latencies(network: str) -> tuple[PublishedLatency, ...]:
     """All published latencies of a network, by zoo name; empty where none is known."""
     return tuple(row for row in _latencies() if row.network == network)
 
 
 @lru_cache(maxsize=1)
-def _accuracies() -> tuple[PublishedAccuracy, ...]:
-    return msgspec.convert(_rows("accuracy.csv"), tuple[PublishedAccuracy, ...], strict=False)
-
-
-@lru_cache(maxsize=1)
 def _latencies() -> tuple[PublishedLatency, ...]:
-    return msgspec.convert(_rows("latency.csv"), tuple[PublishedLatency, ...], strict=False)
-
-
-def _rows(name: str) -> list[dict[str, str]]:
-    with (RESULTS / name).open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+    with (RESULTS / "latency.csv").open(encoding="utf-8", newline="") as file:
+        return msgspec.convert(list(csv.DictReader(file)), tuple[PublishedLatency, ...], strict=False)

@@ -1,4 +1,4 @@
-"""The zoo: published networks by timm's names, each a YAML table in `zoo/`.
+"""The zoo: published networks by timm's names, each one YAML file in `zoo/`: its table, and what is published of it.
 
 A variant is a short table of its own: `base: mobilenetv3_small_100`, `width: 0.5`, `keep: [stem, hidden]`.
 """
@@ -13,6 +13,7 @@ import msgspec
 from ridgepoint.arch.conventions import Conventions, Count
 from ridgepoint.arch.document import convert, expect_mapping, parse_network
 from ridgepoint.arch.network import Network
+from ridgepoint.arch.published import Published, PublishedTop1
 from ridgepoint.arch.scale import scale_width
 from ridgepoint.documents import Raw, read_document
 from ridgepoint.errors import ArchitectureError, nearest, shown
@@ -52,20 +53,49 @@ def load(name_or_path: str | Path) -> Network:
     path = Path(name_or_path)
     if path.suffix in (".yaml", ".yml", ".json"):
         try:
-            return _parse(read_document(path, error=ArchitectureError), source=str(path))
+            return _parse(read_document(path, error=ArchitectureError), source=str(path))[0]
         except RecursionError:
             raise ArchitectureError(f"{path}: its base leads back to itself. Name a network of the zoo") from None
-    return _load_name(str(name_or_path))
+    return _zoo_file(str(name_or_path))[0]
+
+
+def published(name: str) -> Published:
+    """What others published of a network, by zoo name; nothing is known of what is not in the zoo."""
+    return _zoo_file(name)[1] if name in _names(ZOO) else Published()
+
+
+def published_top1(name: str) -> PublishedTop1 | None:
+    """The first published top-1 at the network's own input size, by zoo name; None where none is known."""
+    return next((row for row in published(name).top1 if row.size == load(name).input[1]), None)
+
+
+def list_rivals() -> list[str]:
+    """The names of the zoo's networks that a found network has to beat, sorted."""
+    return [name for name in list_models() if published(name).rival]
+
+
+def family(name: str) -> str:
+    """What networks of one design share: the name up to its first underscore, without TensorFlow's `tf_`."""
+    return name.removeprefix("tf_").split("_")[0]
 
 
 @lru_cache(maxsize=256)
-def _load_name(name: str) -> Network:
+def _zoo_file(name: str) -> tuple[Network, Published]:
     if name not in _names(ZOO):
         raise ArchitectureError(f"unknown model {shown(name)}; {nearest(name, _names(ZOO))}, or a path to a .yaml file")
     return _parse(read_document(ZOO / f"{name}.yaml"), source=f"{name}.yaml")
 
 
-def _parse(raw: Raw, *, source: str) -> Network:
+def _parse(raw: Raw, *, source: str) -> tuple[Network, Published]:
+    """The network of a file, and what the file says under `published`, which is no part of the network."""
+    known: Published = Published()
+    if isinstance(raw, dict) and "published" in raw:
+        known = convert(raw["published"], Published, where="published", source=source)
+        raw = {key: value for key, value in raw.items() if key != "published"}
+    return _parse_network(raw, source=source), known
+
+
+def _parse_network(raw: Raw, *, source: str) -> Network:
     if not isinstance(raw, dict) or "base" not in raw:
         return parse_network(raw, source=source)
     keys = msgspec.structs.fields(Variant)

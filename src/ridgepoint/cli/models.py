@@ -1,11 +1,14 @@
 """`ridgepoint models`: the zoo as a table."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ridgepoint.cli.output import JsonFlag, console, emit_json
 from ridgepoint.cli.table import print_table
+
+if TYPE_CHECKING:
+    from ridgepoint.arch.published import PublishedLatency, PublishedTop1
 
 
 def models(
@@ -60,16 +63,13 @@ def _top1(row: dict[str, Any], sources: list[str]) -> str:
 
 
 def _row(name: str) -> dict[str, Any]:
-    from ridgepoint.arch.published import published_accuracies, published_latencies
-    from ridgepoint.arch.zoo import load
+    from ridgepoint.arch.published import published_latencies
+    from ridgepoint.arch.zoo import load, published, published_top1
     from ridgepoint.cost.count import cost
-    from ridgepoint.cost.published import published_top1
 
     network = load(name)
     train, deploy = cost(network), cost(network, form="deploy")
-    accuracies = published_accuracies(name)
-    first = [(row.top1, row.source) for row in accuracies if row.size == network.input[1]][:1]
-    top1 = published_top1().get(name) or (first[0] if first else None)
+    top1 = published_top1(name)
     return {
         "name": name,
         "input": list(network.input),
@@ -77,13 +77,18 @@ def _row(name: str) -> dict[str, Any]:
         "deploy_params": deploy.params,
         "macs": train.macs,
         "deploy_macs": deploy.macs,
-        "published_top1": list(top1) if top1 else None,
-        "published_accuracies": [_plain(row) for row in accuracies],
-        "published_latencies": [_plain(row) for row in published_latencies(name)],
+        "published_top1": [top1.value, top1.source] if top1 else None,
+        "published_accuracies": [_plain_top1(row) for row in published(name).top1],
+        "published_latencies": [_plain_latency(row) for row in published_latencies(name)],
     }
 
 
-def _plain(row: Any) -> dict[str, Any]:
+def _plain_top1(row: "PublishedTop1") -> dict[str, Any]:
+    known = {"size": row.size, "top1": row.value, "training": row.training, "source": row.source}
+    return known | {"kind": "published"}
+
+
+def _plain_latency(row: "PublishedLatency") -> dict[str, Any]:
     from msgspec.structs import asdict
 
     return {key: value for key, value in asdict(row).items() if key != "network"}

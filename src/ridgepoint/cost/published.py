@@ -11,16 +11,18 @@ import msgspec
 
 from ridgepoint.arch.network import Network
 from ridgepoint.arch.scale import scale_width
-from ridgepoint.arch.zoo import load
+from ridgepoint.arch.zoo import family, load
 from ridgepoint.cost.device import Device
 from ridgepoint.documents import read_document
 
 TABLES = Path(__file__).parent / "published"
-ACCURACY = Path(__file__).parent / "accuracy.yaml"
 
 
 class PublishedRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A network, and its latency on each device that has one. `size` is the input's height and width if not its own."""
+    """A network, and its latency on each device that has one. `size` is the input's height and width if not its own.
+
+    `top1`, in percent on ImageNet-1k, is given only for networks that the zoo does not hold.
+    """
 
     network: str
     width: float = 1.0
@@ -37,8 +39,8 @@ class PublishedRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     @property
     def family(self) -> str:
-        """What networks of one design share: the name up to its first underscore."""
-        return self.network.split("_")[0]
+        """What networks of one design share."""
+        return family(self.network)
 
     def load(self) -> Network:
         """The network."""
@@ -94,14 +96,6 @@ def published_tables() -> tuple[PublishedTable, ...]:
 def published_rows() -> tuple[PublishedRow, ...]:
     """The rows of the MobileNetV4 paper's table, by rising accuracy."""
     return _table("mobilenetv4").rows
-
-
-@lru_cache(maxsize=1)
-def published_top1() -> dict[str, tuple[float, str]]:
-    """Published ImageNet-1k top-1 in percent by zoo name, and where from; a network without one is absent."""
-    paper = _table("mobilenetv4")
-    known = {row.network: (row.top1, paper.source) for row in paper.rows if row.unscaled and row.top1 is not None}
-    return msgspec.convert(read_document(ACCURACY), dict[str, tuple[float, str]]) | known
 
 
 @lru_cache(maxsize=16)

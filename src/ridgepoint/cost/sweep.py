@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ridgepoint.arch.network import Network
+from ridgepoint.arch.zoo import published_top1
 from ridgepoint.cost.count import Form
 from ridgepoint.cost.device import Device
 from ridgepoint.cost.fusing import Fusing, fusing_named
 from ridgepoint.cost.precision import INT8, Precision, precision_named
-from ridgepoint.cost.published import published_top1
 from ridgepoint.cost.roofline import PassTime, Roofline
 from ridgepoint.errors import InputError
 
@@ -93,19 +93,19 @@ def sweep(
     zero = Device(name="sweep", source="none", ridge_point=0.0)
     roofline = Roofline(zero, precision=precision, form=form, fused=fused)
     times = np.stack([roofline.time_macs(network, ridge_points) for network in networks], axis=1)
-    known = [published_top1().get(network.name, (None, "")) for network in networks]
-    accuracy = np.array([np.nan if top1 is None else top1 for top1, _ in known])
+    known = [published_top1(network.name) for network in networks]
+    accuracy = np.array([np.nan if top1 is None else top1.value for top1 in known])
     front = pareto(times, accuracy)
     swept = tuple(
         Swept(
             network=network,
-            top1=top1,
-            source=source,
+            top1=top1.value if top1 else None,
+            source=top1.source if top1 else "",
             times_macs=tuple(times[:, index].tolist()),
             on_front=tuple(front[:, index].tolist()),
             passes=roofline.breakdown(network),
         )
-        for index, (network, (top1, source)) in enumerate(zip(networks, known, strict=True))
+        for index, (network, top1) in enumerate(zip(networks, known, strict=True))
     )
     return Sweep(
         ridge_points=tuple(ridge_points),

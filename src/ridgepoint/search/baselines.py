@@ -4,29 +4,21 @@ from collections.abc import Callable
 
 from ridgepoint.arch.network import Network
 from ridgepoint.arch.scale import suited
-from ridgepoint.arch.zoo import load
+from ridgepoint.arch.zoo import family, list_rivals, load
 from ridgepoint.cost.count import cost
 from ridgepoint.cost.latency import LatencyModel
 
-FAMILIES = {
-    "mobilenetv4": ("mobilenetv4_conv_small_035", "mobilenetv4_conv_small_050", "mobilenetv4_conv_small",
-                    "mobilenetv4_conv_medium", "mobilenetv4_conv_large"),
-    "mobilenetv3": ("mobilenetv3_small_050", "mobilenetv3_small_075", "mobilenetv3_small_100",
-                    "mobilenetv3_large_075", "mobilenetv3_large_100"),
-    "mobilenetv2": ("mobilenetv2_050", "mobilenetv2_100", "mobilenetv2_140"),
-    "mobileone": ("mobileone_s0", "mobileone_s1", "mobileone_s2"),
-    "mobilenetv1": ("mobilenetv1_100",),
-}  # fmt: skip
-
 
 def zoo_networks(channels: int, height: int, width: int, num_classes: int) -> dict[str, list[Network]]:
-    """The mobile networks of the zoo for an input, by family, smallest first.
+    """The zoo's rivals for an input, by family, smallest first; the families in the order of their smallest members.
 
     On images so small that a network would end in less than a 2x2 map, its earliest strides are set to 1.
     """
     given = {"channels": channels, "height": height, "width": width, "num_classes": num_classes}
-    suiting = {family: [suited(load(name), **given) for name in names] for family, names in FAMILIES.items()}
-    return {family: sorted(networks, key=_macs) for family, networks in suiting.items()}
+    families: dict[str, list[Network]] = {}
+    for network in sorted((suited(load(name), **given) for name in list_rivals()), key=_macs):
+        families.setdefault(family(network.name), []).append(network)
+    return families
 
 
 def within_budget(
@@ -46,8 +38,8 @@ def within_budget(
     if not count:  # to ask for a latency may take seconds
         return []
     fitting: dict[str, list[tuple[Network, float]]] = {}
-    for family, networks in zoo.items():
-        fitting[family] = []
+    for name, networks in zoo.items():
+        fitting[name] = []
         for network in networks:
             if not go_on():
                 break
@@ -55,7 +47,7 @@ def within_budget(
             ms = latency.latency(network).ms
             if ms > budget_ms:
                 break
-            fitting[family].append((network, ms))
+            fitting[name].append((network, ms))
     largest = [found[-1] for found in fitting.values() if found]
     others = [pair for found in fitting.values() for pair in found[:-1]]
     ranked = sorted(largest, key=lambda p: -_macs(p[0])) + sorted(others, key=lambda p: -_macs(p[0]))
