@@ -1,5 +1,21 @@
-"""Ctrl-C reaches the tests even where they run in the background, where shells turn it off."""
+"""What all tests share: plugins, the digits, and Ctrl-C even in the background, where shells turn it off."""
 
 import signal
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from ridgepoint.train.batches import TrainingData
+
+pytest_plugins = ["listed_skips", "clocks_again"]
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session")
+def data() -> "TrainingData":
+    """The digits at 16 x 16 px."""
+    from train_helpers import digits
+
+    return digits()

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from train_helpers import digits, quick, small_network
+from train_helpers import quick, small_network
 
 from ridgepoint.deploy.export import export_onnx
 from ridgepoint.nn.build import BuiltNetwork
@@ -11,11 +11,6 @@ from ridgepoint.train.loop import Bound, train
 
 torch.set_num_threads(1)
 LABELS = tuple(str(digit) for digit in range(10))
-
-
-@pytest.fixture(scope="session")
-def data() -> TrainingData:
-    return digits()
 
 
 @pytest.fixture(scope="session")
