@@ -41,7 +41,7 @@ from ridgepoint.search import draw
 from ridgepoint.search.candidate import Candidate
 from ridgepoint.search.driver import run_search
 from ridgepoint.search.method import Judge, Judgement, Problem, Proposal
-from ridgepoint.search.methods import METHODS, make_method_settings
+from ridgepoint.search.methods import find_method, make_method_settings
 from ridgepoint.search.scores import SCORES, score
 from ridgepoint.search.study import Study
 from ridgepoint.seeds import seed_for
@@ -142,7 +142,7 @@ def evaluated(
         evaluations=count,
         settings=make_method_settings(name, settings),
     )
-    found = run_search(problem, METHODS[name].method, Study())
+    found = run_search(problem, find_method(name).method, Study())
     trained = {each.network.digest: None for each in found if each.short_accuracy is not None}
     return [digest for digest in trained if table.ms[digest] <= budget_ms]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from torch import nn
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from ridgepoint.cost.latency import Latency, MeasuredLatency
     from ridgepoint.data.preprocess import Preprocessing
     from ridgepoint.display import Display
+    from ridgepoint.search.method import Method
+    from ridgepoint.search.methods.entry import Entry
 
 
 def list_models(pattern: str = "*") -> list[str]:
@@ -148,7 +150,8 @@ def fit(
         out: The run folder.
         resume: Go on with the run in `out`.
         display: Whoever watches; `ridgepoint.cli.live.Live()` shows what the command shows.
-        settings: Fields of `ridgepoint.fit.settings.FitSettings`, such as `threads=2` or `time_s=300`.
+        settings: Fields of `ridgepoint.fit.settings.FitSettings`, such as `threads=2` or `time_s=300`; a `method` may
+            be a name or, as for `search`, a function.
 
     Raises:
         InputError: If the request or the data are wrong.
@@ -157,9 +160,14 @@ def fit(
     from ridgepoint.fit.pipeline import fit as run_fit
     from ridgepoint.fit.settings import make_settings
     from ridgepoint.report.page import build_report
+    from ridgepoint.search.methods.entry import entry_of, reference
 
+    method, entry = settings.get("method", "auto"), None
+    if not isinstance(method, str):
+        entry = entry_of(method, takes=_takes(settings.get("space")))
+        settings["method"] = reference(method)
     given = make_settings(data=str(data), latency_ms=latency_ms, **settings)
-    result = run_fit(given, out=None if out is None else Path(out), resume=resume, display=display)
+    result = run_fit(given, method=entry, out=None if out is None else Path(out), resume=resume, display=display)
     build_report(Path(result["run"]))
     return result
 
@@ -169,7 +177,7 @@ def search(
     data: str | Path,
     *,
     latency_ms: float,
-    method: str = "auto",
+    method: str | Method | Entry = "auto",
     out: str | Path | None = None,
     resume: bool = False,
     display: Display | None = None,
@@ -181,7 +189,8 @@ def search(
         space: A search space by name or YAML file; a network, for methods that change one.
         data: A folder of class folders, a built-in name or a torchvision name.
         latency_ms: The budget for one image.
-        method: A name of `ridgepoint.search.methods.METHODS`.
+        method: A name of `ridgepoint search --help`; or a function of your own that takes a `Problem` and yields
+            `Proposal`s (see `ridgepoint.methods`), which a resume must be given again.
         out: The run folder.
         resume: Go on with the run in `out`.
         display: Whoever watches.
@@ -242,6 +251,13 @@ def measure(model: Network | str | Path, *, runtime: str = "onnxruntime", thread
         path = Path(folder) / f"model{find_runtime(runtime).suffix}"
         export_for_timing(build_network(network), network.input_shape, path, runtime)
         return clock({"model": path}, runtime=runtime, threads=threads)["model"]
+
+
+def _takes(subject: str | None) -> Literal["space", "network"]:
+    """What a method of which nothing else is known searches: whatever it is given."""
+    from ridgepoint.arch.space import kind_of
+
+    return "space" if subject is None else kind_of(subject) or "space"
 
 
 def _network(network: Network | str | Path) -> Network:

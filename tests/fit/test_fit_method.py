@@ -4,6 +4,7 @@ import pytest
 
 from ridgepoint.fit.prepare import choose_method
 from ridgepoint.fit.settings import FitSettings
+from ridgepoint.search.methods import find_method
 
 
 @pytest.mark.parametrize(
@@ -22,5 +23,5 @@ from ridgepoint.fit.settings import FitSettings
     ],
 )
 def test_the_method_follows_from_what_there_is(given: dict[str, object], method: str, why: str):
-    chosen, reason = choose_method(FitSettings(data="digits", latency_ms=1.0, **given))
-    assert chosen == method and why in reason
+    chosen, reason, entry = choose_method(FitSettings(data="digits", latency_ms=1.0, **given))
+    assert chosen == method and why in reason and entry == find_method(method)

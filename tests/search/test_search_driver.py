@@ -2,11 +2,9 @@
 
 from pathlib import Path
 
-import contract
 import msgspec
 import numpy as np
 import pytest
-from contract import Formula, accuracy, journal, latencies, make_problem, small_space
 from search_helpers import MacsLatency, macs_ms
 
 from ridgepoint.errors import DivergedError, RunError
@@ -15,8 +13,11 @@ from ridgepoint.search.draw import Draws, difference, smallest, uniform_starts
 from ridgepoint.search.driver import PATIENCE, run_search
 from ridgepoint.search.finalists import choose_finalists
 from ridgepoint.search.method import Judgement, Problem, Proposal, Proposals
-from ridgepoint.search.methods import METHODS
+from ridgepoint.search.methods import find_method
+from ridgepoint.search.methods.metapath import small_metapath
 from ridgepoint.search.study import Study, read_candidates
+from ridgepoint.testing import problems
+from ridgepoint.testing.problems import Formula, accuracy, journal, latencies, make_problem, small_space
 
 NETWORKS = [small_space().sample(np.random.default_rng(seed)) for seed in range(6)]
 
@@ -127,11 +128,11 @@ class Additive(Formula):
 def test_evolution_beats_chance_where_choices_add_up(name: str):
     """11 million networks of six convolutions, 100 candidates, ten seeds: better than random search in the median."""
     row = {"block": "conv", "kernel": {"choice": [1, 3, 5]}, "out_channels": {"choice": [8, 16, 24, 32, 48]}}
-    space = contract.make_space([{"blocks": [row] * 6}])
+    space = problems.make_space([{"blocks": [row] * 6}])
 
     def best(name: str, seed: int) -> float:
         given = {"space": space, "latency": MacsLatency(), "judge": Additive(), "seed": seed, "evaluations": 100}
-        found = contract.search(name, make_problem(name, budget_ms=6.0, **given))
+        found = problems.search(name, make_problem(name, budget_ms=6.0, **given))
         return max(candidate.short_accuracy or 0.0 for candidate in found)
 
     mine, chance = ([best(each, seed) for seed in range(10)] for each in (name, "random"))
@@ -139,7 +140,7 @@ def test_evolution_beats_chance_where_choices_add_up(name: str):
 
 
 def test_evolution_names_parents_and_changes_one_choice_and_says_which():
-    space, found = small_space(), contract.search("evolution", make_problem("evolution", budget_ms=1e6, evaluations=40))
+    space, found = small_space(), problems.search("evolution", make_problem("evolution", budget_ms=1e6, evaluations=40))
     children = [candidate for candidate in found if candidate.parent]
     assert len(children) == 30
     by_name = {candidate.name: space.encode(candidate.network) for candidate in found}
@@ -151,20 +152,20 @@ def test_evolution_names_parents_and_changes_one_choice_and_says_which():
 
 
 def test_a_difference_of_rows_is_told_by_their_blocks():
-    space = contract.metapath_space()
+    space = small_metapath()
     least, most = (space.complete(lambda choice, last=last: last and len(choice.options) - 1) for last in (0, 1))
     told = difference(space, least, most)
     assert "stages.0.blocks.0.out_channels 16 to 64" in told
     assert "stages.1.blocks.1 nothing to attention_mixer" in told
     assert difference(space, most, most) == ""
     row = {"choice": [{"block": "conv", "out_channels": 8}, {"block": {"choice": ["ib", "uib"]}, "out_channels": 8}]}
-    space = contract.make_space([{"blocks": [row]}])
+    space = problems.make_space([{"blocks": [row]}])
     assert difference(space, {"stages.0.blocks.0": 0}, {"stages.0.blocks.0": 1}) == "stages.0.blocks.0 conv to ib|uib"
 
 
 def test_evolution_begins_with_networks_that_span_the_budget_and_bears_four_children_at_a_time():
     asked = make_problem("evolution", budget_ms=1e6)
-    proposals = METHODS["evolution"].method(asked)
+    proposals = find_method("evolution").method(asked)
     born = list(next(proposals))
     starts = [asked.space.decode(assignment) for assignment in uniform_starts(asked, count=3)]
     assert [each.network for each in born[:3]] == starts and len(born) == 10
@@ -186,7 +187,7 @@ def judged(proposal: Proposal, name: str) -> Candidate:
 def test_draws_are_uniform_within_the_budget():
     """Six of the 15 networks of one convolution are over the budget: they never come, all others do."""
     row = {"block": "conv", "kernel": {"choice": [1, 3, 5]}, "out_channels": {"choice": [8, 16, 24, 32, 48]}}
-    space = contract.make_space([{"blocks": [row]}])
+    space = problems.make_space([{"blocks": [row]}])
     kernel, width = (choice.name for choice in space.choices)
     every = [space.decode({kernel: first, width: second}) for first in range(3) for second in range(5)]
     budget = sorted(macs_ms(network) for network in every)[8]
@@ -204,7 +205,7 @@ def test_the_smallest_network_is_found_wherever_its_options_stand():
         {"block": "conv", "kernel": {"choice": [3, 1, 5]}, "out_channels": {"choice": [16, 8]}},
         {"block": "conv", "kernel": 1, "out_channels": 8},
     ]
-    space = contract.make_space([{"depth": {"choice": [2, 1]}, "blocks": rows}])
+    space = problems.make_space([{"depth": {"choice": [2, 1]}, "blocks": rows}])
     network = space.decode(smallest(space))
     assert len(network.stages[0].blocks) == 1
     assert (network.stages[0].blocks[0].kernel, network.stages[0].blocks[0].out_channels) == (1, 8)
@@ -219,10 +220,10 @@ def test_starts_span_the_budget_from_above():
 
 def test_scaling_spans_widths_and_resolutions():
     given = make_problem("scaling", budget_ms=latencies("scaling")[1], evaluations=12)
-    found = contract.search("scaling", given)
+    found = problems.search("scaling", given)
     assert {candidate.network.input[1] for candidate in found} == {96, 80, 64, 48}  # wholes of the total stride
     assert len({candidate.network.digest for candidate in found}) == 12
-    assert found[0].network.digest == contract.seed_network().digest, "at its own size the seed itself fits"
+    assert found[0].network.digest == problems.seed_network().digest, "at its own size the seed itself fits"
 
 
 def candidate(name: str, ms: float, share: float | None) -> Candidate:
@@ -295,8 +296,3 @@ def test_the_journal_keeps_everything_and_what_was_recorded_last(tmp_path: Path)
 def test_a_folder_without_a_study_is_told(tmp_path: Path):
     with pytest.raises(RunError, match=r"holds no study\.db"):
         read_candidates(tmp_path)
-
-
-def test_method_names_are_told():
-    told = {"evolution", "mnasnet", "netadapt", "netadapt_original", "nsga2", "random", "scaling", "slimming"}
-    assert METHODS.keys() == told | {"tunas", "tunas_one_stage"}

@@ -7,35 +7,33 @@ import sys
 import time
 from pathlib import Path
 
-import contract
 import pytest
 
-from ridgepoint.search.methods import METHODS
+from ridgepoint.search.methods import OWN
 from ridgepoint.search.study import Study
-
-SCRIPT = str(Path(contract.__file__))
+from ridgepoint.testing.methods import check
+from ridgepoint.testing.problems import journal, make_problem, middle, search
 
 
 def start(folder: Path, *, pause_s: float = 0.0, hash_seed: str = "0") -> subprocess.Popen[bytes]:
     environment = {**os.environ, "PYTHONHASHSEED": hash_seed, "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(
-        [sys.executable, SCRIPT, str(folder), str(pause_s)], stdout=subprocess.PIPE, env=environment
-    )
+    words = [sys.executable, "-m", "ridgepoint.testing.methods", str(folder), str(pause_s), *OWN]
+    return subprocess.Popen(words, stdout=subprocess.PIPE, env=environment)
 
 
 def journals(folder: Path) -> dict[str, list[tuple[object, ...]]]:
-    return {name: contract.journal(Study(folder / name).candidates()) for name in METHODS}
+    return {name: journal(Study(folder / name).candidates()) for name in OWN}
 
 
 @pytest.fixture(scope="module")
 def reference() -> dict[str, list[tuple[object, ...]]]:
-    problems = {name: contract.make_problem(name, budget_ms=contract.middle(name)) for name in METHODS}
-    return {name: contract.journal(contract.search(name, problem)) for name, problem in problems.items()}
+    problems = {name: make_problem(name, budget_ms=middle(name)) for name in OWN}
+    return {name: journal(search(name, problem)) for name, problem in problems.items()}
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", OWN)
 def test_every_method_keeps_the_contract(name: str, tmp_path: Path):
-    contract.check(name, tmp_path)
+    check(name, tmp_path)
 
 
 def test_another_process_with_another_hash_seed_writes_the_same_journals(reference, tmp_path: Path):

@@ -1,9 +1,7 @@
 """NetAdapt on a judge whose accuracy is known: steps, proposals, and which of them wins."""
 
-import contract
 import msgspec
 import pytest
-from contract import make_problem, seed_network
 
 from ridgepoint.arch.network import Network
 from ridgepoint.arch.shrink import knobs
@@ -12,13 +10,15 @@ from ridgepoint.cost.roofline import Roofline
 from ridgepoint.search.candidate import Candidate
 from ridgepoint.search.method import Judgement, Problem, Proposal
 from ridgepoint.search.methods.netadapt import _proposals, least_loss_per_ms, most_accurate
+from ridgepoint.testing import problems
+from ridgepoint.testing.problems import make_problem, seed_network
 
-SEED_MS = Roofline(contract.DEVICE).latency(seed_network()).ms
+SEED_MS = Roofline(problems.DEVICE).latency(seed_network()).ms
 
 
 def adapted(name: str = "netadapt", *, share: float = 0.6, steps: int = 4, **given) -> list[Candidate]:
     evaluations = 1 + steps * (len(knobs(seed_network())) + 1)
-    return contract.search(name, make_problem(name, budget_ms=share * SEED_MS, evaluations=evaluations, **given))
+    return problems.search(name, make_problem(name, budget_ms=share * SEED_MS, evaluations=evaluations, **given))
 
 
 def generations(found: list[Candidate]) -> dict[str | None, list[Candidate]]:
@@ -73,7 +73,7 @@ def test_rules_by_hand():
 def test_what_it_proposes_inherits_from_its_parent():
     asked: list[tuple[str | None, bool]] = []
 
-    class Watching(contract.Formula):
+    class Watching(problems.Formula):
         def judge(self, candidate: Candidate, proposal: Proposal) -> Judgement:
             asked.append((proposal.parent, proposal.inherits))
             return super().judge(candidate, proposal)
@@ -96,9 +96,9 @@ def test_a_seed_within_the_budget_is_the_result():
 def test_every_family_has_proposals(name: str):
     """Each just below the target: a width more would be above it."""
     network: Network = load(name)
-    model = Roofline(contract.DEVICE)
+    model = Roofline(problems.DEVICE)
     target = 0.97 * model.latency(network).ms
-    problem = Problem(latency=model, budget_ms=target, judge=contract.Formula(), seed=0, network=network)
+    problem = Problem(latency=model, budget_ms=target, judge=problems.Formula(), seed=0, network=network)
     found = list(_proposals(problem, network, target))
     kinds = {note.split(" of ")[0] for _, note in found}
     assert {"all widths", "bottleneck"} <= kinds

@@ -5,7 +5,6 @@ import math
 import numpy as np
 import pytest
 import torch
-from contract import Formula, journal, make_problem, middle, search, small_space
 from torch import Tensor, nn
 
 from ridgepoint.arch.network import Network
@@ -14,6 +13,7 @@ from ridgepoint.errors import InputError
 from ridgepoint.search.draw import Settings
 from ridgepoint.search.methods import make_method_settings
 from ridgepoint.search.scores import SCORES, grad_norm, naswot, score, synflow
+from ridgepoint.testing.problems import Formula, journal, make_problem, middle, search, small_space
 
 torch.set_num_threads(1)
 

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import contract
 import numpy as np
 import pytest
 import torch
@@ -28,25 +27,30 @@ from ridgepoint.search.methods.slimming_actions import Slimmer
 from ridgepoint.search.policy import Policy
 from ridgepoint.search.shared_weights import SharedWeights
 from ridgepoint.search.study import Study
+from ridgepoint.testing import problems
 from ridgepoint.train.accelerator import CPU, find_accelerator
 from ridgepoint.train.batches import TrainingData, training_data
 from ridgepoint.train.loop import Bound
 from ridgepoint.train.recipe import Recipe
 
 torch.set_num_threads(1)
+CONV = {"block": "conv", "out_channels": {"choice": [8]}}
+POOLING = {"block": POOL, "expand_ratio": 2}
+ATTENDING = {"block": ATTENTION, "expand_ratio": 2, "heads": 2, "key_dim": 4, "value_dim": 8}
+TOKENS = {"conventions": {"layer_scale": 0.1}, "head": {"head": "tokens", "distilled": False}}
 
 
 def planted_space() -> Space:
-    """As the contract's, but no two slots alike, so that a network tells which of them it has."""
+    """As the method's own example, but no two slots alike, so that a network tells which of them it has."""
 
     def slot(ratio: int, *kinds: dict) -> dict:
         return {"choice": [None, *({**kind, "expand_ratio": ratio} for kind in kinds)]}
 
     first = {"block": "conv", "kernel": 3, "out_channels": {"choice": [16, 32, 48, 64]}}
     second = {"block": "conv", "kernel": 3, "out_channels": {"choice": [32, 48, 64, 80]}, "stride": 2}
-    early = [slot(ratio, contract.POOL) for ratio in (2, 3, 4)]
-    late = [slot(ratio, contract.POOL, contract.ATTENTION) for ratio in (2, 3)]
-    return contract.make_space([{"blocks": [first, *early]}, {"blocks": [second, *late]}], **contract.TOKENS)
+    early = [slot(ratio, POOLING) for ratio in (2, 3, 4)]
+    late = [slot(ratio, POOLING, ATTENDING) for ratio in (2, 3)]
+    return problems.make_space([{"blocks": [first, *early]}, {"blocks": [second, *late]}], **TOKENS)
 
 
 SPACE = planted_space()
@@ -238,13 +242,13 @@ def test_settings_decide_what_is_taught():
     ("space", "wrong"),
     [
         (load_space("mobilenetv3_32px"), r"mobilenetv3_32px: .* leaves stages\.0\.blocks\.0 open"),
-        (contract.small_space(), r"small: .* leaves stages\.0\.depth open"),
-        (contract.space_of_one("random"), r"small: .* has no such slot"),
+        (problems.small_space(), r"small: .* leaves stages\.0\.depth open"),
+        (problems.make_space([{"blocks": [CONV]}]), r"small: .* has no such slot"),
     ],
 )
 def test_other_spaces_are_refused(space: Space, wrong: str):
     with pytest.raises(InputError, match=rf"{wrong}\. Allowed: metaformer, metaformer_32px, or a YAML file"):
-        next(slimming(contract.make_problem("slimming", budget_ms=1.0, space=space)))
+        next(slimming(problems.make_problem("slimming", budget_ms=1.0, space=space)))
 
 
 def test_the_spaces_that_come_with_the_package():
@@ -259,15 +263,15 @@ def test_the_spaces_that_come_with_the_package():
 
 def test_the_largest_resolution_that_can_meet_the_budget_is_kept():
     side = {"choice": [16, 24, 32], "name": "resolution"}
-    raw = {**contract.TOKENS, "input": [3, side, side]}
-    space = contract.make_space([{"blocks": [{"choice": [contract.POOL, None]}]}], **raw)
-    problem = contract.make_problem("slimming", budget_ms=1.0, space=space)
+    raw = {**TOKENS, "input": [3, side, side]}
+    space = problems.make_space([{"blocks": [{"choice": [POOLING, None]}]}], **raw)
+    problem = problems.make_problem("slimming", budget_ms=1.0, space=space)
     ms = [problem.ms(space.decode({"resolution": at, "stages.0.blocks.0": 1})) for at in range(3)]
     assert ms == sorted(ms)
     for budget, expected in ((ms[2], 32), (ms[1], 24), (ms[0], 16), (ms[0] / 2, 16)):
-        given = contract.make_problem("slimming", budget_ms=budget, space=space)
+        given = problems.make_problem("slimming", budget_ms=budget, space=space)
         assert at_resolution(given).decode({"stages.0.blocks.0": 0}).input == (3, expected, expected)
-        (*_, last) = contract.search("slimming", given)
+        (*_, last) = problems.search("slimming", given)
         assert last.network.input == (3, expected, expected)
 
 
@@ -279,7 +283,7 @@ def data() -> TrainingData:
 
 
 @dataclass
-class Digits(contract.Formula):
+class Digits(problems.Formula):
     """A judge with real shared weights; what it judges is the formula's."""
 
     data: TrainingData | None = None
@@ -295,18 +299,18 @@ class Digits(contract.Formula):
 
 
 def digits_space() -> Space:
-    late = {"choice": [contract.POOL, contract.ATTENTION, None]}
+    late = {"choice": [POOLING, ATTENDING, None]}
     rows = [{"block": "conv", "kernel": 3, "stride": 2, "out_channels": {"choice": [16, 32]}}, late, late, late]
-    return contract.make_space([{"blocks": rows}], **contract.TOKENS, **{"input": [1, 8, 8]})
+    return problems.make_space([{"blocks": rows}], **TOKENS, **{"input": [1, 8, 8]})
 
 
 def digits_problem(
     data: TrainingData, *, evaluations: int, accelerator: torch.device = CPU, **given: object
 ) -> Problem:
     space = digits_space()
-    budget = contract.make_problem("slimming", budget_ms=1.0, space=space).ms(space.sample(np.random.default_rng(5)))
+    budget = problems.make_problem("slimming", budget_ms=1.0, space=space).ms(space.sample(np.random.default_rng(5)))
     judge = Digits(data=data, accelerator=accelerator)
-    return contract.make_problem(
+    return problems.make_problem(
         "slimming", budget_ms=budget, space=space, judge=judge, seed=3, evaluations=evaluations, **given
     )
 
@@ -316,7 +320,7 @@ class Killed(Exception):
 
 
 def test_killed_and_resumed_it_ends_as_if_it_had_not_been(data: TrainingData, tmp_path: Path, monkeypatch):
-    whole = contract.journal(contract.search("slimming", digits_problem(data, evaluations=4)))
+    whole = problems.journal(problems.search("slimming", digits_problem(data, evaluations=4)))
     monkeypatch.setattr(one_shot, "SAVE_EVERY_S", 0.0)
     for share in (0.1, 0.6):
 
@@ -325,9 +329,9 @@ def test_killed_and_resumed_it_ends_as_if_it_had_not_been(data: TrainingData, tm
                 raise Killed
 
         with pytest.raises(Killed):
-            contract.search("slimming", digits_problem(data, evaluations=4, folder=tmp_path, told=stop))
+            problems.search("slimming", digits_problem(data, evaluations=4, folder=tmp_path, told=stop))
     again = digits_problem(data, evaluations=4, folder=tmp_path)
-    assert contract.journal(contract.search("slimming", again)) == whole
+    assert problems.journal(problems.search("slimming", again)) == whole
     assert len(whole) > 2 and (tmp_path / "slimming" / one_shot.HISTORY).read_text().count("importance") >= 2
 
 
@@ -337,7 +341,7 @@ def test_on_digits_gumbel_noise_teaches_single_paths(data: TrainingData):
     accuracies = []
     for gumbel in (True, False):
         problem = digits_problem(data, evaluations=33, settings=Settings(gumbel=gumbel))
-        found = contract.search("slimming", problem)
+        found = problems.search("slimming", problem)
         weights, path = problem.judge.shared, metapath(problem.space)
         pools = {slot.name: slot.kinds.index(POOL) for slot in path.slots}
         accuracies.append([weights.accuracy(0, {**pools, path.widths[0].name: width}) for width in (0, 1)])
@@ -352,5 +356,5 @@ def test_on_digits_gumbel_noise_teaches_single_paths(data: TrainingData):
 def test_on_a_gpu_it_finds_the_same_twice(data: TrainingData):
     torch.use_deterministic_algorithms(True, warn_only=True)  # as every command does
     given = {"evaluations": 4, "accelerator": find_accelerator("cuda")}
-    found, again = (contract.journal(contract.search("slimming", digits_problem(data, **given))) for _ in range(2))
+    found, again = (problems.journal(problems.search("slimming", digits_problem(data, **given))) for _ in range(2))
     assert found == again

@@ -6,6 +6,7 @@ import typer
 
 from ridgepoint.cli import request, training
 from ridgepoint.cli.output import Busy, JsonFlag
+from ridgepoint.search.methods import OF_NETWORKS, OF_SPACES, told_installed
 
 
 def search(
@@ -16,8 +17,7 @@ def search(
     method: Annotated[
         str,
         typer.Option(
-            help="On a space: evolution, nsga2, tunas, mnasnet, slimming, random. On a network: netadapt, "
-            "netadapt_original, scaling."
+            help=f"On a space: {', '.join(OF_SPACES)}. On a network: {', '.join(OF_NETWORKS)}. {told_installed()}"
         ),
     ] = "auto",
     device: request.Device = "host",

@@ -245,8 +245,8 @@ def describe(
         search=Search(
             space=prepared.subject.name,
             space_size=float(prepared.space.size) if prepared.space else None,
-            method=prepared.method,
-            reason=prepared.method_reason,
+            method=prepared.method.name,
+            reason=prepared.method.reason,
             evaluations=sum(c.train_s is not None for c in Study(path).candidates("search")),
             gap=(job.run.read_step("finalists", Found) or {}).get("gap"),
             seconds=job.run.phases["Search"],

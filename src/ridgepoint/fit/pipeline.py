@@ -36,7 +36,7 @@ from ridgepoint.run.folder import RunFolder, open_run
 from ridgepoint.search.baselines import within_budget, zoo_networks
 from ridgepoint.search.candidate import Candidate
 from ridgepoint.search.draw import smallest
-from ridgepoint.search.methods import find_method
+from ridgepoint.search.methods.entry import Entry
 from ridgepoint.train.folder import About, save_training, weight_file
 from ridgepoint.train.loop import train
 from ridgepoint.units import format_duration, format_ms
@@ -45,6 +45,7 @@ from ridgepoint.units import format_duration, format_ms
 def fit(
     settings: FitSettings,
     *,
+    method: Entry | None = None,
     out: Path | None = None,
     resume: bool = False,
     asked: Collection[str] | None = None,
@@ -55,6 +56,7 @@ def fit(
 
     Args:
         settings: The request.
+        method: The search method, where it is an object and not one of those that have a name.
         out: The run folder; by default a new one under runs/fit.
         resume: Go on with the run in `out` (or the newest unfinished one that was asked the same).
         asked: The settings that the user named; of a resumed run the others are as it was begun.
@@ -72,10 +74,10 @@ def fit(
     display = display or Silent()
     with open_run(settings, out=out, resume=resume, asked=asked, since=since) as run:
         torch.use_deterministic_algorithms(True, warn_only=True)
-        go_on = f"Go on with: {run.settings.command(out=str(run.path))} --resume"
+        go_on = f"Go on with: {run.settings.command(out=str(run.path), resume=True)}"
         try:
             with writing(run.path, verb="read or written"):
-                return _fit(run, display)
+                return _fit(run, display, method)
         except WriteError as error:
             saved = f"; what was saved before is intact. {go_on}" if run.begun else ""
             raise WriteError(f"{error}{saved}") from None
@@ -91,12 +93,12 @@ def fit(
             ) from None
 
 
-def _fit(run: RunFolder[FitSettings], display: Display) -> dict[str, Any]:
+def _fit(run: RunFolder[FitSettings], display: Display, method: Entry | None) -> dict[str, Any]:
     settings = run.settings
     display.say(f"Run folder: {run.path}")
     with run.phase("Data", display):
-        check_settings(settings)
-        prepared = prepare(run, display)
+        check_settings(settings, method)
+        prepared = prepare(run, display, method)
         if not run.resumed:  # what is impossible leaves nothing behind
             require_time(run, prepared, _host(settings))
         run.begin(prepared.origin(settings))
@@ -197,7 +199,7 @@ def _plan(job: FitJob, ending: Ending, *, trainings: int) -> Plan:
         elapsed_s=job.run.elapsed,
         kept_s=ending.seconds(trainings),
         trainings=trainings,
-        candidates=find_method(job.prepared.method).candidates,
+        candidates=job.prepared.method.entry.candidates,
     )
     job.run.write_step("plan", msgspec.to_builtins(plan))
     return plan

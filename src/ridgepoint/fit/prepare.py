@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from ridgepoint.arch.network import Network
 from ridgepoint.arch.scale import suited
@@ -23,14 +24,24 @@ from ridgepoint.nn.hub import read_weights
 from ridgepoint.run.folder import RunFolder
 from ridgepoint.run.origin import Origin, digest, digest_file
 from ridgepoint.search.draw import at_share
-from ridgepoint.search.methods import METHODS, find_method, make_method_settings
+from ridgepoint.search.methods import find_method, make_method_settings, methods_for
+from ridgepoint.search.methods.entry import Entry
 from ridgepoint.train.accelerator import find_accelerator, told
 from ridgepoint.train.folder import weight_file
 from ridgepoint.train.recipe import SMALL_IMAGE, load_recipe, usual_recipe
 from ridgepoint.units import format_duration
 from ridgepoint.workers.setup import TrainingSetup
 
+GIVEN = "given in Python, and a resume needs the same"
 DEVICES = ("host",)
+
+
+class Chosen(NamedTuple):
+    """A search method by name, why it is that one, and what is known of it."""
+
+    name: str
+    reason: str
+    entry: Entry
 
 
 @dataclass(kw_only=True)
@@ -41,8 +52,7 @@ class Prepared(TrainingSetup):
     """
 
     input_reason: str
-    method: str
-    method_reason: str
+    method: Chosen
     space: Space | None
     network: Network | None
 
@@ -77,8 +87,8 @@ class Prepared(TrainingSetup):
         return self.space.decode(at_share(self.space, share))
 
 
-def check_settings(settings: FitSettings) -> None:
-    """Refuse what cannot be asked, before anything is read or written.
+def check_settings(settings: FitSettings, given: Entry | None = None) -> None:
+    """Refuse what cannot be asked, before anything is read or written; `given` is a method that is an object.
 
     Raises:
         InputError: Naming the option, what was given and what is allowed.
@@ -93,8 +103,7 @@ def check_settings(settings: FitSettings) -> None:
         )
     if settings.device not in DEVICES:
         raise InputError(f"--device is '{settings.device}'; {nearest(settings.device, DEVICES)}")
-    method = choose_method(settings)[0]
-    entry = find_method(method)
+    method, _, entry = choose_method(settings, given)
     if settings.time_s is not None and settings.evaluations is not None:
         raise InputError("--time and --evaluations are both given. Give one: the clock or the count bounds the run")
     if settings.size is not None and not SMALLEST <= settings.size <= LARGEST:
@@ -117,11 +126,11 @@ def check_settings(settings: FitSettings) -> None:
         raise InputError("--workers is 0, so nobody would train. Give 1 or more, or --study for workers elsewhere")
     find_accelerator(settings.accelerator)
     load_recipe(settings.recipe or "photographs", settings.recipe_changes)
-    make_method_settings(method, settings.method_changes)
+    make_method_settings(method, settings.method_changes, entry)
 
 
-def prepare(run: RunFolder[FitSettings], display: Display) -> Prepared:
-    """Detect the data, choose input, space and recipe, and say all of it.
+def prepare(run: RunFolder[FitSettings], display: Display, given: Entry | None = None) -> Prepared:
+    """Detect the data, choose input, space and recipe, and say all of it; `given` is a method that is an object.
 
     Raises:
         DataError: If the data are missing, broken or too few.
@@ -133,15 +142,15 @@ def prepare(run: RunFolder[FitSettings], display: Display) -> Prepared:
         display.say(line)
     preprocessing, reason = choose_input(dataset, size=settings.size)
     display.say(reason)
-    method, method_reason = choose_method(settings)
+    method = choose_method(settings, given)
     space, network = None, None
-    if find_method(method).takes == "network":
+    if method.entry.takes == "network":
         network = seed_network(dataset, preprocessing, settings.space or "")
         display.say(f"Search starts from {network.name} at {preprocessing.height} px.")
     else:
-        space, space_reason = choose_space(dataset, preprocessing, settings.space, usual=find_method(method).space)
+        space, space_reason = choose_space(dataset, preprocessing, settings.space, usual=method.entry.space)
         display.say(f"{space_reason} {space.size:.2g} networks.")
-    display.say(f"Search method {method}: {method_reason}.")
+    display.say(f"Search method {method.name}: {method.reason}.")
     accelerator = find_accelerator(settings.accelerator)
     display.say(f"Training on: {told(accelerator)}.")
     if settings.weights is not None:
@@ -154,7 +163,6 @@ def prepare(run: RunFolder[FitSettings], display: Display) -> Prepared:
         preprocessing=preprocessing,
         input_reason=reason,
         method=method,
-        method_reason=method_reason,
         space=space,
         network=network,
         recipe=recipe,
@@ -164,38 +172,40 @@ def prepare(run: RunFolder[FitSettings], display: Display) -> Prepared:
     )
 
 
-def choose_method(settings: FitSettings) -> tuple[str, str]:
-    """The search method, and why it is that one.
+def choose_method(settings: FitSettings, given: Entry | None = None) -> Chosen:
+    """The search method, and why it is that one; `given` is one that is an object.
 
     Raises:
         InputError: If there is no such method, or it searches something else than what was given.
     """
-    given = "space" if settings.space is None else kind_of(settings.space)
+    kind = "space" if settings.space is None else kind_of(settings.space)
     if settings.method == "auto":
-        if given != "network":
-            return _method_for_space(settings)
-        if settings.weights is None:
-            return "scaling", "a network without weights was given"
-        return "netadapt", "a trained network was given"
-    takes = find_method(settings.method).takes
-    if given in (takes, None):
-        return settings.method, "as asked"
-    others = ", ".join(name for name, entry in METHODS.items() if entry.takes == given)
-    what = "no network" if settings.space is None else f"'{settings.space}', a {given},"
+        name, why = _usual_method(settings, kind)
+        return Chosen(name, why, find_method(name))
+    entry = given or find_method(settings.method)
+    takes = entry.takes
+    if kind in (takes, None):
+        return Chosen(settings.method, "as asked" if given is None else GIVEN, entry)
+    others = ", ".join(methods_for(kind))
+    what = "no network" if settings.space is None else f"'{settings.space}', a {kind},"
     raise InputError(
         f"--method {settings.method} searches a {takes}, but {what} was given. Give a {takes}, or a method for a "
-        f"{given}: {others}"
+        f"{kind}: {others}"
     )
 
 
-def _method_for_space(settings: FitSettings) -> tuple[str, str]:
+def _usual_method(settings: FitSettings, kind: str | None) -> tuple[str, str]:
     """Evolution where time is short; else what teaches a whole space at once, and suits it."""
+    if kind == "network" and settings.weights is None:
+        return "scaling", "a network without weights was given"
+    if kind == "network":
+        return "netadapt", "a trained network was given"
     least = f"{format_duration(POLICY.long_s)} or {POLICY.long_evaluations} evaluations"
     if (settings.time_s or 0.0) < POLICY.long_s and (settings.evaluations or 0) < POLICY.long_evaluations:
         return "evolution", f"no trained network was given, and to teach a whole space at once takes {least} or more"
     why = f"no trained network was given, and there are {least} or more to teach a whole space at once"
     try:
-        METHODS["slimming"].check(load_space(settings.space or METHODS["tunas"].space))
+        find_method("slimming").check(load_space(settings.space or find_method("tunas").space))
     except InputError:
         return "tunas", why
     return "slimming", f"{why}; its choices are MetaFormer blocks and widths, which slimming was made for"

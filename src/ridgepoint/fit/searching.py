@@ -22,7 +22,7 @@ from ridgepoint.search.driver import run_search
 from ridgepoint.search.finalists import Finalists, choose_finalists
 from ridgepoint.search.judges import InTurn, Judges
 from ridgepoint.search.method import Problem
-from ridgepoint.search.methods import find_method, make_method_settings
+from ridgepoint.search.methods import make_method_settings
 from ridgepoint.search.study import Study
 from ridgepoint.train.folder import weight_file
 from ridgepoint.train.loop import Bound
@@ -106,7 +106,7 @@ def search(job: FitJob, plan: Plan, aim: Aim, number: int) -> int:
         network=prepared.network,
         start=aim.start,
         evaluations=max(round(POLICY.further * plan.expected), 1) if number else plan.expected,
-        settings=make_method_settings(prepared.method, run.settings.method_changes),
+        settings=make_method_settings(prepared.method.name, run.settings.method_changes, prepared.method.entry),
         folder=run.path,
         told=told,
         clock=job.host.measure_networks,
@@ -114,7 +114,7 @@ def search(job: FitJob, plan: Plan, aim: Aim, number: int) -> int:
     with judges_of(job, judge) as judges:
         found = run_search(
             problem,
-            find_method(prepared.method).method,
+            prepared.method.entry.method,
             Study(run.path),
             earlier=aim.earlier,
             judges=judges,

@@ -61,11 +61,24 @@ class FitSettings(Request, frozen=True, kw_only=True):
     def stem(self) -> str:
         """The data's name; of a search, those of all that it is about."""
         data = Path(self.data).resolve().name if "/" in self.data or "." in self.data else self.data
-        return f"{Path(self.space or '').stem}-{self.method}-{data}" if self.verb == "search" else data
+        method = self.method.rpartition(":")[2]
+        return f"{Path(self.space or '').stem}-{method}-{data}" if self.verb == "search" else data
 
     def usual(self) -> dict[str, Any]:
         """A search compares with no zoo networks, unless it is asked to."""
         return super().usual() | ({"baselines": 0} if self.verb == "search" else {})
+
+    def command(self, *, out: str | None = None, resume: bool = False) -> str:
+        """The command line that asks for the same; the call in Python where the method is an object."""
+        module, given, method = self.method.rpartition(":")
+        if not given:
+            return super().command(out=out, resume=resume)
+        usual, first = self.usual(), {name: repr(getattr(self, name)) for name in self.arguments}
+        named = {name: getattr(self, name) for name in self.__struct_fields__ if name not in (*first, "verb", "method")}
+        named = {name: value for name, value in named.items() if name == "seed" or value != usual.get(name)}
+        named |= ({"out": out} if out else {}) | ({"resume": True} if resume else {})
+        words = [*first.values(), f"method={method}", *(f"{name}={value!r}" for name, value in named.items())]
+        return f"rp.{self.verb}({', '.join(words)})  # {method} of {module}"
 
     @property
     def recipe_changes(self) -> dict[str, Any]:

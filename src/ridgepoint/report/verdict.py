@@ -141,7 +141,7 @@ def _steps(run: Run, *, wants_more: bool) -> list[Step]:
     file = shlex.quote(str(run.folder / Path(result.artefact).name))
     steps = []
     if result.doubts and settings is not None:
-        again = f"{settings.command(out=str(run.folder))} --resume"
+        again = settings.command(out=str(run.folder), resume=True)
         steps.append(Step("Clock it again when the machine is calm; nothing else is done again", again))
     elif not result.met and not result.doubts and settings is not None:
         allowed = f"{result.latency.ms * 1.05:.2g}"

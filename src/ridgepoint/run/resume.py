@@ -83,7 +83,7 @@ def check_origin(path: Path, stored: Request, given: Request, then: Origin, now:
 
 
 def _other(path: Path, stored: Request, name: str, now: object) -> str:
-    then, command = getattr(stored, name), f"{stored.command(out=str(path))} --resume"
+    then, command = getattr(stored, name), stored.command(out=str(path), resume=True)
     return f"{path}: was begun with {name} {_told(then)}, not {_told(now)}. Go on with: {command}, or {_ANEW}"
 
 

@@ -49,15 +49,15 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         fields = msgspec.structs.fields(type(self))
         return {field.name: defaults(field) for field in fields if not field.required}
 
-    def command(self, *, out: str | None = None) -> str:
-        """The command line that asks for the same."""
+    def command(self, *, out: str | None = None, resume: bool = False) -> str:
+        """The command line that asks for the same, or goes on with it."""
         usual, options = self.usual(), ways(type(self))
         words = ["ridgepoint", self.verb, *(str(getattr(self, name)) for name in self.arguments)]  # type: ignore[attr-defined]
         for name, way in options.items():
             value = getattr(self, name)
             if name not in ("verb", *self.arguments) and (name == "seed" or value != usual.get(name)):
                 words += _words(way, value)
-        return shlex.join(words + (["--out", out] if out else []))
+        return shlex.join(words + (["--out", out] if out else []) + (["--resume"] if resume else []))
 
 
 class Way(msgspec.Struct, frozen=True):

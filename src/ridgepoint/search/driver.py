@@ -5,13 +5,13 @@ Candidates are named, recorded and counted in the order of their proposals, howe
 whoever of them is first: so the journal does not depend on them.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 
 import msgspec
 
 from ridgepoint.display import Display, Silent
-from ridgepoint.errors import DivergedError, RunError
+from ridgepoint.errors import DivergedError, InputError, RunError, shown
 from ridgepoint.search.candidate import Candidate
 from ridgepoint.search.judges import Diverged, InTurn, Job, Judges, Verdict
 from ridgepoint.search.method import Method, Problem, Proposal, checked
@@ -50,12 +50,15 @@ def run_search(
         Every candidate of the study, in order.
 
     Raises:
+        InputError: If the method is no generator of proposals.
         DivergedError: If the very first training diverges: then the recipe is wrong, not the candidate.
         RunError: If the study is that of another search.
     """
     done = done or (lambda trained: trained / (problem.evaluations or 1))
     search = _Search(problem, study, earlier, judges or InTurn(problem.judge), done, display or Silent(), tick)
     proposals = method(problem)
+    if not isinstance(proposals, Generator):
+        raise InputError(f"the search method gives {shown(proposals)}. It must be a generator that yields Proposals")
     try:
         answer = search.answer(next(proposals))
         while not search.over:
@@ -90,7 +93,7 @@ class _Search:
 
     def answer(self, asked: Proposal | Iterable[Proposal]) -> Candidate | list[Candidate]:
         """The candidates of what a method proposed; fewer, and `over` is set, where the search ends among them."""
-        batch = [asked] if isinstance(asked, Proposal) else asked
+        batch = _each(asked)
         found: list[Candidate] = []
         for group in [list(batch)] if self.judges.together else ([proposal] for proposal in batch):
             self._judge(group, found)
@@ -228,6 +231,20 @@ class _Search:
         """What a progress bar says."""
         best = "none within the budget yet" if self.best is None else f"best short accuracy so far {self.best:.3f}"
         return f"candidate {self.trained + 1}, {best}"
+
+
+def _each(asked: object) -> Iterator[Proposal]:
+    """What a method yielded, one by one.
+
+    Raises:
+        InputError: If it is no proposal.
+    """
+    for each in asked if isinstance(asked, Iterable) else [asked]:
+        if not isinstance(each, Proposal):
+            raise InputError(
+                f"the search method yields {shown(each)}. Allowed: Proposal(network=...), or several of it"
+            )
+        yield each
 
 
 def _name(place: int) -> str:

@@ -166,7 +166,7 @@ def run_training(
         except KeyboardInterrupt:
             if not run.begun:
                 raise InterruptedRun("stopped before anything was begun") from None
-            go_on = f"{run.settings.command(out=str(run.path))} --resume"
+            go_on = run.settings.command(out=str(run.path), resume=True)
             raise InterruptedRun(f"stopped; everything so far is saved. Go on with: {go_on}") from None
         return _finish(course, done, teaching) if together.first else {}
 

@@ -14,6 +14,7 @@ from ridgepoint.arch.space import Assignment
 from ridgepoint.search.candidate import Candidate
 from ridgepoint.search.draw import Draws, Settings, difference, uniform_starts
 from ridgepoint.search.method import Problem, Proposal, Proposals
+from ridgepoint.search.methods.entry import Entry
 
 POPULATION = 10
 STARTS = 3
@@ -56,3 +57,6 @@ def evolution(problem: Problem) -> Proposals:
         if not candidates:
             return
         population.extend(zip(born, candidates, strict=True))
+
+
+EVOLUTION = Entry(evolution, settings=Settings)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from ridgepoint.arch.choice import Assignment, Choice, walk
-from ridgepoint.arch.space import Space, load_space
+from ridgepoint.arch.space import Space, load_space, parse_space
 from ridgepoint.arch.zoo import list_spaces
 from ridgepoint.errors import InputError
 
@@ -80,6 +80,24 @@ def metapath(space: Space) -> MetaPath:
         f"{space.name}: latency-driven slimming needs slots that are a {POOL}, an {ATTENTION} or null, and widths; "
         f"this space {wrong}. Allowed: {allowed}, or a YAML file of that kind"
     )
+
+
+def small_metapath() -> Space:
+    """1152 networks of two stages with three and two slots, for images of 16 px."""
+    pool = {"block": POOL, "expand_ratio": 2}
+    attention = {"block": ATTENTION, "expand_ratio": 2, "heads": 2, "key_dim": 4, "value_dim": 8}
+    early, late = {"choice": [None, pool]}, {"choice": [None, pool, attention]}
+    first = {"block": "conv", "kernel": 3, "out_channels": {"choice": [16, 32, 48, 64]}}
+    second = {"block": "conv", "kernel": 3, "out_channels": {"choice": [32, 48, 64, 80]}, "stride": 2}
+    raw = {
+        "name": "small",
+        "input": [3, 16, 16],
+        "conventions": {"layer_scale": 0.1},
+        "stages": [{"blocks": [first, early, early, early]}, {"blocks": [second, late, late]}],
+        "head": {"head": "tokens", "distilled": False},
+        "num_classes": 10,
+    }
+    return parse_space(raw, source="small")
 
 
 def wide_to_narrow(width: Choice) -> list[int]:

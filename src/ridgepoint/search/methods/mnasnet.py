@@ -20,6 +20,7 @@ from ridgepoint.search.candidate import Candidate
 from ridgepoint.search.controller import Controller
 from ridgepoint.search.draw import Draws
 from ridgepoint.search.method import Problem, Proposal, Proposals
+from ridgepoint.search.methods.entry import Entry
 from ridgepoint.search.reward import AnyReward, Soft
 from ridgepoint.seeds import seed_for
 
@@ -93,3 +94,6 @@ class _Learner:
                 assignments, before_BT, gains_B, clip=self.settings.clip, entropy=self.settings.entropy
             ).backward()
             self.optimizer.step()
+
+
+MNASNET = Entry(mnasnet, settings=Settings)

@@ -17,6 +17,7 @@ from ridgepoint.arch.network import Network
 from ridgepoint.arch.shrink import knobs, narrowed, turn
 from ridgepoint.search.candidate import Candidate
 from ridgepoint.search.method import Problem, Proposal, Proposals
+from ridgepoint.search.methods.entry import Entry
 
 DELTA = 0.01
 SHARES = tuple(place / 32 for place in range(31, -1, -1))
@@ -92,3 +93,7 @@ def _widest(
         else:
             low = middle + 1
     return possible[low] if low < len(possible) else None
+
+
+NETADAPT = Entry(netadapt, "network", trained=True, candidates=240)
+NETADAPT_ORIGINAL = Entry(netadapt_original, "network", trained=True, candidates=240)

@@ -10,6 +10,7 @@ import optuna
 
 from ridgepoint.search.draw import uniform_starts
 from ridgepoint.search.method import Problem, Proposal, Proposals
+from ridgepoint.search.methods.entry import Entry
 from ridgepoint.seeds import seed_for
 
 POPULATION = 10
@@ -48,3 +49,6 @@ def nsga2(problem: Problem) -> Proposals:
             trial.set_constraint("latency", candidate.estimated_ms / problem.budget_ms - 1.0)
             study.tell(trial, [candidate.short_accuracy or 0.0, candidate.estimated_ms])
         trials.clear()
+
+
+NSGA2 = Entry(nsga2)

@@ -4,6 +4,7 @@ from typing import cast
 
 from ridgepoint.search.draw import Draws, Settings
 from ridgepoint.search.method import Problem, Proposal, Proposals
+from ridgepoint.search.methods.entry import Entry
 
 BATCH = 8
 
@@ -13,3 +14,6 @@ def random(problem: Problem) -> Proposals:
     draws = Draws(problem, "random", cast(Settings | None, problem.settings))
     while (yield (Proposal(network=network) for _, network in draws.several(draws.uniform, BATCH))):
         pass
+
+
+RANDOM = Entry(random, settings=Settings)

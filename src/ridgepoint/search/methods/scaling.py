@@ -8,6 +8,7 @@ import msgspec
 from ridgepoint.arch.network import Network
 from ridgepoint.arch.scale import scale_width, total_stride
 from ridgepoint.search.method import Problem, Proposal, Proposals
+from ridgepoint.search.methods.entry import Entry
 
 WIDTHS = tuple(round(0.05 * place, 2) for place in range(1, 41))
 RESOLUTIONS = (1.0, 6 / 7, 5 / 7, 4 / 7, 3 / 7)
@@ -48,3 +49,6 @@ def _widest(problem: Problem, side: int) -> int:
         else:
             high = middle - 1
     return low
+
+
+SCALING = Entry(scaling, "network")

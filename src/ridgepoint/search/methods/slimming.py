@@ -29,7 +29,8 @@ from ridgepoint.arch.choice import Assignment
 from ridgepoint.arch.space import Space
 from ridgepoint.search.draw import smallest
 from ridgepoint.search.method import Problem, Proposal, Proposals
-from ridgepoint.search.methods.metapath import NOTHING, MetaPath, metapath
+from ridgepoint.search.methods.entry import Entry
+from ridgepoint.search.methods.metapath import NOTHING, MetaPath, metapath, small_metapath
 from ridgepoint.search.methods.slimming_actions import Slimmer
 from ridgepoint.search.one_shot import OneShotJudge, Row, latencies, learn, training_bound
 from ridgepoint.search.policy import Policy
@@ -192,3 +193,6 @@ class _Learner:
 def _said(row: Row) -> str:
     """A row of the history for a progress bar."""
     return f"shared weights, step {row['step']}: loss {row['loss']:.3f}"
+
+
+SLIMMING = Entry(slimming, space="metaformer", check=metapath, settings=Settings, example=small_metapath)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import cast
 
 from ridgepoint.search.method import Problem, Proposal, Proposals
+from ridgepoint.search.methods.entry import Entry
 from ridgepoint.search.methods.tunas import DEFAULTS, Found, Job, Settings, tunas
 from ridgepoint.search.methods.two_stages import plain_kernels, two_stages
 from ridgepoint.search.one_shot import OneShotJudge, Row, latencies, training_bound
@@ -50,3 +51,7 @@ def _said(row: Row) -> str:
     stage = f"{row['stage']} stage, " if "stage" in row else ""
     learned = "the weights alone learn" if row["reward"] is None else f"average reward {row['reward']:.3f}"
     return f"shared weights, {stage}step {row['step']}: loss {row['loss']:.3f}, {learned}"
+
+
+TUNAS = Entry(tunas_two_stages, settings=Settings)
+TUNAS_ONE_STAGE = Entry(tunas_one_stage, settings=Settings)
