@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from ridgepoint.run.process import as_found
+
 if TYPE_CHECKING:
     from torch import nn
 
@@ -62,6 +64,7 @@ def cost(network: Network | str, *, form: str = "train", fused: bool = False) ->
     return count.cost(_network(network), form=form, fused=fused)  # type: ignore[arg-type]
 
 
+@as_found()
 def predict_latency(
     network: Network | str, *, device: str = "host", runtime: str = "onnxruntime", threads: int = 1
 ) -> Latency:
@@ -133,6 +136,7 @@ def fuse(model: nn.Module) -> nn.Module:
     return fold(model)
 
 
+@as_found()
 def fit(
     data: str | Path,
     *,
@@ -204,6 +208,7 @@ def search(
     return fit(data, latency_ms=latency_ms, out=out, resume=resume, display=display, **given)
 
 
+@as_found()
 def export(
     model: nn.Module,
     path: str | Path,
@@ -228,6 +233,7 @@ def export(
     return Path(path)
 
 
+@as_found()
 def measure(model: Network | str | Path, *, runtime: str = "onnxruntime", threads: int = 1) -> MeasuredLatency:
     """Clock an exported file, or a network with fresh weights, on this machine.
 

@@ -14,10 +14,11 @@ from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 from train_helpers import digits, quick, small_network
 
 from ridgepoint.data import ArraySplit, Augmentation, RandAugment
-from ridgepoint.train import loop
-from ridgepoint.train.loop import CHECKPOINT, Bound, train
+from ridgepoint.train import resumable
+from ridgepoint.train.loop import Bound, train
 from ridgepoint.train.mixing import Mixing
 from ridgepoint.train.processes import joined_by_torchrun
+from ridgepoint.train.resumable import CHECKPOINT
 
 
 def first(split: ArraySplit, count: int) -> ArraySplit:
@@ -75,7 +76,7 @@ def live(folder: Path, *, workers: int, count: int, death: Death | None) -> None
 
 
 def _train(folder: Path, workers: int, death: Death | None) -> None:
-    loop.SAVE_EVERY_S = 0.1 if death and not death.touches else 0.0
+    resumable.SAVE_EVERY_S = 0.1 if death and not death.touches else 0.0
     torch.set_num_threads(1)
     with joined_by_torchrun() as processes:
         mine = death is not None and death.rank == processes.rank

@@ -59,9 +59,9 @@ def same(left: Trained, right: Trained) -> bool:
 def main(folder: str) -> None:
     """Train and save after every step, as one of several processes; the first says every step on stdout."""
     torch.set_num_threads(1)
-    from ridgepoint.train import loop
+    from ridgepoint.train import resumable
 
-    loop.SAVE_EVERY_S = 0.0
+    resumable.SAVE_EVERY_S = 0.0
     with joined_by_torchrun() as processes:
 
         def told(progress: float, record: dict[str, object]) -> None:

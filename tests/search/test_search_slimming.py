@@ -28,6 +28,7 @@ from ridgepoint.search.policy import Policy
 from ridgepoint.search.shared_weights import SharedWeights
 from ridgepoint.search.study import Study
 from ridgepoint.testing import problems
+from ridgepoint.train import resumable
 from ridgepoint.train.accelerator import CPU, find_accelerator
 from ridgepoint.train.batches import TrainingData, training_data
 from ridgepoint.train.loop import Bound
@@ -321,7 +322,7 @@ class Killed(Exception):
 
 def test_killed_and_resumed_it_ends_as_if_it_had_not_been(data: TrainingData, tmp_path: Path, monkeypatch):
     whole = problems.journal(problems.search("slimming", digits_problem(data, evaluations=4)))
-    monkeypatch.setattr(one_shot, "SAVE_EVERY_S", 0.0)
+    monkeypatch.setattr(resumable, "SAVE_EVERY_S", 0.0)
     for share in (0.1, 0.6):
 
         def stop(done: float, text: str, share: float = share) -> None:

@@ -21,12 +21,13 @@ from ridgepoint.arch.space import load_space, parse_space
 from ridgepoint.cost.space_table import compile_space
 from ridgepoint.data import choose_input, detect
 from ridgepoint.errors import InputError, RunError
-from ridgepoint.search import one_shot, shared_weights
+from ridgepoint.search import shared_weights
 from ridgepoint.search.methods.tunas import Job, Settings, tunas
 from ridgepoint.search.methods.two_stages import plain_kernels, two_stages
 from ridgepoint.search.policy import Policy
 from ridgepoint.search.reward import Absolute, Hard, Soft
 from ridgepoint.search.shared_weights import SharedWeights
+from ridgepoint.train import resumable
 from ridgepoint.train.accelerator import CPU, find_accelerator
 from ridgepoint.train.batches import TrainingData, training_data
 from ridgepoint.train.loop import Bound
@@ -276,7 +277,7 @@ class Killed(Exception):
 @pytest.mark.parametrize("stages", [tunas, two_stages])
 def test_killed_and_resumed_it_ends_as_if_it_had_not_been(data: TrainingData, tmp_path: Path, monkeypatch, stages):
     whole = stages(digits_job(data, 4))
-    monkeypatch.setattr(one_shot, "SAVE_EVERY_S", 0.0)
+    monkeypatch.setattr(resumable, "SAVE_EVERY_S", 0.0)
     for share in (0.1, 0.4, 0.6, 0.9):
 
         def stop(done: float, row: dict, share: float = share) -> None:

@@ -13,7 +13,7 @@ import ridgepoint as rp
 from ridgepoint.data import Augmentation, Preprocessing, RandAugment
 from ridgepoint.distill.teachers import open_teacher
 from ridgepoint.errors import InputError
-from ridgepoint.train import accelerator, loop
+from ridgepoint.train import accelerator, resumable
 from ridgepoint.train.accelerator import CPU, find_accelerator
 from ridgepoint.train.batches import AugmentedBatches, TrainingData
 from ridgepoint.train.folder import About, save_training
@@ -70,7 +70,7 @@ def test_its_first_steps_are_the_cpus(data: TrainingData):
 
 @needs_gpu
 def test_the_same_twice_and_after_a_stop(data: TrainingData, tmp_path: Path, monkeypatch):
-    monkeypatch.setattr(loop, "SAVE_EVERY_S", 0.0)
+    monkeypatch.setattr(resumable, "SAVE_EVERY_S", 0.0)
     torch.use_deterministic_algorithms(True, warn_only=True)  # as every command does
     recipe = quick(dropout=0.2)
     whole = trained(data, recipe)

@@ -14,7 +14,7 @@ import torch
 from mortal import STEPS, Death
 
 from ridgepoint.train.checkpoint import load_checkpoint
-from ridgepoint.train.loop import CHECKPOINT
+from ridgepoint.train.resumable import CHECKPOINT
 
 SAVING = 6
 """Deaths, of the ten, while a checkpoint is written."""

@@ -17,9 +17,10 @@ from ridgepoint.errors import InputError
 from ridgepoint.train.batches import AugmentedBatches, TrainingData
 from ridgepoint.train.checkpoint import load_checkpoint
 from ridgepoint.train.folder import load_training
-from ridgepoint.train.loop import CHECKPOINT, Bound, train
+from ridgepoint.train.loop import Bound, train
 from ridgepoint.train.mixing import Mixing
 from ridgepoint.train.processes import Processes
+from ridgepoint.train.resumable import CHECKPOINT
 
 STEPS = 2 * 16
 

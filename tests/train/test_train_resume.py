@@ -12,11 +12,12 @@ import torch
 from train_helpers import quick, same, small_network
 
 from ridgepoint.errors import RunError
-from ridgepoint.train import loop
-from ridgepoint.train.batches import TrainingData
+from ridgepoint.train import resumable
+from ridgepoint.train.batches import TrainingData, cross_entropy
 from ridgepoint.train.checkpoint import load_checkpoint, save_checkpoint
-from ridgepoint.train.loop import CHECKPOINT, Bound, Trained, train
+from ridgepoint.train.loop import Bound, Trained, train
 from ridgepoint.train.metrics import METRICS
+from ridgepoint.train.resumable import CHECKPOINT
 
 STEPS = 2 * 16  # two epochs of 1079 // 64 batches
 
@@ -68,7 +69,7 @@ def test_stopped_at_random_steps_and_continued(
 def test_saved_after_every_step_and_continued_from_each(
     data: TrainingData, uninterrupted: Trained, tmp_path: Path, monkeypatch
 ):
-    monkeypatch.setattr(loop, "SAVE_EVERY_S", 0.0)
+    monkeypatch.setattr(resumable, "SAVE_EVERY_S", 0.0)
     for stop in (5, 13, 14, STEPS - 1):
         with pytest.raises(Stop):
             train(
@@ -85,26 +86,18 @@ def test_saved_after_every_step_and_continued_from_each(
     assert same(done, uninterrupted)
 
 
-def test_ctrl_c_waits_for_the_end_of_the_step(data: TrainingData, uninterrupted: Trained, tmp_path: Path, monkeypatch):
+def test_ctrl_c_waits_for_the_end_of_the_step(data: TrainingData, uninterrupted: Trained, tmp_path: Path):
     """The signal strikes between the forward pass, which moves statistics, and the counter of steps."""
-    one_step, counted = loop._Run.one_step, [0]
+    plain, counted = cross_entropy(quick().label_smoothing), [0]
 
-    def struck(run, *given: object) -> None:
+    def struck(*seen) -> torch.Tensor:
         counted[0] += 1
         if counted[0] == 9:
-            plain = run.loss
+            os.kill(os.getpid(), signal.SIGINT)
+        return plain(*seen)
 
-            def strike(*seen):
-                os.kill(os.getpid(), signal.SIGINT)
-                run.loss = plain
-                return plain(*seen)
-
-            run.loss = strike
-        one_step(run, *given)
-
-    monkeypatch.setattr(loop._Run, "one_step", struck)
     with pytest.raises(KeyboardInterrupt):
-        train(small_network(), data, quick(), bound=Bound(epochs=2), seed=3, folder=tmp_path)
+        train(small_network(), data, quick(), bound=Bound(epochs=2), seed=3, folder=tmp_path, loss=struck)
     assert load_checkpoint(tmp_path / CHECKPOINT)["step"] == 9, "the step that was under way is whole and saved"
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     assert same(train(small_network(), data, quick(), bound=Bound(epochs=2), seed=3, folder=tmp_path), uninterrupted)

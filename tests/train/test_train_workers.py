@@ -12,8 +12,9 @@ from ridgepoint.data import Augmentation, RandAugment
 from ridgepoint.train.batches import AugmentedBatches, Batch, TrainingData
 from ridgepoint.train.checkpoint import load_checkpoint
 from ridgepoint.train.curriculum import Phase
-from ridgepoint.train.loop import CHECKPOINT, Bound, train
+from ridgepoint.train.loop import Bound, train
 from ridgepoint.train.mixing import Mixing
+from ridgepoint.train.resumable import CHECKPOINT
 from ridgepoint.train.workers import in_order
 
 RECIPE = quick(

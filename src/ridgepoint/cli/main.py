@@ -31,6 +31,7 @@ from ridgepoint.cli import (
 from ridgepoint.cli.streams import be_patient, discard
 from ridgepoint.errors import InputError, InterruptedRun, RidgepointError, WriteError, stopped_by_user
 from ridgepoint.files import cannot_write, writing
+from ridgepoint.run.process import as_found
 
 
 class Verbs(typer.core.TyperGroup):
@@ -111,9 +112,10 @@ for name, verb in {
 
 def main() -> None:
     """Run a verb; end with 0 done, 2 wrong input, 3 budget or check not met, 130 interrupted, 1 a bug."""
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # idle threads must not spin while others are timed
     be_patient()
-    code = _run()
+    with as_found():
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # idle threads must not spin while others are timed
+        code = _run()
     try:
         sys.stdout.flush()
     except OSError as error:  # the disk that stdout goes to is full

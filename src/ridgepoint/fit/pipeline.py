@@ -33,6 +33,7 @@ from ridgepoint.fit.settings import FitSettings
 from ridgepoint.fit.steps import Rivals, TrainedOne
 from ridgepoint.fit.threads import set_training_threads
 from ridgepoint.run.folder import RunFolder, open_run
+from ridgepoint.run.process import as_found
 from ridgepoint.search.baselines import within_budget, zoo_networks
 from ridgepoint.search.candidate import Candidate
 from ridgepoint.search.draw import smallest
@@ -42,6 +43,7 @@ from ridgepoint.train.loop import train
 from ridgepoint.units import format_duration, format_ms
 
 
+@as_found()
 def fit(
     settings: FitSettings,
     *,

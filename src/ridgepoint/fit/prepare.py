@@ -26,6 +26,7 @@ from ridgepoint.run.origin import Origin, digest, digest_file
 from ridgepoint.search.draw import at_share
 from ridgepoint.search.methods import find_method, make_method_settings, methods_for
 from ridgepoint.search.methods.entry import Entry
+from ridgepoint.search.shared_weights import check_shared
 from ridgepoint.train.accelerator import find_accelerator, told
 from ridgepoint.train.folder import weight_file
 from ridgepoint.train.recipe import SMALL_IMAGE, load_recipe, usual_recipe
@@ -125,7 +126,9 @@ def check_settings(settings: FitSettings, given: Entry | None = None) -> None:
     elif settings.workers == 0:
         raise InputError("--workers is 0, so nobody would train. Give 1 or more, or --study for workers elsewhere")
     find_accelerator(settings.accelerator)
-    load_recipe(settings.recipe or "photographs", settings.recipe_changes)
+    recipe = load_recipe(settings.recipe or "photographs", settings.recipe_changes)
+    if entry.shared:
+        check_shared(recipe)
     make_method_settings(method, settings.method_changes, entry)
 
 

@@ -3,12 +3,17 @@
 import statistics
 import time
 
+import msgspec
 import torch
 
 from ridgepoint.fit.prepare import Prepared
 from ridgepoint.nn.build import build
 from ridgepoint.run.folder import RunFolder
 from ridgepoint.train.accelerator import ALL_THREADS, CPU
+from ridgepoint.train.batches import Batch, cross_entropy
+from ridgepoint.train.freeze import freeze_backbone
+from ridgepoint.train.loop import memory_format
+from ridgepoint.train.step import TrainingStep
 
 STEPS = 4
 
@@ -29,14 +34,18 @@ def set_training_threads(run: RunFolder, prepared: Prepared) -> int:
 
 
 def _step_s(prepared: Prepared, threads: int) -> float:
-    """Median seconds of a training step of a middling network."""
+    """Median seconds of a training step of a middling network, when all of it learns."""
     torch.set_num_threads(threads)
     network = prepared.middling()
-    model = build(network).train().to(memory_format=torch.channels_last)
-    x = torch.zeros(prepared.recipe.batch_size, *network.input).to(memory_format=torch.channels_last)
+    recipe = msgspec.structs.replace(prepared.recipe, compile=False)  # which takes longer than a trial can save
+    model = build(network).train().to(memory_format=memory_format(network))
+    images = torch.zeros(recipe.batch_size, *network.input).to(memory_format=memory_format(network))
+    batch = Batch(images=images, targets=torch.zeros(len(images), dtype=torch.long), ids=())
+    loss = cross_entropy(recipe.label_smoothing)
+    learn = TrainingStep(model, recipe, batch_size=len(images), freeze=lambda frozen: freeze_backbone(model, frozen))
     times = []
-    for _ in range(STEPS + 1):
+    for step in range(STEPS + 1):
         started = time.perf_counter()
-        model(x).square().mean().backward()
+        learn(step, 1.0, batch, lambda: loss(model, batch))
         times.append(time.perf_counter() - started)
     return statistics.median(times[1:])

@@ -77,6 +77,7 @@ class Supernet(nn.Module):
         _align(self.weights)
         self._options: dict[tuple[Place, Site], Option] = {}
         rows = [*space.template.get("stem", []), *(row for each in space.template["stages"] for row in each["blocks"])]
+        self._head = len(rows)  # the row that follows
         self._rows = {number: row.name for number, row in enumerate(rows) if isinstance(row, Choice)}
 
     def forward(self, x: Tensor, steps: Sequence[Step]) -> Tensor:
@@ -141,6 +142,11 @@ class Supernet(nn.Module):
                 tensor[shared] = other.weights[key][shared]
         _align(self.weights, known=other.weights.keys())
 
+    def freeze_backbone(self, frozen: bool) -> None:
+        """Let only the heads learn (frozen), or everything."""
+        for key, weight in self.weights.items():
+            weight.requires_grad_(not frozen or _row_of(key) >= self._head)
+
     def extract(self, assignment: Mapping[str, int]) -> BuiltNetwork:
         """The child as a network of its own, with a copy of its weights; its norms have no running statistics yet."""
         model = build(self.space.decode(assignment)).to(next(self.parameters()).dtype)
@@ -190,7 +196,7 @@ class Supernet(nn.Module):
         ]
         first = "map" if outputs[0].dim() == 4 else "tokens"
         stacked = torch.stack([self._laid_out(output, first) for output in outputs])
-        return stacked.mean(0) if step.shares is None else torch.tensordot(step.shares.to(stacked.device), stacked, 1)
+        return stacked.mean(0) if step.shares is None else torch.tensordot(step.shares.to(stacked), stacked, 1)
 
     def _laid_out(self, x: Tensor, layout: str) -> Tensor:
         if layout == "map" and x.dim() == 3:
@@ -291,3 +297,8 @@ def _unit(path: str) -> str:
 def _key(place: Place, role: str, name: str) -> str:
     row, repetition = place
     return f"{row}.{repetition}.{role}.{name.rpartition('.')[2]}".replace(".", "/")
+
+
+def _row_of(key: str) -> int:
+    """The row of the template that a tensor belongs to."""
+    return int(key.partition("/")[0])

@@ -5,7 +5,6 @@ checkpoint as if it had not been.
 """
 
 import json
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,15 +12,14 @@ from typing import Any, Protocol, TypeAlias, cast
 
 from ridgepoint.arch.choice import Assignment
 from ridgepoint.arch.space import Space
-from ridgepoint.files import make_folder, write_atomic
+from ridgepoint.files import write_atomic
 from ridgepoint.search.method import Judge, Problem
 from ridgepoint.search.shared_weights import Weights
-from ridgepoint.train.checkpoint import Course, restoring, save_checkpoint
+from ridgepoint.train.checkpoint import Course
 from ridgepoint.train.loop import Bound
-from ridgepoint.train.memory import keep_freed_memory
+from ridgepoint.train.resumable import Resumable
 
-CHECKPOINT, HISTORY = "checkpoint.pt", "history.jsonl"
-SAVE_EVERY_S = 15.0
+HISTORY = "history.jsonl"
 ROWS = 50  # of the history
 PROPOSED = 3  # networks that are judged at the end
 
@@ -87,16 +85,10 @@ def learn(
     Raises:
         DivergedError: If the weights diverge.
         RunError: If the checkpoint is that of another search.
+        KeyboardInterrupt: After Ctrl-C, when the step under way is whole and saved.
     """
-    keep_freed_memory()
     run = _Run(learner, bound, folder)
-    run.restore()
-    while (progress := run.progress()) < 1.0:
-        run.one_step(progress)
-        if time.monotonic() - run.saved_at > SAVE_EVERY_S:
-            run.save()
-        on_step(run.progress(), run.rows[-1])
-    run.save()
+    run.run(on_step)
     return Learnt(run.step, tuple(run.rows))
 
 
@@ -119,17 +111,14 @@ def latencies(problem: Problem, space: Space) -> Callable[[Assignment], float]:
     return latency_ms
 
 
-class _Run:
+class _Run(Resumable[Course]):
     """A training under way: everything that a checkpoint holds."""
 
-    def __init__(self, learner: Learner, bound: Bound, folder: Path | None):
-        self.learner, self.bound, self.folder = learner, bound, folder
-        self.step, self.before_s = 0, 0.0
-        self.rows: list[Row] = []
-        self.started_at = self.saved_at = time.monotonic()
+    kind, what, anew = Course, "search", "search"
 
-    def elapsed(self) -> float:
-        return self.before_s + time.monotonic() - self.started_at
+    def __init__(self, learner: Learner, bound: Bound, folder: Path | None):
+        super().__init__(folder)
+        self.learner, self.bound = learner, bound
 
     def progress(self) -> float:
         return self.bound.progress(self.step, self.learner.steps_per_epoch, self.elapsed())
@@ -140,19 +129,14 @@ class _Run:
         if not self.rows or progress >= self.rows[-1]["progress"] + 1 / ROWS:
             self.rows.append({"step": self.step, "progress": progress, "loss": loss, **self.learner.row()})
 
-    def save(self) -> None:
-        self.saved_at = time.monotonic()
-        if self.folder is None:
-            return
-        make_folder(self.folder)
-        state = {"step": self.step, "elapsed_s": self.elapsed(), "rows": self.rows}
-        save_checkpoint(self.folder / CHECKPOINT, {**state, "learner": self.learner.state_dict()})
-        write_atomic(self.folder / HISTORY, "".join(json.dumps(row) + "\n" for row in self.rows))
+    def latest(self) -> Row:
+        return self.rows[-1]
 
-    def restore(self) -> None:
-        if self.folder is None or not (self.folder / CHECKPOINT).exists():
-            return
-        with restoring(self.folder / CHECKPOINT, Course, what="search", anew="search") as (state, course):
-            self.learner.load_state_dict(state["learner"])
-            self.step, self.before_s, self.rows = course.step, course.elapsed_s, state["rows"]
-        self.started_at = time.monotonic()
+    def state(self) -> dict[str, Any]:
+        return {"learner": self.learner.state_dict()}
+
+    def load(self, state: dict[str, Any], course: Course) -> None:
+        self.learner.load_state_dict(state["learner"])
+
+    def write_rows(self, folder: Path) -> None:
+        write_atomic(folder / HISTORY, "".join(json.dumps(row) + "\n" for row in self.rows))

@@ -1,6 +1,5 @@
 """One set of weights that all networks of a space are taught and judged with, by one gradient step at a time."""
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, Self
 
@@ -10,16 +9,15 @@ from torch.nn import functional as F
 
 from ridgepoint.arch.choice import Assignment
 from ridgepoint.arch.space import Space
-from ridgepoint.errors import DivergedError
+from ridgepoint.errors import InputError
 from ridgepoint.nn.build import BuiltNetwork
 from ridgepoint.nn.supernet import Step, Supernet
 from ridgepoint.seeds import seed_for
 from ridgepoint.train.accelerator import CPU
 from ridgepoint.train.batches import AugmentedBatches, Batches, Loss, TrainingData, cross_entropy
-from ridgepoint.train.clip import NO_CLIP
 from ridgepoint.train.loop import memory_format
-from ridgepoint.train.optimizer import make_optimizer
 from ridgepoint.train.recipe import Recipe
+from ridgepoint.train.step import TrainingStep
 
 MOST_JUDGED = 2048  # validation images, where a child is judged on all
 
@@ -64,11 +62,27 @@ class Weights(Protocol):
         ...
 
 
+def check_shared(recipe: Recipe) -> None:
+    """Refuse a recipe that weights of a whole space cannot be taught by.
+
+    Raises:
+        InputError: Naming what is asked for.
+    """
+    if recipe.compile:
+        raise InputError(
+            f"recipe {recipe.name}: compile is true, but weights that a whole space shares run another network at "
+            "every step, and each would be compiled anew. Give --set compile=false, or a --method that trains its "
+            "candidates one by one, such as evolution"
+        )
+
+
 class SharedWeights:
     """A supernet and its optimizer.
 
-    Differs: averages of weights, dropout and stochastic depth are left out, as in TuNAS's code. Where resolutions are
-    open, a child sees the images at its own.
+    Norms take the statistics of their batch, whoever is judged: there are none to be taken anew at the end, whatever
+    the recipe's `norm_batches` are. Where resolutions are open, a child sees the images at its own.
+
+    Differs: averages of weights, dropout and stochastic depth are left out, as in TuNAS's code.
 
     Args:
         space: Its networks have the data's channels and classes; larger images than theirs are made smaller.
@@ -78,6 +92,9 @@ class SharedWeights:
         batches: What the steps see, such as an offline distillation set; by default the augmented images of the data.
         loss: By default cross-entropy with the recipe's label smoothing.
         accelerator: Where the weights are.
+
+    Raises:
+        InputError: If the recipe asks for what shared weights cannot do.
     """
 
     def __init__(
@@ -91,18 +108,26 @@ class SharedWeights:
         loss: Loss | None = None,
         accelerator: torch.device = CPU,
     ):
+        check_shared(recipe)
+        space = recipe.adapt_space(space)
         first = space.decode(space.complete(lambda choice: 0))
         torch.manual_seed(seed_for(seed, "weights"))
         self.supernet, self.accelerator = Supernet(space).to(accelerator), accelerator
-        self.data, self.recipe, self.seed = data, recipe, seed
+        self.data, self.seed = data, seed
         self.memory_format = memory_format(first)
-        self.optimizer = make_optimizer(self.supernet, recipe.optimizer, recipe.undecayed)
-        self.clip = recipe.clip or NO_CLIP
         self.batches = batches or AugmentedBatches(
             data, recipe, num_classes=first.num_classes, seed=seed, accelerator=accelerator
         )
         self.loss = loss or cross_entropy(recipe.label_smoothing)
         self.batch_size = min(recipe.batch_size, len(data.train))
+        self.learn = TrainingStep(
+            self.supernet,
+            recipe,
+            batch_size=self.batch_size,
+            freeze=self.supernet.freeze_backbone,
+            accelerator=accelerator,
+            of="of the shared weights",
+        )
 
     @property
     def steps_per_epoch(self) -> int:
@@ -113,7 +138,7 @@ class SharedWeights:
         """A step of the optimizer for what the child uses.
 
         Raises:
-            DivergedError: If the loss is not finite.
+            DivergedError: If the loss or its gradient is not finite.
         """
         blocks = self.supernet.steps(child[0]) if len(child) == 1 else self.supernet.blended(child)
         return self._learn(step, progress, blocks)
@@ -122,26 +147,15 @@ class SharedWeights:
         """A step of the optimizer for what the child uses, with a gradient for the shares.
 
         Raises:
-            DivergedError: If the loss is not finite.
+            DivergedError: If the loss or its gradient is not finite.
         """
         return self._learn(step, progress, self.supernet.mixed(child, shares))
 
     def _learn(self, step: int, progress: float, blocks: Sequence[Step]) -> float:
         batch = self.batches.inputs(self.batches.seen(step, progress), self.accelerator)
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.recipe.lr(progress, self.batch_size)
-        self.optimizer.param_groups[0]["weight_decay"] = self.recipe.decay(progress)
-        loss = self.loss(lambda x: self._logits(x, blocks), batch)
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        norm = self.clip(self.supernet).item()
-        if not math.isfinite(loss.item()) or not math.isfinite(norm):
-            raise DivergedError(
-                f"the loss of the shared weights is {loss.item()} at step {step}, the norm of its gradient {norm}. "
-                "Start anew with a lower learning rate: --set optimizer.lr=..."
-            )
-        self.optimizer.step()
-        return loss.item()
+        return self.learn(
+            step, progress, batch, lambda: self.loss(lambda images: self._logits(images, blocks), batch)
+        ).loss
 
     def accuracy(self, step: int, child: Assignment) -> float:
         """On the validation images of a step, in an order drawn anew whenever they are used up."""
@@ -184,9 +198,9 @@ class SharedWeights:
 
     def state_dict(self) -> dict[str, Any]:
         """Weights and optimizer."""
-        return {"supernet": self.supernet.state_dict(), "optimizer": self.optimizer.state_dict()}
+        return {"supernet": self.supernet.state_dict(), "optimizer": self.learn.optimizer.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from a state."""
         self.supernet.load_state_dict(state["supernet"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        self.learn.optimizer.load_state_dict(state["optimizer"])

@@ -3,11 +3,8 @@
 All randomness of step n is drawn from a seed made of (seed, n), so a checkpoint needs weights, optimizer and the step.
 """
 
-import contextlib
-import math
-import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,27 +15,24 @@ from torch import Tensor, nn
 from ridgepoint.arch.block import MobileOne, RepConv
 from ridgepoint.arch.network import Network
 from ridgepoint.data import Preprocessing
-from ridgepoint.errors import DivergedError
 from ridgepoint.files import save_atomic
 from ridgepoint.nn.build import BuiltNetwork, build
 from ridgepoint.nn.norms import unfold_norms
 from ridgepoint.nn.weights import load_weights, save_weights
 from ridgepoint.seeds import seed_for
 from ridgepoint.train.accelerator import CPU, seed_generator
-from ridgepoint.train.batches import AugmentedBatches, Batch, Batches, Loss, TrainingData, cross_entropy
-from ridgepoint.train.checkpoint import Count, Course, restoring, save_checkpoint
-from ridgepoint.train.clip import NO_CLIP
+from ridgepoint.train.batches import AugmentedBatches, Batches, Loss, TrainingData, cross_entropy
+from ridgepoint.train.checkpoint import Count, Course
 from ridgepoint.train.ema import Average
 from ridgepoint.train.freeze import freeze_backbone, reestimate_norms
-from ridgepoint.train.memory import keep_freed_memory
 from ridgepoint.train.metrics import Row, write_metrics
-from ridgepoint.train.optimizer import check_optimizer, make_optimizer
-from ridgepoint.train.processes import processes
+from ridgepoint.train.optimizer import check_optimizer
 from ridgepoint.train.recipe import Recipe
+from ridgepoint.train.resumable import Resumable
+from ridgepoint.train.step import TrainingStep
 from ridgepoint.train.workers import in_order
 
-CHECKPOINT, BEST = "checkpoint.pt", "best.safetensors"
-SAVE_EVERY_S = 15.0
+BEST = "best.safetensors"
 ROW_EVERY = 0.01
 EVALUATION_SHARE = 0.1
 UNFOLD_BATCHES = 8
@@ -114,63 +108,51 @@ def train(
         DivergedError: If the loss is not finite; the last good checkpoint is kept.
         RunError: If a checkpoint cannot be written or read.
     """
-    keep_freed_memory()
     maker = CPU if workers else accelerator
     batches = batches or AugmentedBatches(data, recipe, num_classes=network.num_classes, seed=seed, accelerator=maker)
-    loss = loss or cross_entropy(recipe.label_smoothing)
-    run = _Run(network, data, recipe, bound, seed, folder, initial, batches, loss, accelerator)
-    run.restore()
-    marks = [(index + 1) / evaluations for index in range(evaluations)]
-    with _whole_steps() as asked_to_stop:
-        rows = run.processes.rows(batches.batch_size)
-        # Workers are started here: they inherit that Ctrl-C waits.
-        coming = in_order(batches, run.step, run.progress_at, rows=rows, workers=workers)
-        while (progress := run.progress()) < 1.0:
-            run.one_step(progress, next(coming))
-            progress = run.progress()
-            if not run.rows or progress >= run.rows[-1]["progress"] + ROW_EVERY:
-                run.note(progress)
-            due = run.evaluated < evaluations and progress >= marks[run.evaluated]
-            if due and run.may_evaluate():
-                run.evaluate(progress)
-            elif due:
-                run.evaluated += 1
-            stop = run.processes.any(asked_to_stop())
-            if due or stop or time.monotonic() - run.saved_at > SAVE_EVERY_S:
-                run.save()
-            if on_step:
-                on_step(progress, run.latest)
-            if stop:
-                raise KeyboardInterrupt
-    run.finish()
+    run = _Run(
+        _Asked(
+            network=network,
+            data=data,
+            recipe=recipe,
+            bound=bound,
+            seed=seed,
+            folder=folder,
+            initial=initial,
+            batches=batches,
+            loss=loss or cross_entropy(recipe.label_smoothing),
+            workers=workers,
+            evaluations=evaluations,
+            accelerator=accelerator,
+        )
+    )
+    run.run(on_step)
     return Trained(
         model=run.shipped.cpu().eval(),
         val_accuracy=run.history[-1]["val_accuracy"],
         steps=run.step,
-        epochs=round(run.step / run.batches.steps_per_epoch, 3),
+        epochs=round(run.step / batches.steps_per_epoch, 3),
         seconds=run.elapsed(),
         history=run.history,
     )
 
 
-@contextlib.contextmanager
-def _whole_steps() -> Iterator[Callable[[], bool]]:
-    """Ctrl-C waits for the end of a step, and is then told: a step that is half made must not be saved."""
-    asked: list[int] = []
-    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:  # ignored, or somebody else's
-        yield lambda: False
-        return
-    try:
-        before = signal.signal(signal.SIGINT, lambda number, frame: asked.append(number))
-    except ValueError:  # only the main thread hears signals
-        yield lambda: False
-        return
-    try:
-        yield lambda: bool(asked)
-    finally:
-        signal.signal(signal.SIGINT, before)
-    if asked:
-        raise KeyboardInterrupt
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Asked:
+    """What `train` is asked, with nothing left open."""
+
+    network: Network
+    data: TrainingData
+    recipe: Recipe
+    bound: Bound
+    seed: int
+    folder: Path | None
+    initial: str | None
+    batches: Batches
+    loss: Loss
+    workers: int
+    evaluations: int
+    accelerator: torch.device
 
 
 class _Course(Course, kw_only=True):
@@ -182,44 +164,36 @@ class _Course(Course, kw_only=True):
     latest: dict[str, float]
 
 
-class _Run:
+class _Run(Resumable[_Course]):
     """The state of one training: everything that a checkpoint holds, and one step of it."""
 
-    def __init__(
-        self,
-        network: Network,
-        data: TrainingData,
-        recipe: Recipe,
-        bound: Bound,
-        seed: int,
-        folder: Path | None,
-        initial: str | None,
-        batches: Batches,
-        loss: Loss,
-        accelerator: torch.device,
-    ):
-        torch.manual_seed(seed_for(seed, "weights"))
-        network = recipe.adapt(network)
-        self.model = build(network, drop_rate=recipe.dropout, drop_path_rate=recipe.stochastic_depth)
-        if initial is not None:
-            load_weights(self.model, initial)
-            unfold_norms(self.model, (batches.batch(step, 0.0).images for step in range(UNFOLD_BATCHES)))
+    kind, what, anew = _Course, "training", "train"
+
+    def __init__(self, asked: _Asked):
+        super().__init__(asked.folder)
+        recipe, accelerator = asked.recipe, asked.accelerator
+        torch.manual_seed(seed_for(asked.seed, "weights"))
+        network = recipe.adapt(asked.network)
+        model = build(network, drop_rate=recipe.dropout, drop_path_rate=recipe.stochastic_depth)
+        if asked.initial is not None:
+            load_weights(model, asked.initial)
+            unfold_norms(model, (asked.batches.batch(step, 0.0).images for step in range(UNFOLD_BATCHES)))
+        self.asked = asked
         self.memory_format = memory_format(network)
-        self.accelerator = accelerator
-        self.model = self.model.to(accelerator, memory_format=self.memory_format)
-        self.processes = processes()
+        self.model = model.to(accelerator, memory_format=self.memory_format)
         self.processes.prepare(self.model)
         self.compiled = torch.compile(self.model) if recipe.compile else self.model
         self.averaged = Average(self.model, recipe.ema.decay) if recipe.ema else None
-        self.optimizer = make_optimizer(self.model, recipe.optimizer, recipe.undecayed)
-        self.clip = recipe.clip or NO_CLIP
-        self.batches, self.loss = batches, loss
-        self.data, self.recipe, self.bound, self.seed, self.folder = data, recipe, bound, seed, folder
-        self.step, self.before_s, self.evaluated, self.finished = 0, 0.0, 0, False
-        self.rows: list[Row] = []
-        self.latest: Row = {}
+        self.learn = TrainingStep(
+            self.model,
+            recipe,
+            batch_size=asked.batches.batch_size,
+            freeze=lambda frozen: freeze_backbone(self.model, frozen),
+            accelerator=accelerator,
+        )
+        self.evaluated, self.finished = 0, False
+        self.told: Row = {}
         self.running_loss = self.evaluating_s = self.agreed_s = 0.0
-        self.started_at = self.saved_at = time.monotonic()
 
     @property
     def shipped(self) -> BuiltNetwork:
@@ -230,72 +204,73 @@ class _Run:
     def history(self) -> list[Row]:
         return [row for row in self.rows if "val_accuracy" in row]
 
-    def elapsed(self) -> float:
-        return self.before_s + time.monotonic() - self.started_at
-
     def progress(self) -> float:
-        """The share of the training that is done, the same in all processes."""
-        (self.agreed_s,) = self.processes.mean(self.elapsed()) if self.bound.seconds else (0.0,)
+        (self.agreed_s,) = self.processes.mean(self.elapsed()) if self.asked.bound.seconds else (0.0,)
         return self.progress_at(self.step)
 
     def progress_at(self, step: int) -> float:
         """The share that is done by a step; under a time limit, what was last agreed on."""
-        return self.bound.progress(step, self.batches.steps_per_epoch, self.agreed_s)
+        return self.asked.bound.progress(step, self.asked.batches.steps_per_epoch, self.agreed_s)
 
-    def one_step(self, progress: float, seen: Batch) -> None:
-        batch = self.batches.inputs(seen, self.accelerator, self.memory_format)
-        seed_generator(self.accelerator, seed_for(self.seed, "step", self.step, self.processes.rank))
-        lr, decay = self.recipe.lr(progress, self.batches.batch_size), self.recipe.decay(progress)
-        for group in self.optimizer.param_groups:
-            group["lr"] = lr
-        self.optimizer.param_groups[0]["weight_decay"] = decay
+    def begin(self) -> None:
+        """Start the workers; they inherit that Ctrl-C waits."""
+        batches, workers = self.asked.batches, self.asked.workers
+        rows = self.processes.rows(batches.batch_size)
+        self.coming = in_order(batches, self.step, self.progress_at, rows=rows, workers=workers)
+
+    def one_step(self, progress: float) -> None:
+        asked = self.asked
+        batch = asked.batches.inputs(next(self.coming), asked.accelerator, self.memory_format)
+        seed_generator(asked.accelerator, seed_for(asked.seed, "step", self.step, self.processes.rank))
         if not self.model.training:  # to visit all modules takes time
             self.model.train()
-        if self.recipe.frozen:
-            freeze_backbone(self.model, progress < self.recipe.frozen)
-        with torch.autocast(self.accelerator.type, torch.bfloat16, enabled=self.recipe.precision == "bfloat16"):
-            loss = self.loss(self.compiled, batch)
-        (value,) = self.processes.mean(loss.item())
-        if not math.isfinite(value):
-            self._diverged("loss", value, batch)
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        self.processes.average_gradients(self.model.parameters())
-        norm = self.clip(self.model).item()
-        if not math.isfinite(norm):
-            self._diverged("norm of the gradient", norm, batch)
-        self.optimizer.step()
+        done = self.learn(self.step, progress, batch, lambda: asked.loss(self.compiled, batch))
         if self.averaged is not None:
             self.averaged.update()
         self.step += 1
-        self.running_loss += (value - self.running_loss) / min(self.step, 20)
-        self.latest = {
-            **self.latest,
+        self.running_loss += (done.loss - self.running_loss) / min(self.step, 20)
+        self.told = {
+            **self.told,
             "step": self.step,
-            "epoch": (self.step - 1) // self.batches.steps_per_epoch,
+            "epoch": (self.step - 1) // asked.batches.steps_per_epoch,
             "loss": self.running_loss,
-            "learning_rate": lr,
-            "weight_decay": decay,
+            "learning_rate": done.learning_rate,
+            "weight_decay": done.weight_decay,
             "resolution": batch.images.shape[-1],
         }
+
+    def latest(self) -> Row:
+        return self.told
+
+    def after_step(self, progress: float) -> bool:
+        """Keep a row now and then, and evaluate when it is time."""
+        if not self.rows or progress >= self.rows[-1]["progress"] + ROW_EVERY:
+            self.note(progress)
+        due = self.evaluated < self.asked.evaluations and progress >= (self.evaluated + 1) / self.asked.evaluations
+        if due and self.may_evaluate():
+            self.evaluate(progress)
+        elif due:
+            self.evaluated += 1
+        return due
 
     def note(self, progress: float, **more: float) -> None:
         """Keep a row of the metrics; one of the same step is replaced."""
         row = {"progress": round(progress, 4), "elapsed_s": round(self.elapsed(), 3), **more}
-        row = {key: value for key, value in self.latest.items() if key != "val_accuracy"} | row
+        row = {key: value for key, value in self.told.items() if key != "val_accuracy"} | row
         self.rows = [old for old in self.rows if old["step"] != self.step] + [row]
 
     def may_evaluate(self) -> bool:
         """Under a time limit, evaluations get a tenth of it: they must not decide how much a network learns."""
-        return self.bound.seconds is None or self.evaluating_s <= EVALUATION_SHARE * self.elapsed()
+        return self.asked.bound.seconds is None or self.evaluating_s <= EVALUATION_SHARE * self.elapsed()
 
     def evaluate(self, progress: float) -> None:
         self.evaluated += 1
         started = time.monotonic()
-        predicted = logits(self.shipped, self.data.val.images, self.data.preprocessing).argmax(1)
-        accuracy = (predicted == self.data.val.labels).float().mean().item()
+        val = self.asked.data.val
+        predicted = logits(self.shipped, val.images, self.asked.data.preprocessing).argmax(1)
+        accuracy = (predicted == val.labels).float().mean().item()
         best = max((row["val_accuracy"] for row in self.history), default=-1.0)
-        self.latest = {**self.latest, "val_accuracy": accuracy}
+        self.told = {**self.told, "val_accuracy": accuracy}
         self.note(progress, val_accuracy=accuracy)
         if accuracy > best and self.folder is not None and self.processes.first:
             save_atomic(self.folder / BEST, lambda temporary: save_weights(self.shipped, temporary))
@@ -305,55 +280,38 @@ class _Run:
         """Take the statistics of batch norm anew, if the recipe says so, judge what is shipped, and save."""
         if self.finished:
             return
-        steps = range(self.step, self.step + self.recipe.norm_batches)
+        steps = range(self.step, self.step + self.asked.recipe.norm_batches)
         if steps:
-            reestimate_norms(self.shipped, self.batches, steps)
+            reestimate_norms(self.shipped, self.asked.batches, steps)
         if steps or not self.history or self.history[-1]["step"] != self.step:
             self.evaluate(1.0)
         self.finished = True
         self.save()
 
-    def save(self) -> None:
-        self.saved_at = time.monotonic()
-        if self.folder is None or not self.processes.first:
-            return
-        state = {
-            "step": self.step,
+    def state(self) -> dict[str, Any]:
+        return {
             "finished": self.finished,
-            "elapsed_s": self.elapsed(),
             "evaluated": self.evaluated,
             "running_loss": self.running_loss,
-            "latest": self.latest,
-            "rows": self.rows,
+            "latest": self.told,
             "model": self.model.state_dict(),
             "averaged": None if self.averaged is None else self.averaged.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "optimizer": self.learn.optimizer.state_dict(),
         }
-        save_checkpoint(self.folder / CHECKPOINT, state)
-        write_metrics(self.folder, self.rows)
 
-    def restore(self) -> None:
-        if self.folder is None or not (self.folder / CHECKPOINT).exists():
-            return
-        with restoring(self.folder / CHECKPOINT, _Course, what="training", anew="train") as (state, course):
-            self.model.load_state_dict(state["model"])
-            if self.averaged is not None:
-                self.averaged.load_state_dict(state["averaged"])
-            self.optimizer.load_state_dict(state["optimizer"])
-            check_optimizer(self.optimizer)
-            self.step, self.before_s, self.evaluated = course.step, course.elapsed_s, course.evaluated
-            self.running_loss, self.latest, self.rows = course.running_loss, dict(course.latest), state["rows"]
-            self.finished, self.agreed_s = course.finished, course.elapsed_s
-            if self.finished and not self.history:
-                raise ValueError("it is finished, but was never evaluated")
-        self.started_at = time.monotonic()
+    def load(self, state: dict[str, Any], course: _Course) -> None:
+        self.model.load_state_dict(state["model"])
+        if self.averaged is not None:
+            self.averaged.load_state_dict(state["averaged"])
+        self.learn.optimizer.load_state_dict(state["optimizer"])
+        check_optimizer(self.learn.optimizer)
+        self.evaluated, self.running_loss, self.told = course.evaluated, course.running_loss, dict(course.latest)
+        self.finished, self.agreed_s = course.finished, course.elapsed_s
+        if self.finished and not self.history:
+            raise ValueError("it is finished, but was never evaluated")
 
-    def _diverged(self, what: str, value: float, batch: Batch) -> None:
-        lower = min(self.recipe.optimizer.lr / 3, 0.01)
-        raise DivergedError(
-            f"the {what} is {value} at step {self.step}; the batch holds {', '.join(batch.ids[:8])}, ... "
-            f"Start anew with a lower learning rate: --set optimizer.lr={lower:.2g}"
-        )
+    def write_rows(self, folder: Path) -> None:
+        write_metrics(folder, self.rows)
 
 
 @torch.no_grad()

@@ -33,8 +33,11 @@ class SGD(OptimizerBase, frozen=True, kw_only=True, tag="sgd"):
     nesterov: bool = False
 
     def rule(self, groups: Groups) -> torch.optim.Optimizer:
-        """Torch's."""
-        return torch.optim.SGD(groups, lr=self.lr, momentum=self.momentum, nesterov=self.nesterov, fused=True)
+        """Torch's, which fails at a weight that meets its first gradient later than others: so momenta begin at 0."""
+        rule = torch.optim.SGD(groups, lr=self.lr, momentum=self.momentum, nesterov=self.nesterov, fused=True)
+        for weight in (weight for group in rule.param_groups if self.momentum for weight in group["params"]):
+            rule.state[weight]["momentum_buffer"] = torch.zeros_like(weight)
+        return rule
 
 
 class RMSPropTF(OptimizerBase, frozen=True, kw_only=True, tag="rmsprop_tf"):

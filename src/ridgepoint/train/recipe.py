@@ -6,7 +6,9 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from ridgepoint.arch.choice import Choice
 from ridgepoint.arch.network import Network
+from ridgepoint.arch.space import Space
 from ridgepoint.data import Augmentation
 from ridgepoint.documents import read_document, read_value
 from ridgepoint.errors import InputError, nearest, shown
@@ -102,10 +104,22 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     def adapt(self, network: Network) -> Network:
         """The network with the recipe's batch norm."""
+        conventions = msgspec.structs.replace(network.conventions, **self._conventions)
+        return msgspec.structs.replace(network, conventions=conventions)
+
+    def adapt_space(self, space: Space) -> Space:
+        """The space of networks with the recipe's batch norm."""
         if self.norm is None:
-            return network
-        norm = {"norm_eps": self.norm.eps, "norm_momentum": self.norm.momentum}
-        return msgspec.structs.replace(network, conventions=msgspec.structs.replace(network.conventions, **norm))
+            return space
+        given = space.template.get("conventions", {})
+        if isinstance(given, Choice):
+            options = tuple({**each, **self._conventions} for each in given.options)
+            return space.closed(conventions=Choice(given.name, options))
+        return space.closed(conventions={**given, **self._conventions})
+
+    @property
+    def _conventions(self) -> dict[str, float]:
+        return {} if self.norm is None else {"norm_eps": self.norm.eps, "norm_momentum": self.norm.momentum}
 
 
 def list_recipes() -> list[str]:

@@ -19,6 +19,7 @@ from ridgepoint.errors import InterruptedRun
 from ridgepoint.nn.hub import read_weights
 from ridgepoint.run.folder import RESULT, RunFolder, free_folder, open_run
 from ridgepoint.run.origin import Origin, digest, digest_file
+from ridgepoint.run.process import as_found
 from ridgepoint.run.records import write_record
 from ridgepoint.run.settings import Request, typed
 from ridgepoint.train.accelerator import CPU, find_accelerator, told
@@ -123,6 +124,7 @@ class Plan:
     origin: Origin = field(default_factory=dict)
 
 
+@as_found()
 def run_training(
     settings: S,
     *,

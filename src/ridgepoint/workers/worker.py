@@ -22,6 +22,7 @@ import torch
 from ridgepoint.data import detect
 from ridgepoint.display import Display, Silent
 from ridgepoint.errors import RidgepointError, RunError, shown, stopped_by_user
+from ridgepoint.run.process import as_found
 from ridgepoint.search.judges import Diverged, Verdict, verdict
 from ridgepoint.workers.board import TRIES, Board, Claim, worker_name
 from ridgepoint.workers.judging import ShortTraining
@@ -35,6 +36,7 @@ MOST_LEFT_ALONE = 100
 JudgeOf = Callable[[Claim], ShortTraining | None]
 
 
+@as_found()
 def serve(
     url: str,
     *,

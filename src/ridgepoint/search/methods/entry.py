@@ -20,6 +20,7 @@ class Entry(msgspec.Struct, frozen=True):
         space: Where the user names no space, this one or its form for small images.
         check: Raises InputError for a space that the method cannot search.
         settings: What `--set search.KEY=VALUE` changes.
+        shared: Whether it teaches weights that all networks of a space share.
         example: Makes a small space that the contract kit has it search, where it cannot search any.
     """
 
@@ -30,6 +31,7 @@ class Entry(msgspec.Struct, frozen=True):
     space: str = "mobilenetv4_conv"
     check: Callable[[Space], object] = lambda space: None
     settings: type[msgspec.Struct] | None = None
+    shared: bool = False
     example: Callable[[], Space] | None = None
 
 

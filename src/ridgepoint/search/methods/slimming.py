@@ -195,4 +195,4 @@ def _said(row: Row) -> str:
     return f"shared weights, step {row['step']}: loss {row['loss']:.3f}"
 
 
-SLIMMING = Entry(slimming, space="metaformer", check=metapath, settings=Settings, example=small_metapath)
+SLIMMING = Entry(slimming, space="metaformer", check=metapath, settings=Settings, shared=True, example=small_metapath)

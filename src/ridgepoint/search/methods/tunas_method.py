@@ -53,5 +53,5 @@ def _said(row: Row) -> str:
     return f"shared weights, {stage}step {row['step']}: loss {row['loss']:.3f}, {learned}"
 
 
-TUNAS = Entry(tunas_two_stages, settings=Settings)
-TUNAS_ONE_STAGE = Entry(tunas_one_stage, settings=Settings)
+TUNAS = Entry(tunas_two_stages, settings=Settings, shared=True)
+TUNAS_ONE_STAGE = Entry(tunas_one_stage, settings=Settings, shared=True)
