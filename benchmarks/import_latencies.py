@@ -142,7 +142,7 @@ def main() -> None:
             "licence": "BSD-3-Clause, Qualcomm Technologies, Inc.",
         },
         {
-            name: {"description": f"{what}, TensorFlow Lite, float", "precision": "fp16"}
+            name: {"description": f"{what}, TensorFlow Lite, float", "precision": "float16"}
             for name, what in AI_HUB.values()
         },
         ai_hub(folder),
@@ -154,7 +154,7 @@ def main() -> None:
             "source": "Tencent/ncnn, benchmark/README.md at f4e9a7829 (2026-03-30)",
             "licence": "BSD-3-Clause, Tencent",
         },
-        {name: {"description": f"{what}, ncnn, 1 thread", "precision": "fp16"} for name, what in NCNN.values()},
+        {name: {"description": f"{what}, ncnn, 1 thread", "precision": "float16"} for name, what in NCNN.values()},
         ncnn(folder),
     )
     write(

@@ -27,7 +27,7 @@ OTHERS: dict[str, dict[str, Any]] = {
     "fused residual": {"fused": "residual"},
     "fused block": {"fused": "block"},
     "only passes that multiply": {"multiplying_only": True},
-    "fp16": {"precision": "fp16"},
+    "float16": {"precision": "float16"},
 }
 
 

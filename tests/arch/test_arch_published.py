@@ -45,7 +45,7 @@ def test_figures_read_off_the_tables():
     small = {(row.source.split(",")[0], row.training): row.value for row in published("mobilenetv4_conv_small").top1}
     assert small["MobileNetV4", "ImageNet-1k only"] == 73.8
     assert small["MobileNetV4", "distilled with JFT data"] == 75.5
-    pixels = {row.device: row.ms for row in published_latencies("mobilenetv3_large_075") if row.precision == "fp32"}
+    pixels = {row.device: row.ms for row in published_latencies("mobilenetv3_large_075") if row.precision == "float32"}
     assert pixels == {"Pixel 1, one big core": 39, "Pixel 2, one big core": 46, "Pixel 3, one big core": 40}
     assert published_latencies("mobilenetv4_conv_small_035") == ()
 

@@ -25,7 +25,7 @@ HERE = Conditions(device="a cpu", runtime="onnxruntime", runtime_version="1.0", 
 ZOO = ("mobilenetv2_100", "mobilenetv3_large_100", "mobilenetv4_conv_small", "mobileone_s0", "efficientformer_l1")
 BOARD = Device(
     name="board", source="a law", peak_macs_per_s=40e9, bandwidth_bytes_per_s=10e9, pass_overhead_us=2.0,
-    precision="fp32", fused="activation",
+    precision="float32", fused="activation",
 )  # fmt: skip
 
 

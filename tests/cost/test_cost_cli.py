@@ -57,7 +57,7 @@ def test_cost_as_json():
     assert document["convention"] == CONVENTION
     assert (row["macs"], row["params"]) == (ours.macs, ours.params)
     assert row["trained"] == {"macs": 186005568, "params": 3774024}
-    assert row["precision"] == "fp32"
+    assert row["precision"] == "float32"
     assert "layers" not in row
 
 
@@ -128,7 +128,7 @@ def test_cost_on_host_is_tabled(monkeypatch, tmp_path):
     conditions = Conditions(
         device=cpu_name(), runtime="onnxruntime", runtime_version=runtime_version("onnxruntime"), threads=2
     )
-    board = Device(name="board", source="a law", peak_macs_per_s=1e9, bandwidth_bytes_per_s=1e9, precision="fp32")
+    board = Device(name="board", source="a law", peak_macs_per_s=1e9, bandwidth_bytes_per_s=1e9, precision="float32")
     samples = [sample_network(number) for number in range(120)]
     probed = [
         Sample(network=network, at=stored(1.0).at, ms=(ms := Roofline(board).latency(network).ms), again_ms=ms)

@@ -13,7 +13,7 @@ from ridgepoint.arch.block import (
 )
 from ridgepoint.arch.zoo import list_models, load
 from ridgepoint.cost.count import cost
-from ridgepoint.cost.precision import FP32, INT8
+from ridgepoint.cost.precision import FLOAT32, INT8
 from ridgepoint.errors import ArchitectureError, InputError
 
 
@@ -42,7 +42,7 @@ def test_folded_and_fused_by_hand():
     assert (conv.read_elements, conv.write_elements) == (192, 256)
     assert conv.weight_bytes(1.0, 4.0) == 432 + 4 * 16
     assert conv.bytes_moved(INT8) == 432 + 64 + 192 + 256
-    assert conv.bytes_moved(FP32) == 4 * (448 + 448)
+    assert conv.bytes_moved(FLOAT32) == 4 * (448 + 448)
     assert conv.intensity(INT8) == 6912 / 944
     assert (pool.kind, classifier.kind) == ("globalpool", "linear")
 

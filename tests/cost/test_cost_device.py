@@ -12,6 +12,7 @@ import pytest
 from ridgepoint.cost.count import cost
 from ridgepoint.cost.device import DEVICES, Device, list_devices, load_device
 from ridgepoint.cost.fitting import RIDGE_POINTS, Features, fit_device, fit_line, leave_families_out
+from ridgepoint.cost.precision import precision_named
 from ridgepoint.cost.published import PublishedRow, published_rows, published_tables
 from ridgepoint.cost.roofline import Roofline
 from ridgepoint.errors import InputError
@@ -23,6 +24,12 @@ def write(folder: Path, text: str) -> Path:
     path = folder / "board.yaml"
     path.write_text(text)
     return path
+
+
+@pytest.mark.parametrize(("former", "name"), [("fp32", "float32"), ("fp16", "float16"), ("float16", "float16")])
+def test_precisions_have_one_name_and_their_former_one_is_understood(tmp_path: Path, former: str, name: str):
+    assert load_device(write(tmp_path, f"{GOOD}precision: {former}\n")).precision == name
+    assert precision_named(former).name == name
 
 
 def test_the_paper_s_devices_and_their_ridge_points():

@@ -8,7 +8,7 @@ from ridgepoint.arch.block import Conv, MobileMultiQueryAttention, UniversalInve
 from ridgepoint.arch.zoo import load
 from ridgepoint.cost.device import Device, load_device
 from ridgepoint.cost.latency import PredictedLatency
-from ridgepoint.cost.precision import FP16, INT8, Precision
+from ridgepoint.cost.precision import FLOAT16, INT8, Precision
 from ridgepoint.cost.roofline import Roofline, predict_latency, roofline_macs
 from ridgepoint.errors import InputError
 
@@ -31,13 +31,13 @@ def test_a_convolution_by_hand():
 def test_a_residual_bottleneck_by_hand():
     block = UniversalInvertedBottleneck(expand_channels=32, out_channels=8, middle_kernel=3)
     network = tiny(block, channels=8, size=4, num_classes=5)
-    expand = (8 * 32 * 16, 2 * (8 * 32 + 32 + 8 * 16 + 32 * 16))  # fp16: two bytes each
+    expand = (8 * 32 * 16, 2 * (8 * 32 + 32 + 8 * 16 + 32 * 16))  # float16: two bytes each
     depthwise = (9 * 32 * 16, 2 * (9 * 32 + 32 + 2 * 32 * 16))
     project = (32 * 8 * 16, 2 * (32 * 8 + 8 + 32 * 16 + 2 * 8 * 16))  # with the skip
     pool, flatten, classifier = (0, 2 * (8 * 16 + 8)), (0, 2 * 16), (40, 2 * (40 + 5 + 8 + 5))
     by_hand = sum(max(macs, 3.0 * moved) for macs, moved in (expand, depthwise, project, pool, flatten, classifier))
     device = Device(name="relative", source="invented", ridge_point=3.0)
-    roofline = Roofline(device, precision="fp16", fused="residual")
+    roofline = Roofline(device, precision="float16", fused="residual")
     assert float(roofline.time_macs(network)) == pytest.approx(by_hand, rel=1e-12)
 
 
@@ -70,7 +70,7 @@ def test_equals_brute_force_on_a_hundred_networks(fused):
     for seed in range(100):
         network = random_network(seed)
         passes = brute_force_passes(network, fused=fused == "activation")
-        for (weight, activation, vector), name in (((1, 1, 4), "int8"), ((4, 4, 4), "fp32")):
+        for (weight, activation, vector), name in (((1, 1, 4), "int8"), ((4, 4, 4), "float32")):
             sized = [(row[0], row[1] * weight + row[2] * vector + row[3] * activation) for row in passes]
             by_force = [sum(max(macs, ridge * moved) for macs, moved in sized) for ridge in ridges]
             ours = Roofline("pixel6-cpu", precision=name, fused=fused).time_macs(network, ridges)
@@ -147,7 +147,7 @@ def test_a_latency_says_that_it_is_predicted_and_how():
     assert "roofline, deploy form, int8, fused: activation" in latency.method
     assert "fitted to MobileNetV4" in latency.method
     assert latency.ms == pytest.approx(2.4, rel=0.15)  # published: 2.4 ms
-    other = Roofline("pixel6-cpu", precision=FP16).latency(load("mobilenetv4_conv_small"))
+    other = Roofline("pixel6-cpu", precision=FLOAT16).latency(load("mobilenetv4_conv_small"))
     assert other.method.endswith("which holds for int8, fused: activation only")
 
 

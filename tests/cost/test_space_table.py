@@ -19,7 +19,7 @@ BOARD = Device(
     bandwidth_bytes_per_s=1e9,
     overhead_ms=0.25,
     pass_overhead_us=3.0,
-    precision="fp32",
+    precision="float32",
 )
 
 

@@ -120,7 +120,14 @@ def test_old_and_doubted_times_are_taken_again():
 
 @pytest.mark.parametrize(
     "other",
-    [{"device": "another cpu"}, {"runtime": "litert"}, {"runtime_version": "1.1"}, {"threads": 2}],
+    [
+        {"device": "another cpu"},
+        {"runtime": "litert"},
+        {"runtime_version": "1.1"},
+        {"threads": 2},
+        {"place": "ssh://pi@board"},
+        {"precision": "int8"},
+    ],
     ids=lambda change: next(iter(change)),
 )
 def test_a_table_of_other_conditions_is_refused(tmp_path: Path, other: dict[str, object]):
@@ -129,6 +136,26 @@ def test_a_table_of_other_conditions_is_refused(tmp_path: Path, other: dict[str,
     with pytest.raises(InputError, match=r"table\.json: was measured on .* Delete it or give another file"):
         load_table(tmp_path / "table.json", conditions=Conditions(**{**fields, **other}))
     assert Conditions(**{**fields, **other}).file_name() != HERE.file_name()
+
+
+def test_a_table_of_an_older_version_is_this_machine_s_in_float32(tmp_path: Path):
+    """Such a table names neither place nor precision, in its file's name neither."""
+    table = filled(network("a", 8))
+    document = msgspec.to_builtins(table)
+    for name in ("place", "precision"):
+        del document["conditions"][name]
+    (tmp_path / "table.json").write_bytes(msgspec.json.encode(document))
+    assert load_table(tmp_path / "table.json", conditions=HERE) == table
+    assert HERE.file_name() == "onnxruntime-1.0-t1-df290a40de.json"
+    with pytest.raises(InputError, match="was measured on"):
+        load_table(tmp_path / "table.json", conditions=msgspec.structs.replace(HERE, precision="int8"))
+
+
+def test_a_tabled_latency_names_place_and_precision():
+    there = msgspec.structs.replace(HERE, place="ssh://pi@board", precision="int8")
+    found = TabledModel(LatencyTable(conditions=there, overhead=stored(0.5), rows=filled(network("a", 8)).rows))
+    latency = found.latency(network("a", 8))
+    assert (latency.place, latency.precision) == ("ssh://pi@board", "int8")
 
 
 @pytest.mark.parametrize("content", ["", "{}", "[1]", '{"rows": {"a": "fast"}}'])

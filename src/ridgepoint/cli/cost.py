@@ -17,7 +17,7 @@ def cost(
     blocks: Annotated[bool, typer.Option("--blocks", help="Show every block, not only totals.")] = False,
     input_size: Annotated[int | None, typer.Option("--input", help="Height and width in pixels.")] = None,
     precision: Annotated[
-        str | None, typer.Option(help="int8, fp16, fp32, w8a16, w8a32; the device's, else fp32.")
+        str | None, typer.Option(help="int8, float16, float32, w8a16, w8a32; the device's, else float32.")
     ] = None,
     form: Annotated[str, typer.Option(help="deploy: folded, as it ships; train: with norms and branches.")] = "deploy",
     fused: Annotated[
@@ -74,7 +74,7 @@ def _row(network: Any, profile: Any, precision: str | None, form: Any, fused: An
     from ridgepoint.cost.fusing import fusing_named
     from ridgepoint.cost.precision import precision_named
 
-    widths = precision_named(precision or (profile.precision if profile else "fp32"))
+    widths = precision_named(precision or (profile.precision if profile else "float32"))
     fusing = fusing_named(fused or (profile.fused if profile else "activation"))
     counted = count(network, form=form, fused=fusing)
     weights = counted.weight_bytes(widths.weight, widths.vector)
@@ -172,11 +172,10 @@ def _print(rows: list[dict[str, Any]], device: str | None, profile: Any, layers:
 
 def _print_host(out: Any, row: dict[str, Any]) -> None:
     told, predicted = row["latency"], row["predicted"]
-    where = (
-        f"{told['device']}, {told['runtime']}, {told['threads']} thread{'s' if told['threads'] > 1 else ''}, float32"
-    )
+    threads = f"{told['threads']} thread{'s' if told['threads'] > 1 else ''}"
+    where = f"{told['device']}, {told['runtime']}, {threads}, {told['precision']}"
     out.print(
-        f"Latency on host ({where}): tabled, the sum of its {told['rows']} blocks, of which "
+        f"Latency on {told['place']} ({where}): tabled, the sum of its {told['rows']} blocks, of which "
         f"{len(told['interpolated'])} interpolated from the calibration and the others measured one by one."
     )
     if told["low_ms"] is None:

@@ -16,7 +16,7 @@ def sweep(
         list[str], typer.Argument(metavar="MODEL...", help="Zoo names, globs such as '*', or YAML files.")
     ],
     html: Annotated[Path | None, typer.Option(help="Write one interactive page here.")] = None,
-    precision: Annotated[str, typer.Option(help="int8, fp16, fp32, w8a16 or w8a32.")] = "int8",
+    precision: Annotated[str, typer.Option(help="int8, float16, float32, w8a16 or w8a32.")] = "int8",
     fused: Annotated[str, typer.Option(help="none, activation, residual or block.")] = "activation",
     force: ForceFlag = False,
     json_output: JsonFlag = False,

@@ -42,7 +42,7 @@ def calibrate(samples: Sequence[Sample], conditions: Conditions) -> Calibration:
     rows = [network_rows(sample.network) for sample in samples]
     members = np.array([is_member(number) for number in numbers])
     again = np.array([sample.again_ms / sample.ms for sample in samples if sample.again_ms and sample.ms])
-    rooflines = _Rooflines(samples)
+    rooflines = _Rooflines(samples, conditions.precision)
 
     def tabled(learned: Indices, asked: Indices) -> list[float]:
         passes = learn([rows[at] for at in learned], ms[learned])
@@ -67,11 +67,11 @@ class _Rooflines:
     ReLU, which they do not, and to those of several passes, whose times are more than a call's.
     """
 
-    SHAPE = Device(name="host", source="", ridge_point=1.0, precision="fp32", fused="activation")
     PASSES = 10
 
-    def __init__(self, samples: Sequence[Sample]):
-        roofline = Roofline(self.SHAPE)
+    def __init__(self, samples: Sequence[Sample], precision: str):
+        self.shape = Device(name="host", source="", ridge_point=1.0, precision=precision, fused="activation")
+        roofline = Roofline(self.shape)
         counted = [roofline.passes(sample.network) for sample in samples]
         self.ms = _milliseconds(samples)
         self.passes = np.array([len(macs) for macs, _ in counted], dtype=np.float64)
@@ -102,14 +102,14 @@ class _Rooflines:
         return Device(
             name="host",
             description=f"{conditions.device}, {conditions.runtime} {conditions.runtime_version}, "
-            f"{conditions.threads} thread{'s' if conditions.threads > 1 else ''}, float32",
+            f"{conditions.threads} thread{'s' if conditions.threads > 1 else ''}, {conditions.precision}",
             source=f"ridgepoint calibrate: {int(self.telling.sum())} networks timed on this machine",
             peak_macs_per_s=float(f"{1e3 / per_mac:.4g}"),
             ridge_point=RIDGE_POINTS[at],
             overhead_ms=float(f"{per_call:.4g}"),
             pass_overhead_us=float(f"{per_pass * 1e3:.4g}"),
-            precision=self.SHAPE.precision,
-            fused=self.SHAPE.fused,
+            precision=self.shape.precision,
+            fused=self.shape.fused,
             interval=interval,
         )
 

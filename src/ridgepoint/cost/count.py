@@ -17,7 +17,7 @@ from ridgepoint.arch.network import Network, place_row
 from ridgepoint.arch.shape import Shape
 from ridgepoint.cost.fusing import Fusing, fusing_named, passes
 from ridgepoint.cost.layer import LayerCost, count_layer, kind_of, merge
-from ridgepoint.cost.precision import FP32, Precision
+from ridgepoint.cost.precision import FLOAT32, Precision
 from ridgepoint.errors import ArchitectureError
 
 __all__ = ["CONVENTION", "BlockCost", "Form", "LayerCost", "NetworkCost", "cost", "kind_of"]
@@ -83,11 +83,11 @@ class NetworkCost(msgspec.Struct, frozen=True):
         """Bytes of activations that all layers read and write."""
         return sum(layer.activation_bytes(width) for layer in self._passes())
 
-    def bytes_moved(self, precision: Precision = FP32) -> float:
+    def bytes_moved(self, precision: Precision = FLOAT32) -> float:
         """Bytes of weights and activations together."""
         return sum(row.bytes_moved(precision) for _, row in self.rows)
 
-    def intensity(self, precision: Precision = FP32) -> float:
+    def intensity(self, precision: Precision = FLOAT32) -> float:
         """MACs per byte moved."""
         return self.macs / self.bytes_moved(precision)
 

@@ -71,7 +71,7 @@ class Device(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     def __post_init__(self) -> None:
         peak, bandwidth, ridge = self.peak_macs_per_s, self.bandwidth_bytes_per_s, self.ridge_point
-        precision_named(self.precision)
+        msgspec.structs.force_setattr(self, "precision", precision_named(self.precision).name)
         if ridge is not None and 0 < ridge < _LEAST_RIDGE:
             raise ValueError(f"ridge_point is {ridge:g}. Allowed: 0 for none, or from {_LEAST_RIDGE:g} MACs/byte")
         if ridge is None and (peak is None or bandwidth is None):

@@ -43,10 +43,12 @@ class TabledLatency(Latency, frozen=True, tag="tabled"):
     threads: int
     rows: int
     interpolated: tuple[str, ...] = ()
+    place: str = "host"
+    precision: str = "float32"
 
 
 class MeasuredLatency(Latency, frozen=True, tag="measured"):
-    """Clocked on this machine, from a file, with the protocol that the other fields tell.
+    """Clocked at a place, from a file, with the protocol that the other fields tell; the place `host` is this machine.
 
     `ms` is what one run takes when nothing disturbs it: the first decile of all runs, by a reference network brought
     to the machine's calm state. `median_ms` and `p90_ms` are of the same runs; `spread` is the difference between the
@@ -75,6 +77,7 @@ class MeasuredLatency(Latency, frozen=True, tag="measured"):
     doubt: str | None = None
     at: str | None = None
     peak_memory_bytes: int | None = None
+    place: str = "host"
 
 
 class LatencyModel(Protocol):

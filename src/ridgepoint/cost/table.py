@@ -1,8 +1,8 @@
 """The latency table of one machine: what was measured on it, and what its calibration learned from that.
 
 A row is a block in deploy form at one input shape, timed alone and named by a digest of its layers; equal blocks of
-different networks share a row. A sample is a network that calibration timed. The table belongs to a machine, a runtime,
-its version and a number of threads, and is refused elsewhere. Every time carries its date and how busy others kept the
+different networks share a row. A sample is a network that calibration timed. The table belongs to a place, a machine, a
+runtime, its version, a number of threads and a precision, and is refused elsewhere. Every time carries its date and how busy others kept the
 machine; one that could not be relied on is kept only where the user accepts such times, and taken again where not.
 """
 
@@ -25,19 +25,26 @@ LARGEST_BYTES = 50_000_000
 Interval = tuple[float, float]
 KEPT_S = 30 * 24 * 3600.0  # what is older is taken again: systems and runtimes are updated, machines are changed
 PROTOCOL = 2  # how times are taken; those of another protocol lie in files of other names
+_UNTOLD = {"place": "host", "precision": "float32"}  # what names of files do not tell
 
 
 class Conditions(msgspec.Struct, frozen=True, kw_only=True):
-    """Under what a table was measured; rows of other conditions do not count."""
+    """Under what a table was measured; rows of other conditions do not count.
+
+    Tables of older versions name neither place nor precision: all were of this machine, in float32.
+    """
 
     device: str
     runtime: str
     runtime_version: str
     threads: int
+    place: str = "host"
+    precision: str = "float32"
 
     def file_name(self) -> str:
-        """A file name that is the same for the same conditions."""
-        digest = hashlib.sha256(msgspec.json.encode((PROTOCOL, self))).hexdigest()[:10]
+        """A file name that is the same for the same conditions, in older versions too."""
+        told = {name: value for name, value in msgspec.to_builtins(self).items() if _UNTOLD.get(name) != value}
+        digest = hashlib.sha256(msgspec.json.encode((PROTOCOL, told))).hexdigest()[:10]
         return f"{self.runtime}-{self.runtime_version}-t{self.threads}-{digest}.json"
 
 

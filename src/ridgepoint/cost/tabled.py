@@ -30,7 +30,7 @@ class TabledModel:
         """
         blocks = place_blocks(network, deploy=True)
         absent = self._absent(blocks)
-        calibration = self.table.calibration
+        calibration, conditions = self.table.calibration, self.table.conditions
         if absent and calibration is None:
             raise InputError(
                 f"the latency table has no row for {len(absent)} of {len(blocks)} blocks of {network.name}. "
@@ -41,9 +41,11 @@ class TabledModel:
             ms=ms,
             low_ms=ms * calibration.tabled[0] if calibration else None,
             high_ms=ms * calibration.tabled[1] if calibration else None,
-            device=self.table.conditions.device,
-            runtime=self.table.conditions.runtime,
-            threads=self.table.conditions.threads,
+            device=conditions.device,
+            runtime=conditions.runtime,
+            threads=conditions.threads,
+            place=conditions.place,
+            precision=conditions.precision,
             rows=len(blocks),
             interpolated=tuple([block.path for block in absent]),
         )

@@ -102,6 +102,7 @@ class ProbeResult(msgspec.Struct, frozen=True, kw_only=True):
     runtime_version: str
     threads: int
     precision: str
+    place: str = "host"
     loads: int
     rounds: int
     seconds: float
