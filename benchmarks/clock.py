@@ -27,7 +27,7 @@ from ridgepoint.arch.zoo import load
 from ridgepoint.cost.host import cpu_name
 from ridgepoint.deploy.export import export_for_timing
 from ridgepoint.deploy.measure import measure
-from ridgepoint.deploy.runtimes import runtime_version
+from ridgepoint.deploy.runtimes import find_runtime
 from ridgepoint.nn.build import build
 
 # From about a half to 100 ms on one thread of a server's core.
@@ -169,7 +169,7 @@ def document(seen: dict[str, list[dict]], options: argparse.Namespace, seconds: 
     machine = {"processor": cpu_name(), "cpus": os.cpu_count(), "average_load": os.getloadavg()}
     return {
         "machine": machine,
-        "onnxruntime": runtime_version("onnxruntime"),
+        "onnxruntime": find_runtime("onnxruntime").version,
         "busy_processes": options.load,
         "seconds": round(seconds),
         "protocol_and_threads": rows,

@@ -1,8 +1,8 @@
 """Rooflines fitted to published phone latencies, tested on the families left out; --write ships the honest ones.
 
 Decided before any error was looked at:
-  - byte widths are those of the runtime's precision (int8, float16, float32); folded networks; norm and activation in the
-    convolution's pass, additions and pools as passes of their own;
+  - byte widths are those of the runtime's precision (int8, float16, float32); folded networks; norm and activation in
+    the convolution's pass, additions and pools as passes of their own;
   - three numbers are fitted: peak, bandwidth (as ridge point) and one overhead. Where the MobileNetV4 paper publishes
     the ridge point, it is taken and two are fitted;
   - each family is predicted from a fit to all others. MACs alone and parameters alone are fitted the same way, each

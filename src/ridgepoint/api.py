@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from ridgepoint.deploy.runtimes import DEFAULT
 from ridgepoint.run.process import as_found
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def cost(network: Network | str, *, form: str = "train", fused: bool = False) ->
 
 @as_found()
 def predict_latency(
-    network: Network | str, *, device: str = "host", runtime: str = "onnxruntime", threads: int = 1
+    network: Network | str, *, device: str = "host", runtime: str = DEFAULT, threads: int = 1
 ) -> Latency:
     """A latency without running the network; `.ms` is milliseconds for one image, `.kind` says how it came about.
 
@@ -218,45 +219,65 @@ def export(
     labels: Sequence[str],
     dynamic_batch: bool = False,
 ) -> Path:
-    """Write a model as a checked ONNX file with labels and preprocessing inside.
+    """Write a model as a file for the runtime that its name's ending tells, labels and preprocessing beside it.
+
+    They are in `ridgepoint.json` and, where the format can hold them, as ONNX does, in the file too.
+
+    Args:
+        model: In eval mode.
+        path: The file; `.onnx` for ONNX Runtime, `.pt2` for PyTorch.
+        network: The model's architecture.
+        preprocessing: How an image becomes the model's input.
+        labels: One name a class.
+        dynamic_batch: Leave the batch size open.
 
     Raises:
         InputError: If the model is in train mode.
         RunError: If the file cannot be written.
     """
-    from ridgepoint.deploy.export import export_onnx
+    from ridgepoint.deploy.export import export_artefact
+    from ridgepoint.deploy.runtimes import runtimes_for
     from ridgepoint.files import check_destination
 
     check_destination(Path(path))
-    batch = "dynamic" if dynamic_batch else "static"
-    export_onnx(model, Path(path), network=network, preprocessing=preprocessing, labels=labels, batch=batch)
+    export_artefact(
+        model,
+        Path(path),
+        network=network,
+        preprocessing=preprocessing,
+        labels=labels,
+        runtime=next(iter(runtimes_for(Path(path))), DEFAULT),
+        batch="dynamic" if dynamic_batch else "static",
+    )
     return Path(path)
 
 
 @as_found()
-def measure(model: Network | str | Path, *, runtime: str = "onnxruntime", threads: int = 1) -> MeasuredLatency:
+def measure(model: Network | str | Path, *, runtime: str | None = None, threads: int = 1) -> MeasuredLatency:
     """Clock an exported file, or a network with fresh weights, on this machine.
 
     Args:
         model: A path to an exported file, a zoo name, or a network.
-        runtime: The runtime that loads the file: onnxruntime, torch or torch_compile.
+        runtime: The runtime that loads the file: onnxruntime, torch or torch_compile; by default the file's own.
         threads: Threads inside one inference.
 
     Raises:
         InputError: If the file or the runtime is not there.
     """
     from ridgepoint.deploy.export import export_for_timing
+    from ridgepoint.deploy.find import find_artefact
     from ridgepoint.deploy.measure import measure as clock
-    from ridgepoint.deploy.runtimes import find_runtime, runtimes_for
+    from ridgepoint.deploy.runtimes import model_file, runtimes_for
     from ridgepoint.nn.build import build as build_network
 
     if isinstance(model, str | Path) and runtimes_for(Path(model)):
-        return clock({"model": Path(model)}, runtime=runtime, threads=threads)["model"]
+        found, loading = find_artefact(Path(model), runtime)
+        return clock({"model": found}, runtime=loading.name, threads=threads)["model"]
     with tempfile.TemporaryDirectory() as folder:
         network = _network(model)
-        path = Path(folder) / f"model{find_runtime(runtime).suffix}"
-        export_for_timing(build_network(network), network.input_shape, path, runtime)
-        return clock({"model": path}, runtime=runtime, threads=threads)["model"]
+        path = Path(folder) / model_file(runtime or DEFAULT)
+        export_for_timing(build_network(network), network.input_shape, path, runtime or DEFAULT)
+        return clock({"model": path}, runtime=runtime or DEFAULT, threads=threads)["model"]
 
 
 def _takes(subject: str | None) -> Literal["space", "network"]:

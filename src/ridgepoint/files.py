@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import hashlib
 import os
 import re
 import sqlite3
@@ -72,6 +73,20 @@ def check_regular(path: Path, *, limit_bytes: int | None = None, error: type[Inp
         raise error(
             f"{path}: has {about.st_size:,} bytes. Allowed: {limit_bytes:,}, the most that such a file may have"
         )
+
+
+def digest_file(path: Path, *, limit_bytes: int, error: type[InputError] = InputError) -> str:
+    """SHA-256 of a regular file that is not larger than allowed, as `read_file` reads one.
+
+    Raises:
+        InputError: Or `error`: if it is missing, no regular file, too large or cannot be read.
+    """
+    check_regular(path, limit_bytes=limit_bytes, error=error)
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as cause:
+        raise error(f"{path}: cannot be read ({cause.strerror})") from None
 
 
 def write_atomic(path: Path, content: bytes | str) -> None:

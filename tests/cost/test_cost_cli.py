@@ -22,7 +22,7 @@ from ridgepoint.cost.precision import INT8
 from ridgepoint.cost.roofline import Roofline
 from ridgepoint.cost.samples import sample_network
 from ridgepoint.cost.table import Conditions, LatencyTable, Sample
-from ridgepoint.deploy.runtimes import runtime_version
+from ridgepoint.deploy.runtimes import find_runtime
 from ridgepoint.errors import RidgepointError
 
 app = typer.Typer(rich_markup_mode=None)
@@ -126,7 +126,7 @@ def test_cost_on_host_is_tabled(monkeypatch, tmp_path):
     """A calibrated machine: its tabled latency with an interval, its roofline beside it, and every pass bounded."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     conditions = Conditions(
-        device=cpu_name(), runtime="onnxruntime", runtime_version=runtime_version("onnxruntime"), threads=2
+        device=cpu_name(), runtime="onnxruntime", runtime_version=find_runtime("onnxruntime").version, threads=2
     )
     board = Device(name="board", source="a law", peak_macs_per_s=1e9, bandwidth_bytes_per_s=1e9, precision="float32")
     samples = [sample_network(number) for number in range(120)]

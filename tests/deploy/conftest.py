@@ -4,7 +4,7 @@ import pytest
 import torch
 from train_helpers import quick, small_network
 
-from ridgepoint.deploy.export import export_onnx
+from ridgepoint.deploy.export import export_artefact
 from ridgepoint.nn.build import BuiltNetwork
 from ridgepoint.train.batches import TrainingData
 from ridgepoint.train.loop import Bound, train
@@ -22,5 +22,5 @@ def trained(data: TrainingData) -> BuiltNetwork:
 @pytest.fixture(scope="session")
 def exported(trained: BuiltNetwork, data: TrainingData, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("exported") / "model.onnx"
-    export_onnx(trained, path, network=small_network(), preprocessing=data.preprocessing, labels=LABELS)
+    export_artefact(trained, path, network=small_network(), preprocessing=data.preprocessing, labels=LABELS)
     return path

@@ -13,8 +13,8 @@ from train_helpers import small_network
 
 from ridgepoint.data import detect
 from ridgepoint.deploy.artefact import load_artefact, softmax
-from ridgepoint.deploy.export import export_for_timing, export_onnx
-from ridgepoint.deploy.runtimes import open_session, runtime_version
+from ridgepoint.deploy.export import export_artefact, export_for_timing
+from ridgepoint.deploy.runtimes import find_runtime, open_session
 from ridgepoint.deploy.verify import verify
 from ridgepoint.errors import InputError, ParityError, RunError
 
@@ -27,14 +27,16 @@ def test_metadata_comes_back(exported: Path, data):
     assert artefact.preprocessing == data.preprocessing
     assert artefact.network == small_network()
     assert artefact.session.input_shape == (1, 16, 16)
-    assert artefact.session.runtime == "onnxruntime" and artefact.session.version == runtime_version("onnxruntime")
+    assert artefact.session.runtime == "onnxruntime" and artefact.session.version == find_runtime("onnxruntime").version
     props = {entry.key: entry.value for entry in onnx.load(exported).metadata_props}
     assert set(props) >= {"ridgepoint.labels", "ridgepoint.preprocessing", "ridgepoint.network", "ridgepoint.version"}
 
 
 def test_labels_of_any_script_come_back(trained, data, tmp_path: Path):
     labels = ("Küche", "猫", "a b", 'quo"te', "", "🙂", "6", "7", "8", "9")
-    export_onnx(trained, tmp_path / "m.onnx", network=small_network(), preprocessing=data.preprocessing, labels=labels)
+    export_artefact(
+        trained, tmp_path / "m.onnx", network=small_network(), preprocessing=data.preprocessing, labels=labels
+    )
     assert load_artefact(tmp_path / "m.onnx").labels == labels
 
 
@@ -58,7 +60,7 @@ def test_logits_equal_the_sources_on_real_images(exported: Path, trained, data):
 @pytest.mark.parametrize("count", [1, 3])
 def test_both_kinds_of_batch_run(trained, data, tmp_path_factory, kind: str, count: int):
     path = tmp_path_factory.mktemp("batch") / f"{kind}.onnx"
-    export_onnx(trained, path, network=small_network(), preprocessing=data.preprocessing, labels=LABELS, batch=kind)
+    export_artefact(trained, path, network=small_network(), preprocessing=data.preprocessing, labels=LABELS, batch=kind)
     session = open_session(path)
     assert session.static_batch == (1 if kind == "static" else None)
     x = data.preprocessing.normalize(data.val.images[:count])
@@ -146,7 +148,7 @@ def test_a_runtime_that_is_not_there_is_refused_with_the_nearest(exported: Path)
 def test_a_model_in_train_mode_is_not_exported(trained, data, tmp_path: Path):
     model = copy.deepcopy(trained).train()
     with pytest.raises(InputError, match="train mode"):
-        export_onnx(
+        export_artefact(
             model, tmp_path / "m.onnx", network=small_network(), preprocessing=data.preprocessing, labels=LABELS
         )
     assert not list(tmp_path.iterdir())
@@ -154,7 +156,7 @@ def test_a_model_in_train_mode_is_not_exported(trained, data, tmp_path: Path):
 
 def test_a_place_that_cannot_be_written_is_told(trained, data, tmp_path: Path):
     with pytest.raises(RunError, match="cannot be written"):
-        export_onnx(
+        export_artefact(
             trained,
             tmp_path / "no" / "m.onnx",
             network=small_network(),

@@ -20,7 +20,7 @@ from ridgepoint.deploy.disturbance import Disturbance
 from ridgepoint.deploy.export import export_for_timing
 from ridgepoint.deploy.measure import measure, time_sessions
 from ridgepoint.deploy.reference import References
-from ridgepoint.deploy.runtimes import runtime_version
+from ridgepoint.deploy.runtimes import find_runtime
 from ridgepoint.deploy.timing import Slowdown, Timing, Turn, doubts
 from ridgepoint.errors import InputError
 from ridgepoint.nn.build import build
@@ -366,7 +366,7 @@ def test_a_measurement_tells_its_protocol_and_the_faster_network_is_faster(tmp_p
     assert 0 < 2 * small.ms < medium.ms
     for name, latency in found.items():
         assert latency.kind == "measured" and latency.ms <= latency.p90_ms and latency.spread >= 0
-        assert latency.runtime == "onnxruntime" and latency.runtime_version == runtime_version("onnxruntime")
+        assert latency.runtime == "onnxruntime" and latency.runtime_version == find_runtime("onnxruntime").version
         assert (latency.threads, latency.precision, latency.rounds) == (1, "float32", 5)
         assert latency.device and latency.warmup > 0 and latency.runs >= 3
         assert latency.file_bytes == files[name].stat().st_size

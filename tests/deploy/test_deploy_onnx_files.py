@@ -16,9 +16,9 @@ from train_helpers import small_network
 
 from ridgepoint.data.preprocess import Preprocessing
 from ridgepoint.deploy.artefact import load_artefact
-from ridgepoint.deploy.export import export_onnx
+from ridgepoint.deploy.export import export_artefact
 from ridgepoint.deploy.measure import measure
-from ridgepoint.deploy.runtimes import onnxruntime, open_session
+from ridgepoint.deploy.runtimes import open_session
 from ridgepoint.distill.teachers import open_teacher
 from ridgepoint.errors import DataError, InputError
 
@@ -130,7 +130,7 @@ STRANGE = {
 
 @pytest.mark.parametrize("kind", STRANGE)
 def test_bench_names_a_file_that_it_cannot_run_and_clocks_the_others(foreign, tmp_path, monkeypatch, kind: str):
-    monkeypatch.setattr(onnxruntime, "LOOP_LIMIT_S", 0.3)
+    monkeypatch.setattr(onnx_session, "LOOP_LIMIT_S", 0.3)
     make, told = STRANGE[kind]
     path = make(tmp_path / "strange.onnx")
     done = call("bench", foreign, path, "--rounds", "8", "--busy", "--json")
@@ -194,7 +194,7 @@ def test_answers_of_another_shape_are_refused(exported: Path, tmp_path: Path):
 def test_answers_that_are_no_numbers_are_refused_by_every_verb(trained, data, tmp_path: Path):
     path, image = tmp_path / "m.onnx", tmp_path / "x.png"
     labels = tuple(map(str, range(10)))
-    export_onnx(trained, path, network=small_network(), preprocessing=data.preprocessing, labels=labels)
+    export_artefact(trained, path, network=small_network(), preprocessing=data.preprocessing, labels=labels)
     model = onnx.load(path)
     weight = onnx.numpy_helper.to_array(model.graph.initializer[0]).copy()
     weight.flat[0] = np.nan
@@ -271,7 +271,7 @@ def test_no_shape_of_a_weight_is_told_twice(exported: Path):
 def test_many_images_go_through_in_chunks(trained, data, tmp_path: Path, monkeypatch):
     path = tmp_path / "m.onnx"
     labels = tuple(map(str, range(10)))
-    export_onnx(
+    export_artefact(
         trained, path, network=small_network(), preprocessing=data.preprocessing, labels=labels, batch="dynamic"
     )
     artefact, sizes = load_artefact(path), []

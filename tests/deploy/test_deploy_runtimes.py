@@ -12,7 +12,7 @@ from train_helpers import small_network
 from ridgepoint.arch.shape import Shape
 from ridgepoint.deploy.export import export_for_timing
 from ridgepoint.deploy.measure import measure
-from ridgepoint.deploy.runtimes import RUNTIMES, open_session, runtime_version
+from ridgepoint.deploy.runtimes import find_runtime, open_session
 from ridgepoint.errors import InputError
 from ridgepoint.nn.build import build
 from ridgepoint.nn.layers import SameConv2d
@@ -27,7 +27,7 @@ def model() -> nn.Module:
 
 
 def exported(model: nn.Module, folder: Path, runtime: str, shape: Shape | None = None) -> Path:
-    path = folder / f"model{RUNTIMES[runtime].suffix}"
+    path = folder / f"model{find_runtime(runtime).suffix}"
     export_for_timing(model, shape or small_network().input_shape, path, runtime)
     return path
 
@@ -37,7 +37,7 @@ def exported(model: nn.Module, folder: Path, runtime: str, shape: Shape | None =
 def test_a_runtime_computes_what_the_module_computes(model, tmp_path: Path, runtime: str, threads: int):
     before = copy.deepcopy(model.state_dict())
     session = open_session(exported(model, tmp_path, runtime), runtime=runtime, threads=threads)
-    assert (session.runtime, session.version) == (runtime, runtime_version(runtime))
+    assert (session.runtime, session.version) == (runtime, find_runtime(runtime).version)
     assert session.input_shape == (1, 16, 16)
     x = torch.randn(3, 1, 16, 16)
     with torch.no_grad():
@@ -113,4 +113,4 @@ def exported_for_onnx(model, tmp_path: Path) -> Path:
 def test_a_compiler_that_is_missing_is_told_before_anything_is_done(tmp_path: Path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(InputError, match=r"'torch_compile' needs g\+\+, which is not on the path"):
-        runtime_version("torch_compile")
+        find_runtime("torch_compile")

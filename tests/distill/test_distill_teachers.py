@@ -11,7 +11,7 @@ from torchvision import models
 from ridgepoint.arch.document import dump_network
 from ridgepoint.arch.zoo import load
 from ridgepoint.data import Preprocessing
-from ridgepoint.deploy.export import export_onnx
+from ridgepoint.deploy.export import export_artefact
 from ridgepoint.distill.teachers import open_teacher
 from ridgepoint.errors import InputError
 from ridgepoint.nn.build import build
@@ -53,7 +53,7 @@ def test_ours(ours, tmp_path: Path, kind: str):
         save_training(tmp_path, ours, about)
     else:
         file = tmp_path / "model.onnx"
-        export_onnx(ours, file, network=ours.network, preprocessing=SMALL, labels=CLASSES)
+        export_artefact(ours, file, network=ours.network, preprocessing=SMALL, labels=CLASSES)
     teacher = open_teacher(str(tmp_path / "model.onnx" if kind == "onnx" else tmp_path), CLASSES)
     assert teacher.classes == CLASSES
     close(teacher, ours(SMALL.normalize(resized(32))))

@@ -9,7 +9,7 @@ import torch
 
 from ridgepoint.arch.document import parse_network
 from ridgepoint.data import Preprocessing
-from ridgepoint.deploy.export import export_onnx
+from ridgepoint.deploy.export import export_artefact
 from ridgepoint.nn.build import build
 
 CLASSES = ("a", "b")
@@ -34,5 +34,5 @@ def tiny_model() -> Path:
     folder = Path(os.environ.get("XDG_CACHE_HOME") or tempfile.mkdtemp()) / "tiny_model"
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "model.onnx"
-    export_onnx(build(network).eval(), path, network=network, preprocessing=preprocessing, labels=CLASSES)
+    export_artefact(build(network).eval(), path, network=network, preprocessing=preprocessing, labels=CLASSES)
     return path

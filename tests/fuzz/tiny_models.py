@@ -45,11 +45,11 @@ def module() -> Any:
 def onnx_bytes() -> bytes:
     """As `ridgepoint export` writes it."""
     from ridgepoint.data import Preprocessing
-    from ridgepoint.deploy.export import export_onnx
+    from ridgepoint.deploy.export import export_artefact
 
     about = Preprocessing(height=16, width=16, channels=1, resize=16, mean=(0.5,), std=(0.5,))
     return _written(
-        ".onnx", lambda path: export_onnx(module(), path, network=network(), preprocessing=about, labels=CLASSES)
+        ".onnx", lambda path: export_artefact(module(), path, network=network(), preprocessing=about, labels=CLASSES)
     )
 
 

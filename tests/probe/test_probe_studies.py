@@ -8,11 +8,11 @@ import torch
 from ridgepoint.arch.shape import Shape
 from ridgepoint.deploy.export import export_for_timing
 from ridgepoint.deploy.runtimes import open_session
+from ridgepoint.deploy.runtimes.onnx_graph import optimised_graph
 from ridgepoint.nn import layers
 from ridgepoint.nn.count import count
 from ridgepoint.nn.fuse import fuse
 from ridgepoint.probe.changes import MultiHeadAttention, NaiveHardSwish
-from ridgepoint.probe.graph import optimised_graph
 from ridgepoint.probe.studies import STUDIES
 
 torch.set_num_threads(1)

@@ -9,7 +9,7 @@ from report_helpers import open_page
 from ridgepoint.cost.latency import MeasuredLatency
 from ridgepoint.deploy.bench import BenchResult, BenchRow
 from ridgepoint.deploy.compare import compare
-from ridgepoint.deploy.runtimes import OperatorTime
+from ridgepoint.deploy.runtimes.session import OperatorTime
 from ridgepoint.report.bench import bench_page
 
 OPERATORS = tuple(OperatorTime(f"op <{index}>", 3.0, 0.1 * index) for index in range(9, 0, -1))

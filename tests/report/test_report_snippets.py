@@ -14,7 +14,7 @@ from report_helpers import small
 
 from ridgepoint.data.preprocess import Preprocessing
 from ridgepoint.deploy.artefact import load_artefact
-from ridgepoint.deploy.export import export_onnx
+from ridgepoint.deploy.export import export_artefact
 from ridgepoint.nn.build import build
 from ridgepoint.report.snippets import LANGUAGES, snippets
 
@@ -35,7 +35,7 @@ def app(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     """A folder with an exported network, its labels and photographs of several shapes and modes."""
     preprocessing, folder = request.param, tmp_path_factory.mktemp("app")
     network = small("mobilenetv3_small_050").at(channels=preprocessing.channels)
-    export_onnx(
+    export_artefact(
         build(network).eval(), folder / "model.onnx", network=network, preprocessing=preprocessing, labels=LABELS
     )
     (folder / "labels.txt").write_text("".join(f"{label}\n" for label in LABELS), encoding="utf-8")

@@ -14,7 +14,8 @@ from kills import SMALL, sitting
 from ridgepoint.arch.network import place_blocks
 from ridgepoint.arch.zoo import load
 from ridgepoint.cost.table import LatencyTable, Stored, row_key
-from ridgepoint.deploy.calibrate import conditions_here, load_table
+from ridgepoint.deploy.calibrate import load_table
+from ridgepoint.deploy.runtimes import find_runtime
 
 WIDTHS = range(16, 256, 8)
 
@@ -47,7 +48,7 @@ def kill(count: int, *, seed: int, folder: Path) -> dict[str, Stored]:
 def _rows(table: Path) -> dict[str, Stored]:
     if not table.exists():
         return {}
-    found: LatencyTable = load_table(table, conditions=conditions_here("onnxruntime", 1))
+    found: LatencyTable = load_table(table, conditions=find_runtime("onnxruntime").conditions(1))
     return found.rows
 
 

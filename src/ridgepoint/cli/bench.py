@@ -16,7 +16,8 @@ def bench(
         list[str], typer.Argument(metavar="MODEL...", help="Zoo names, globs, network YAML files, exported files.")
     ],
     runtime: Annotated[
-        list[str] | None, typer.Option(help="A runtime; give it again for more.  [default: onnxruntime]")
+        list[str] | None,
+        typer.Option(help="A runtime; give it again for more.  [default: a file's own, onnxruntime for networks]"),
     ] = None,
     threads: Annotated[
         list[int] | None,
@@ -32,7 +33,7 @@ def bench(
 ) -> None:
     """Clock models side by side in interleaved rounds: time, memory, size, and which of them really differ.
 
-    Every model runs in every runtime that loads it: onnxruntime takes .onnx files, torch and torch_compile take .pt2.
+    Every model runs in every runtime named that loads it: onnxruntime takes .onnx files, torch and torch_compile .pt2.
     A file that cannot be run is named at the end, with exit code 2; the others are clocked.
 
     Example: ridgepoint bench mobilenetv3_small_100 my_model.onnx --runtime onnxruntime --runtime torch --threads 2
@@ -43,13 +44,13 @@ def bench(
 
     from ridgepoint.cli.live import Live
     from ridgepoint.deploy.bench import bench as run
-    from ridgepoint.deploy.runtimes import runtime_version
+    from ridgepoint.deploy.runtimes import find_runtime
     from ridgepoint.files import write_atomic
 
     html = destination(html, option="--html", mark=PAGE, force=force)
-    runtimes = list(dict.fromkeys(runtime or ["onnxruntime"]))
+    runtimes = list(dict.fromkeys(runtime or []))
     for name in runtimes:
-        runtime_version(name)
+        find_runtime(name)
     display = Live()
     with tempfile.TemporaryDirectory() as folder:
         with display.phase("Export"):
@@ -84,7 +85,8 @@ def _files(
     """For each model the runtimes that load it, and the file for each; networks are exported with fresh weights."""
     from ridgepoint.cli.networks import load_all
     from ridgepoint.deploy.export import export_for_timing
-    from ridgepoint.deploy.runtimes import find_runtime, runtimes_for
+    from ridgepoint.deploy.find import find_artefact
+    from ridgepoint.deploy.runtimes import DEFAULT, find_runtime, runtimes_for
     from ridgepoint.nn.build import build
 
     found: dict[str, list[tuple[str, Path]]] = {}
@@ -92,9 +94,9 @@ def _files(
         progress(index / len(models), model)
         path = Path(model)
         if runtimes_for(path):
-            if not path.is_file():
+            if not path.exists():
                 raise InputError(f"{path}: there is no such file")
-            loading = [name for name in runtimes if name in runtimes_for(path)]
+            loading = [name for name in runtimes or [find_artefact(path)[1].name] if name in runtimes_for(path)]
             if not loading:
                 raise InputError(
                     f"{path}: no --runtime given loads it ({', '.join(runtimes)}). Allowed: "
@@ -105,12 +107,13 @@ def _files(
         for network in load_all([model], input_size=size):
             module = build(network)
             exports: dict[str, Path] = {}
-            for name in runtimes:
+            for name in runtimes or [DEFAULT]:
                 suffix = find_runtime(name).suffix
                 if suffix not in exports:
                     exports[suffix] = folder / f"{len(found)}{suffix}"
                     export_for_timing(module, network.input_shape, exports[suffix], name)
-            found[model if path.suffix else network.name] = [(n, exports[find_runtime(n).suffix]) for n in runtimes]
+            clocked = [(name, exports[find_runtime(name).suffix]) for name in runtimes or [DEFAULT]]
+            found[model if path.suffix else network.name] = clocked
     return found
 
 

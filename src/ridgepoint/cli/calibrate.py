@@ -6,10 +6,11 @@ from typing import Annotated, Any
 import typer
 
 from ridgepoint.cli.output import Busy, JsonFlag, console, emit_json
+from ridgepoint.deploy.runtimes import DEFAULT
 
 
 def calibrate(
-    runtime: Annotated[str, typer.Option(help="The runtime to measure with.")] = "onnxruntime",
+    runtime: Annotated[str, typer.Option(help="The runtime to measure with.")] = DEFAULT,
     threads: Annotated[int, typer.Option(min=1, help="Threads inside one inference.")] = 1,
     time: Annotated[str, typer.Option(help="Time networks for so long, unless there are enough before.")] = "4m",
     models: Annotated[
@@ -67,11 +68,11 @@ def calibrate(
 def _show(path: Path, runtime: str, threads: int, json_output: bool) -> None:
     """What a table holds: how many times of each sort, from when to when, beside how busy a machine."""
     from ridgepoint.cost.table import load_table
-    from ridgepoint.deploy.calibrate import conditions_here
+    from ridgepoint.deploy.runtimes import find_runtime
 
     document: dict[str, Any] = {"table": str(path), "exists": path.exists()}
     if path.exists():
-        found = load_table(path, conditions=conditions_here(runtime, threads))
+        found = load_table(path, conditions=find_runtime(runtime).conditions(threads))
         sorts = {"blocks": found.rows.values(), "networks": found.networks.values(), "samples": found.samples}
         document |= {sort: _span(list(times)) for sort, times in sorts.items()}
         document["calibrated"] = found.calibration is not None

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from ridgepoint.cli.output import JsonFlag, console, emit_json
+from ridgepoint.deploy.runtimes import DEFAULT
 from ridgepoint.errors import InputError
 
 
@@ -23,7 +24,7 @@ def cost(
     fused: Annotated[
         str | None, typer.Option(help="none, activation, residual or block; the device's, else activation.")
     ] = None,
-    runtime: Annotated[str, typer.Option(help="With --device host: the runtime.")] = "onnxruntime",
+    runtime: Annotated[str, typer.Option(help="With --device host: the runtime.")] = DEFAULT,
     threads: Annotated[int, typer.Option(min=1, help="With --device host: threads inside one inference.")] = 1,
     json_output: JsonFlag = False,
 ) -> None:

@@ -17,7 +17,7 @@ def distill(
     teacher: Annotated[
         str,
         typer.Option(
-            help="A training's folder, a model.onnx, or a network with weights: NAME@FILE, timm:NAME@FILE, "
+            help="A training's folder, an exported file, or a network with weights: NAME@FILE, timm:NAME@FILE, "
             "torchvision:NAME@FILE."
         ),
     ],

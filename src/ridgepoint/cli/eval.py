@@ -9,7 +9,7 @@ from ridgepoint.cli.output import JsonFlag, console, emit_json
 
 
 def evaluate(
-    file: Annotated[Path, typer.Argument(help="An exported model.onnx, or the run folder that holds it.")],
+    file: Annotated[Path, typer.Argument(help="An exported file, or the run folder that holds it.")],
     data: Annotated[str, typer.Argument(help="As for fit: class folders, 'digits', a torchvision name.")],
     split: Annotated[
         str | None,
@@ -18,7 +18,9 @@ def evaluate(
     seed: Annotated[
         int | None, typer.Option(min=0, help="The seed that drew the parts, where the file does not tell it.")
     ] = None,
-    runtime: Annotated[str, typer.Option(help="The runtime that loads the file.")] = "onnxruntime",
+    runtime: Annotated[
+        str | None, typer.Option(help="The runtime that loads the file.  [default: the file's own]")
+    ] = None,
     threads: Annotated[int, typer.Option(min=1, help="Threads inside one inference.")] = 1,
     data_root: Annotated[Path | None, typer.Option(help="Where torchvision data sets lie or go.")] = None,
     json_output: JsonFlag = False,

@@ -6,6 +6,7 @@ import typer
 
 from ridgepoint.cli import request, training
 from ridgepoint.cli.output import Busy, JsonFlag
+from ridgepoint.deploy.runtimes import DEFAULT
 
 
 def fit(
@@ -13,7 +14,7 @@ def fit(
     data: request.Data,
     latency: request.Latency,
     device: request.Device = "host",
-    runtime: request.Runtime = "onnxruntime",
+    runtime: request.Runtime = DEFAULT,
     threads: request.Threads = 1,
     time: request.Time = None,
     evaluations: request.Evaluations = None,

@@ -12,10 +12,12 @@ TOLD = 5  # how many of the images that cannot be read the last message names
 
 
 def predict(
-    file: Annotated[Path, typer.Argument(help="An exported model.onnx, or the run folder that holds it.")],
+    file: Annotated[Path, typer.Argument(help="An exported file, or the run folder that holds it.")],
     images: Annotated[list[Path], typer.Argument(help="Image files, and folders of them.")],
     top: Annotated[int, typer.Option(min=1, help="How many labels for each image.")] = 1,
-    runtime: Annotated[str, typer.Option(help="The runtime that loads the file.")] = "onnxruntime",
+    runtime: Annotated[
+        str | None, typer.Option(help="The runtime that loads the file.  [default: the file's own]")
+    ] = None,
     threads: Annotated[int, typer.Option(min=1, help="Threads inside one inference.")] = 1,
     json_output: JsonFlag = False,
 ) -> None:

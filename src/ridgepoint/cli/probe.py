@@ -6,10 +6,11 @@ from typing import Annotated, Any
 import typer
 
 from ridgepoint.cli.output import PAGE, Busy, ForceFlag, JsonFlag, console, destination, emit_json, end_doubted
+from ridgepoint.deploy.runtimes import DEFAULT
 
 
 def probe(
-    runtime: Annotated[str, typer.Option(help="The runtime to clock with.")] = "onnxruntime",
+    runtime: Annotated[str, typer.Option(help="The runtime to clock with.")] = DEFAULT,
     threads: Annotated[int, typer.Option(min=1, help="Threads inside one inference.")] = 1,
     study: Annotated[
         list[str] | None, typer.Option(help="A study's name; give it again for more.  [default: all]")

@@ -6,6 +6,7 @@ import typer
 
 from ridgepoint.cli import request, training
 from ridgepoint.cli.output import Busy, JsonFlag
+from ridgepoint.deploy.runtimes import DEFAULT
 from ridgepoint.search.methods import OF_NETWORKS, OF_SPACES, told_installed
 
 
@@ -21,7 +22,7 @@ def search(
         ),
     ] = "auto",
     device: request.Device = "host",
-    runtime: request.Runtime = "onnxruntime",
+    runtime: request.Runtime = DEFAULT,
     threads: request.Threads = 1,
     time: request.Time = None,
     evaluations: request.Evaluations = None,

@@ -2,8 +2,9 @@
 
 A row is a block in deploy form at one input shape, timed alone and named by a digest of its layers; equal blocks of
 different networks share a row. A sample is a network that calibration timed. The table belongs to a place, a machine, a
-runtime, its version, a number of threads and a precision, and is refused elsewhere. Every time carries its date and how busy others kept the
-machine; one that could not be relied on is kept only where the user accepts such times, and taken again where not.
+runtime, its version, a number of threads and a precision, and is refused elsewhere. Every time carries its date and how
+busy others kept the machine; one that could not be relied on is kept only where the user accepts such times, and taken
+again where not.
 """
 
 import hashlib

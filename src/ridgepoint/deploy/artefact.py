@@ -2,28 +2,26 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-import msgspec
 import numpy as np
 from PIL import Image
 
 from ridgepoint.arch.network import Network
 from ridgepoint.data.preprocess import Preprocessing
 from ridgepoint.data.trained_on import TrainedOn
+from ridgepoint.deploy.about import EXPORT_AGAIN
+from ridgepoint.deploy.find import find_artefact, told_beside, told_inside
 from ridgepoint.deploy.memory_limit import limited_memory
-from ridgepoint.deploy.runtimes import Session, artefact_bytes, open_session
+from ridgepoint.deploy.runtimes.session import Session
 from ridgepoint.errors import InputError, shown
 
 CHUNK = 64  # images that go through a network at once: more are not faster, and their feature maps fill the memory
-LARGEST_DOCUMENT = 16 << 20
-_AGAIN = "Export the model again"
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Artefact:
-    """A loaded exported file with what its metadata tells.
+    """A loaded exported file with what is known about it.
 
     Attributes:
         session: The file in its runtime.
@@ -70,36 +68,25 @@ class Artefact:
         return np.log(np.maximum(found, np.finfo(np.float32).tiny)) if self.probabilities else found
 
 
-def load_artefact(path: str | Path, *, runtime: str = "onnxruntime", threads: int = 1) -> Artefact:
+def load_artefact(path: str | Path, *, runtime: str | None = None, threads: int = 1) -> Artefact:
     """Load a file that ridgepoint exported, and try it once.
 
+    Args:
+        path: The artefact, or the folder of a run that holds one.
+        runtime: What loads it; by default what it was written for.
+        threads: Threads inside one run.
+
     Raises:
-        InputError: If the file is missing, broken, was not exported by ridgepoint, or does not do what it says.
+        InputError: If the file is missing, broken, was not exported by ridgepoint, is not the one that is told of, or
+            does not do what it says.
     """
-    path = Path(path)
-    if path.is_dir():
-        path = path / "model.onnx"
-    session = open_session(path, runtime=runtime, threads=threads, pinned=False)
-    if "ridgepoint.labels" not in session.metadata:
-        raise InputError(
-            f"{path}: holds no labels and preprocessing. Give a file that `ridgepoint fit` or `ridgepoint export` wrote"
-        )
-    labels = _read(session, "labels", tuple[str, ...])
-    preprocessing = _read(session, "preprocessing", Preprocessing)
-    network = _read(session, "network", Network)
-    trained_on = _read(session, "trained_on", TrainedOn) if "ridgepoint.trained_on" in session.metadata else None
-    _check(session, labels, preprocessing, network)
-    return Artefact(session, labels, preprocessing, network, trained_on, _try(session, labels, network.input))
-
-
-def _read(session: Session, key: str, kind: type[T]) -> T:
-    text = session.metadata.get(f"ridgepoint.{key}", "")
-    try:
-        if len(text) > LARGEST_DOCUMENT:
-            raise ValueError(f"it has {len(text):,} characters")
-        return msgspec.json.decode(text, type=kind)
-    except (ValueError, RecursionError) as error:  # msgspec's errors, and what our own types refuse
-        raise InputError(f"{session.path}: its {key} in the metadata cannot be read: {error}. {_AGAIN}") from None
+    path, loading = find_artefact(Path(path), runtime)
+    told = told_beside(path, loading)
+    session = loading.open(path, threads=threads, pinned=False)
+    about = told or told_inside(path, loading)
+    _check(session, about.labels, about.preprocessing, about.network)
+    probabilities = _try(session, about.labels, about.network.input, size_bytes=loading.size_bytes(path))
+    return Artefact(session, about.labels, about.preprocessing, about.network, about.trained_on, probabilities)
 
 
 def _check(session: Session, labels: tuple[str, ...], preprocessing: Preprocessing, network: Network) -> None:
@@ -112,26 +99,26 @@ def _check(session: Session, labels: tuple[str, ...], preprocessing: Preprocessi
         ):
             raise InputError(
                 f"{session.path}: its graph takes images of {session.input_shape}, but its {name} says {shape} "
-                f"(channels, height, width). {_AGAIN}"
+                f"(channels, height, width). {EXPORT_AGAIN}"
             )
     if not labels or len(labels) != network.num_classes:
         raise InputError(
-            f"{session.path}: has {len(labels)} labels, but its network {network.num_classes} classes. {_AGAIN}"
+            f"{session.path}: has {len(labels)} labels, but its network {network.num_classes} classes. {EXPORT_AGAIN}"
         )
 
 
-def _try(session: Session, labels: tuple[str, ...], shape_CHW: tuple[int, int, int]) -> bool:
+def _try(session: Session, labels: tuple[str, ...], shape_CHW: tuple[int, int, int], *, size_bytes: int) -> bool:
     """Run two images; whether the answers are probabilities already."""
     noise = np.random.default_rng(0).standard_normal((1, *shape_CHW))
     images = [np.zeros((1, *shape_CHW), np.float32), noise.astype(np.float32)]
-    with limited_memory(artefact_bytes(session.path), images[0].nbytes):
+    with limited_memory(size_bytes, images[0].nbytes):
         answers = [session.run(image) for image in images]
     for found in answers:
         kind, size = getattr(found, "dtype", type(found).__name__), getattr(found, "shape", ())
         if size != (1, len(labels)) or kind != np.float32:
             raise InputError(
                 f"{session.path}: gives {kind} of shape {shown(size)} for one image. Allowed: float32 logits, "
-                f"(1, {len(labels)}), one for each label. {_AGAIN}"
+                f"(1, {len(labels)}), one for each label. {EXPORT_AGAIN}"
             )
         finite(found, session.path)
     return all(found.min() >= 0 and abs(float(found.sum()) - 1) < 1e-3 for found in answers)

@@ -11,7 +11,8 @@ from ridgepoint.deploy.compare import ALPHA, RESOLUTION, Verdict, compare
 from ridgepoint.deploy.measure import PATIENCE_S, ROUND_S, Job, clock, example_image
 from ridgepoint.deploy.memory import peak_memory_bytes
 from ridgepoint.deploy.memory_limit import limited_memory
-from ridgepoint.deploy.runtimes import OperatorTime, artefact_bytes, open_session, session_class
+from ridgepoint.deploy.runtimes import find_runtime, open_session
+from ridgepoint.deploy.runtimes.session import OperatorTime
 from ridgepoint.deploy.timing import doubts
 from ridgepoint.errors import InputError
 
@@ -124,7 +125,7 @@ def _why_not(choices: Sequence[tuple[str, Path]], threads: int) -> str | None:
         for runtime, path in choices:
             session = open_session(path, runtime=runtime, threads=threads)
             image = example_image(session)
-            with limited_memory(artefact_bytes(path), image.nbytes):
+            with limited_memory(find_runtime(runtime).size_bytes(path), image.nbytes):
                 finite(session.run(image), path)
     except InputError as error:
         return str(error)
@@ -144,5 +145,5 @@ def _name(key: tuple[str, str, int], every: Mapping[tuple[str, str, int], Job]) 
 
 def _operators(job: Job) -> tuple[OperatorTime, ...]:
     image = example_image(open_session(job.path, runtime=job.runtime, threads=job.threads))
-    found = session_class(job.runtime).profile(job.path, image, threads=job.threads, runs=_PROFILED_RUNS)
-    return tuple(found)
+    kind = find_runtime(job.runtime).session_class()
+    return tuple(kind.profile(job.path, image, threads=job.threads, runs=_PROFILED_RUNS))

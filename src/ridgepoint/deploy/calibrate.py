@@ -15,7 +15,6 @@ from ridgepoint.arch.shape import Shape
 from ridgepoint.cost.calibrating import calibrate
 from ridgepoint.cost.count import cost
 from ridgepoint.cost.device import Device
-from ridgepoint.cost.host import cpu_name
 from ridgepoint.cost.latency import MeasuredLatency, TabledLatency
 from ridgepoint.cost.table import Conditions, LatencyTable, Stored, is_old, load_table, row_key
 from ridgepoint.cost.tabled import TabledModel
@@ -23,7 +22,7 @@ from ridgepoint.deploy.export import export_for_timing
 from ridgepoint.deploy.measure import PATIENCE_S, measure
 from ridgepoint.deploy.parts import part_of, time_parts
 from ridgepoint.deploy.reference import reference_files
-from ridgepoint.deploy.runtimes import find_runtime, runtime_version
+from ridgepoint.deploy.runtimes import DEFAULT, find_runtime
 from ridgepoint.deploy.sampling import Progress, time_samples
 from ridgepoint.deploy.timing import Timing, cannot_tell
 from ridgepoint.documents import dump_document
@@ -50,9 +49,9 @@ class HostTable:
         NotMeasurableError: Here and wherever something is measured: if times are not to be relied on, unless `busy`.
     """
 
-    def __init__(self, *, runtime: str = "onnxruntime", threads: int = 1, path: Path | None = None, busy: bool = False):
+    def __init__(self, *, runtime: str = DEFAULT, threads: int = 1, path: Path | None = None, busy: bool = False):
         self.busy = busy
-        conditions = conditions_here(runtime, threads)
+        conditions = find_runtime(runtime).conditions(threads)
         self.path = path or table_path(runtime, threads)
         if self.path.exists():
             self.table = load_table(self.path, conditions=conditions).trim(doubted=busy)
@@ -170,19 +169,10 @@ class HostTable:
         return Stored(ms=found.ms, at=time.time(), load=found.load or 0.0, doubt=found.doubt)
 
 
-def conditions_here(runtime: str, threads: int) -> Conditions:
-    """Under what a table is measured here.
-
-    Raises:
-        InputError: If the runtime is unknown or cannot work here.
-    """
-    return Conditions(device=cpu_name(), runtime=runtime, runtime_version=runtime_version(runtime), threads=threads)
-
-
 def table_path(runtime: str, threads: int) -> Path:
     """Where this machine's table lies, in the user's cache folder."""
     folder = platformdirs.user_cache_path("ridgepoint") / "tables"
-    return folder / conditions_here(runtime, threads).file_name()
+    return folder / find_runtime(runtime).conditions(threads).file_name()
 
 
 def owning_table(path: Path) -> contextlib.AbstractContextManager[None]:

@@ -1,16 +1,14 @@
-"""A module as an ONNX file: folded, checked, with labels and preprocessing inside."""
+"""A module as an artefact: folded, written by a runtime, with all that is known about it."""
 
 import contextlib
 import io
 import logging
+import shutil
+import tempfile
 import warnings
-from collections.abc import Sequence
-from importlib.metadata import version
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Literal
 
-import msgspec
-import onnx
 import torch
 from torch import nn
 
@@ -18,84 +16,85 @@ from ridgepoint.arch.network import Network
 from ridgepoint.arch.shape import Shape
 from ridgepoint.data.preprocess import Preprocessing
 from ridgepoint.data.trained_on import TrainedOn
-from ridgepoint.deploy.runtimes import find_runtime
-from ridgepoint.errors import InputError
-from ridgepoint.files import save_atomic
+from ridgepoint.deploy.about import About, make_about
+from ridgepoint.deploy.companion import write_entry
+from ridgepoint.deploy.find import told_beside, told_inside
+from ridgepoint.deploy.runtimes import DEFAULT, find_runtime
+from ridgepoint.deploy.runtimes.runtime import Batch, Runtime, part_name
+from ridgepoint.files import make_folder, save_atomic
 from ridgepoint.nn.fuse import fuse
 
-Batch = Literal["static", "dynamic"]
 
-
-def export_onnx(
+def export_artefact(
     model: nn.Module,
     path: Path,
     *,
     network: Network,
     preprocessing: Preprocessing,
     labels: Sequence[str],
+    runtime: str = DEFAULT,
     batch: Batch = "static",
     trained_on: TrainedOn | None = None,
-) -> None:
-    """Write the deploy form of a model, with everything an app needs in the file's metadata.
+) -> About:
+    """Write the deploy form of a model, with everything an app needs in `ridgepoint.json` beside it.
 
-    The metadata keys are `ridgepoint.labels` (a JSON list), `ridgepoint.preprocessing`, `ridgepoint.network` and
-    `ridgepoint.trained_on` (JSON), and `ridgepoint.version`.
+    Where the format can hold that, it is inside too: an ONNX file has it in its metadata, by the keys
+    `ridgepoint.labels` (a JSON list), `ridgepoint.preprocessing`, `ridgepoint.network`, `ridgepoint.trained_on` (JSON),
+    `ridgepoint.version` and others.
 
     Args:
         model: In eval mode; shape (B, C, H, W) -> (B, num_classes) logits.
-        path: Where the file goes; it appears whole or not at all.
+        path: Where the artefact goes; every file of it appears whole or not at all, what is told of it last.
         network: The model's architecture.
         preprocessing: How an image becomes the model's input.
         labels: One name per class.
+        runtime: What writes it, and will run it.
         batch: `static` fixes batch 1, which runtimes optimise best; `dynamic` leaves the batch open.
         trained_on: The data, so that its test part can be found again.
 
     Raises:
-        InputError: If the model is in train mode, or there is not one label for each class.
-        RunError: If the file cannot be written.
+        InputError: If the model is in train mode, there is not one label for each class, or the runtime cannot write
+            it.
+        RunError: If the files cannot be written.
     """
-    if len(labels) != network.num_classes:
-        raise InputError(
-            f"{len(labels)} labels are given, and the network has {network.num_classes} classes. Give a label for "
-            "each, and the network as it was built: model.network"
-        )
-    x = torch.zeros(1 if batch == "static" else 2, preprocessing.channels, preprocessing.height, preprocessing.width)
-    shapes = None if batch == "static" else ({0: torch.export.Dim.DYNAMIC},)
-    with _quiet():
-        program = torch.onnx.export(
-            fuse(model),
-            (x,),
-            dynamo=True,
-            dynamic_shapes=shapes,
-            input_names=["image"],
-            output_names=["logits"],
-            verbose=False,
-        )
-    proto = program.model_proto
-    metadata = {
-        "ridgepoint.labels": msgspec.json.encode(list(labels)).decode(),
-        "ridgepoint.preprocessing": preprocessing.to_json(),
-        "ridgepoint.network": msgspec.json.encode(network).decode(),
-        "ridgepoint.version": version("ridgepoint"),
-    }
-    if trained_on is not None:
-        metadata["ridgepoint.trained_on"] = msgspec.json.encode(trained_on).decode()
-    onnx.helper.set_model_props(proto, metadata)
-    _forget_shapes_of_weights(proto)
-    onnx.checker.check_model(proto)
-    save_atomic(path, lambda temporary: onnx.save(proto, temporary))
+    writer = find_runtime(runtime)
+    about = make_about(labels=tuple(labels), preprocessing=preprocessing, network=network, trained_on=trained_on)
+    example = torch.zeros(1, preprocessing.channels, preprocessing.height, preprocessing.width)
+    with tempfile.TemporaryDirectory() as folder:
+        made = Path(folder) / path.name
+        with _quiet():
+            writer.export(fuse(model), example, made, about=about, batch=batch)
+        _put(made, path, writer)
+    write_entry(path, about, writer)
+    return about
 
 
-def _forget_shapes_of_weights(proto: onnx.ModelProto) -> None:
-    """A weight tells its shape itself; told twice, the runtime's own quantiser finds two that contradict each other."""
-    weights = {tensor.name for tensor in proto.graph.initializer}
-    others = [info for info in proto.graph.value_info if info.name not in weights]
-    del proto.graph.value_info[:]
-    proto.graph.value_info.extend(others)
+def copy_artefact(source: Path, path: Path, runtime: Runtime) -> About:
+    """Put an artefact that is told of into another folder, under the same name; what is known about it.
+
+    Raises:
+        InputError: If a file of it is missing, or nothing is known about it.
+        RunError: If the files cannot be written.
+    """
+    about = told_beside(source, runtime) or told_inside(source, runtime)
+    _put(source, path, runtime)
+    write_entry(path, about, runtime)
+    return about
+
+
+def _put(source: Path, path: Path, runtime: Runtime) -> None:
+    """Copy all files of an artefact, each whole or not at all; what was there of another one goes."""
+    if path.is_dir() and source.is_dir():
+        shutil.rmtree(path)
+    for file in runtime.files(source):
+        target = path.parent / part_name(source, file)
+        if target.parent != path.parent:
+            make_folder(target.parent)
+        save_atomic(target, lambda temporary, file=file: shutil.copyfile(file, temporary))
 
 
 def export_for_timing(
-    model: nn.Module, shape: Shape, path: Path, runtime: str = "onnxruntime", *, folded: bool = True
+    model: nn.Module, shape: Shape, path: Path, runtime: str = DEFAULT, *, folded: bool = True
 ) -> None:
     """Write a module fast in the format that a runtime loads, for the clock only: weights as they are, batch 1.
 
@@ -104,23 +103,9 @@ def export_for_timing(
     Raises:
         InputError: If the runtime is unknown or cannot work here.
     """
-    write = {".onnx": _write_onnx, ".pt2": _write_program}[find_runtime(runtime).suffix]
-    model = model.eval()
+    writer, model = find_runtime(runtime), model.eval()
     with _quiet():
-        write(fuse(model) if folded else model, _example(shape), path)
-
-
-def _write_onnx(model: nn.Module, example: torch.Tensor, path: Path) -> None:
-    """By the older exporter, which takes milliseconds where the other takes seconds.
-
-    The graph after the runtime's own optimisation is the same.
-    """
-    torch.onnx.export(model, (example,), str(path), dynamo=False, opset_version=17)
-
-
-@torch.no_grad()
-def _write_program(model: nn.Module, example: torch.Tensor, path: Path) -> None:
-    torch.export.save(torch.export.export(model, (example,)), path)
+        writer.export(fuse(model) if folded else model, _example(shape), path, about=None)
 
 
 def _example(shape: Shape) -> torch.Tensor:
@@ -133,7 +118,7 @@ def _example(shape: Shape) -> torch.Tensor:
 
 
 @contextlib.contextmanager
-def _quiet():
+def _quiet() -> Iterator[None]:
     """Exporters print and warn about themselves; none of it concerns the user."""
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "torch.export")]
     levels = [logger.level for logger in loggers]

@@ -25,7 +25,8 @@ from ridgepoint.cost.latency import MeasuredLatency
 from ridgepoint.deploy.cores import choose_cores, on_core
 from ridgepoint.deploy.disturbance import Disturbance
 from ridgepoint.deploy.reference import ENOUGH_RUNS, References, references
-from ridgepoint.deploy.runtimes import Session, artefact_bytes, open_session
+from ridgepoint.deploy.runtimes import DEFAULT, find_runtime, open_session
+from ridgepoint.deploy.runtimes.session import Session
 from ridgepoint.deploy.timing import Timing, Turn
 from ridgepoint.errors import InputError
 
@@ -44,7 +45,7 @@ class Job:
     """A file to clock, and how it is run; `macs` of a run where they are known, to see impossible times by."""
 
     path: Path
-    runtime: str = "onnxruntime"
+    runtime: str = DEFAULT
     threads: int = 1
     macs: int | None = None
 
@@ -52,7 +53,7 @@ class Job:
 def measure(
     files: Mapping[str, Path],
     *,
-    runtime: str = "onnxruntime",
+    runtime: str = DEFAULT,
     threads: int = 1,
     rounds: int = ROUNDS,
     round_s: float = ROUND_S,
@@ -314,11 +315,11 @@ def _latency(job: Job, session: Session, timing: Timing) -> MeasuredLatency:
         runtime=job.runtime,
         runtime_version=session.version,
         threads=job.threads,
-        precision="float32",
+        precision=session.precision,
         warmup=WARMUP,
         rounds=len(timing.rounds_ms),
         runs=timing.runs,
-        file_bytes=artefact_bytes(job.path),
+        file_bytes=find_runtime(job.runtime).size_bytes(job.path),
     )
 
 

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from ridgepoint.deploy.measure import example_image
-from ridgepoint.deploy.runtimes import open_session, session_class
+from ridgepoint.deploy.runtimes import find_runtime, open_session
 
 _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 _RUNS = 3
@@ -25,7 +25,7 @@ def peak_memory_bytes(path: Path, *, runtime: str, threads: int) -> int | None:
 
 
 def _growth(path: Path, runtime: str, threads: int) -> int:
-    session_class(runtime)
+    find_runtime(runtime).session_class()  # imports it
     _CLEAR.write_text("5")  # the peak so far is forgotten
     before = _status("VmRSS")
     session = open_session(path, runtime=runtime, threads=threads)

@@ -13,7 +13,8 @@ from ridgepoint.cost.table import Conditions
 from ridgepoint.deploy.export import export_for_timing
 from ridgepoint.deploy.measure import PATIENCE_S, example_image, time_sessions
 from ridgepoint.deploy.reference import references
-from ridgepoint.deploy.runtimes import Session, find_runtime, open_session
+from ridgepoint.deploy.runtimes import find_runtime, open_session
+from ridgepoint.deploy.runtimes.session import Session
 from ridgepoint.deploy.timing import Timing
 from ridgepoint.nn import layers
 from ridgepoint.nn.build import initialise, module_of

@@ -6,7 +6,6 @@ disagree, others use the memory or the caches, and nobody can tell by how much a
 """
 
 import contextlib
-import hashlib
 import math
 import tempfile
 import time
@@ -20,8 +19,8 @@ import platformdirs
 from ridgepoint.arch.network import Network
 from ridgepoint.arch.scale import scale_width
 from ridgepoint.arch.zoo import load
-from ridgepoint.cost.host import cpu_name
-from ridgepoint.deploy.runtimes import Session, find_runtime, open_session
+from ridgepoint.deploy.runtimes import find_runtime, open_session
+from ridgepoint.deploy.runtimes.session import Session
 from ridgepoint.deploy.timing import BUSY, LEAST_SHARE, Slowdown, Timing
 from ridgepoint.errors import InputError, WriteError
 from ridgepoint.files import make_folder, read_file, write_atomic
@@ -100,9 +99,8 @@ def references(runtime: str, threads: int) -> References:
             path = Path(folder) / f"reference{index}{find_runtime(runtime).suffix}"
             export_for_timing(build(network), network.input_shape, path, runtime)
             sessions.append(open_session(path, runtime=runtime, threads=threads))
-    digest = hashlib.sha256(cpu_name().encode()).hexdigest()[:10]
-    name = f"{runtime}-{sessions[0].version}-t{threads}-{digest}-{len(sessions)}.json"
-    return References(sessions, _folder() / name)
+    name = Path(find_runtime(runtime).conditions(threads).file_name())
+    return References(sessions, _folder() / f"{name.stem}-{len(sessions)}{name.suffix}")
 
 
 def reference_files() -> list[Path]:

@@ -1,6 +1,5 @@
 """Opening a teacher: a run of ours, an exported file, or a network of our zoo, timm or torchvision with weights."""
 
-import hashlib
 from pathlib import Path
 
 import torch
@@ -10,6 +9,7 @@ from ridgepoint.arch.zoo import load
 from ridgepoint.data import Preprocessing
 from ridgepoint.data.resolution import IMAGENET_MEAN, IMAGENET_STD
 from ridgepoint.deploy.artefact import load_artefact
+from ridgepoint.deploy.runtimes import find_runtime, runtimes_for
 from ridgepoint.distill.teacher import Teacher, digest_of
 from ridgepoint.errors import InputError, nearest
 from ridgepoint.nn.build import BuiltNetwork, build
@@ -20,7 +20,7 @@ from ridgepoint.train.accelerator import CPU
 from ridgepoint.train.folder import ABOUT, load_training
 
 FORMS = (
-    "the folder of a training, an exported model.onnx, or a network with a weights file: mobilenetv4_conv_small@FILE, "
+    "the folder of a training, an exported file, or a network with a weights file: mobilenetv4_conv_small@FILE, "
     "timm:resnet50@FILE, torchvision:resnet50@FILE"
 )
 
@@ -31,7 +31,7 @@ def open_teacher(text: str, classes: tuple[str, ...], accelerator: torch.device 
     A weights file names no classes: its classifier must have as many, and they are taken to be in the data's order.
 
     Args:
-        text: A run folder, an .onnx file, or ``[LIBRARY:]NAME@WEIGHTS``.
+        text: A run folder, an exported file, or ``[LIBRARY:]NAME@WEIGHTS``.
         classes: Those of the data.
         accelerator: Where it computes its answers; an exported file answers on the CPU.
 
@@ -42,7 +42,7 @@ def open_teacher(text: str, classes: tuple[str, ...], accelerator: torch.device 
     name, at, weights = text.partition("@")
     if path.is_dir() and (path / ABOUT).exists():
         teacher = _training(path, accelerator)
-    elif path.is_dir() or path.suffix == ".onnx":
+    elif path.is_dir() or runtimes_for(path):
         teacher = _artefact(path)
     elif at:
         library, _, network = name.rpartition(":")
@@ -83,10 +83,10 @@ def _training(folder: Path, accelerator: torch.device) -> Teacher:
 
 def _artefact(path: Path) -> Teacher:
     artefact = load_artefact(path)
-    file = path / "model.onnx" if path.is_dir() else path
+    session = artefact.session
     return Teacher(
         name=str(path),
-        digest=hashlib.sha256(file.read_bytes()).hexdigest(),
+        digest=find_runtime(session.runtime).digest(session.path),
         classes=artefact.labels,
         preprocessing=artefact.preprocessing,
         forward=lambda images: torch.from_numpy(artefact.answers(images.numpy())),

@@ -2,7 +2,6 @@
 
 import importlib.metadata
 import platform
-import shutil
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -19,11 +18,13 @@ from ridgepoint.cost.count import cost
 from ridgepoint.cost.latency import MeasuredLatency
 from ridgepoint.data import ArraySplit, decode
 from ridgepoint.deploy.artefact import load_artefact, softmax
-from ridgepoint.deploy.export import export_onnx
+from ridgepoint.deploy.companion import is_told, write_entry
+from ridgepoint.deploy.export import copy_artefact, export_artefact
 from ridgepoint.deploy.measure import measure
+from ridgepoint.deploy.runtimes import find_runtime, model_file
 from ridgepoint.deploy.timing import doubts
 from ridgepoint.deploy.verify import Parity, verify
-from ridgepoint.files import make_folder, save_atomic, write_atomic
+from ridgepoint.files import make_folder, write_atomic
 from ridgepoint.fit.bound import final_patience_s
 from ridgepoint.fit.job import FitJob
 from ridgepoint.fit.plan import Plan
@@ -51,7 +52,7 @@ from ridgepoint.train.folder import load_training
 
 MISTAKES = 24
 PHASE = "Export, check, measure"
-PACKAGES = ("ridgepoint", "torch", "torchvision", "onnx", "onnxruntime", "optuna", "numpy")
+PACKAGES = ("ridgepoint", "torch", "torchvision", "optuna", "numpy")
 
 
 def finish(job: FitJob, plan: Plan, trained: list[Candidate]) -> dict[str, Any]:
@@ -67,12 +68,14 @@ def finish(job: FitJob, plan: Plan, trained: list[Candidate]) -> dict[str, Any]:
         for c in trained
     ]
     winner = choose(trained, job.budget_ms)
-    path = job.run.path
-    save_atomic(path / "model.onnx", lambda temporary: shutil.copyfile(files[winner.name], temporary))
+    path, runtime = job.run.path, find_runtime(job.run.settings.runtime)
+    artefact = path / files[winner.name].name
+    about = copy_artefact(files[winner.name], artefact, runtime)
     write_atomic(path / "architecture.yaml", dump_network(winner.network))
     write_atomic(path / "labels.txt", "".join(f"{label}\n" for label in job.prepared.dataset.classes))
     job.display.progress(0.8, "checking the exported file on the test images")
     parity, accuracies = check(job, winner, trained, files)
+    write_entry(artefact, about, runtime, parity=msgspec.to_builtins(parity))
     trained = [msgspec.structs.replace(c, test_accuracy=accuracies[c.name].artefact) for c in trained]
     study = Study(path)
     for candidate in trained:
@@ -85,15 +88,16 @@ def finish(job: FitJob, plan: Plan, trained: list[Candidate]) -> dict[str, Any]:
 
 def export_all(job: FitJob, trained: list[Candidate]) -> dict[str, Path]:
     """The exported file of every trained network, with labels and preprocessing inside."""
-    files = {}
+    files, runtime = {}, find_runtime(job.run.settings.runtime)
     for index, candidate in enumerate(trained):
         job.display.progress(0.5 * index / len(trained), f"exporting {candidate.name}")
-        path = job.run.path / "trainings" / candidate.name / "model.onnx"
-        if not path.exists():
+        path = job.run.path / "trainings" / candidate.name / model_file(runtime.name)
+        if not is_told(path, runtime):
             model, about = load_training(path.parent)
-            export_onnx(
+            export_artefact(
                 model,
                 path,
+                runtime=runtime.name,
                 network=candidate.network,
                 preprocessing=job.prepared.preprocessing_for(candidate.network),
                 labels=job.prepared.dataset.classes,
@@ -212,10 +216,11 @@ def describe(
 ) -> FitResult:
     """The content of `result.json`."""
     settings, prepared, dataset, path = job.run.settings, job.prepared, job.prepared.dataset, job.run.path.resolve()
+    model, runtime = model_file(settings.runtime), find_runtime(settings.runtime)
     command, doubted = settings.command(out=str(job.run.path)), doubts(latencies.values(), accepted=settings.busy)
     return FitResult(
         command=command,
-        reproduce=[command, f"ridgepoint report {job.run.path}", f"ridgepoint eval {job.run.path}/model.onnx DATA"],
+        reproduce=[command, f"ridgepoint report {job.run.path}", f"ridgepoint eval {job.run.path}/{model} DATA"],
         name=job.run.path.name,
         created=datetime.now().astimezone().isoformat(timespec="seconds"),
         run=str(path),
@@ -231,7 +236,7 @@ def describe(
             preprocessing=msgspec.to_builtins(prepared.preprocessing_for(winner.network)),
         ),
         architecture=str(path / "architecture.yaml"),
-        artefact=str(path / "model.onnx"),
+        artefact=str(path / model),
         labels=str(path / "labels.txt"),
         report=str(path / "report.html"),
         network=Chosen(**_network(winner)),
@@ -261,6 +266,7 @@ def describe(
         versions={
             "python": platform.python_version(),
             **{name: importlib.metadata.version(name) for name in PACKAGES},
+            **runtime.versions(),
         },
         doubts=[] if settings.busy else doubted,
         warnings=doubted if settings.busy else [],

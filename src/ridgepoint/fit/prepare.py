@@ -16,6 +16,7 @@ from ridgepoint.data import (
     detect,
 )
 from ridgepoint.data.resolution import LARGEST, SMALLEST
+from ridgepoint.deploy.runtimes import find_runtime
 from ridgepoint.display import Display
 from ridgepoint.errors import InputError, nearest
 from ridgepoint.fit.policy import POLICY
@@ -94,14 +95,7 @@ def check_settings(settings: FitSettings, given: Entry | None = None) -> None:
     Raises:
         InputError: Naming the option, what was given and what is allowed.
     """
-    from ridgepoint.deploy.runtimes import find_runtime, runtimes_for
-
     find_runtime(settings.runtime)
-    if settings.runtime not in (loading := runtimes_for(Path("model.onnx"))):
-        raise InputError(
-            f"--runtime is '{settings.runtime}', which loads no .onnx file, and that is what is exported. Allowed: "
-            f"{', '.join(loading)}"
-        )
     if settings.device not in DEVICES:
         raise InputError(f"--device is '{settings.device}'; {nearest(settings.device, DEVICES)}")
     method, _, entry = choose_method(settings, given)

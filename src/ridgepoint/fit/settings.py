@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from ridgepoint.deploy.runtimes import DEFAULT
 from ridgepoint.run.settings import Request, request, typed
 
 Count = Annotated[int, msgspec.Meta(ge=1)]
@@ -26,7 +27,7 @@ class FitSettings(Request, frozen=True, kw_only=True):
     data: Annotated[str, typed(place=True)]
     latency_ms: Annotated[Above0, typed("--latency", unit="ms")]
     device: str = "host"
-    runtime: str = "onnxruntime"
+    runtime: str = DEFAULT
     threads: Count = 1
     time_s: Annotated[Above0 | None, typed("--time", unit="s")] = None
     evaluations: Count | None = None

@@ -10,19 +10,19 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import torch
 
-from ridgepoint.cost.host import cpu_name
 from ridgepoint.deploy.export import export_for_timing
 from ridgepoint.deploy.measure import PATIENCE_S, time_sessions
 from ridgepoint.deploy.reference import references
-from ridgepoint.deploy.runtimes import find_runtime, open_session, runtime_version
+from ridgepoint.deploy.runtimes import DEFAULT, find_runtime, open_session
+from ridgepoint.deploy.runtimes.session import Graph
 from ridgepoint.display import Display, Silent
 from ridgepoint.nn.count import Counts, count
 from ridgepoint.nn.fuse import fuse
 from ridgepoint.probe.finding import Clocked, Finding, interval, ratios
-from ridgepoint.probe.graph import Graph, optimised_graph
 from ridgepoint.probe.result import (
     FindingResult,
     ProbeResult,
@@ -41,7 +41,7 @@ _SPREAD = (0.1, 0.5, 0.9)
 def probe(
     studies: Sequence[Study],
     *,
-    runtime: str = "onnxruntime",
+    runtime: str = DEFAULT,
     threads: int = 1,
     rounds: int = ROUNDS,
     busy: bool = False,
@@ -61,17 +61,13 @@ def probe(
         InputError: If the runtime is unknown or cannot work here.
     """
     display = display or Silent()
-    version, started = runtime_version(runtime), time.monotonic()
+    conditions, started = find_runtime(runtime).conditions(threads), time.monotonic()
     found = []
     for study in studies:
         with display.phase(study.name):
             found.append(_run(study, runtime, threads, rounds, busy, display.progress))
     return ProbeResult(
-        device=cpu_name(),
-        runtime=runtime,
-        runtime_version=version,
-        threads=threads,
-        precision="float32",
+        **msgspec.structs.asdict(conditions),
         loads=LOADS,
         rounds=rounds,
         seconds=time.monotonic() - started,
@@ -82,7 +78,7 @@ def probe(
 def _run(
     study: Study, runtime: str, threads: int, rounds: int, busy: bool, progress: Callable[[float, str], None]
 ) -> StudyResult:
-    sessions, counts, graphs = {}, {}, {}
+    sessions, counts, graphs = {}, {}, dict[str, Graph]()
     with tempfile.TemporaryDirectory() as folder:
         for index, (name, variant) in enumerate(study.variants.items()):
             progress(index / len(study.variants) / 2, f"export {name}")
@@ -90,8 +86,8 @@ def _run(
             counts[name] = _export(variant, path, runtime)
             for load in range(LOADS):
                 sessions[f"{name} {load}"] = open_session(path, runtime=runtime, threads=threads)
-            if runtime == "onnxruntime":
-                graphs[name] = optimised_graph(path)
+            if (graph := find_runtime(runtime).graph(path)) is not None:
+                graphs[name] = graph
         timings = time_sessions(
             sessions,
             reference=references(runtime, threads),

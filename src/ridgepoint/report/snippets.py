@@ -23,7 +23,7 @@ class Snippet(msgspec.Struct, frozen=True):
 
 
 def snippets(preprocessing: Mapping[str, Any], *, file: str, labels: str = "labels.txt") -> list[Snippet]:
-    """One for every language; none where the preprocessing is not known, or the file is not for ONNX Runtime.
+    """One for every language that has a template for files of this kind; none where the preprocessing is not known.
 
     Args:
         preprocessing: As `result.json` has it.
@@ -34,10 +34,9 @@ def snippets(preprocessing: Mapping[str, Any], *, file: str, labels: str = "labe
         known = msgspec.convert(preprocessing, Preprocessing)
     except (msgspec.ValidationError, ValueError):
         return []
-    if Path(file).suffix != ".onnx":
-        return []
+    templates = TEMPLATES / "app" / Path(file).suffix.removeprefix(".")
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES / "app"),
+        loader=jinja2.FileSystemLoader(templates),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -48,7 +47,9 @@ def snippets(preprocessing: Mapping[str, Any], *, file: str, labels: str = "labe
     facts = msgspec.to_builtins(known) | numbers | {"canvas": known.canvas, "file": file, "labels": labels}
     facts |= {"file_stem": Path(file).stem, "labels_stem": Path(labels).stem, "floats": _floats}
     return [
-        Snippet(key, title, environment.get_template(f"{key}.jinja").render(facts)) for key, title in LANGUAGES.items()
+        Snippet(key, title, environment.get_template(f"{key}.jinja").render(facts))
+        for key, title in LANGUAGES.items()
+        if (templates / f"{key}.jinja").is_file()
     ]
 
 

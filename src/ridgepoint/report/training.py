@@ -12,6 +12,7 @@ import plotly.graph_objects as go
 import yaml
 from markupsafe import Markup
 
+from ridgepoint.deploy.runtimes import model_file
 from ridgepoint.distill.run import DistillSettings
 from ridgepoint.report.figures import BASELINE, CHOSEN, FINALIST, LINES, TABLED, blank_figure
 from ridgepoint.report.interval import interval
@@ -88,7 +89,7 @@ def training_verdict(training: Training) -> Verdict:
         steps.append(Step("Give it more time", longer(settings, result.recipe).command()))
     name = shlex.quote(str(training.folder))
     steps.append(Step("Export it", f"ridgepoint export {name}"))
-    steps.append(Step("Then clock it", f"ridgepoint bench {shlex.quote(str(training.folder / 'model.onnx'))}"))
+    steps.append(Step("Then clock it", f"ridgepoint bench {shlex.quote(str(training.folder / model_file()))}"))
     return Verdict(
         tone="good" if learnt else "open",
         badge="trained" if learnt else "nothing learnt",

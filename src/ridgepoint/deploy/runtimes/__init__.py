@@ -1,114 +1,73 @@
-"""Runtimes that an exported file can be run on, one file each, behind one small interface."""
+"""Runtimes that an artefact can be run on, one file each, behind one contract: `runtime.Runtime`.
 
-import re
-import shutil
-from dataclasses import dataclass
-from importlib import import_module
-from importlib.metadata import version
+Those of other packages join by an entry point of the group `ridgepoint.runtimes`: its name is the runtime's, its value
+`module:Class`.
+"""
+
+import contextlib
+import importlib
+import sys
+from functools import lru_cache
+from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING
 
-import numpy as np
+from ridgepoint.errors import InputError, nearest, shown
 
-from ridgepoint.errors import InputError, nearest
+if TYPE_CHECKING:
+    from ridgepoint.deploy.runtimes.runtime import Runtime
+    from ridgepoint.deploy.runtimes.session import Session
 
-
-@dataclass(frozen=True)
-class OperatorTime:
-    """What one kind of operator takes in a run: how often it is called, and milliseconds in all."""
-
-    operator: str
-    calls: float
-    ms: float
-
-
-class Session(Protocol):
-    """A loaded artefact.
-
-    Attributes:
-        path: The file.
-        runtime: The runtime's name.
-        version: Its version.
-        threads: Threads inside one run, the caller's among them.
-        cores: Where they belong, the caller's first; nothing if they are not pinned.
-        input_shape: (channels, height, width).
-        metadata: Text by key, as written at export.
-    """
-
-    path: Path
-    runtime: str
-    version: str
-    threads: int
-    cores: tuple[int, ...]
-    input_shape: tuple[int, ...]
-    metadata: dict[str, str]
-
-    def run(self, x_BCHW: np.ndarray) -> np.ndarray:
-        """Logits, (B, num_classes), for float32 images.
-
-        Raises:
-            InputError: If the runtime cannot run the file on them.
-        """
-        ...
-
-    @classmethod
-    def profile(cls, path: Path, x_BCHW: np.ndarray, *, threads: int, runs: int) -> list[OperatorTime]:
-        """Where the time of a run goes, the most first, as the runtime's own profiler tells it."""
-        ...
-
-
-@dataclass(frozen=True)
-class Runtime:
-    """Where a runtime's session is, and what it loads.
-
-    Attributes:
-        session: Module and class, imported when a file is opened.
-        package: The installed package whose version tells the runtime's.
-        suffix: Of the files that it loads.
-        needs: Programs that must be on the path, and what they are for.
-    """
-
-    session: tuple[str, str]
-    package: str
-    suffix: str
-    needs: tuple[tuple[str, str], ...] = ()
-
-
+GROUP = "ridgepoint.runtimes"
+DEFAULT = "onnxruntime"
 RUNTIMES = {
-    "onnxruntime": Runtime(("onnxruntime", "OnnxRuntimeSession"), "onnxruntime", ".onnx"),
-    "torch": Runtime(("torch", "TorchSession"), "torch", ".pt2"),
-    "torch_compile": Runtime(
-        ("torch_compile", "CompiledSession"), "torch", ".pt2", (("g++", "torch.compile builds C++ for the processor"),)
-    ),
+    "onnxruntime": "ridgepoint.deploy.runtimes.onnxruntime:OnnxRuntime",
+    "torch": "ridgepoint.deploy.runtimes.torch:Torch",
+    "torch_compile": "ridgepoint.deploy.runtimes.torch_compile:TorchCompile",
 }
+"""Where each is; ours go before others of the same name, and before each other where several load a file."""
 
 
-def find_runtime(runtime: str) -> Runtime:
-    """The runtime of a name.
+def list_runtimes() -> dict[str, str]:
+    """Where every runtime is, by its name: ours, then those of other packages."""
+    return RUNTIMES | {name: place for name, place in _of_others(tuple(sys.path)).items() if name not in RUNTIMES}
+
+
+def find_runtime(name: str) -> "Runtime":
+    """The runtime of a name, which works here.
 
     Raises:
-        InputError: If it is unknown, or needs a program that is not there.
+        InputError: If it is unknown, cannot be imported, or lacks something.
     """
-    if runtime not in RUNTIMES:
-        raise InputError(f"unknown runtime '{runtime}'; {nearest(runtime, RUNTIMES)}")
-    found = RUNTIMES[runtime]
-    for program, purpose in found.needs:
-        if shutil.which(program) is None:
-            raise InputError(f"runtime '{runtime}' needs {program}, which is not on the path: {purpose}. Install it")
+    known = list_runtimes()
+    if name not in known:
+        raise InputError(f"unknown runtime '{name}'; {nearest(name, known)}")
+    found = _made(known[name])
+    if (why := found.missing()) is not None:
+        raise InputError(f"runtime '{name}' {why}")
     return found
 
 
-def session_class(runtime: str) -> type[Session]:
-    """The class of a runtime's sessions; imports the runtime.
+def runtimes_for(path: Path) -> list[str]:
+    """The runtimes that load files of a name like this, whether they work here or not."""
+    return [found.name for found in _every() if found.suffix == path.suffix]
+
+
+def formats() -> dict[str, "Runtime"]:
+    """What files can be, by their names' endings without the dot, and the first runtime that writes each."""
+    return {found.suffix.removeprefix("."): found for found in reversed(_every())}
+
+
+def model_file(runtime: str = DEFAULT) -> str:
+    """What a run's own artefact is called.
 
     Raises:
         InputError: If the runtime is unknown or cannot work here.
     """
-    module, name = find_runtime(runtime).session
-    return getattr(import_module(f"{__name__}.{module}"), name)
+    return f"model{find_runtime(runtime).suffix}"
 
 
-def open_session(path: Path, *, runtime: str = "onnxruntime", threads: int = 1, pinned: bool = True) -> Session:
+def open_session(path: Path, *, runtime: str = DEFAULT, threads: int = 1, pinned: bool = True) -> "Session":
     """Load an artefact.
 
     Args:
@@ -120,41 +79,35 @@ def open_session(path: Path, *, runtime: str = "onnxruntime", threads: int = 1, 
     Raises:
         InputError: If the runtime is unknown or the file cannot be loaded.
     """
-    suffix = find_runtime(runtime).suffix
-    if path.suffix != suffix and path.suffix in {other.suffix for other in RUNTIMES.values()}:
-        fitting = ", ".join(runtimes_for(path))
-        raise InputError(f"{path}: runtime '{runtime}' loads {suffix} files. Allowed: {fitting}")
-    return session_class(runtime)(path, threads=threads, pinned=pinned)
+    found = find_runtime(runtime)
+    if path.suffix != found.suffix and (fitting := runtimes_for(path)):
+        raise InputError(f"{path}: runtime '{runtime}' loads {found.suffix} files. Allowed: {', '.join(fitting)}")
+    return found.open(path, threads=threads, pinned=pinned)
 
 
-def artefact_bytes(path: Path) -> int:
-    """Bytes of an exported file, with the weights that lie in files beside it.
-
-    Raises:
-        InputError: If a file that belongs to it is missing.
-    """
-    from ridgepoint.deploy.runtimes.onnx_file import read_onnx
-
-    beside = read_onnx(path).beside if path.suffix == ".onnx" else ()
-    return sum(each.stat().st_size for each in (path, *beside))
+def _every() -> list["Runtime"]:
+    """All runtimes; one of another package that cannot be imported is found where it is asked for by name."""
+    found = []
+    for place in list_runtimes().values():
+        with contextlib.suppress(InputError):
+            found.append(_made(place))
+    return found
 
 
-def runtimes_for(path: Path) -> list[str]:
-    """The runtimes that load files of a name like this."""
-    return [name for name, runtime in RUNTIMES.items() if runtime.suffix == path.suffix]
+@lru_cache(maxsize=32)
+def _made(place: str) -> "Runtime":
+    module, _, kind = place.partition(":")
+    try:
+        found: Runtime = getattr(importlib.import_module(module), kind)()
+    except Exception as error:  # another package's code, which can fail in every way
+        raise InputError(
+            f"the runtime at {shown(place)} cannot be imported ({type(error).__name__}: {error}). Install its package "
+            "again, or remove it"
+        ) from None
+    return found
 
 
-def runtime_version(runtime: str) -> str:
-    """The installed version of a runtime.
-
-    Raises:
-        InputError: If the runtime is unknown or cannot work here.
-    """
-    return version(find_runtime(runtime).package)
-
-
-def first_line(error: Exception) -> str:
-    """What a runtime's error says first, without the place in the runtime's own source."""
-    line = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-    line = re.sub(r"/\S*\.(cc|h|cpp):\d+ ", "", line.rpartition("Status Message: ")[2])
-    return re.sub(r"^[\w:*<>& ]+\([^()]*\)( const)? ", "", line)[:200]
+@lru_cache(maxsize=1)
+def _of_others(path: tuple[str, ...]) -> dict[str, str]:
+    """The entry points of installed packages; they are looked for again where Python's own path has changed."""
+    return {point.name: point.value for point in entry_points(group=GROUP)}

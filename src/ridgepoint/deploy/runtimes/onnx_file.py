@@ -3,14 +3,22 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ridgepoint.errors import InputError, shown
 from ridgepoint.files import check_regular, read_file
 from ridgepoint.filetype import mistaken
 
+if TYPE_CHECKING:
+    import onnx
+
 LARGEST_BYTES = 2 << 30  # what protobuf can hold
 # Fields as protobuf writes them tell cheaply what only some files have: an operator's type, a key of external data.
 _LOOPS = (b'"\x04Loop', b'"\x04Scan')
+_INTEGERS = tuple(
+    b'"' + bytes([len(name)]) + name
+    for name in (b"QuantizeLinear", b"DynamicQuantizeLinear", b"QLinearConv", b"ConvInteger", b"MatMulInteger")
+)
 _LOCATION = b"\n\x08location"
 
 
@@ -22,11 +30,13 @@ class OnnxFile:
         content: The graph, with the weights that it holds itself.
         beside: Files of further weights, all in the graph's own folder or below.
         loops: Whether it has operators that run a part of the graph as often as the graph itself decides.
+        quantised: Whether it has operators that compute with 8-bit integers.
     """
 
     content: bytes
     beside: tuple[Path, ...]
     loops: bool
+    quantised: bool
 
 
 def read_onnx(path: Path) -> OnnxFile:
@@ -40,7 +50,20 @@ def read_onnx(path: Path) -> OnnxFile:
         raise InputError(f"{path}: {words}")
     content = read_file(path, limit_bytes=LARGEST_BYTES)
     beside = tuple(dict.fromkeys(_beside(path, content))) if _LOCATION in content else ()
-    return OnnxFile(content, beside, any(name in content for name in _LOOPS))
+    loops, quantised = (any(name in content for name in names) for names in (_LOOPS, _INTEGERS))
+    return OnnxFile(content, beside, loops, quantised)
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """The texts that a file holds beside its graph, by key.
+
+    Raises:
+        InputError: If it is missing or no ONNX file.
+    """
+    try:
+        return {entry.key: entry.value for entry in _parsed(path, read_onnx(path).content).metadata_props}
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: holds metadata that are no UTF-8. Save it anew") from None
 
 
 def _beside(path: Path, content: bytes) -> Iterator[Path]:
@@ -66,12 +89,8 @@ def _beside(path: Path, content: bytes) -> Iterator[Path]:
 def _locations(path: Path, content: bytes) -> Iterator[tuple[str, str]]:
     """(tensor, file) of everything that is stored outside, also in constants and the graphs inside operators."""
     import onnx
-    from google.protobuf.message import DecodeError
 
-    try:
-        model = onnx.ModelProto.FromString(content)
-    except DecodeError:
-        raise InputError(f"{path}: is no ONNX file, or a damaged one") from None
+    model = _parsed(path, content)
     graphs = [model.graph]
     nodes = [node for function in model.functions for node in function.node]
     tensors: list[onnx.TensorProto] = []
@@ -89,3 +108,13 @@ def _locations(path: Path, content: bytes) -> Iterator[tuple[str, str]]:
     for tensor in tensors:
         if tensor.data_location == onnx.TensorProto.EXTERNAL:
             yield tensor.name, next((entry.value for entry in tensor.external_data if entry.key == "location"), "")
+
+
+def _parsed(path: Path, content: bytes) -> "onnx.ModelProto":
+    import onnx
+    from google.protobuf.message import DecodeError
+
+    try:
+        return onnx.ModelProto.FromString(content)
+    except DecodeError:
+        raise InputError(f"{path}: is no ONNX file, or a damaged one") from None

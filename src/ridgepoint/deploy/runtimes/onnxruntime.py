@@ -1,150 +1,65 @@
 """ONNX Runtime on the CPU, the default runtime."""
 
-import json
-import math
-import tempfile
-import threading
-from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
-import onnxruntime
+from ridgepoint.deploy.about import About, from_texts
+from ridgepoint.deploy.runtimes.onnx_file import read_metadata, read_onnx
+from ridgepoint.deploy.runtimes.runtime import Batch, Runtime
+from ridgepoint.deploy.runtimes.session import Graph, Session
 
-from ridgepoint.deploy.cores import choose_cores
-from ridgepoint.deploy.runtimes import OperatorTime, first_line
-from ridgepoint.deploy.runtimes.onnx_file import read_onnx
-from ridgepoint.errors import InputError
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
 
-SPIN_US = "100"
-LOOP_LIMIT_S = 5.0
-LARGEST_IMAGE_BYTES = 256 << 20
-LARGEST_CONSTANT = str(64 << 20)  # bytes of what the runtime computes ahead: a few numbers can describe any size
-
-
-class OnnxRuntimeSession:
-    """An ONNX file loaded for a given number of threads.
-
-    Threads wait for each other by spinning within a run, as they do in an app by default, but never long, and sleep
-    between runs: otherwise a session that has had its turn would take the next one's cores, and one whose partner has
-    lost its core to another process would keep its own busy for nothing. On a calm machine that costs no time;
-    sleeping at once does, up to half of a small network's.
-    """
-
-    runtime = "onnxruntime"
-    version = onnxruntime.__version__
-
-    def __init__(self, path: Path, *, threads: int, pinned: bool, profile_into: Path | None = None):
-        self.path = path
-        self.threads = threads
-        self.cores = choose_cores(threads) if pinned else ()
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 4  # what it logs as an error it also raises, and that is told in one line
-        options.add_session_config_entry("session.force_spinning_stop", "1")
-        options.add_session_config_entry("session.intra_op.spin_duration_us", SPIN_US)
-        if len(self.cores) > 1:  # the caller's thread is the first; the runtime counts cores from 1
-            places = ";".join(str(core + 1) for core in self.cores[1:])
-            options.add_session_config_entry("session.intra_op_thread_affinities", places)
-        if profile_into is not None:
-            options.enable_profiling = True
-            options.profile_file_prefix = str(profile_into)
-        file = read_onnx(path)
-        folder = str(path.resolve().parent)  # never the working folder, which may hold others' weights of these names
-        options.add_session_config_entry("session.model_external_initializers_file_folder_path", folder)
-        options.add_session_config_entry("optimization.constant_folding_max_output_size_in_bytes", LARGEST_CONSTANT)
-        try:
-            self._session = onnxruntime.InferenceSession(file.content, options, providers=["CPUExecutionProvider"])
-            self._name, shape = self._image_input()
-            self.metadata = dict(self._session.get_modelmeta().custom_metadata_map)
-        except InputError:
-            raise
-        except Exception as error:  # the runtime's own exception types are not public; texts may be no UTF-8
-            raise InputError(f"{path}: ONNX Runtime cannot load it: {first_line(error)}") from None
-        self.input_shape = tuple(size if isinstance(size, int) else 0 for size in shape[1:])
-        self.static_batch = shape[0] if isinstance(shape[0], int) else None
-        self._limited = _Limited() if file.loops else None
-
-    def _image_input(self) -> tuple[str, list[int | str | None]]:
-        """Name and shape of the one input, float32 and for one image at a time."""
-        inputs = self._session.get_inputs()
-        if len(inputs) != 1:
-            names = ", ".join(each.name for each in inputs[:6]) or "none"
-            raise InputError(f"{self.path}: takes {len(inputs)} inputs ({names}). Allowed: one, images")
-        (given,) = inputs
-        if given.type != "tensor(float)" or len(given.shape) < 2:
-            raise InputError(
-                f"{self.path}: takes {given.type} of shape {given.shape}. Allowed: float32 images, (batch, channels, "
-                f"height, width)"
-            )
-        if isinstance(given.shape[0], int) and given.shape[0] != 1:
-            raise InputError(
-                f"{self.path}: takes {given.shape[0]} images at once. Allowed: a batch of 1, or an open one. Export it "
-                "again with one of these"
-            )
-        if 4 * math.prod(size for size in given.shape if isinstance(size, int)) > LARGEST_IMAGE_BYTES:
-            raise InputError(
-                f"{self.path}: takes images of shape {given.shape}. Allowed: up to {LARGEST_IMAGE_BYTES >> 20} MiB each"
-            )
-        outputs = self._session.get_outputs()
-        if not outputs or any(not each.type.startswith("tensor(") for each in outputs):
-            told = ", ".join(f"{each.name} {each.type}" for each in outputs[:6]) or "nothing"
-            raise InputError(f"{self.path}: gives {told}. Allowed: tensors")
-        return given.name, given.shape
-
-    def run(self, x_BCHW: np.ndarray) -> np.ndarray:
-        """Logits; a file exported for batch 1 is run once per image."""
-        if self.static_batch in (None, len(x_BCHW)):
-            return self._run(x_BCHW)
-        return np.concatenate([self._run(x_BCHW[i : i + 1]) for i in range(len(x_BCHW))])
-
-    def _run(self, x_BCHW: np.ndarray) -> np.ndarray:
-        try:
-            if self._limited is None:
-                return self._session.run(None, {self._name: x_BCHW})[0]
-            with self._limited as options:
-                return self._session.run(None, {self._name: x_BCHW}, options)[0]
-        except Exception as error:  # the runtime's own exception types are not public
-            if self._limited is not None and self._limited.ended:
-                raise InputError(
-                    f"{self.path}: has a loop that did not end within {LOOP_LIMIT_S:g} s, and was stopped. Give a file "
-                    "without loops"
-                ) from None
-            raise InputError(f"{self.path}: ONNX Runtime cannot run it: {first_line(error)}") from None
-
-    @classmethod
-    def profile(cls, path: Path, x_BCHW: np.ndarray, *, threads: int, runs: int) -> list[OperatorTime]:
-        """Mean time of each kind of operator, by the runtime's own profiler; the first run is left out."""
-        with tempfile.TemporaryDirectory() as folder:
-            session = cls(path, threads=threads, pinned=True, profile_into=Path(folder) / "profile")
-            for _ in range(runs + 1):
-                session.run(x_BCHW)
-            events = json.loads(Path(session._session.end_profiling()).read_text())
-        ends = [event["ts"] + event["dur"] for event in events if event["name"] == "model_run"]
-        kernels = [e for e in events if e["name"].endswith("_kernel_time") and e["ts"] >= min(ends)]
-        calls, microseconds = Counter[str](), Counter[str]()
-        for event in kernels:
-            operator = event["args"]["op_name"]
-            calls[operator] += 1
-            microseconds[operator] += event["dur"]
-        return [
-            OperatorTime(operator, calls[operator] / runs, total / runs / 1e3)
-            for operator, total in microseconds.most_common()
-        ]
+PREFIX = "ridgepoint."  # of the keys of a file's metadata that are ours
 
 
-class _Limited:
-    """Ends a run that takes too long: only loops can, all else ends by itself."""
+class OnnxRuntime(Runtime):
+    """ONNX files, with what is known about them inside."""
 
-    def __enter__(self) -> onnxruntime.RunOptions:
-        self.ended, self.options = False, onnxruntime.RunOptions()
-        self.timer = threading.Timer(LOOP_LIMIT_S, self._end)
-        self.timer.daemon = True
-        self.timer.start()
-        return self.options
+    name, suffix = "onnxruntime", ".onnx"
+    packages = ("onnxruntime", "onnx")
 
-    def __exit__(self, *error: object) -> None:
-        self.timer.cancel()
+    def export(
+        self,
+        module: "nn.Module",
+        example: "torch.Tensor",
+        path: Path,
+        *,
+        about: About | None,
+        precision: str = "float32",
+        batch: Batch = "static",
+    ) -> None:
+        """See `Runtime`."""
+        from ridgepoint.deploy.runtimes.onnx_export import write_checked, write_fast
 
-    def _end(self) -> None:
-        self.ended = self.options.terminate = True
+        self.expect_precision(precision)
+        if about is None:
+            write_fast(module, example, path)
+        else:
+            metadata = {PREFIX + name: text for name, text in about.texts().items()}
+            write_checked(module, example, path, metadata=metadata, batch=batch)
+
+    def session_class(self) -> type[Session]:
+        """See `Runtime`."""
+        from ridgepoint.deploy.runtimes.onnx_session import OnnxRuntimeSession
+
+        return OnnxRuntimeSession
+
+    def about(self, path: Path) -> About | None:
+        """See `Runtime`."""
+        texts = {
+            name.removeprefix(PREFIX): text for name, text in read_metadata(path).items() if name.startswith(PREFIX)
+        }
+        return from_texts(texts, path) if "labels" in texts else None
+
+    def files(self, path: Path) -> tuple[Path, ...]:
+        """The file, and those that it keeps weights in."""
+        return (path, *read_onnx(path).beside)
+
+    def graph(self, path: Path) -> Graph | None:
+        """See `Runtime`."""
+        from ridgepoint.deploy.runtimes.onnx_graph import optimised_graph
+
+        return optimised_graph(path)

@@ -1,39 +1,27 @@
 """PyTorch's compiler: an exported program as C++ for this processor, built once when the file is opened."""
 
-import os
-from collections.abc import Callable
-from pathlib import Path
+import shutil
 
-import platformdirs
-import torch
-from torch._dynamo.exc import TorchDynamoException
-
-from ridgepoint.deploy.runtimes import first_line
-from ridgepoint.deploy.runtimes.torch import TorchSession
-from ridgepoint.errors import InputError
-
-# Weights become constants in the layout that the processor's kernels read, as one would deploy it.
-OPTIONS = {"freezing": True}
+from ridgepoint.deploy.runtimes.session import Session
+from ridgepoint.deploy.runtimes.torch import Torch
 
 
-class CompiledSession(TorchSession):
-    """A `.pt2` file compiled for a given number of threads.
+class TorchCompile(Torch):
+    """The same files as `torch`."""
 
-    Opening takes seconds to a minute; inductor keeps what it built on the disk, so that the same graph opens faster
-    again.
-    """
+    name = "torch_compile"
 
-    runtime = "torch_compile"
+    def session_class(self) -> type[Session]:
+        """See `Runtime`."""
+        from ridgepoint.deploy.runtimes.compiled_session import CompiledSession
 
-    def __init__(self, path: Path, *, threads: int, pinned: bool):
-        try:
-            super().__init__(path, threads=threads, pinned=pinned)
-        except TorchDynamoException as error:
-            raise InputError(f"{path}: torch.compile cannot build it: {first_line(error)}") from None
+        return CompiledSession
 
-    def _prepare(self, module: torch.nn.Module, image: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
-        # Its own place is a folder in /tmp of a name that anybody can take first, from which it unpickles.
-        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(platformdirs.user_cache_path("ridgepoint") / "inductor"))
-        compiled = torch.compile(module, fullgraph=True, dynamic=False, options=OPTIONS)
-        compiled(image)  # the number of threads of this moment is built in
-        return compiled
+    def missing(self) -> str | None:
+        """See `Runtime`."""
+        if shutil.which("g++") is None:
+            return (
+                "needs g++, which is not on the path: torch.compile builds C++ for the processor. Install it, for "
+                "example with: apt install g++"
+            )
+        return super().missing()

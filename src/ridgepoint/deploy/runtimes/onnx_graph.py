@@ -1,23 +1,13 @@
-"""What a runtime makes of a file: the operators that it really runs, and whether two files become the same graph."""
+"""What ONNX Runtime makes of a file: the operators that it really runs, and whether two become the same graph."""
 
 import hashlib
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
 
 import onnx
 import onnxruntime
 
-
-@dataclass(frozen=True)
-class Graph:
-    """The operators after the runtime's own fusing, each with the activation that was fused into it, and a digest.
-
-    Equal digests mean equal operators, attributes, weight shapes and wiring.
-    """
-
-    operators: dict[str, int]
-    digest: str
+from ridgepoint.deploy.runtimes.session import Graph
 
 
 def optimised_graph(path: Path) -> Graph:

@@ -1,0 +1,177 @@
+"""What a runtime is to all else: it writes artefacts, says which files belong to one, and opens them.
+
+A runtime is one class in one file. Its library is imported where it is used, never with the file: what a runtime is
+called and which files it takes must be known where the library is not installed.
+"""
+
+import abc
+import hashlib
+import importlib.metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from ridgepoint.cost.host import cpu_name
+from ridgepoint.cost.table import Conditions
+from ridgepoint.deploy.about import About
+from ridgepoint.deploy.runtimes.session import Graph, Session
+from ridgepoint.errors import InputError, nearest
+from ridgepoint.files import check_regular, digest_file
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+Batch = Literal["static", "dynamic"]
+LARGEST_BYTES = 4 << 30
+
+
+class Runtime(abc.ABC):
+    """A runtime.
+
+    Attributes:
+        name: What `--runtime` takes.
+        suffix: Of an artefact's path: the one file, the first of several, or a folder.
+        packages: The installed packages that it needs; the first one's version is the runtime's.
+        extra: ridgepoint's extra that installs them; None where they come with ridgepoint or are installed by name.
+        precisions: What it can be told to write, the usual one first.
+        runs_here: Whether files run on this system, not only on others.
+    """
+
+    name: ClassVar[str]
+    suffix: ClassVar[str]
+    packages: ClassVar[tuple[str, ...]]
+    extra: ClassVar[str | None] = None
+    precisions: ClassVar[tuple[str, ...]] = ("float32",)
+    runs_here: ClassVar[bool] = True
+
+    @abc.abstractmethod
+    def export(
+        self,
+        module: "nn.Module",
+        example: "torch.Tensor",
+        path: Path,
+        *,
+        about: About | None,
+        precision: str = "float32",
+        batch: Batch = "static",
+    ) -> None:
+        """Write a module that is folded already.
+
+        Args:
+            module: In eval mode; it stays as it is.
+            example: An input, float32; its batch is 1.
+            path: Where the artefact goes; its further files lie beside it and begin with the same stem.
+            about: What is written into the file where the format can hold it; None if it is for the clock alone, where
+                fast writing counts.
+            precision: One of `precisions`.
+            batch: `static` fixes batch 1, which runtimes optimise best; `dynamic` leaves the batch open.
+
+        Raises:
+            InputError: If it cannot be written so.
+        """
+
+    @abc.abstractmethod
+    def session_class(self) -> type[Session]:
+        """The class of its sessions; imports the runtime's library."""
+
+    def open(self, path: Path, *, threads: int = 1, pinned: bool = True) -> Session:
+        """Load an artefact; nothing that it holds may run as code.
+
+        Args:
+            path: The artefact.
+            threads: Threads inside one run.
+            pinned: Give each thread a core of its own, as the clock needs it.
+
+        Raises:
+            InputError: If it cannot be loaded.
+        """
+        return self.session_class()(path, threads=threads, pinned=pinned)
+
+    def about(self, path: Path) -> About | None:
+        """What the file itself tells; None where the format cannot hold it, or the file was not exported by us.
+
+        Raises:
+            InputError: If it tells something that cannot be.
+        """
+        return None
+
+    def files(self, path: Path) -> tuple[Path, ...]:
+        """All files of an artefact, in an order that is always the same: the one, or those of a folder.
+
+        Raises:
+            InputError: If one is missing.
+        """
+        if path.is_dir():
+            return tuple(sorted(each for each in path.rglob("*") if not each.is_dir()))
+        check_regular(path, limit_bytes=LARGEST_BYTES)
+        return (path,)
+
+    def hashes(self, path: Path) -> dict[str, str]:
+        """SHA-256 of every file of an artefact, by its path from the artefact's own folder.
+
+        Raises:
+            InputError: If one is missing or no regular file.
+        """
+        return {part_name(path, file): digest_file(file, limit_bytes=LARGEST_BYTES) for file in self.files(path)}
+
+    def digest(self, path: Path) -> str:
+        """SHA-256 of an artefact: the file's own, or one over the names and contents of several."""
+        hashes = self.hashes(path)
+        if len(hashes) == 1:
+            return next(iter(hashes.values()))
+        return hashlib.sha256(repr(sorted(hashes.items())).encode()).hexdigest()
+
+    def size_bytes(self, path: Path) -> int:
+        """Bytes of all files of an artefact."""
+        return sum(file.stat().st_size for file in self.files(path))
+
+    def graph(self, path: Path) -> Graph | None:
+        """What the runtime makes of a file on this processor; None where it does not tell."""
+        return None
+
+    @property
+    def version(self) -> str:
+        """The installed version."""
+        return importlib.metadata.version(self.packages[0])
+
+    def versions(self) -> dict[str, str]:
+        """The installed versions of all its packages."""
+        return {package: importlib.metadata.version(package) for package in self.packages}
+
+    def missing(self) -> str | None:
+        """Why it cannot work here, with the line to type; None if it can."""
+        for package in self.packages:
+            try:
+                importlib.metadata.version(package)
+            except importlib.metadata.PackageNotFoundError:
+                wanted = f"'ridgepoint[{self.extra}]'" if self.extra else package
+                return f"needs {package}, which is not installed. Install it with: pip install {wanted}"
+        return None
+
+    def conditions(self, threads: int, precision: str = "float32") -> Conditions:
+        """Under what is timed on this machine."""
+        return Conditions(
+            device=cpu_name(),
+            runtime=self.name,
+            runtime_version=self.version,
+            threads=threads,
+            precision=self.expect_precision(precision),
+        )
+
+    def expect_precision(self, precision: str) -> str:
+        """The precision, if the runtime writes it.
+
+        Raises:
+            InputError: If it does not.
+        """
+        if precision not in self.precisions:
+            raise InputError(
+                f"runtime '{self.name}' writes no {precision} files; {nearest(precision, self.precisions)}"
+            )
+        return precision
+
+
+def part_name(path: Path, file: Path) -> str:
+    """A file of an artefact by its path from the artefact's own folder; where that is a link, from its target's."""
+    folder = path.parent if file.is_relative_to(path.parent) else path.resolve().parent
+    return file.relative_to(folder).as_posix()
