@@ -53,7 +53,7 @@ def test_predict_with_files_that_are_no_model(image: Path, tmp_path: Path) -> No
     text = tmp_path / "text.onnx"
     text.write_text("hello")
     refused(call("predict", tmp_path / "none.onnx", image), "none.onnx: there is no such file")
-    refused(call("predict", tmp_path, image), "model.onnx: there is no such file")
+    refused(call("predict", tmp_path, image), "holds no model.onnx or model.pt2")
     refused(call("predict", text, image), "ONNX Runtime cannot load it")
     refused(call("predict", foreign(tmp_path / "foreign.onnx"), image), "holds no labels and preprocessing", "wrote")
 

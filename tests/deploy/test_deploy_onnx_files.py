@@ -18,7 +18,7 @@ from ridgepoint.data.preprocess import Preprocessing
 from ridgepoint.deploy.artefact import load_artefact
 from ridgepoint.deploy.export import export_artefact
 from ridgepoint.deploy.measure import measure
-from ridgepoint.deploy.runtimes import open_session
+from ridgepoint.deploy.runtimes import onnx_session, open_session
 from ridgepoint.distill.teachers import open_teacher
 from ridgepoint.errors import DataError, InputError
 

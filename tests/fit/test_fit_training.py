@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 import torch
+from cli_helpers import call, refused
 
 from ridgepoint.arch.document import dump_network
 from ridgepoint.arch.zoo import load
@@ -45,6 +46,23 @@ def test_a_training_learns_and_says_so(trained: Path):
     assert result["accuracy"]["test"] > 0.3  # chance is 0.1
     assert result["counts"]["test"] == 359
     assert result["steps"] == 3 * (1079 // 64)
+
+
+def test_its_folder_exports_for_another_runtime(trained: Path, tmp_path: Path):
+    """The runtime, the format or the file's name says which; a file of somebody else is not overwritten."""
+    out = tmp_path / "mine.pt2"
+    for words in (("--runtime", "torch"), ("--format", "pt2"), ()):
+        done = call("export", trained, "--out", out, *words, "--json")
+        assert done.returncode == 0, done.stderr
+        found = json.loads(done.stdout)
+        assert (found["runtime"], found["format"], found["parity"]["top1_agreement"]) == ("torch", "pt2", 1.0)
+    entry = json.loads((tmp_path / "ridgepoint.json").read_text())["artefacts"]["mine.pt2"]
+    assert entry["parity"] == found["parity"] and entry["labels"] == list("0123456789")
+    assert json.loads(call("eval", out, "digits", "--json").stdout)["trained_on_it"]
+    (tmp_path / "theirs.pt2").write_bytes(b"something else")
+    refused(call("export", trained, "--out", tmp_path / "theirs.pt2"), "is no such file of ridgepoint")
+    refused(call("export", trained, "--format", "onnx", "--runtime", "torch"), "--runtime torch takes .pt2 files")
+    refused(call("export", trained, "--out", tmp_path / "x.onnx", "--runtime", "torch"), "a name that ends in .pt2")
 
 
 def test_its_folder_exports_to_a_file_that_agrees(trained: Path, capsys: pytest.CaptureFixture[str]):

@@ -1,0 +1,141 @@
+"""`ridgepoint.json`: what it tells of the artefacts beside it, and what is refused where it does not fit them."""
+
+import json
+import shutil
+from pathlib import Path
+
+import msgspec
+import onnx
+import pytest
+import torch
+from cli_helpers import call, refused
+from PIL import Image
+from train_helpers import small_network
+
+from ridgepoint.data.trained_on import TrainedOn
+from ridgepoint.deploy.artefact import load_artefact
+from ridgepoint.deploy.export import export_artefact
+from ridgepoint.deploy.find import find_artefact
+from ridgepoint.distill.teachers import open_teacher
+from ridgepoint.errors import InputError
+
+LABELS = tuple(str(digit) for digit in range(10))
+DATA = TrainedOn(name="digits", fingerprint="f" * 64, seed=3, counts={"train": 1, "val": 1, "test": 1})
+
+
+def export(trained, data, path: Path, runtime: str) -> Path:
+    about = {"network": small_network(), "preprocessing": data.preprocessing, "labels": LABELS, "trained_on": DATA}
+    export_artefact(trained, path, runtime=runtime, **about)
+    return path
+
+
+@pytest.fixture(scope="module")
+def once(trained, data, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("both")
+    export(trained, data, folder / "model.onnx", "onnxruntime")
+    export(trained, data, folder / "model.pt2", "torch")
+    return folder
+
+
+@pytest.fixture
+def both(once: Path, tmp_path: Path) -> Path:
+    """A folder with one network as two artefacts."""
+    return Path(shutil.copytree(once, tmp_path / "both"))
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Path:
+    Image.new("L", (16, 16), 90).save(tmp_path / "x.png")
+    return tmp_path / "x.png"
+
+
+def test_it_tells_of_every_artefact_of_its_folder(both: Path, data):
+    told = json.loads((both / "ridgepoint.json").read_text())["artefacts"]
+    assert list(told) == ["model.onnx", "model.pt2"]
+    for name, runtime in (("model.onnx", "onnxruntime"), ("model.pt2", "torch")):
+        entry = told[name]
+        words = (entry["task"], entry["precision"], entry["layout"], entry["runtime"])
+        assert words == ("classification", "float32", "nchw", runtime)
+        assert tuple(entry["labels"]) == LABELS and entry["trained_on"] == msgspec.to_builtins(DATA)
+        assert entry["preprocessing"] == json.loads(data.preprocessing.to_json())
+        assert entry["network"] == msgspec.to_builtins(small_network())
+        assert list(entry["files"]) == [name] and len(entry["files"][name]) == 64
+
+
+def test_an_onnx_file_holds_the_same_inside(both: Path):
+    entry = json.loads((both / "ridgepoint.json").read_text())["artefacts"]["model.onnx"]
+    inside = {each.key: each.value for each in onnx.load(both / "model.onnx").metadata_props}
+    for name in ("labels", "preprocessing", "network", "trained_on"):
+        assert json.loads(inside[f"ridgepoint.{name}"]) == entry[name]
+    for name in ("task", "precision", "layout", "version"):
+        assert inside[f"ridgepoint.{name}"] == entry[name]
+
+
+def test_both_are_one_model_for_every_verb(both: Path, image: Path, data):
+    files = [both / "model.onnx", both / "model.pt2"]
+    assert [find_artefact(file)[1].name for file in files] == ["onnxruntime", "torch"]
+    said = [call("predict", file, image).stdout for file in files]
+    assert said[0] == said[1] and said[0].startswith(f"{image}: ")
+    x = data.preprocessing.normalize(data.val.images[:4])
+    onnx_, program = (open_teacher(str(file), LABELS) for file in files)
+    assert onnx_.digest != program.digest and program.classes == LABELS
+    torch.testing.assert_close(onnx_.forward(x), program.forward(x), rtol=1e-3, atol=1e-4)
+    (both / "model.onnx").unlink()
+    assert call("predict", both, image).stdout == said[0], "a folder's only artefact is its model"
+
+
+def test_a_file_that_is_not_the_one_that_is_told_of_is_refused(both: Path, image: Path):
+    """Before anything opens it: what is inside is not asked."""
+    for name in ("model.onnx", "model.pt2"):
+        path = both / name
+        path.write_bytes(path.read_bytes() + b"\0")
+        told = f"{name}: it is not what ridgepoint.json beside it tells of: one of the two was changed or replaced"
+        refused(call("predict", path, image), told, "or export the model again")
+
+
+def test_a_part_that_is_lost_or_changed_is_named(both: Path, image: Path, trained, data):
+    model = onnx.load(both / "model.onnx")
+    onnx.save(model, both / "model.onnx", save_as_external_data=True, location="model.bin", size_threshold=0)
+    document = json.loads((both / "ridgepoint.json").read_text())
+    path, weights = both / "model.onnx", both / "model.bin"
+    document["artefacts"]["model.onnx"]["files"] = find_artefact(path)[1].hashes(path)
+    (both / "ridgepoint.json").write_text(json.dumps(document))
+    assert set(document["artefacts"]["model.onnx"]["files"]) == {"model.onnx", "model.bin"}
+    assert call("predict", path, image).returncode == 0
+    content = weights.read_bytes()
+    weights.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    refused(call("predict", path, image), "its part 'model.bin' is not what ridgepoint.json beside it tells of")
+    weights.unlink()
+    refused(call("predict", path, image), "model.bin", "beside it")
+
+
+def test_a_program_alone_or_under_another_name_is_refused(both: Path, image: Path):
+    (both / "model.pt2").rename(both / "other.pt2")
+    told = "other.pt2: holds no labels and preprocessing, and no ridgepoint.json beside it tells them"
+    refused(call("predict", both / "other.pt2", image), told)
+    (both / "ridgepoint.json").unlink()
+    refused(call("predict", both / "other.pt2", image), told, "with the ridgepoint.json of its folder")
+    assert call("predict", both / "model.onnx", image).returncode == 0, "as older versions wrote them"
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"artefacts": {"model.pt2": {"labels": 3}}}', '{"artefacts": 1}'])
+def test_a_damaged_document_is_told_and_not_overwritten(both: Path, image: Path, trained, data, content: str):
+    (both / "ridgepoint.json").write_text(content)
+    refused(call("predict", both / "model.pt2", image), "ridgepoint.json: is damaged, or no file of ridgepoint's")
+    with pytest.raises(InputError, match=r"ridgepoint\.json: is damaged.*Remove it"):
+        export(trained, data, both / "model.pt2", "torch")
+    assert (both / "ridgepoint.json").read_text() == content
+
+
+def test_what_is_gone_is_no_longer_told_of(both: Path, trained, data):
+    (both / "model.onnx").unlink()
+    export(trained, data, both / "model.pt2", "torch")
+    assert list(json.loads((both / "ridgepoint.json").read_text())["artefacts"]) == ["model.pt2"]
+    assert load_artefact(both / "model.pt2").trained_on == DATA
+
+
+def test_a_runtime_that_is_named_must_load_it(both: Path, image: Path):
+    refused(
+        call("predict", both / "model.pt2", image, "--runtime", "onnxruntime"),
+        "runtime 'onnxruntime' loads .onnx files. Allowed: torch, torch_compile",
+    )
