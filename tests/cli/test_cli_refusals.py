@@ -87,7 +87,6 @@ def test_numbers_in_every_spelling_are_numbers() -> None:
         (("bench", "mobileone_s0", "--runtime", "onnx-runtime"), "did you mean 'onnxruntime'"),
         (("bench", "absent.pt2", "--runtime", "torch"), "absent.pt2: there is no such file"),
         (("bench", "mobileone_s0", "--html", "nowhere/bench.html"), "there is no folder 'nowhere'"),
-        (("fit", "digits", "--latency", "5ms", "--runtime", "torch"), "'torch', which loads no .onnx file"),
         (("calibrate", "--model", "mobileone_s00"), "did you mean 'mobileone_s0'"),
         (("calibrate", "--runtime", "onnx-runtime"), "did you mean 'onnxruntime'"),
         (("calibrate", "--table", "."), "is a folder"),
