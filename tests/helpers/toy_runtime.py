@@ -64,6 +64,7 @@ class Boxed(Toy):
     name, suffix = "boxed", ".toybox"
 
     def export(self, module: nn.Module, example: torch.Tensor, path: Path, **how: Any):
+        self.expect_precision(how.get("precision", "float32"))
         path.mkdir(exist_ok=True)
         super().export(module, example, path / "net.toy", **how)
 

@@ -1,6 +1,7 @@
 """A module as an artefact: folded, written by a runtime, with all that is known about it."""
 
 import contextlib
+import functools
 import io
 import logging
 import shutil
@@ -90,7 +91,7 @@ def _put(source: Path, path: Path, runtime: Runtime) -> None:
         target = path.parent / part_name(source, file)
         if target.parent != path.parent:
             make_folder(target.parent)
-        save_atomic(target, lambda temporary, file=file: shutil.copyfile(file, temporary))
+        save_atomic(target, functools.partial(shutil.copyfile, file))
 
 
 def export_for_timing(

@@ -36,7 +36,6 @@ from ridgepoint.errors import InputError
 from ridgepoint.nn.build import build
 
 LABELS = ("Küche", "猫", 'quo"te', "")
-CLOSE = {"rtol": 1e-3, "atol": 1e-4}
 TRAINED_ON = TrainedOn(name="kit", fingerprint="0" * 64, seed=7, counts={"train": 8, "val": 2, "test": 2})
 
 
@@ -81,7 +80,7 @@ def computes_what_the_module_computes(runtime: Runtime, folder: Path) -> None:
         for count in (3, 1):
             found = session.run(x[:count].numpy())
             assert found.dtype == np.float32
-            np.testing.assert_allclose(found, expected[:count], **CLOSE)
+            _close(found, expected[:count])
 
 
 def runs_blocks_that_take_tokens(runtime: Runtime, folder: Path) -> None:
@@ -92,7 +91,7 @@ def runs_blocks_that_take_tokens(runtime: Runtime, folder: Path) -> None:
     session, x = runtime.open(path), torch.randn(1, 9, 8, generator=torch.Generator().manual_seed(1))
     assert tuple(session.input_shape) == (9, 8)
     with torch.no_grad():
-        np.testing.assert_allclose(session.run(x.numpy()), block(x).numpy(), **CLOSE)
+        _close(session.run(x.numpy()), block(x).numpy())
 
 
 def tells_what_was_told_at_export(runtime: Runtime, folder: Path) -> None:
@@ -105,7 +104,7 @@ def tells_what_was_told_at_export(runtime: Runtime, folder: Path) -> None:
     images = np.random.default_rng(0).integers(0, 256, (5, *_network().input), dtype=np.uint8)
     with torch.no_grad():
         expected = _model()(torch.from_numpy(_preprocessing().normalize(images))).numpy()
-    np.testing.assert_allclose(artefact.logits(images), expected, **CLOSE)
+    _close(artefact.logits(images), expected)
 
 
 def counts_all_of_its_files(runtime: Runtime, folder: Path) -> None:
@@ -274,6 +273,10 @@ def _exported(runtime: Runtime, folder: Path) -> Path:
 
 def _run(runtime: Runtime, path: Path) -> np.ndarray:
     return runtime.open(path).run(np.ones((1, *_network().input), np.float32))
+
+
+def _close(found: np.ndarray, expected: np.ndarray) -> None:
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
 
 
 def _refused(action: Callable[[], object], what: str) -> None:

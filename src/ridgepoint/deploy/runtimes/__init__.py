@@ -55,7 +55,10 @@ def runtimes_for(path: Path) -> list[str]:
 
 def formats() -> dict[str, "Runtime"]:
     """What files can be, by their names' endings without the dot, and the first runtime that writes each."""
-    return {found.suffix.removeprefix("."): found for found in reversed(_every())}
+    found: dict[str, Runtime] = {}
+    for each in _every():
+        found.setdefault(each.suffix.removeprefix("."), each)
+    return found
 
 
 def model_file(runtime: str = DEFAULT) -> str:

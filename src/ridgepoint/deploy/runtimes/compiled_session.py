@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import platformdirs
 import torch
@@ -13,7 +14,7 @@ from ridgepoint.deploy.runtimes.torch_session import TorchSession
 from ridgepoint.errors import InputError
 
 # Weights become constants in the layout that the processor's kernels read, as one would deploy it.
-OPTIONS = {"freezing": True}
+OPTIONS: dict[str, str | int | bool | Callable[..., Any]] = {"freezing": True}
 
 
 class CompiledSession(TorchSession):

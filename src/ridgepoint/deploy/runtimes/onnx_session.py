@@ -100,9 +100,11 @@ class OnnxRuntimeSession(Session):
     def _run(self, x_BCHW: np.ndarray) -> np.ndarray:
         try:
             if self._limited is None:
-                return self._session.run(None, {self._name: x_BCHW})[0]
+                found: np.ndarray = self._session.run(None, {self._name: x_BCHW})[0]
+                return found
             with self._limited as options:
-                return self._session.run(None, {self._name: x_BCHW}, options)[0]
+                found = self._session.run(None, {self._name: x_BCHW}, options)[0]
+                return found
         except Exception as error:  # the runtime's own exception types are not public
             if self._limited is not None and self._limited.ended:
                 raise InputError(
