@@ -26,7 +26,7 @@ DEEPEST = 100
 MOST_VALUES = 50_000
 LONGEST_TEXT = 10_000
 
-_CONSTANTS = {text: None for text in ("", "~", "null", "Null", "NULL")}
+_CONSTANTS: dict[str, bool | None] = {text: None for text in ("", "~", "null", "Null", "NULL")}
 _CONSTANTS |= {text: True for text in ("true", "True", "TRUE")} | {text: False for text in ("false", "False", "FALSE")}
 _WHOLE = re.compile(r"[-+]?[0-9]+")
 _BASED = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+")
@@ -181,8 +181,8 @@ def _compose(text: str) -> Raw:
     open_: list[tuple[list[Raw], str | None]] = [(roots, None)]  # what is being filled, innermost last, and its anchor
     anchors: dict[str, Raw] = {}
     for event in yaml.parse(text, Loader=yaml.CSafeLoader):
-        if getattr(event, "tag", None) is not None:
-            raise _RuleError(_at(event.start_mark, f"the tag {shown(event.tag)} is not allowed. Remove it"))
+        if (tag := getattr(event, "tag", None)) is not None:
+            raise _RuleError(_at(event.start_mark, f"the tag {shown(tag)} is not allowed. Remove it"))
         anchor = getattr(event, "anchor", None)
         if isinstance(event, yaml.CollectionStartEvent):
             open_.append(([], anchor))

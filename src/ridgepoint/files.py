@@ -190,7 +190,7 @@ def cannot_write(what: Path | str, cause: Exception, *, verb: str = "written") -
     reason = getattr(cause, "strerror", None) or str(cause)
     name = str(getattr(cause, "filename", None) or "")
     unknown_to_user = not name or Path(name).name.startswith((".", "tmp"))
-    way_out = _WAYS_OUT.get(getattr(cause, "errno", None), "Free some space")
+    way_out = _WAYS_OUT.get(getattr(cause, "errno", 0) or 0, "Free some space")
     return f"{what if unknown_to_user else name}: cannot be {verb} ({reason}). {way_out}, or give another place"
 
 

@@ -22,6 +22,6 @@ def keep_private() -> None:
         os.environ.setdefault(name, value)
     for name in SENDERS:
         sys.modules.setdefault(name, None)  # type: ignore[arg-type]
-    runtime = sys.modules.get("onnxruntime")
-    if os.environ["ORT_DISABLE_TELEMETRY"] == "1" and hasattr(runtime, "disable_telemetry_events"):
-        runtime.disable_telemetry_events()  # it was imported first, and read the variable before it was set
+    switch_off = getattr(sys.modules.get("onnxruntime"), "disable_telemetry_events", None)
+    if os.environ["ORT_DISABLE_TELEMETRY"] == "1" and switch_off is not None:
+        switch_off()  # it was imported first, and read the variable before it was set

@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import nnls  # type: ignore[import-untyped]
-from scipy.stats import spearmanr  # type: ignore[import-untyped]
+from scipy.optimize import nnls
+from scipy.stats import spearmanr
 
 from ridgepoint.arch.network import Network
 from ridgepoint.cost.device import Device, Fit

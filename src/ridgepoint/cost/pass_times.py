@@ -81,8 +81,8 @@ def learn(files: Sequence[Sequence[Row]], ms: Array) -> PassTimes:
         files: The rows that each file runs.
         ms: (files,) what it took.
     """
-    from sklearn.kernel_approximation import Nystroem  # type: ignore[import-untyped]
-    from sklearn.linear_model import LinearRegression, Ridge  # type: ignore[import-untyped]
+    from sklearn.kernel_approximation import Nystroem
+    from sklearn.linear_model import LinearRegression, Ridge
 
     telling = np.minimum([len(rows) / TELLING for rows in files], MOST_TELLING)
     names = sorted({name for rows in files for row in rows for name in row.rates()})

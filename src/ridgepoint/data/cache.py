@@ -46,7 +46,7 @@ def read_kept(path: Path, shape: tuple[int, ...]) -> np.ndarray | None:
     """
     try:
         check_regular(path)
-        images = np.load(path, mmap_mode="c")  # what is done to the array does not reach the file
+        images: np.memmap = np.load(path, mmap_mode="c")  # what is done to the array does not reach the file
         if images.shape != shape or images.dtype != np.uint8 or not _undamaged(path, images):
             return None
         path.touch()

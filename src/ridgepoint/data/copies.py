@@ -32,8 +32,8 @@ def notes_on_copies(classes: Sequence[str], parts: Mapping[str, Split]) -> tuple
         for what, pairs in leaks.items()
     ]
     if contradictions:
-        pair = _told(contradictions[0])
-        told.append(f"{len(contradictions):,} images lie in two classes, byte for byte the same; first: {pair}.")
+        example = _told(contradictions[0])
+        told.append(f"{len(contradictions):,} images lie in two classes, byte for byte the same; first: {example}.")
     if copies:
         told.append(
             f"{len(copies):,} files are copies of another one of their part and class; first: {_told(copies[0])}."

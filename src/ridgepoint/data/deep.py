@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
+import numpy as np
 from PIL import Image
 
 from ridgepoint.data.image import is_deep, value_range
@@ -32,7 +33,7 @@ class DeepValues:
         if is_deep(image):
             return cls("float" if image.mode == "F" else "whole", *value_range(image))
         if deep_colour:
-            return cls("colour", 0, max(high for _, high in image.getextrema()) * 257)
+            return cls("colour", 0, int(np.max(image.getextrema())) * 257)
         return None
 
 

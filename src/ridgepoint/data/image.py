@@ -111,7 +111,8 @@ def _on_white(image: Image.Image) -> Image.Image:
 
 def _orientation(image: Image.Image) -> int:
     try:
-        return image.getexif().get(_ORIENTATION, 1)
+        orientation: int = image.getexif().get(_ORIENTATION, 1)
+        return orientation
     except Exception:  # a damaged EXIF block does not make the pixels unusable
         return 1
 

@@ -74,7 +74,8 @@ class ArraySource:
         return digest_of(np.ascontiguousarray(self._pixels(image_id)).data)
 
     def _pixels(self, image_id: str) -> np.ndarray:
-        return self.images[int(image_id.rpartition("/")[2])]
+        pixels: np.ndarray = self.images[int(image_id.rpartition("/")[2])]
+        return pixels
 
 
 @dataclass(frozen=True, eq=False)

@@ -288,8 +288,9 @@ def _walk(folder: Path, left: LeftOut | None = None) -> Iterator[tuple[str, list
 
     for here, inner, names in os.walk(folder, followlinks=True, onerror=refuse):
         helpers = [name for name in inner if helper_of(name)]
-        for name in helpers if left else ():
-            left.helper(name)
+        if left:
+            for name in helpers:
+                left.helper(name)
         real = os.path.realpath(here)
         inner[:] = sorted(set(inner) - set(helpers)) if real not in seen else []
         if real not in seen:

@@ -83,7 +83,8 @@ class AutoAugment(
         """From uint8 (C, H, W) to the same shape."""
         from torchvision.transforms import v2
 
-        return v2.RandomApply([v2.AutoAugment(v2.AutoAugmentPolicy(self.policy))], p=self.probability)
+        applied: Transform = v2.RandomApply([v2.AutoAugment(v2.AutoAugmentPolicy(self.policy))], p=self.probability)
+        return applied
 
 
 Policy: TypeAlias = RandAugment | AutoAugment

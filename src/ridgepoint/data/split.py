@@ -74,13 +74,13 @@ def plan_split(
     if "val" in given or "test" in given:
         _check_counts(labels, classes, 2, "train and val")
         train, val = stratified(labels, [CARVED], seed, originals)
-        test = "test" if "test" in given else "val"
+        whole_part = "test" if "test" in given else "val"
         note = f"val was drawn from the given train ({CARVED:.0%} of every class, seed {seed}); " + (
             "test is used as given."
-            if test == "test"
+            if whole_part == "test"
             else "the given val became the test part, which no choice is made by."
         )
-        return {"train": ("train", train), "val": ("train", val), "test": everything[test]}, note
+        return {"train": ("train", train), "val": ("train", val), "test": everything[whole_part]}, note
     _check_counts(labels, classes, 3, "train, val and test")
     share = 0.2 if len(labels) < SMALL else 0.1
     train, val, test = stratified(labels, [share, share], seed, originals)

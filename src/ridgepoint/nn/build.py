@@ -1,6 +1,7 @@
 """From a network as a value to a torch module. Module paths are the paths of the cost tables."""
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +13,7 @@ from ridgepoint.arch.shape import Shape
 from ridgepoint.nn import layers
 from ridgepoint.nn.depthwise import COLUMNS, DepthwiseConv2d
 
-ACTIVATIONS = {
+ACTIVATIONS: dict[str, Callable[..., nn.Module]] = {
     "relu": nn.ReLU,
     "relu6": nn.ReLU6,
     "hard_swish": nn.Hardswish,
@@ -55,7 +56,8 @@ class BuiltNetwork(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Stem, stages, head."""
-        return self.head(self.stages(self.stem(x)))
+        logits: Tensor = self.head(self.stages(self.stem(x)))
+        return logits
 
 
 def build(
@@ -128,7 +130,8 @@ def _leaf(layer: spec.Layer, shape: Shape, grid: layers.Grid, drop_rate: float, 
         case spec.MultiQueryAttention():
             return layers.MultiQueryAttention(layer)
         case spec.GlobalPool() | spec.Add() | spec.Subtract() | spec.Gate() | spec.Average():
-            return getattr(layers, type(layer).__name__)()
+            join: nn.Module = getattr(layers, type(layer).__name__)()
+            return join
     raise AssertionError(f"no module for {layer}")
 
 
@@ -167,4 +170,4 @@ def initialise(model: nn.Module) -> None:
         attention = getattr(module, "attention", None)
         if isinstance(attention, layers.Parallel) and isinstance(attention.join, layers.MultiQueryAttention):
             for part in ATTENTION_PROJECTIONS:
-                nn.init.xavier_uniform_(module.get_submodule(part).weight)
+                nn.init.xavier_uniform_(module.get_parameter(f"{part}.weight"))

@@ -25,7 +25,8 @@ class DepthwiseConv2d(nn.Conv2d):
         traced = torch.compiler.is_compiling() or torch.jit.is_tracing() or torch.onnx.is_in_onnx_export()
         learns = torch.is_grad_enabled() and self.weight.requires_grad and x.device.type == "cpu"
         if learns and not traced and not torch.is_autocast_enabled("cpu"):
-            return _Convolution.apply(x, self.weight, self.bias, self.stride[0])
+            answer: Tensor = _Convolution.apply(x, self.weight, self.bias, self.stride[0])
+            return answer
         return super().forward(x)
 
 

@@ -29,11 +29,11 @@ class FeatureNetwork(nn.Module):
         self.network = model.network
         self.stem, self.stages = model.stem, model.stages
         head = model.network.head
-        with_conv = isinstance(head, PooledHead) and head.conv_channels and head.hidden_channels
+        conv_channels = head.conv_channels if isinstance(head, PooledHead) and head.hidden_channels else None
         self.head = Chain()
-        if with_conv:
-            self.head.add_module("conv", model.head.conv)
-        taps = _taps(model, self.head)
+        if conv_channels:
+            self.head.add_module("conv", model.head.get_submodule("conv"))
+        taps = _taps(model, conv_channels)
         chosen = range(len(taps)) if out_indices is None else out_indices
         if any(not -len(taps) <= index < len(taps) for index in chosen):
             raise InputError(
@@ -58,14 +58,14 @@ class FeatureNetwork(nn.Module):
         return [found[path] for path in self.taps]
 
 
-def _walk(model: nn.Module) -> list[tuple[str, nn.Module]]:
+def _walk(model: "BuiltNetwork | FeatureNetwork") -> list[tuple[str, nn.Module]]:
     rows = [(f"stem.{index}", block) for index, block in enumerate(model.stem)]
     for number, stage in enumerate(model.stages):
-        rows += [(f"stages.{number}.{index}", block) for index, block in enumerate(stage)]
+        rows += [(f"stages.{number}.{index}", block) for index, block in enumerate(stage.children())]
     return [*rows, ("head", model.head)]
 
 
-def _taps(model: BuiltNetwork, head: Chain) -> list[tuple[str, int, int]]:
+def _taps(model: BuiltNetwork, conv_channels: int | None) -> list[tuple[str, int, int]]:
     """Path, stride and channels of the last block at each stride from 2 on."""
     taps: dict[int, tuple[str, int, int]] = {}
     stride = 1
@@ -74,8 +74,8 @@ def _taps(model: BuiltNetwork, head: Chain) -> list[tuple[str, int, int]]:
             break
         stride *= getattr(placed.block, "stride", 1)
         taps[stride] = (placed.path, stride, placed.output.channels)
-    if len(head):
-        taps[stride] = ("head", stride, model.network.head.conv_channels)
+    if conv_channels:
+        taps[stride] = ("head", stride, conv_channels)
     rows = list(taps.values())
     # EfficientFormer's first stride-2 map lies inside its stem and is no tap in timm either.
     return [row for row in rows if not (row[0].startswith("stem.") and row[0] != f"stem.{len(model.stem) - 1}")]

@@ -2,6 +2,8 @@
 
 import copy
 import logging
+from collections.abc import Sequence
+from typing import TypeGuard
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +13,7 @@ from ridgepoint.nn import layers
 from ridgepoint.nn.build import BuiltNetwork
 from ridgepoint.nn.count import count
 from ridgepoint.nn.depthwise import DepthwiseConv2d
+from ridgepoint.nn.norms import statistics
 from ridgepoint.units import format_count
 
 LOG = logging.getLogger(__name__)
@@ -66,7 +69,12 @@ def _fused(module: nn.Module) -> nn.Module:
     return module
 
 
-def _is_sequence(module: nn.Module) -> bool:
+def _is_convolution(module: nn.Module) -> TypeGuard[nn.Conv2d]:
+    """Whether a module is a convolution and no more; other classes derived from it may do more."""
+    return type(module) in CONVOLUTIONS
+
+
+def _is_sequence(module: nn.Module) -> TypeGuard[nn.Sequential]:
     """Whether a module runs its parts in order; a subclass that has a way of its own is left alone."""
     own = (nn.Sequential.forward, layers.Chain.forward)
     return isinstance(module, nn.Sequential) and type(module).forward in own
@@ -79,10 +87,10 @@ def _fold_sequence(sequence: nn.Sequential) -> None:
             _take_out(sequence, name)
             continue
         owner = _last_linear(sequence, before) if before else None
-        if owner is not None and _absorbs(owner[0]._modules[owner[1]], part):
-            parent, key = owner
-            folded = _absorb(parent._modules[key], part)
-            _check(nn.Sequential(parent._modules[key], part), folded)
+        if owner is not None and _is_absorbed(part, owner[2]):
+            parent, key, linear = owner
+            folded = _absorb(linear, part)
+            _check(nn.Sequential(linear, part), folded)
             parent._modules[key] = folded
             _take_out(sequence, name)
             continue
@@ -98,19 +106,19 @@ def _take_out(sequence: nn.Sequential, name: str) -> None:
         sequence._modules[name] = nn.Identity()
 
 
-def _absorbs(linear: nn.Module, affine: nn.Module) -> bool:
-    """Whether a layer can take the affine layer after it; other classes derived from these may do more."""
-    is_conv = type(linear) in CONVOLUTIONS
+def _is_absorbed(affine: nn.Module, linear: nn.Module) -> TypeGuard[nn.BatchNorm2d | layers.LayerScale]:
+    """Whether the layer before it can take an affine layer; other classes derived from these may do more."""
+    is_conv = _is_convolution(linear)
     if type(affine) is nn.BatchNorm2d:
         return is_conv and affine.running_var is not None
     return type(affine) is layers.LayerScale and (type(linear) is nn.Linear if affine.tokens else is_conv)
 
 
-def _last_linear(parent: nn.Module, key: str) -> tuple[nn.Module, str] | None:
-    """Where the convolution or linear layer sits that ends a part, looking into sequences."""
-    part = parent._modules[key]
-    if type(part) in (*CONVOLUTIONS, nn.Linear):
-        return parent, key
+def _last_linear(parent: nn.Module, key: str) -> tuple[nn.Module, str, nn.Conv2d | nn.Linear] | None:
+    """The convolution or linear layer that ends a part, and where it sits, looking into sequences."""
+    part = parent.get_submodule(key)
+    if _is_convolution(part) or type(part) is nn.Linear:
+        return parent, key, part
     if _is_sequence(part) and len(part):
         return _last_linear(part, list(part._modules)[-1])
     return None
@@ -131,44 +139,48 @@ def _affine(module: nn.BatchNorm2d | layers.LayerScale) -> tuple[Tensor, Tensor 
     """The gain and shift per channel that a module applies in eval mode."""
     if isinstance(module, layers.LayerScale):
         return module.gain, None
-    gain = (module.running_var + module.eps).rsqrt()
+    mean, variance = statistics(module)
+    gain = (variance + module.eps).rsqrt()
     if module.affine:
         gain = gain * module.weight
-    shift = -module.running_mean * gain
+    shift = -mean * gain
     return gain, shift + module.bias if module.affine else shift
 
 
 def _merge(parallel: layers.Parallel) -> nn.Module | None:
     """One layer that computes a whole `Parallel`, or None where its branches are not linear."""
-    leaves = [_leaf(parallel._modules[name]) for name in parallel.branches]
-    convolutions = [leaf for leaf in leaves if type(leaf) in CONVOLUTIONS]
+    leaves = [_leaf(parallel.get_submodule(name)) for name in parallel.branches]
+    convolutions = [leaf for leaf in leaves if _is_convolution(leaf)]
+    merged: nn.Conv2d | nn.Linear
     if isinstance(parallel.join, layers.Add) and convolutions:
-        if not all(type(leaf) in (*CONVOLUTIONS, nn.BatchNorm2d) for leaf in leaves):
+        summands = [leaf for leaf in leaves if _is_convolution(leaf) or type(leaf) is nn.BatchNorm2d]
+        if len(summands) < len(leaves):
             return None
         widest = max(convolutions, key=lambda leaf: leaf.kernel_size[0])
         if isinstance(widest, layers.SameConv2d) and any(
             leaf.kernel_size != widest.kernel_size for leaf in convolutions
         ):
             return None  # with stride, SAME padding puts the centres of a 3x3 and a 1x1 kernel on different pixels
-        merged = _sum_convolutions(widest, leaves)
+        merged = _sum_convolutions(widest, summands)
     elif isinstance(parallel.join, layers.Average) and not parallel.join.separate:
-        if not all(type(leaf) is nn.Linear for leaf in leaves):
+        linears = [leaf for leaf in leaves if type(leaf) is nn.Linear]
+        if len(linears) < len(leaves):
             return None
-        merged = copy.deepcopy(leaves[0])
+        merged = copy.deepcopy(linears[0])
         with torch.no_grad():
-            merged.weight.copy_(torch.stack([leaf.weight for leaf in leaves]).mean(0))
-            merged.bias.copy_(torch.stack([leaf.bias for leaf in leaves]).mean(0))
+            merged.weight.copy_(torch.stack([leaf.weight for leaf in linears]).mean(0))
+            merged.bias.copy_(torch.stack([leaf.bias for leaf in linears]).mean(0))
     else:
         return None
     _check(parallel, merged)
     return merged
 
 
-def _sum_convolutions(widest: nn.Conv2d, leaves: list[nn.Module]) -> nn.Conv2d:
+def _sum_convolutions(widest: nn.Conv2d, summands: Sequence[nn.Conv2d | nn.BatchNorm2d]) -> nn.Conv2d:
     merged = copy.deepcopy(widest)
     weight, bias = torch.zeros_like(widest.weight), widest.weight.new_zeros(widest.out_channels)
-    for leaf in leaves:
-        kernel, shift = (leaf.weight, leaf.bias) if type(leaf) in CONVOLUTIONS else _identity_kernel(leaf, widest)
+    for each in summands:
+        kernel, shift = _identity_kernel(each, widest) if isinstance(each, nn.BatchNorm2d) else (each.weight, each.bias)
         margin = (weight.shape[-1] - kernel.shape[-1]) // 2
         weight = weight + nn.functional.pad(kernel, [margin] * 4)
         bias = bias + (0 if shift is None else shift)

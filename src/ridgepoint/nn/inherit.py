@@ -197,7 +197,7 @@ class _Walk:
             return axis
         if isinstance(mine, Parallel) and isinstance(theirs, Parallel):
             return self._branches(theirs, mine, key, own, axis)
-        if type(mine) is not type(theirs):
+        if isinstance(mine, Chain | Parallel) or isinstance(theirs, Chain | Parallel) or type(mine) is not type(theirs):
             raise self._unlike(key)
         return self._layer(theirs, mine, key, own, axis)
 

@@ -92,7 +92,7 @@ def _apply(key_map: KeyMap, network: Network, ours: Iterable[str], source: Colle
                 (int(n) for right in alternative.values() for n in re.findall(r"\{(\d)\}", right)), default=-1
             )
             row = {key: _rename(rest, alternative, units) for key, rest in tensors[path].items()}
-            fitting = {key: name for key, name in row.items() if name in source}
+            fitting = {key: name for key, name in row.items() if name is not None and name in source}
             if all(key in fitting or key.endswith(OPTIONAL) for key in row):
                 break
         sources.update(fitting)

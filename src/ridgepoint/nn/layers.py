@@ -1,6 +1,7 @@
 """One torch module per layer that torch itself does not have. Shapes: B batch, C channels, N tokens, M keys, D dims."""
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -11,9 +12,9 @@ from ridgepoint.arch import layer as spec
 
 def call(module: nn.Module, *inputs: Tensor) -> Tensor:
     """A module's answer, without the price of a call where nobody listens: it tells on small networks."""
-    if module._forward_hooks or module._forward_pre_hooks or module._backward_hooks or module._backward_pre_hooks:
-        return module(*inputs)
-    return module.forward(*inputs)
+    heard = module._forward_hooks or module._forward_pre_hooks or module._backward_hooks or module._backward_pre_hooks
+    answer: Tensor = module(*inputs) if heard else module.forward(*inputs)
+    return answer
 
 
 class Chain(nn.Sequential):
@@ -38,7 +39,7 @@ class Parallel(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Run the branches in order and join them."""
-        parts = self._modules
+        parts = cast(dict[str, nn.Module], self._modules)
         outputs = [call(parts[name], x) if type(parts[name]) is Chain else parts[name](x) for name in self.branches]
         return call(self.join, *outputs)
 
@@ -146,7 +147,8 @@ class ToMap(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Reshape."""
-        return x.transpose(1, 2).unflatten(2, self.grid.size)
+        map_BCHW: Tensor = x.transpose(1, 2).unflatten(2, self.grid.size)
+        return map_BCHW
 
 
 class SelfAttention(nn.Module):
@@ -173,13 +175,13 @@ class SelfAttention(nn.Module):
         query_RND, key_RND, value_RND = (part.flatten(0, 1) for part in split)
         products_RNN = torch.bmm(query_RND * self.key_dim**-0.5, key_RND.transpose(1, 2))
         shares_BHNN = (products_RNN.unflatten(0, (batch, self.heads)) + self.offset_bias()).softmax(-1)
-        mixed_BHND = torch.bmm(shares_BHNN.flatten(0, 1), value_RND).unflatten(0, (batch, self.heads))
+        mixed_BHND: Tensor = torch.bmm(shares_BHNN.flatten(0, 1), value_RND).unflatten(0, (batch, self.heads))
         return mixed_BHND.transpose(1, 2).reshape(batch, count, -1)
 
     def offset_bias(self) -> Tensor:
         """The bias for every pair of positions of the current grid, (heads, N, N)."""
         height, width = self.grid.size
-        table = self.bias
+        table: Tensor = self.bias
         if (height, width) != self.table_size:
             square = table.view(1, self.heads, *self.table_size)
             table = F.interpolate(square, (height, width), mode="bilinear", align_corners=True).flatten(2)[0]

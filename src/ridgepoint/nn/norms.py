@@ -15,7 +15,14 @@ from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 def folded_norms(model: nn.Module) -> list[BatchNorm]:
     """The norms that change nothing but an offset: mean 0, and one variance for all channels."""
     norms = [module for module in model.modules() if isinstance(module, BatchNorm) and module.track_running_stats]
-    return [norm for norm in norms if not norm.running_mean.any() and norm.running_var.unique().numel() == 1]
+    running = [(norm, *statistics(norm)) for norm in norms]
+    return [norm for norm, mean, variance in running if not mean.any() and variance.unique().numel() == 1]
+
+
+def statistics(norm: BatchNorm) -> tuple[Tensor, Tensor]:
+    """The running mean and variance of a norm that keeps them, (C,) each."""
+    assert norm.running_mean is not None and norm.running_var is not None
+    return norm.running_mean, norm.running_var
 
 
 @torch.no_grad()
@@ -48,9 +55,10 @@ def unfold_norms(model: nn.Module, batches: Iterable[Tensor]) -> int:
             hook.remove()
     for norm, seen in sums.items():
         mean, square = torch.stack(seen).mean(0)
-        scale = norm.weight / (norm.running_var + norm.eps).sqrt()
+        running_mean, running_var = statistics(norm)
+        scale = norm.weight / (running_var + norm.eps).sqrt()
         norm.bias.add_(scale * mean)
-        norm.running_mean.copy_(mean)
-        norm.running_var.copy_((square - mean.square()).clamp(min=0))
-        norm.weight.copy_(scale * (norm.running_var + norm.eps).sqrt())
+        running_mean.copy_(mean)
+        running_var.copy_((square - mean.square()).clamp(min=0))
+        norm.weight.copy_(scale * (running_var + norm.eps).sqrt())
     return len(norms)

@@ -74,7 +74,7 @@ class Supernet(nn.Module):
         self.table = compile_space(space)
         self.grid = layers.Grid()
         self.weights = nn.ParameterDict(_largest(self.table.possible()))
-        _align(self.weights)
+        _align(dict(self.weights.items()))
         self._options: dict[tuple[Place, Site], Option] = {}
         rows = [*space.template.get("stem", []), *(row for each in space.template["stages"] for row in each["blocks"])]
         self._head = len(rows)  # the row that follows
@@ -140,7 +140,7 @@ class Supernet(nn.Module):
             if key in other.weights:
                 shared = tuple(slice(min(sizes)) for sizes in zip(tensor.shape, other.weights[key].shape, strict=True))
                 tensor[shared] = other.weights[key][shared]
-        _align(self.weights, known=other.weights.keys())
+        _align(dict(self.weights.items()), known=other.weights.keys())
 
     def freeze_backbone(self, frozen: bool) -> None:
         """Let only the heads learn (frozen), or everything."""
@@ -200,9 +200,9 @@ class Supernet(nn.Module):
 
     def _laid_out(self, x: Tensor, layout: str) -> Tensor:
         if layout == "map" and x.dim() == 3:
-            return layers.ToMap(self.grid)(x)
+            return layers.call(layers.ToMap(self.grid), x)
         if layout == "tokens" and x.dim() == 4:
-            return layers.ToTokens(self.grid)(x)
+            return layers.call(layers.ToTokens(self.grid), x)
         return x
 
 
@@ -231,7 +231,7 @@ def _largest(sites: Iterator[tuple[Place, Site]]) -> dict[str, nn.Parameter]:
     initialise(nn.ModuleList(modules.values()))
     for (_, role), module in modules.items():
         if role in [f"mqa.{part}" for part in ATTENTION_PROJECTIONS]:
-            nn.init.xavier_uniform_(module.weight)
+            nn.init.xavier_uniform_(module.get_parameter("weight"))
     return {
         _key(place, role, name): parameter
         for (place, role), module in modules.items()
@@ -278,7 +278,7 @@ def _roles(site: Site) -> Iterator[tuple[str, str, Layer]]:
     """
     placed = place_row(*site, deploy=False).layers
     kernels = {_unit(at.path): at.layer.kernel for at in placed if isinstance(at.layer, Conv2d) and at.layer.kernel > 1}
-    kind = type(site.part).__struct_config__.tag
+    kind = str(type(site.part).__struct_config__.tag)
     for at in placed:
         if not at.layer.params():
             continue

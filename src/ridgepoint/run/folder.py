@@ -127,7 +127,7 @@ class RunFolder(Generic[R]):
         path = self.path / "steps" / f"{name}.json"
         return read_record(path, kind, otherwise=DAMAGED) if path.exists() else None
 
-    def write_step(self, name: str, content: dict) -> dict:
+    def write_step(self, name: str, content: dict[str, Any]) -> dict[str, Any]:
         """Mark a step as finished with what later steps need of it."""
         make_folder(self.path / "steps")
         write_record(self.path / "steps" / f"{name}.json", content)
@@ -216,7 +216,7 @@ def writing_into(path: Path) -> Iterator[None]:
 
 def free_folder(given: Request) -> Path:
     """The next free name under runs/."""
-    base = Path("runs") / given.verb / (given.stem or "run")  # type: ignore[attr-defined]
+    base: Path = Path("runs") / given.verb / (given.stem or "run")  # type: ignore[attr-defined]
     path, number = base, 2
     while path.exists():
         path, number = base.with_name(f"{base.name}-{number}"), number + 1

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, get_args, get_type_hints
 
 import msgspec
 
@@ -28,8 +28,7 @@ def read_settings(path: Path, name: str, kind: type[R]) -> R:
         raise RunError(f"{path}: holds no run to resume (no {name}). Give the folder that --out named")
     otherwise = "Start anew with another --out"
     verb = read_record(path / name, _Verb, otherwise=otherwise).verb
-    verbs = msgspec.inspect.type_info(kind).fields  # type: ignore[union-attr]
-    allowed = next(field.type.values for field in verbs if field.name == "verb")  # type: ignore[union-attr]
+    allowed = get_args(get_type_hints(kind)["verb"])
     if verb and verb not in allowed:
         raise RunError(f"{path}: holds a run of `ridgepoint {verb}`. Go on with it by that verb, or {_ANEW}")
     return read_record(path / name, kind, otherwise=otherwise)

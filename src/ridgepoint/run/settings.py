@@ -75,7 +75,7 @@ def ways(kind: type[Request]) -> dict[str, Way]:
     hints = typing.get_type_hints(kind, include_extras=True)
     for name in kind.__struct_fields__:
         said = [meta.extra for meta in getattr(hints[name], "__metadata__", ()) if meta.extra]
-        extra = said[0] if said else {"unit": "", "place": False}
+        extra: dict[str, Any] = said[0] if said else {"unit": "", "place": False}
         found[name] = Way(extra.get("option") or "--" + name.replace("_", "-"), extra["unit"], extra["place"])
     return found
 
@@ -107,7 +107,7 @@ def request(kind: type[R], what: str, values: Mapping[str, Any]) -> R:
 
 def defaults(field: msgspec.structs.FieldInfo) -> Any:
     """The value of a field that nobody gave."""
-    return field.default if field.default is not msgspec.NODEFAULT else field.default_factory()  # type: ignore[operator]
+    return field.default if field.default is not msgspec.NODEFAULT else field.default_factory()
 
 
 def _words(way: Way, value: Any) -> list[str]:

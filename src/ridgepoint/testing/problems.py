@@ -79,7 +79,7 @@ class FormulaWeights:
         """Options are better the later they stand."""
         loss = -sum((weights * weights.new_tensor(range(len(weights)))).sum() for weights in shares.values())
         assert isinstance(loss, Tensor)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         return loss.item()
 
     def accuracy(self, step: int, child: Assignment) -> float:
