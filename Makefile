@@ -9,7 +9,7 @@ TWO := $(PYTEST) -n 2 --dist worksteal
 INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable
 INSTALL_BY_PIP = $(BIN)/pip install --quiet --constraint constraints.txt --editable
 
-.PHONY: demo test coverage check lint install clean
+.PHONY: demo test coverage check docs lint install clean
 
 install: $(VENV)/.installed
 
@@ -38,6 +38,14 @@ coverage: $(VENV)/.tested
 check: $(VENV)/.tested lint
 	$(TWO) -m "not slow"
 
+# The site, in site/; a link that leads nowhere ends it. Look at it with: python -m http.server --directory site
+docs: $(VENV)/.documented
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+$(VENV)/.documented: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(INSTALL) '.[docs]' || $(INSTALL_BY_PIP) '.[docs]'
+	touch $(VENV)/.installed $@
+
 lint: $(VENV)/.tested
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -45,4 +53,4 @@ lint: $(VENV)/.tested
 	$(BIN)/lint-imports
 
 clean:
-	rm -rf $(VENV) runs
+	rm -rf $(VENV) runs site

@@ -26,12 +26,12 @@ Rule = Callable[[Candidate, Sequence[Candidate]], Candidate]
 
 
 def netadapt(problem: Problem) -> Proposals:
-    """MobileNetV3's form: the least loss of accuracy per millisecond."""
+    """NetAdapt, MobileNetV3's form: narrower by the least loss of accuracy per millisecond."""
     return _adapt(problem, least_loss_per_ms)
 
 
 def netadapt_original(problem: Problem) -> Proposals:
-    """The original form: the highest accuracy."""
+    """NetAdapt, the original form: narrower by the highest accuracy."""
     return _adapt(problem, most_accurate)
 
 

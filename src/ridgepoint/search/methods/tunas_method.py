@@ -11,12 +11,12 @@ from ridgepoint.search.one_shot import OneShotJudge, Row, latencies, training_bo
 
 
 def tunas_one_stage(problem: Problem) -> Proposals:
-    """Everything at once."""
+    """TuNAS: a policy over all choices, learnt with weights that all networks share."""
     return _propose(problem, tunas)
 
 
 def tunas_two_stages(problem: Problem) -> Proposals:
-    """Sizes, then depthwise convolutions; everything at once where the space leaves none open."""
+    """TuNAS for sizes, then for depthwise convolutions; for everything at once where the space leaves none open."""
     assert problem.space is not None
     return _propose(problem, two_stages if plain_kernels(problem.space) else tunas)
 
