@@ -9,11 +9,7 @@ from pathlib import Path
 
 from ridgepoint.errors import RunError
 from ridgepoint.files import writing
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    import msvcrt
+from ridgepoint.system import in_forked_children, lock_file
 
 POLL_S = 0.05
 _TAKEN = (errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK)
@@ -44,7 +40,8 @@ def owning(path: Path, *, what: Path | str, otherwise: str, wait_s: float = 0.0)
     try:
         with contextlib.suppress(OSError):  # a full disk: the number is for the message only
             os.ftruncate(file, 0)
-            os.pwrite(file, str(os.getpid()).encode(), 0)
+            os.lseek(file, 0, os.SEEK_SET)
+            os.write(file, str(os.getpid()).encode())
         yield
     finally:
         _held.discard(file)
@@ -56,11 +53,7 @@ def _taken(path: Path, what: Path | str) -> int | None:
     with writing(what):
         file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        if "fcntl" in globals():
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        else:
-            os.lseek(file, 1 << 20, os.SEEK_SET)  # Windows' locks hide bytes from readers: one that nobody reads
-            msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
+        lock_file(file)
         if not os.path.samestat(os.fstat(file), path.stat()):  # its owner has deleted it meanwhile
             raise FileNotFoundError
     except OSError as error:
@@ -82,5 +75,4 @@ def _let_go() -> None:
     _held.clear()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_let_go)
+in_forked_children(_let_go)

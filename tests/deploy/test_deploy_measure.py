@@ -13,6 +13,7 @@ import pytest
 
 import ridgepoint.deploy.measure as measuring
 import ridgepoint.deploy.timing as timings
+from ridgepoint import system
 from ridgepoint.arch.zoo import load
 from ridgepoint.deploy import cores
 from ridgepoint.deploy.cores import choose_cores, on_core
@@ -336,7 +337,7 @@ def test_a_core_on_which_others_work_is_left_to_them(tmp_path: Path, monkeypatch
         lines = [f"cpu{cpu} {worked[cpu]} 0 0 {ticks - worked[cpu]} 0 0 0 0 0 0" for cpu in allowed]
         counters.write_text("\n".join(["cpu  9 9 9 9 9 9 9 9 9 9", *lines, "intr 1"]))
 
-    monkeypatch.setattr(cores, "_TIMES", counters)
+    monkeypatch.setattr(system, "_TICKS", counters)
     for busy in choose_cores(2):
         cores._chosen.cache_clear()
         count(busy, 0)

@@ -2,9 +2,9 @@
 
 import platform
 from functools import lru_cache
-from pathlib import Path
 
-_INFO = Path("/proc/cpuinfo")
+from ridgepoint.system import cpu_info
+
 # float32 MACs that one core starts in a cycle with two fused multiply-adds, by the instructions that it has
 _MACS_PER_CYCLE = {"avx512f": 32, "avx2": 16, "asimd": 16}
 _MOST_HZ = 6.0e9
@@ -13,10 +13,9 @@ _MOST_HZ = 6.0e9
 @lru_cache(maxsize=1)
 def cpu_name() -> str:
     """The processor's name as the operating system tells it, or its architecture."""
-    if _INFO.is_file():
-        for line in _INFO.read_text(errors="replace").splitlines():
-            if line.startswith(("model name", "Model", "Hardware")):
-                return line.split(":", 1)[1].strip()
+    for line in cpu_info().splitlines():
+        if line.startswith(("model name", "Model", "Hardware")):
+            return line.split(":", 1)[1].strip()
     return platform.processor() or platform.machine()
 
 
@@ -26,7 +25,5 @@ def most_macs_per_s(threads: int) -> float | None:
 
     A bound to see impossible times by, not a peak: no core is clocked higher than it assumes.
     """
-    if not _INFO.is_file():
-        return None
-    words = set(_INFO.read_text(errors="replace").split())
+    words = set(cpu_info().split())
     return next((threads * macs * _MOST_HZ for name, macs in _MACS_PER_CYCLE.items() if name in words), None)

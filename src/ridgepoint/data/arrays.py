@@ -5,7 +5,6 @@ Shapes: N images, C channels, H height, W width.
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +19,7 @@ from ridgepoint.data import cache
 from ridgepoint.data.images import Split
 from ridgepoint.data.preprocess import Preprocessing
 from ridgepoint.errors import DataError
+from ridgepoint.system import physical_memory_bytes
 
 if TYPE_CHECKING:
     import torch
@@ -110,12 +110,8 @@ def _decoded(
 
 
 def _check_memory(shape: tuple[int, int, int, int]) -> None:
-    try:
-        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):  # not told on this system
-        return
-    needed = int(np.prod(shape, dtype=np.int64))
-    if needed > MAX_MEMORY * memory:
+    memory, needed = physical_memory_bytes(), int(np.prod(shape, dtype=np.int64))
+    if memory is not None and needed > MAX_MEMORY * memory:
         raise DataError(
             f"{shape[0]:,} images of {shape[2]} x {shape[3]} px need {needed / 2**30:.1f} GiB in memory; this machine "
             f"has {memory / 2**30:.1f} GiB, of which {MAX_MEMORY:.0%} may be used. Choose a smaller input size or "

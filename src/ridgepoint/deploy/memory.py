@@ -10,14 +10,14 @@ from pathlib import Path
 
 from ridgepoint.deploy.measure import example_image
 from ridgepoint.deploy.runtimes import find_runtime, open_session
+from ridgepoint.system import forget_peak_memory, peak_bytes, resident_bytes, tells_peak_memory
 
-_STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 _RUNS = 3
 
 
 def peak_memory_bytes(path: Path, *, runtime: str, threads: int) -> int | None:
     """By how many bytes a process grows that loads a file and runs it; None where the system does not tell."""
-    if not _CLEAR.exists():
+    if not tells_peak_memory():
         return None
     command = [sys.executable, "-m", __name__, str(path), runtime, str(threads)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -26,19 +26,13 @@ def peak_memory_bytes(path: Path, *, runtime: str, threads: int) -> int | None:
 
 def _growth(path: Path, runtime: str, threads: int) -> int:
     find_runtime(runtime).session_class()  # imports it
-    _CLEAR.write_text("5")  # the peak so far is forgotten
-    before = _status("VmRSS")
+    forget_peak_memory()
+    before = resident_bytes()
     session = open_session(path, runtime=runtime, threads=threads)
     image = example_image(session)
     for _ in range(_RUNS):
         session.run(image)
-    return _status("VmHWM") - before
-
-
-def _status(key: str) -> int:
-    """A size of this process, in bytes."""
-    line = next(line for line in _STATUS.read_text().splitlines() if line.startswith(f"{key}:"))
-    return int(line.split()[1]) * 1024
+    return peak_bytes() - before
 
 
 if __name__ == "__main__":

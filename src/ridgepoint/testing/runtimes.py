@@ -11,7 +11,6 @@ by its name and by its files' names is a part of the contract.
 """
 
 import copy
-import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -34,6 +33,7 @@ from ridgepoint.deploy.runtimes import find_runtime, runtimes_for
 from ridgepoint.deploy.runtimes.runtime import Runtime
 from ridgepoint.errors import InputError
 from ridgepoint.nn.build import build
+from ridgepoint.system import allowed_cpus
 
 LABELS = ("Küche", "猫", 'quo"te', "")
 TRAINED_ON = TrainedOn(name="kit", fingerprint="0" * 64, seed=7, counts={"train": 8, "val": 2, "test": 2})
@@ -168,8 +168,7 @@ def leaves_the_process_as_it_is(runtime: Runtime, folder: Path) -> None:
     """Torch's threads and modes, and the processors that the caller may use."""
 
     def state() -> tuple[object, ...]:
-        cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
-        return torch.get_num_threads(), torch.is_grad_enabled(), torch.is_inference_mode_enabled(), cores
+        return torch.get_num_threads(), torch.is_grad_enabled(), torch.is_inference_mode_enabled(), allowed_cpus()
 
     path, before = folder / f"timed{runtime.suffix}", state()
     export_for_timing(_model(), _network().input_shape, path, runtime.name)

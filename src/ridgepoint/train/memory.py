@@ -4,8 +4,7 @@ glibc gives large blocks back to the system as soon as they are free, and the ne
 anew: about a tenth of a step's time, on a CPU.
 """
 
-import ctypes
-import sys
+from ridgepoint.system import set_malloc_option
 
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 ALL = 2**31 - 1
@@ -13,7 +12,5 @@ ALL = 2**31 - 1
 
 def keep_freed_memory() -> None:
     """From now on free blocks of any size are kept; nothing changes where the C library is another one."""
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
-    if mallopt is not None:
-        mallopt(TRIM_THRESHOLD, ALL)
-        mallopt(MMAP_THRESHOLD, ALL)
+    set_malloc_option(TRIM_THRESHOLD, ALL)
+    set_malloc_option(MMAP_THRESHOLD, ALL)

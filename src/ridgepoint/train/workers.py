@@ -1,7 +1,6 @@
 """Batches in order, made on the spot or ahead by worker processes, while the model learns from the one before."""
 
 import itertools
-import multiprocessing
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -9,6 +8,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from ridgepoint.errors import InputError
+from ridgepoint.system import fork_context
 from ridgepoint.train.batches import ALL, Batch, Batches
 
 AHEAD = 2
@@ -35,7 +35,7 @@ def in_order(
     asked = _asked(first, progress_at)
     if workers == 0:
         return (batches.seen(*each, rows) for each in asked)
-    if "fork" not in multiprocessing.get_all_start_methods():
+    if (forked := fork_context()) is None:
         raise InputError("this system cannot fork processes. Give --workers 0")
     loader = DataLoader(
         _Made(batches, rows),
@@ -43,7 +43,7 @@ def in_order(
         batch_size=None,  # what is made is a batch already
         num_workers=workers,
         prefetch_factor=AHEAD,
-        multiprocessing_context="fork",
+        multiprocessing_context=forked,
         generator=torch.Generator(),  # not the global one, from which nothing may be taken
     )
     return iter(loader)
