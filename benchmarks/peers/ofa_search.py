@@ -15,7 +15,7 @@ from ofa.imagenet_classification.elastic_nn.networks import OFAMobileNetV3
 from ofa.imagenet_classification.elastic_nn.utils import set_running_statistics
 from ofa.nas.accuracy_predictor import MobileNetArchEncoder
 from ofa.nas.search_algorithm import EvolutionFinder
-from peer_problem import DEPTHS, KERNELS, RATIOS, WIDTH, Problem, Teacher
+from problem import DEPTHS, KERNELS, RATIOS, WIDTH, Problem, Teacher
 from torch import Tensor, nn
 
 from ridgepoint.arch.choice import Assignment

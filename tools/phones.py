@@ -109,7 +109,7 @@ def medians(devices: list[dict[str, Any]]) -> dict[str, Any]:
 def write(device: Device) -> None:
     plain = {**msgspec.to_builtins(device), "precision": device.precision, "fused": device.fused}
     text = yaml.dump(plain, Dumper=yaml.CSafeDumper, sort_keys=False, width=160)
-    (DEVICES / f"{device.name}.yaml").write_text(f"# Written by benchmarks/phones.py.\n{text}")
+    (DEVICES / f"{device.name}.yaml").write_text(f"# Written by tools/phones.py.\n{text}")
 
 
 main()

@@ -20,7 +20,7 @@ from nni.nas.nn.pytorch import LayerChoice, ModelSpace
 from nni.nas.profiler import ExpressionProfiler
 from nni.nas.space import RawFormatModelSpace
 from nni.nas.strategy import Proxyless
-from peer_problem import DEPTHS, OPTIONS, ROWS, STAGES, Problem, Teacher
+from problem import DEPTHS, OPTIONS, ROWS, STAGES, Problem, Teacher
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 

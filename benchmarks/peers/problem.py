@@ -1,4 +1,4 @@
-"""What the searches of peers.py are all given: a space, photographs, a recipe, a latency model and a budget."""
+"""What all searches of searches.py are given: a space, photographs, a recipe, a latency model and a budget."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -4,8 +4,8 @@ Both draw the same children: depths, kernels and expansions. A step is forward, 
 momentum. Rounds are interleaved, in an order drawn anew for every child; the ratio is that of the medians over all.
 Once-for-all is run as its training does (torch's default memory format) and, beside it, in ours (channels last).
 
-    pip install --no-deps -r benchmarks/requirements-search.txt
-    python benchmarks/supernet.py --threads 1
+    pip install --no-deps -r benchmarks/peers/requirements.txt
+    python benchmarks/peers/supernet.py --threads 1
 """
 
 import argparse
@@ -25,7 +25,7 @@ from ridgepoint.arch.choice import Assignment
 from ridgepoint.arch.space import load_space
 from ridgepoint.nn.supernet import Supernet
 
-SPACE = load_space(Path(__file__).parent / "spaces" / "ofa_mobilenetv3.yaml")
+SPACE = load_space(Path(__file__).parents[1] / "spaces" / "ofa_mobilenetv3.yaml")
 KERNELS, RATIOS, DEPTHS = [3, 5, 7], [3, 4, 6], [2, 3, 4]
 Step = Callable[[Assignment], None]
 

@@ -1,6 +1,6 @@
 """Write the package's tables of published phone latencies from a folder of CSV files.
 
-    python benchmarks/import_latencies.py ../shared/facts/latency
+    python tools/import_latencies.py ../shared/facts/latency
 
 What is taken was decided before any error was looked at: every network that our language can write (zoo networks, zoo
 networks times a width, and those in cost/published/networks) on
@@ -122,7 +122,7 @@ def write(name: str, head: dict[str, Any], devices: dict[str, dict[str, str]], f
         row = rows.setdefault(str(network), {**network, "latency_ms": {}})
         assert device not in row["latency_ms"], (network, device)
         row["latency_ms"][device] = latency_ms
-    lines = ["# Written by benchmarks/import_latencies.py."]
+    lines = ["# Written by tools/import_latencies.py."]
     lines += yaml.dump({**head, "devices": devices}, sort_keys=False, width=118).splitlines()
     lines += ["rows:"]
     lines += [

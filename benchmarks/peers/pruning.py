@@ -13,8 +13,8 @@ Everything is kept in the work folder, and a run that was killed goes on. Stages
 `clock` time exported files, with fresh weights, and want a calm machine; `train`, `adapt` and `tune` use a GPU where
 there is one, and clock nothing; `report` tells of the networks that are through.
 
-    pip install --no-deps -r benchmarks/requirements-search.txt
-    python benchmarks/pruning.py ../shared/data/cls_clothing10 --work pruning --table host.json
+    pip install --no-deps -r benchmarks/peers/requirements.txt
+    python benchmarks/peers/pruning.py ../shared/data/cls_clothing10 --work pruning --table host.json
 """
 
 import argparse

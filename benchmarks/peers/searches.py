@@ -10,8 +10,8 @@ exported files are clocked side by side.
 Everything goes piece by piece to `--lines`: what is there is not done again. With `--search` nothing is clocked yet.
 `seconds` are the processor's, one thread.
 
-    pip install --no-deps -r benchmarks/requirements-search.txt
-    python benchmarks/peers.py PHOTOS --lines peers.jsonl > benchmarks/results/peers.json
+    pip install --no-deps -r benchmarks/peers/requirements.txt
+    python benchmarks/peers/searches.py PHOTOS --lines peers.jsonl > benchmarks/results/peers.json
 """
 
 import argparse
@@ -25,11 +25,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import nni_search
 import numpy as np
-import peer_nni
-import peer_ofa
+import ofa_search
 import torch
-from peer_problem import Problem
+from problem import Problem
 
 from ridgepoint.arch.choice import Assignment
 from ridgepoint.arch.network import Network
@@ -74,8 +74,8 @@ def random(problem: Problem) -> tuple[Assignment, dict]:
 
 SEARCHES: dict[str, Callable[[Problem], tuple[Assignment, dict]]] = {
     "ridgepoint TuNAS": ours,
-    "once-for-all evolution": peer_ofa.search,
-    "NNI ProxylessNAS": peer_nni.search,
+    "once-for-all evolution": ofa_search.search,
+    "NNI ProxylessNAS": nni_search.search,
     "random": random,
 }
 
@@ -191,7 +191,7 @@ def main() -> None:
     given = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the seconds of a killed piece are kept
     torch.set_num_threads(1)
-    space = load_space(Path(__file__).parent / "spaces" / "ofa_mobilenetv3_half.yaml")
+    space = load_space(Path(__file__).parents[1] / "spaces" / "ofa_mobilenetv3_half.yaml")
     latency_ms = Latencies(space, given.table)
     rng = np.random.default_rng(0)
     budget_ms = float(np.quantile([latency_ms(space.sample_assignment(rng)) for _ in range(MEMBERS)], QUANTILE))
@@ -208,7 +208,7 @@ def main() -> None:
     rows = clocked(space, rows, latency_ms.host)
     summary = {name: summarised([row for row in rows if row["search"] == name]) for name in SEARCHES}
     options = f"--seeds {given.seeds} --repeats {given.repeats}"
-    head = {"command": f"python benchmarks/peers.py PHOTOS --lines peers.jsonl {options}", "space": space.name}
+    head = {"command": f"python benchmarks/peers/searches.py PHOTOS --lines peers.jsonl {options}", "space": space.name}
     head |= {"epochs": EPOCHS, "final_epochs": FINAL, "recipe": "small_images", "test_images": len(test)}
     head |= {"torch": torch.__version__}
     print(json.dumps({**head, "budget_ms": round(budget_ms, 5), "mean": summary, "rows": rows}, indent=1))

@@ -1,0 +1,186 @@
+"""Writes the tables of docs/searches.md anew from benchmarks/results; with --check only says which are not current.
+
+    python tools/tables.py [--check]
+
+A table stands between `<!-- table NAME -->` and `<!-- end -->`, where NAME is one of `TABLES`.
+"""
+
+import json
+import re
+import statistics
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+PAGE, RESULTS = ROOT / "docs" / "searches.md", ROOT / "benchmarks" / "results"
+PLACE = re.compile(r"<!-- table (\w+) -->\n.*?<!-- end -->", re.DOTALL)
+Row = Iterable[str]
+
+TRAININGS = ("8", "16", "24", "32")
+SEARCHES = {
+    "random": "random",
+    "regularised evolution": "evolution",
+    "MnasNet": "mnasnet",
+    "NSGA-II": "nsga2",
+    "random, pre-filter gradient norm": "random of grad_norm",
+    "random, pre-filter synflow": "random of synflow",
+    "random, pre-filter NASWOT": "random of naswot",
+    "evolution, pre-filter gradient norm": "evolution of grad_norm",
+}
+ONE_SHOT = {
+    "tabular_uib": (
+        "256 inverted bottlenecks: random, six trainings",
+        {
+            "TuNAS in two stages": "tunas",
+            "TuNAS in one stage": "tunas_one_stage",
+            "TuNAS in one stage, no warm-ups": "tunas_one_stage without warm-ups",
+        },
+    ),
+    "tabular_metaformer": (
+        "180 MetaFormers: random, six trainings",
+        {"slimming": "slimming", "slimming, plain softmax": "slimming without Gumbel noise"},
+    ),
+}
+PEERS = {
+    "TuNAS": "ridgepoint TuNAS",
+    "once-for-all: its supernet, its evolution": "once-for-all evolution",
+    "NNI: ProxylessNAS with its latency penalty": "NNI ProxylessNAS",
+    "random: the best of five trained for two epochs": "random",
+}
+PRUNED = {
+    "MobileNetV3-L": "mobilenetv3_large_100",
+    "MobileNetV4-Conv-M": "mobilenetv4_conv_medium",
+    "MobileNetV4-Hybrid-M": "mobilenetv4_hybrid_medium",
+    "EfficientFormer-L1": "efficientformer_l1",
+}
+PRUNERS = {
+    "NetAdapt": "netadapt",
+    "Torch-Pruning, channels in eights": "group_norm_in_eights",
+    "Torch-Pruning, group norm": "group_norm",
+    "Torch-Pruning, magnitude": "magnitude",
+}
+
+
+def searches(table: str) -> list[Row]:
+    """Regret by search and number of trainings, all budgets together; against random search."""
+    found = result("searches")[table]["all_budgets"]
+    head = ("search", f"{TRAININGS[0]} trainings", *TRAININGS[1:])
+    return [head, *((title, *(regret(found[name][count]["regret"]) for count in TRAININGS))
+                    for title, name in SEARCHES.items())]  # fmt: skip
+
+
+def regret(found: dict[str, Any]) -> str:
+    """The median, with chance and p where they are not of random search itself."""
+    median = f"{found['quartiles'][1]:.1f}"
+    return median if found["p"] == 1.0 else f"{median} ({found['better']:.2f}, {found['p']:.1g})"
+
+
+def one_shot() -> list[Row]:
+    """Shared weights against random search of six trainings."""
+    rows: list[Row] = [
+        ("search", "regret, median", "quartiles", "better than random (p)",
+         "Spearman of the shared weights with the table")
+    ]  # fmt: skip
+    for table, (title, names) in ONE_SHOT.items():
+        (found,) = result("one_shot")[table]
+        low, median, high = found["random"]["regret"]
+        rows.append((title, f"{median:.1f}", f"{low:.1f} to {high:.1f}", "", ""))
+        for name, key in names.items():
+            of, spearman = found[key]["regret"], statistics.median(found[key]["spearman"])
+            low, median, high = of["quartiles"]
+            against = f"{of['better']:.2f} ({of['p']:.1g})"
+            rows.append((name, f"{median:.1f}", f"{low:.1f} to {high:.1f}", against, f"{spearman:.2f}"))
+    return rows
+
+
+def peers() -> list[Row]:
+    """TuNAS beside the searches of others."""
+    found = result("peers")["mean"]
+    return [("search", "test accuracy", "measured", "seconds of one core")] + [
+        (
+            title,
+            f"{found[name]['test_accuracy']:.1%} ({100 * found[name]['test_accuracy_error']:.1f})".replace("%", " %"),
+            f"{found[name]['measured_ms']:.3f} ms",
+            f"{found[name]['seconds']:.0f}",
+        )
+        for title, name in PEERS.items()
+    ]
+
+
+def fits() -> list[Row]:
+    """`fit` and the best zoo network, by budget and seed."""
+    found = result("fits")
+    rows: list[Row] = [
+        ("budget", "`fit`", "the zoo network within the budget that the test images like best", "gain, points")
+    ]
+    for budget, gains in found["against"]["zoo"]["gain_points"].items():
+        mine = [row for row in found["rows"] if row["budget_ms"] == float(budget) and row["contender"] == "fit"]
+        own = [row["test_accuracy"] for row in sorted(mine, key=lambda row: row["seed"])]
+        zoo = [each - gain / 100 for each, gain in zip(own, gains, strict=True)]
+        rows.append((f"{budget} ms", percents(own), percents(zoo), ", ".join(f"{gain:+.1f}" for gain in gains)))
+    return rows
+
+
+def percents(shares: list[float]) -> str:
+    """Shares of 1 as per cent, in one list."""
+    return ", ".join(f"{100 * share:.1f}" for share in shares) + " %"
+
+
+def pruning() -> list[Row]:
+    """Kept accuracy, and the share of the seed's latency."""
+    found = result("pruning")["networks"]
+    return [("network", "to", *PRUNERS)] + [
+        (title, f"{float(share):.0%}".replace("%", " %"), *(kept(within.get(key)) for key in PRUNERS.values()))
+        for title, name in PRUNED.items()
+        for share, within in found[name]["at"].items()
+    ]
+
+
+def kept(row: dict[str, Any] | None) -> str:
+    """Of one pruned network; none where there was none to tune."""
+    return f"{100 * row['kept']:.1f} % ({100 * row['of_the_seed']:.0f} %)" if row else "fails"
+
+
+TABLES: dict[str, Callable[[], list[Row]]] = {
+    "searches_uib": lambda: searches("tabular_uib"),
+    "searches_metaformer": lambda: searches("tabular_metaformer"),
+    "one_shot": one_shot,
+    "peers": peers,
+    "fits": fits,
+    "pruning": pruning,
+}
+
+
+def result(name: str) -> Any:
+    """What a benchmark found."""
+    return json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def markdown(rows: list[Row]) -> str:
+    """Rows as a table; the first is its head."""
+    head, *body = ["| " + " | ".join(row) + " |" for row in rows]
+    line = "|---" * (head.count("|") - 1) + "|"
+    return "\n".join([head, line, *body]).replace("|  |", "| |").replace("|  |", "| |")
+
+
+def written(page: str) -> str:
+    """The page with its tables as the results are now."""
+    return PLACE.sub(lambda at: f"<!-- table {at[1]} -->\n\n{markdown(TABLES[at[1]]())}\n\n<!-- end -->", page)
+
+
+def main() -> int:
+    """The exit code: 1 where --check finds a table that is not current."""
+    page = PAGE.read_text(encoding="utf-8")
+    current = written(page)
+    if "--check" not in sys.argv[1:]:
+        PAGE.write_text(current, encoding="utf-8")
+    elif current != page:
+        sys.stderr.write(f"{PAGE}: its tables are not those of benchmarks/results. Run: python tools/tables.py\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
