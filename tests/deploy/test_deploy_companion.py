@@ -84,6 +84,17 @@ def test_both_are_one_model_for_every_verb(both: Path, image: Path, data):
     assert call("predict", both, image).stdout == said[0], "a folder's only artefact is its model"
 
 
+def test_a_file_is_loaded_in_the_runtime_that_it_was_written_for(both: Path):
+    """Several load programs; which one is told beside it, unless the user says another."""
+    document = json.loads((both / "ridgepoint.json").read_text())
+    document["artefacts"]["model.pt2"]["runtime"] = "torch_compile"
+    (both / "ridgepoint.json").write_text(json.dumps(document))
+    assert find_artefact(both / "model.pt2")[1].name == "torch_compile"
+    assert find_artefact(both / "model.pt2", "torch")[1].name == "torch"
+    assert find_artefact(both)[0] == both / "model.onnx", "the default runtime's, of several"
+    assert find_artefact(both, "torch")[0] == both / "model.pt2"
+
+
 def test_a_file_that_is_not_the_one_that_is_told_of_is_refused(both: Path, image: Path):
     """Before anything opens it: what is inside is not asked."""
     for name in ("model.onnx", "model.pt2"):

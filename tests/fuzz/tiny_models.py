@@ -42,15 +42,22 @@ def module() -> Any:
 
 
 @lru_cache(maxsize=1)
-def onnx_bytes() -> bytes:
-    """As `ridgepoint export` writes it."""
+def artefact_files() -> dict[str, bytes]:
+    """The files of a folder with the network as an ONNX file, as a program, and what is told of both."""
     from ridgepoint.data import Preprocessing
     from ridgepoint.deploy.export import export_artefact
 
     about = Preprocessing(height=16, width=16, channels=1, resize=16, mean=(0.5,), std=(0.5,))
-    return _written(
-        ".onnx", lambda path: export_artefact(module(), path, network=network(), preprocessing=about, labels=CLASSES)
-    )
+    with tempfile.TemporaryDirectory() as folder:
+        for name, runtime in (("m.onnx", "onnxruntime"), ("m.pt2", "torch")):
+            told = {"network": network(), "preprocessing": about, "labels": CLASSES, "runtime": runtime}
+            export_artefact(module(), Path(folder, name), **told)
+        return {path.name: path.read_bytes() for path in Path(folder).iterdir()}
+
+
+def onnx_bytes() -> bytes:
+    """As `ridgepoint export` writes it."""
+    return artefact_files()["m.onnx"]
 
 
 @lru_cache(maxsize=1)
