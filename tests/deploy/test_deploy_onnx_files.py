@@ -256,6 +256,7 @@ def test_the_runtimes_own_quantiser_takes_our_files(exported: Path, data, tmp_pa
     quantize_dynamic(source, out)
     assert out.stat().st_size < exported.stat().st_size
     artefact = load_artefact(out)
+    assert artefact.session.precision == "int8" and load_artefact(exported).session.precision == "float32"
     images = data.val.images[:100].numpy()
     same = artefact.logits(images).argmax(1) == load_artefact(exported).logits(images).argmax(1)
     assert same.mean() > 0.9

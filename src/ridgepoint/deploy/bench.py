@@ -109,11 +109,12 @@ def bench(
         )
     rows.sort(key=lambda row: row.latency.ms)
     first = rows[0].latency
+    precisions = ", ".join(dict.fromkeys(row.latency.precision for row in rows))
     return BenchResult(
         rows=tuple(rows),
         doubts=doubts((row.latency for row in rows), accepted=busy),
         verdicts=tuple(compare({row.name: row.rounds_ms for row in rows})),
-        protocol=f"Measured on {first.device}, {first.precision}, batch 1, in {first.rounds} interleaved rounds after "
+        protocol=f"Measured on {first.device}, {precisions}, batch 1, in {first.rounds} interleaved rounds after "
         f"{first.warmup} runs to warm up, one core for each thread where the runtime allows it.",
         refused=refused,
     )

@@ -1,5 +1,6 @@
 """Sessions of PyTorch's compiler: a program is built once, when the file is opened."""
 
+import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -35,6 +36,7 @@ class CompiledSession(TorchSession):
     def _prepare(self, module: torch.nn.Module, image: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
         # Its own place is a folder in /tmp of a name that anybody can take first, from which it unpickles.
         os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(platformdirs.user_cache_path("ridgepoint") / "inductor"))
+        logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # it warns that there is no GPU
         compiled = torch.compile(module, fullgraph=True, dynamic=False, options=OPTIONS)
         compiled(image)  # the number of threads of this moment is built in
         return compiled
