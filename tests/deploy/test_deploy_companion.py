@@ -118,6 +118,11 @@ def test_a_part_that_is_lost_or_changed_is_named(both: Path, image: Path, traine
     refused(call("predict", path, image), "its part 'model.bin' is not what ridgepoint.json beside it tells of")
     weights.unlink()
     refused(call("predict", path, image), "model.bin", "beside it")
+    weights.write_bytes(content)
+    document["artefacts"]["model.onnx"]["files"]["more.bin"] = "0" * 64
+    (both / "ridgepoint.json").write_text(json.dumps(document))
+    told = "model.onnx: lacks 'more.bin', which ridgepoint.json beside it names as a part of it"
+    refused(call("predict", path, image), told, "Fetch or copy all its files")
 
 
 def test_a_program_alone_or_under_another_name_is_refused(both: Path, image: Path):

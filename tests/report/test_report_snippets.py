@@ -25,8 +25,8 @@ COLOUR = Preprocessing(
 GREY = Preprocessing(height=64, width=64, channels=1, resize=64, interpolation="bicubic", mean=(0.4,), std=(0.3,))
 
 
-def code(preprocessing: Preprocessing, language: str) -> str:
-    found = snippets(json.loads(preprocessing.to_json()), file="model.onnx")
+def code(preprocessing: Preprocessing, language: str, file: str = "model.onnx") -> str:
+    found = snippets(json.loads(preprocessing.to_json()), file=file)
     return next(each.code for each in found if each.key == language)
 
 
@@ -35,9 +35,10 @@ def app(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     """A folder with an exported network, its labels and photographs of several shapes and modes."""
     preprocessing, folder = request.param, tmp_path_factory.mktemp("app")
     network = small("mobilenetv3_small_050").at(channels=preprocessing.channels)
-    export_artefact(
-        build(network).eval(), folder / "model.onnx", network=network, preprocessing=preprocessing, labels=LABELS
-    )
+    model = build(network).eval()
+    for name, runtime in (("model.onnx", "onnxruntime"), ("model.pt2", "torch")):
+        about = {"network": network, "preprocessing": preprocessing, "labels": LABELS, "runtime": runtime}
+        export_artefact(model, folder / name, **about)
     (folder / "labels.txt").write_text("".join(f"{label}\n" for label in LABELS), encoding="utf-8")
     rng = np.random.default_rng(0)
     for name, mode, size in (
@@ -50,15 +51,16 @@ def app(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     return folder, preprocessing
 
 
-def test_the_python_code_says_what_ridgepoint_says(app: tuple[Path, Preprocessing]) -> None:
+@pytest.mark.parametrize(("file", "unneeded"), [("model.onnx", "torch"), ("model.pt2", "onnxruntime")])
+def test_the_python_code_says_what_ridgepoint_says(app: tuple[Path, Preprocessing], file: str, unneeded: str) -> None:
     folder, preprocessing = app
-    (folder / "app.py").write_text(code(preprocessing, "python"), encoding="utf-8")
+    (folder / "app.py").write_text(code(preprocessing, "python", file), encoding="utf-8")
     photos = ["wide.png", "tall.jpg", "clear.png"]
-    blocked = "import sys; sys.modules['ridgepoint'] = sys.modules['torch'] = None; "
+    blocked = f"import sys; sys.modules['ridgepoint'] = sys.modules['{unneeded}'] = None; "
     run = f"{blocked}sys.argv = {['app.py', *photos]!r}; exec(compile(open('app.py').read(), 'app.py', 'exec'))"
     done = subprocess.run([sys.executable, "-c", run], cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    artefact = load_artefact(folder / "model.onnx")
+    artefact = load_artefact(folder / file)
     for photo, line in zip(photos, done.stdout.splitlines(), strict=True):
         ((label, probability),) = artefact.predict(folder / photo)
         assert line == f"{photo}: {label} {probability:.4f}"

@@ -36,7 +36,7 @@ def snippets(preprocessing: Mapping[str, Any], *, file: str, labels: str = "labe
         return []
     templates = TEMPLATES / "app" / Path(file).suffix.removeprefix(".")
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(templates),
+        loader=jinja2.FileSystemLoader([templates, TEMPLATES / "app"]),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
