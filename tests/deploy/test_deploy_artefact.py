@@ -12,11 +12,14 @@ from torch import nn
 from train_helpers import small_network
 
 from ridgepoint.data import detect
-from ridgepoint.deploy.artefact import load_artefact, softmax
+from ridgepoint.deploy.artefact import load_artefact
 from ridgepoint.deploy.export import export_artefact, export_for_timing
 from ridgepoint.deploy.runtimes import find_runtime, open_session
 from ridgepoint.deploy.verify import verify
 from ridgepoint.errors import InputError, ParityError, RunError
+from ridgepoint.tasks.classification import CLASSIFICATION
+from ridgepoint.tasks.predict import predict
+from ridgepoint.tasks.softmax import softmax
 
 LABELS = tuple(str(digit) for digit in range(10))
 
@@ -48,8 +51,8 @@ def test_norms_are_folded_in_the_file(exported: Path, trained):
 
 def test_logits_equal_the_sources_on_real_images(exported: Path, trained, data):
     artefact = load_artefact(exported)
-    parity = verify(trained, artefact, data.val.images)
-    assert parity.count == len(data.val) and parity.top1_agreement == 1.0
+    parity = verify(trained, artefact, data.val.images, agree=CLASSIFICATION.agree)
+    assert parity.count == len(data.val) and parity.document()["top1_agreement"] == parity.agreement == 1.0
     assert 0 < parity.max_relative_diff < 1e-4
     with torch.no_grad():
         expected = trained(data.preprocessing.normalize(data.val.images[:5])).numpy()
@@ -76,11 +79,11 @@ def test_predict_gives_the_label_of_an_image_file(exported: Path, trained, data,
         image = dataset.val.load(index)
         path = tmp_path / f"{index}.png"
         (image if isinstance(image, Image.Image) else Image.open(image)).save(path)
-        found = artefact.predict(path, top=3)
+        found = [(each["label"], each["probability"]) for each in predict(artefact, path, top=3).document["top"]]
         order = np.argsort(-expected[index])[:3]
         assert [label for label, _ in found] == [LABELS[i] for i in order]
         assert [share for _, share in found] == pytest.approx(list(softmax(expected[index])[order]), rel=1e-3)
-    assert sum(share for _, share in artefact.predict(path, top=10)) == pytest.approx(1.0)
+    assert sum(each["probability"] for each in predict(artefact, path, top=10).document["top"]) == pytest.approx(1.0)
 
 
 def test_softmax_of_large_logits_is_finite():
@@ -92,7 +95,7 @@ def test_other_weights_in_the_file_are_found(exported: Path, trained, data):
     with torch.no_grad():
         next(iter(other.parameters())).mul_(1.5)
     with pytest.raises(ParityError, match=r"disagrees with its source on 100 images.*Do not ship it"):
-        verify(other, load_artefact(exported), data.val.images[:100])
+        verify(other, load_artefact(exported), data.val.images[:100], agree=CLASSIFICATION.agree)
 
 
 def test_a_small_difference_in_one_logit_is_found(exported: Path, trained, data):
@@ -103,7 +106,7 @@ def test_a_small_difference_in_one_logit_is_found(exported: Path, trained, data)
         logits = trained(data.preprocessing.normalize(data.val.images[:64]))
         bias[logits.mean(0).argmin()] += 1.5e-3 * float(logits.abs().max())  # of the class that is never near the top
     with pytest.raises(ParityError, match=r"top-1 agreement 1\.0000"):
-        verify(other, load_artefact(exported), data.val.images[:64])
+        verify(other, load_artefact(exported), data.val.images[:64], agree=CLASSIFICATION.agree)
 
 
 def test_logits_that_are_no_numbers_are_no_agreement(exported: Path, trained, data):
@@ -112,7 +115,7 @@ def test_logits_that_are_no_numbers_are_no_agreement(exported: Path, trained, da
         for parameter in other.parameters():
             parameter.fill_(float("nan"))
     with pytest.raises(ParityError):
-        verify(other, load_artefact(exported), data.val.images[:8])
+        verify(other, load_artefact(exported), data.val.images[:8], agree=CLASSIFICATION.agree)
 
 
 def test_a_foreign_file_is_refused(tmp_path: Path):

@@ -21,6 +21,7 @@ from ridgepoint.deploy.measure import measure
 from ridgepoint.deploy.runtimes import onnx_session, open_session
 from ridgepoint.distill.teachers import open_teacher
 from ridgepoint.errors import DataError, InputError
+from ridgepoint.tasks.predict import predict
 
 
 @pytest.fixture
@@ -214,9 +215,11 @@ def test_a_softmax_in_the_graph_is_not_applied_twice(exported: Path, tmp_path: P
     model.graph.output[0].name = "shares"
     onnx.save(model, tmp_path / "m.onnx")
     assert not load_artefact(exported).probabilities and load_artefact(tmp_path / "m.onnx").probabilities
-    expected, found = (load_artefact(each).predict(image, top=10) for each in (exported, tmp_path / "m.onnx"))
-    assert [name for name, _ in found] == [name for name, _ in expected]
-    assert [share for _, share in found] == pytest.approx([share for _, share in expected], abs=1e-5)
+    files = (exported, tmp_path / "m.onnx")
+    expected, found = (predict(load_artefact(each), image, top=10).document["top"] for each in files)
+    assert [each["label"] for each in found] == [each["label"] for each in expected]
+    shares = [[each["probability"] for each in said] for said in (found, expected)]
+    assert shares[0] == pytest.approx(shares[1], abs=1e-5)
 
 
 def test_a_softmax_in_a_teachers_graph_is_undone(exported: Path, tmp_path: Path, data):

@@ -1,20 +1,12 @@
-"""Who is chosen, whom it is compared with, and what is written of its mistakes: no training and no clock."""
+"""Who is chosen, and whom it is compared with: no training and no clock."""
 
-import json
-from pathlib import Path
-
-import msgspec
-import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
 
 from ridgepoint.arch.zoo import load
 from ridgepoint.cost.latency import MeasuredLatency
-from ridgepoint.data import ArraySplit
-from ridgepoint.fit.finish import choose, notes, rivals, write_evaluation
+from ridgepoint.fit.finish import choose, notes, rivals
 from ridgepoint.run.result import Accuracy
 from ridgepoint.search.candidate import Candidate
 
@@ -102,19 +94,3 @@ def test_where_the_winner_comes_from_is_a_note() -> None:
     assert notes(candidate("found", 1, 0.5)) == []
     assert "zoo network" in notes(candidate("known", 1, 0.5, phase="baseline"))[0]
     assert "weights some.pth" in notes(candidate("known", 1, 0.5, phase="baseline", weights="some.pth"))[0]
-
-
-def test_the_evaluation_counts_and_shows_the_surest_mistakes(tmp_path: Path) -> None:
-    labels, sure = [0, 0, 1, 1, 1], [[9.0, 0.0], [0.0, 2.0], [0.0, 3.0], [8.0, 0.0], [0.0, 1.0]]
-    images = torch.arange(5, dtype=torch.uint8).reshape(5, 1, 1, 1).expand(5, 3, 4, 4)
-    test = ArraySplit(images, torch.tensor(labels), tuple("abcde"))
-    write_evaluation(tmp_path, ("cat", "dog"), test, np.array(sure, np.float32))
-    written = json.loads((tmp_path / "evaluation.json").read_text())
-    assert written["confusion"] == [[1, 1], [1, 2]]
-    assert [(row["class"], row["count"], row["recall"]) for row in written["per_class"]] == [
-        ("cat", 2, 0.5),
-        ("dog", 3, pytest.approx(2 / 3)),
-    ]
-    assert [mistake["id"] for mistake in written["mistakes"]] == ["d", "b"]  # the surest first
-    assert np.asarray(Image.open(tmp_path / written["mistakes"][0]["image"]))[0, 0, 0] == 3
-    assert msgspec.json.decode((tmp_path / "evaluation.json").read_bytes())["classes"] == ["cat", "dog"]

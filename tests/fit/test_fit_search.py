@@ -25,6 +25,7 @@ from ridgepoint.fit.searching import find_finalists
 from ridgepoint.fit.settings import make_settings
 from ridgepoint.run.folder import RunFolder
 from ridgepoint.search.study import read_candidates
+from ridgepoint.tasks.reading import read
 from ridgepoint.train.run import TrainSettings, run_training
 
 QUICK = {"epochs": 2, "short_epochs": 1}
@@ -39,7 +40,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     network = msgspec.structs.replace(network, name="small", stem=(stem,), stages=network.stages[1:3])
     (folder / "small.yaml").write_text(dump_network(network))
     settings = TrainSettings(model=str(folder / "small.yaml"), data="digits", changes={"epochs": 4}, size=32)
-    run_training(settings, out=folder / "training", resume=False, display=Silent())
+    run_training(settings, read=read, out=folder / "training", resume=False, display=Silent())
     return folder
 
 

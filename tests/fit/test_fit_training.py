@@ -8,6 +8,7 @@ import pytest
 import torch
 from cli_helpers import call, refused
 
+from ridgepoint.arch.closing import Closing
 from ridgepoint.arch.document import dump_network
 from ridgepoint.arch.zoo import load
 from ridgepoint.cli import export as export_verb
@@ -17,6 +18,7 @@ from ridgepoint.errors import InputError, RunError
 from ridgepoint.fit.pretrained import networks_for
 from ridgepoint.nn.build import build
 from ridgepoint.nn.weights import save_weights
+from ridgepoint.tasks.reading import read
 from ridgepoint.train.folder import load_training
 from ridgepoint.train.run import TrainSettings, run_training
 
@@ -37,7 +39,7 @@ def trained(small: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished training of that network on digits."""
     folder = tmp_path_factory.mktemp("runs") / "trained"
     settings = TrainSettings(model=str(small), data="digits", changes={"epochs": 3})
-    run_training(settings, out=folder, resume=False, display=Silent())
+    run_training(settings, read=read, out=folder, resume=False, display=Silent())
     return folder
 
 
@@ -80,9 +82,9 @@ def test_its_folder_exports_to_a_file_that_agrees(trained: Path, capsys: pytest.
 def test_a_folder_that_is_taken_or_holds_nothing_is_refused(trained: Path, small: Path, tmp_path: Path):
     settings = TrainSettings(model=str(small), data="digits")
     with pytest.raises(RunError, match="--resume"):
-        run_training(settings, out=trained, resume=False, display=Silent())
+        run_training(settings, read=read, out=trained, resume=False, display=Silent())
     with pytest.raises(RunError, match="no run to resume"):
-        run_training(settings, out=tmp_path, resume=True, display=Silent())
+        run_training(settings, read=read, out=tmp_path, resume=True, display=Silent())
     with pytest.raises(RunError, match="no finished training"):
         load_training(tmp_path)
 
@@ -92,18 +94,18 @@ def test_starting_from_weights_starts_where_they_ended(trained: Path, small: Pat
     weights = str(trained / "weights.safetensors")
     changes = {"epochs": 1, "optimizer.lr": 1e-9, "ema": None}
     settings = TrainSettings(model=str(small), data="digits", weights=weights, changes=changes)
-    result = run_training(settings, out=tmp_path / "again", resume=False, display=Silent())
+    result = run_training(settings, read=read, out=tmp_path / "again", resume=False, display=Silent())
     assert result["accuracy"]["val"] > 0.3
     with pytest.raises(InputError, match="nowhere"):
         missing = TrainSettings(model=str(small), data="digits", weights="nowhere.safetensors")
-        run_training(missing, out=tmp_path / "none", resume=False, display=Silent())
+        run_training(missing, read=read, out=tmp_path / "none", resume=False, display=Silent())
     assert not (tmp_path / "none").exists()
 
 
 def test_weights_find_the_networks_they_belong_to(tmp_path: Path):
     path = tmp_path / "weights.safetensors"
     save_weights(build(load("tf_mobilenetv3_small_075")), path)
-    found = networks_for(str(path), channels=3, height=64, width=64, num_classes=5)
+    found = networks_for(str(path), Closing(num_classes=5), channels=3, height=64, width=64)
     assert [network.name for network in found] == ["tf_mobilenetv3_small_075"]  # not its symmetric twin
     assert found[0].num_classes == 5
 
@@ -112,4 +114,4 @@ def test_weights_of_no_network_are_refused(tmp_path: Path, small: Path):
     path = tmp_path / "weights.safetensors"
     save_weights(build(load(small)), path)
     with pytest.raises(InputError, match="no network of the zoo"):
-        networks_for(str(path), channels=3, height=64, width=64, num_classes=5)
+        networks_for(str(path), Closing(num_classes=5), channels=3, height=64, width=64)

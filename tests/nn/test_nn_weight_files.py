@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from ridgepoint.arch.closing import Closing
 from ridgepoint.errors import InputError
 from ridgepoint.fit.pretrained import networks_for
 from ridgepoint.nn.create import create_model
@@ -141,7 +142,7 @@ def test_what_holds_no_weights_is_told_as_what_it_is(tmp_path: Path, told: str):
     assert "weights_only" not in str(raised.value) and "trust" not in str(raised.value)
     assert str(path) in str(raised.value) and len(str(raised.value)) < 600
     with pytest.raises(InputError, match=told):
-        networks_for(str(path), channels=3, height=32, width=32, num_classes=3)
+        networks_for(str(path), Closing(num_classes=3), channels=3, height=32, width=32)
 
 
 @pytest.mark.parametrize(

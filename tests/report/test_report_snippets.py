@@ -17,6 +17,7 @@ from ridgepoint.deploy.artefact import load_artefact
 from ridgepoint.deploy.export import export_artefact
 from ridgepoint.nn.build import build
 from ridgepoint.report.snippets import LANGUAGES, snippets
+from ridgepoint.tasks.predict import predict
 
 LABELS = ("circle", 'it\'s a "square"', "star & moon", "dreieck ä")
 COLOUR = Preprocessing(
@@ -62,8 +63,8 @@ def test_the_python_code_says_what_ridgepoint_says(app: tuple[Path, Preprocessin
     assert done.returncode == 0, done.stderr
     artefact = load_artefact(folder / file)
     for photo, line in zip(photos, done.stdout.splitlines(), strict=True):
-        ((label, probability),) = artefact.predict(folder / photo)
-        assert line == f"{photo}: {label} {probability:.4f}"
+        (best,) = predict(artefact, folder / photo).document["top"]
+        assert line == f"{photo}: {best['label']} {best['probability']:.4f}"
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="no node: the JavaScript is NOT run")

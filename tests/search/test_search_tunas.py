@@ -334,10 +334,10 @@ def test_another_process_with_another_hash_seed_finds_the_same():
 
 
 def test_the_weights_never_see_a_validation_image(data: TrainingData):
-    """Other validation images, same weights; labels that no network gives, accuracy 0."""
+    """Other validation images, same weights; of images that are all alike, all are right or none is."""
     other = TrainingData(
         train=data.train,
-        val=type(data.val)(images=data.val.images * 0, labels=data.val.labels * 0 - 1, ids=data.val.ids),
+        val=type(data.val)(images=data.val.images * 0, labels=data.val.labels * 0, ids=data.val.ids),
         preprocessing=data.preprocessing,
         augmentation=data.augmentation,
     )
@@ -349,7 +349,7 @@ def test_the_weights_never_see_a_validation_image(data: TrainingData):
         before = {key: tensor.clone() for key, tensor in weights.supernet.state_dict().items()}
         for step in range(3):
             weights.teach(step, step / 3, [child])
-            assert given is data or weights.accuracy(step, child) == 0.0
+            assert given is data or weights.accuracy(step, child) in (0.0, 1.0)
         states.append(weights.supernet.state_dict())
     assert all(torch.equal(states[0][key], states[1][key]) for key in before)
     assert any(not torch.equal(states[0][key], before[key]) for key in before)

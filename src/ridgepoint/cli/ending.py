@@ -1,6 +1,5 @@
 """What runs say at their end on a terminal: the verdict of their page, in a few lines."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +8,6 @@ from ridgepoint.cli.table import print_table
 
 WORDS = ("", "network", "what it is")
 NUMBERS = ("test", "balanced", "undisturbed", "p90", "of budget", "epochs", "params", "MACs")
-LEAST_FOUND, UNEQUAL = 5, 0.15
-"""So many classes are named at most, where the recalls of some differ by more than this share."""
 
 
 def tell_fit(folder: Path) -> None:
@@ -28,14 +25,18 @@ def tell_fit(folder: Path) -> None:
     out.print("\n" + "\n".join(found.sentences))
     if found.guess:
         out.print(found.guess)
-    if run.evaluation is not None:
-        tell_recalls({row.label: row.recall for row in run.evaluation.per_class})
+    for line in run.part.lines(run.evaluation):
+        out.print(line)
     latency = result.latency
     agreed = result.parity
     out.print(
         f"Measured: the fastest tenth of {latency.runs} runs of the exported file with {latency.runtime} "
         f"{latency.runtime_version}, {latency.threads} thread(s), {latency.precision}."
-        + ("" if agreed is None else f" It agrees with its source on {agreed.top1_agreement:.0%} of {agreed.count}.")
+        + (
+            ""
+            if agreed is None or agreed.share is None
+            else f" It agrees with its source on {agreed.share:.0%} of {agreed.count}."
+        )
     )
     for note in [*result.notes, *result.warnings]:
         out.print(f"note: {note}")
@@ -48,7 +49,7 @@ def tell_fit(folder: Path) -> None:
 
 
 def tell_training(folder: Path) -> None:
-    """The accuracy of a training, what it is to be held against, and what to do next."""
+    """How good a trained network is, what it is to be held against, and what to do next."""
     from ridgepoint.report.training import read_training, training_verdict
 
     training = read_training(folder)
@@ -57,22 +58,12 @@ def tell_training(folder: Path) -> None:
     out.print("\n".join(found.sentences))
     if found.guess:
         out.print(found.guess)
-    tell_recalls(training.result.recall)
+    for line in training.part.training_lines(training.result):
+        out.print(line)
     out.print(f"{folder}: weights, metrics, report.html")
     out.print("Next:")
     for step in found.steps:
         out.print(f"  {step.why}: {step.command}")
-
-
-def tell_recalls(recalls: Mapping[str, float | None]) -> None:
-    """The classes that are found least, where classes differ."""
-    known = sorted((recall, name) for name, recall in recalls.items() if recall is not None)
-    if not known or known[-1][0] - known[0][0] <= UNEQUAL:
-        return
-    told = ", ".join(f"{name} {100 * recall:.0f} %" for recall, name in known[:LEAST_FOUND])
-    best, name = known[-1]
-    more = ", ..." if len(known) > LEAST_FOUND else ""
-    console().print(f"Recall differs by class: {told}{more}; best {name} {100 * best:.0f} %.")
 
 
 def _cells(row: Any) -> list[str]:

@@ -1,4 +1,4 @@
-"""`ridgepoint eval`: the accuracy of an exported file on a data set."""
+"""`ridgepoint eval`: how good an exported file is on a data set."""
 
 from pathlib import Path
 from typing import Annotated
@@ -29,20 +29,19 @@ def evaluate(
 
     Example: ridgepoint eval runs/fit/digits/model.onnx digits
     """
-    import msgspec
-
     from ridgepoint.deploy.artefact import load_artefact
-    from ridgepoint.fit.evaluate import accuracy_on, choose_part
+    from ridgepoint.tasks.evaluation import choose_part, score_on
+    from ridgepoint.tasks.reading import find_task
 
     artefact = load_artefact(file, runtime=runtime, threads=threads)
     part = choose_part(artefact, data, split=split, seed=seed, data_root=data_root)
-    found = accuracy_on(artefact, part)
+    found, task = score_on(artefact, part), find_task(artefact.task)
     if json_output:
         told = {"file": str(file), "data": data, "split": part.split, "trained_on_it": part.known, "note": part.note}
-        emit_json(told | msgspec.to_builtins(found))
+        parts = found.told(task.by_label, artefact.labels)
+        emit_json(told | {"task": task.name, task.metric: found.value, **parts, "count": found.count})
         return
-    console().print(f"{file} on {data} ({part.split}, {found.count} images): accuracy {found.accuracy:.4f}")
+    console().print(f"{file} on {data} ({part.split}, {found.count} images): {task.metric} {found.value:.4f}")
     console().print(part.note)
-    console().print(f"Balanced accuracy {found.balanced:.4f}; always the most frequent class: {found.majority:.4f}")
-    for name, recall in found.recall.items():
-        console().print(f"  {name:>20}  recall {'(no images)' if recall is None else f'{recall:.3f}'}")
+    for line in task.tell(found, artefact.labels):
+        console().print(line)

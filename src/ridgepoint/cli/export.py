@@ -31,7 +31,6 @@ def export(
     """
     writer = _writer(runtime, format, out)
 
-    import msgspec
     import torch
 
     from ridgepoint.deploy.artefact import load_artefact
@@ -41,6 +40,7 @@ def export(
     from ridgepoint.deploy.runtimes import model_file
     from ridgepoint.deploy.verify import verify
     from ridgepoint.run.folder import writing_into
+    from ridgepoint.tasks.reading import find_task
     from ridgepoint.train.folder import load_training, training_of
 
     if out is None and training_of(run) != run:
@@ -49,6 +49,7 @@ def export(
             "form give --out, for example --out batch.onnx --dynamic-batch"
         )
     model, about = load_training(run)
+    task = find_task(about.task)
     path = out or run / model_file(writer.name)
     path = destination(path, option="--out", mark=MODEL, force=force or is_told(path, writer))
     with writing_into(path):
@@ -60,24 +61,26 @@ def export(
             preprocessing=about.preprocessing,
             labels=about.labels,
             trained_on=about.data,
+            task=task.name,
+            outputs=task.outputs,
             batch="dynamic" if dynamic_batch else "static",
         )
         shape = (32, about.preprocessing.channels, about.preprocessing.height, about.preprocessing.width)
         noise = torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-        parity = verify(model, load_artefact(path, runtime=writer.name), noise)
-        write_entry(path, told, writer, parity=msgspec.to_builtins(parity))
+        parity = verify(model, load_artefact(path, runtime=writer.name), noise, agree=task.agree)
+        write_entry(path, told, writer, parity=parity.document())
     document = {
         "file": str(path),
         "format": writer.suffix.removeprefix("."),
         "runtime": writer.name,
-        "parity": msgspec.to_builtins(parity),
+        "parity": parity.document(),
     }
     if json_output:
         emit_json(document)
         return
     console().print(
-        f"{path}: agrees with its source on {parity.count} random images, largest logit difference "
-        f"{parity.max_abs_diff:.2g}. Its accuracy: ridgepoint eval {path} DATA"
+        f"{path}: agrees with its source on {parity.count} random images, largest difference of outputs "
+        f"{parity.max_abs_diff:.2g}. How good it is: ridgepoint eval {path} DATA"
     )
 
 

@@ -1,4 +1,4 @@
-"""`ridgepoint predict`: labels and probabilities from an exported file."""
+"""`ridgepoint predict`: what an exported file says of images."""
 
 from pathlib import Path
 from typing import Annotated
@@ -28,20 +28,21 @@ def predict(
     Example: ridgepoint predict runs/fit/digits/model.onnx one.png
     """
     from ridgepoint.deploy.artefact import load_artefact
+    from ridgepoint.tasks.predict import predict as answer
 
     artefact = load_artefact(file, runtime=runtime, threads=threads)
     found: list[dict[str, object]] = []
     unread: list[str] = []
     for image in _files(images):
         try:
-            best = artefact.predict(image, top=top)
+            said = answer(artefact, image, top=top)
         except DataError as error:
             unread.append(str(error))
             found.append({"image": str(image), "error": str(error)})
             continue
-        found.append({"image": str(image), "top": [{"label": name, "probability": share} for name, share in best]})
+        found.append({"image": str(image), **said.document})
         if not json_output:
-            console().print(f"{image}: " + ", ".join(f"{name} {share:.3f}" for name, share in best))
+            console().print(f"{image}: {said.text}")
     if json_output:
         emit_json(found)
     if unread:

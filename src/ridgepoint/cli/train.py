@@ -38,6 +38,7 @@ def train(
     from ridgepoint.cli.live import Live
     from ridgepoint.display import Silent
     from ridgepoint.run.settings import request
+    from ridgepoint.tasks.reading import read
     from ridgepoint.train.processes import joined_by_torchrun
     from ridgepoint.train.recipe import parse_changes
     from ridgepoint.train.run import TrainSettings, run_training
@@ -58,6 +59,6 @@ def train(
     settings = request(TrainSettings, "train", values)
     with joined_by_torchrun() as processes:
         display = Live() if processes.first else Silent()
-        result = run_training(settings, out=out, resume=resume, asked=asked(context), display=display)
+        result = run_training(settings, read=read, out=out, resume=resume, asked=asked(context), display=display)
     if processes.first:
         training.tell(result, json_output=json_output)

@@ -34,7 +34,7 @@ class ArraySplit:
 
     Attributes:
         images: uint8 (N, C, H, W): the network's input size for evaluation, the larger canvas for training.
-        labels: int64 (N,).
+        labels: Of classes, int64 (N,); numbers, float32 (N, ...).
         ids: One name an image.
     """
 
@@ -85,7 +85,9 @@ def decode(
         images = np.empty(shape, np.uint8)
         for index, image in enumerate(decoded()):
             images[index] = image
-    return ArraySplit(torch.from_numpy(images), torch.tensor(split.labels, dtype=torch.int64), split.ids)
+    whole = np.issubdtype(split.labels.dtype, np.integer)
+    labels = torch.tensor(split.labels, dtype=torch.int64 if whole else torch.float32)
+    return ArraySplit(torch.from_numpy(images), labels, split.ids)
 
 
 def _decoded(

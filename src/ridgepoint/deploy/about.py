@@ -25,6 +25,7 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
         network: What was trained.
         trained_on: The data that it was trained on, with the seed of their parts, where that is known.
         task: What its answers are.
+        outputs: The names of what it gives.
         precision: Of the multiplications.
         layout: The order of the file's own input.
         version: Of ridgepoint, which wrote it.
@@ -34,7 +35,8 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
     preprocessing: Preprocessing
     network: Network
     trained_on: TrainedOn | None = None
-    task: Literal["classification"] = "classification"
+    task: str = "classification"
+    outputs: tuple[str, ...] = ("logits",)
     precision: str = "float32"
     layout: Literal["nchw", "nhwc"] = "nchw"
     version: str = ""

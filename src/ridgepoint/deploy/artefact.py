@@ -1,11 +1,10 @@
-"""An exported file as users meet it: labels, preprocessing and predictions, all from the one file."""
+"""An exported file as users meet it: labels, preprocessing and answers, all from the one file."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from ridgepoint.arch.network import Network
 from ridgepoint.data.preprocess import Preprocessing
@@ -29,6 +28,7 @@ class Artefact:
         preprocessing: How an image becomes the input.
         network: What was trained.
         trained_on: The data it was trained on, where that is known.
+        task: What its answers are.
         probabilities: Whether the graph ends in a softmax of its own, so that its answers are no logits any more.
     """
 
@@ -38,6 +38,7 @@ class Artefact:
     network: Network
     trained_on: TrainedOn | None = None
     probabilities: bool = False
+    task: str = "classification"
 
     def logits(self, images_uint8: np.ndarray) -> np.ndarray:
         """Logits, (B, num_classes), for cropped images, uint8 (B, C, H, W); a chunk of them at a time.
@@ -47,16 +48,6 @@ class Artefact:
         """
         chunks = [images_uint8[start : start + CHUNK] for start in range(0, max(len(images_uint8), 1), CHUNK)]
         return np.concatenate([self.answers(self.preprocessing.normalize(chunk)) for chunk in chunks])
-
-    def predict(self, image: str | Path | Image.Image, *, top: int = 1) -> list[tuple[str, float]]:
-        """The most probable labels with their probabilities.
-
-        Raises:
-            DataError: If the image cannot be read.
-            InputError: If the runtime cannot run the file, or an answer is no number.
-        """
-        shares = softmax(self.answers(self.preprocessing(image)))[0]
-        return [(self.labels[index], float(shares[index])) for index in np.argsort(-shares)[:top]]
 
     def answers(self, x_BCHW: np.ndarray) -> np.ndarray:
         """Logits, (B, num_classes), for inputs as the network takes them; of probabilities, their logarithms.
@@ -86,7 +77,8 @@ def load_artefact(path: str | Path, *, runtime: str | None = None, threads: int 
     about = told or told_inside(path, loading)
     _check(session, about.labels, about.preprocessing, about.network)
     probabilities = _try(session, about.labels, about.network.input, size_bytes=loading.size_bytes(path))
-    return Artefact(session, about.labels, about.preprocessing, about.network, about.trained_on, probabilities)
+    known = (about.labels, about.preprocessing, about.network, about.trained_on)
+    return Artefact(session, *known, probabilities, about.task)
 
 
 def _check(session: Session, labels: tuple[str, ...], preprocessing: Preprocessing, network: Network) -> None:
@@ -121,7 +113,7 @@ def _try(session: Session, labels: tuple[str, ...], shape_CHW: tuple[int, int, i
                 f"(1, {len(labels)}), one for each label. {EXPORT_AGAIN}"
             )
         finite(found, session.path)
-    return all(found.min() >= 0 and abs(float(found.sum()) - 1) < 1e-3 for found in answers)
+    return len(labels) > 1 and all(found.min() >= 0 and abs(float(found.sum()) - 1) < 1e-3 for found in answers)
 
 
 def finite(answers: np.ndarray, path: Path) -> np.ndarray:
@@ -136,9 +128,3 @@ def finite(answers: np.ndarray, path: Path) -> np.ndarray:
             "diverged: train and export again"
         )
     return answers
-
-
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """Probabilities over the last axis."""
-    shifted = np.exp(logits - logits.max(-1, keepdims=True))
-    return shifted / shifted.sum(-1, keepdims=True)

@@ -29,7 +29,7 @@ class Entry(About, frozen=True, kw_only=True):
 
     runtime: str
     files: dict[str, str]
-    parity: dict[str, float] | None = None
+    parity: dict[str, float | str] | None = None
 
 
 class Companion(msgspec.Struct, kw_only=True):
@@ -47,7 +47,7 @@ def read_entry(path: Path) -> Entry | None:
     return _read(path.parent / NAME).artefacts.get(path.name)
 
 
-def write_entry(path: Path, about: About, runtime: Runtime, *, parity: Mapping[str, float] | None = None) -> None:
+def write_entry(path: Path, about: About, runtime: Runtime, *, parity: Mapping[str, float | str] | None = None) -> None:
     """Tell of an artefact that is complete, and no longer of those that are gone.
 
     Raises:

@@ -36,6 +36,8 @@ def export_artefact(
     runtime: str = DEFAULT,
     batch: Batch = "static",
     trained_on: TrainedOn | None = None,
+    task: str = "classification",
+    outputs: Sequence[str] = ("logits",),
 ) -> About:
     """Write the deploy form of a model, with everything an app needs in `ridgepoint.json` beside it.
 
@@ -51,6 +53,8 @@ def export_artefact(
         labels: One name per class.
         runtime: What writes it, and will run it.
         batch: `static` fixes batch 1, which runtimes optimise best; `dynamic` leaves the batch open.
+        task: What its answers are.
+        outputs: The names of what it gives.
         trained_on: The data, so that its test part can be found again.
 
     Raises:
@@ -59,7 +63,14 @@ def export_artefact(
         RunError: If the files cannot be written.
     """
     writer = find_runtime(runtime)
-    about = make_about(labels=tuple(labels), preprocessing=preprocessing, network=network, trained_on=trained_on)
+    about = make_about(
+        labels=tuple(labels),
+        preprocessing=preprocessing,
+        network=network,
+        trained_on=trained_on,
+        task=task,
+        outputs=tuple(outputs),
+    )
     example = torch.zeros(1, preprocessing.channels, preprocessing.height, preprocessing.width)
     with tempfile.TemporaryDirectory() as folder:
         made = Path(folder) / path.name

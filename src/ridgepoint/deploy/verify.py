@@ -1,5 +1,8 @@
 """Whether an exported file computes what its source computes, on real images in the real runtime."""
 
+from collections.abc import Callable
+from typing import Any, Protocol
+
 import msgspec
 import numpy as np
 import torch
@@ -10,29 +13,61 @@ from ridgepoint.errors import ParityError
 
 # Both sides are float32 and sum in different orders; logits of a trained network lie around 1 to 10.
 MAX_RELATIVE_DIFF = 1e-3
+TOP1 = "top-1 agreement"
 
 
 class Parity(msgspec.Struct, frozen=True, kw_only=True):
-    """How an artefact's logits compare with its source's on `count` images."""
+    """How an artefact's outputs compare with its source's on `count` images.
+
+    `agreement` is the share of images that both answer alike, in the sense that `agrees` names.
+    """
 
     max_abs_diff: float
     max_relative_diff: float
-    top1_agreement: float
+    agrees: str
+    agreement: float
     count: int
+
+    def document(self) -> dict[str, Any]:
+        """For files and results, which have always had a classifier's agreement under a name of its own."""
+        told: dict[str, Any] = msgspec.to_builtins(self)
+        return told | ({"top1_agreement": self.agreement} if self.agrees == TOP1 else {})
+
+
+class Agreed(Protocol):
+    """What was compared, and for which share of the images it is the same."""
+
+    @property
+    def name(self) -> str:
+        """Such as `top-1 agreement`."""
+        ...
+
+    @property
+    def share(self) -> float:
+        """0 to 1."""
+        ...
 
 
 @torch.no_grad()
-def verify(model: nn.Module, artefact: Artefact, images: torch.Tensor, *, batch: int = 64) -> Parity:
-    """Compare logits and top-1 of a module and its exported file.
+def verify(
+    model: nn.Module,
+    artefact: Artefact,
+    images: torch.Tensor,
+    *,
+    agree: Callable[[np.ndarray, np.ndarray], Agreed],
+    batch: int = 64,
+) -> Parity:
+    """Compare outputs and answers of a module and its exported file.
 
     Args:
         model: The source, in eval mode, not folded.
         artefact: The exported file, loaded.
         images: uint8 (N, C, H, W), cropped to the input size.
+        agree: How far outputs of the source and of the file, (N, ...), mean the same, as the task has it.
         batch: Images per forward pass of the module.
 
     Raises:
-        ParityError: If any top-1 differs, logits differ by more than 0.1 % of their largest value, or one of the
+        ParityError: If any answer differs, outputs differ by more than 0.1 % of their largest value, or one of the
             source's is no number.
         InputError: If one of the file's is no number.
     """
@@ -46,17 +81,19 @@ def verify(model: nn.Module, artefact: Artefact, images: torch.Tensor, *, batch:
             f"{artefact.session.path}: its source answers with values that are infinite or no numbers. Its weights are "
             "damaged, or its training diverged: train again"
         )
+    agreed = agree(left, right)
     difference = float(np.abs(left - right).max())
     parity = Parity(
         max_abs_diff=difference,
         max_relative_diff=difference / max(float(np.abs(left).max()), 1e-12),
-        top1_agreement=float((left.argmax(1) == right.argmax(1)).mean()),
+        agrees=agreed.name,
+        agreement=agreed.share,
         count=len(left),
     )
-    if parity.top1_agreement < 1.0 or not parity.max_relative_diff <= MAX_RELATIVE_DIFF:
+    if parity.agreement < 1.0 or not parity.max_relative_diff <= MAX_RELATIVE_DIFF:
         raise ParityError(
-            f"the exported file disagrees with its source on {parity.count} images: top-1 agreement "
-            f"{parity.top1_agreement:.4f} (allowed 1.0), largest logit difference {difference:.2g}, relative "
+            f"the exported file disagrees with its source on {parity.count} images: {parity.agrees} "
+            f"{parity.agreement:.4f} (allowed 1.0), largest logit difference {difference:.2g}, relative "
             f"{parity.max_relative_diff:.2g} (allowed {MAX_RELATIVE_DIFF:.0e}). Do not ship it; try another --runtime"
         )
     return parity

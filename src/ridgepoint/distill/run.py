@@ -21,6 +21,8 @@ from ridgepoint.distill.views import Views, balanced_rows
 from ridgepoint.errors import DataError, InputError, RunError, shown
 from ridgepoint.run.settings import request, typed
 from ridgepoint.seeds import seed_for
+from ridgepoint.tasks.classification import CLASSIFICATION
+from ridgepoint.tasks.reading import read
 from ridgepoint.train.run import Course, Plan, Teaching, TrainSettings, run_training
 
 REPLICAS = 10
@@ -79,12 +81,17 @@ def run_distillation(
         RunError: If the folder or the store belong to something else.
         InterruptedRun: If the user stopped it; it can be resumed.
     """
-    return run_training(settings, out=out, resume=resume, display=display, asked=asked, plan=_plan)
+    return run_training(settings, read=read, out=out, resume=resume, display=display, asked=asked, plan=_plan)
 
 
 def _plan(course: Course[DistillSettings]) -> Plan:
     """Refuse what cannot be; then say how lessons begin."""
     settings, recipe = course.settings, course.recipe
+    if course.objective.name != CLASSIFICATION.name:
+        raise InputError(
+            f"distill teaches classes, and {settings.data} is for {course.objective.name}. Give class folders, or "
+            f"train without a teacher: ridgepoint train {settings.model} {settings.data}"
+        )
     weights = parse_mixture(settings.mixture)
     if ("D3" in weights) != (settings.extra is not None):
         raise InputError("D3 and --extra belong together: D3 is drawn from the images in the folder that --extra names")

@@ -8,29 +8,25 @@ from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
-import numpy as np
-import torch
-from PIL import Image
 
 from ridgepoint.arch.document import dump_network
 from ridgepoint.arch.words import in_words
 from ridgepoint.cost.count import cost
 from ridgepoint.cost.latency import MeasuredLatency
 from ridgepoint.data import ArraySplit, decode
-from ridgepoint.deploy.artefact import load_artefact, softmax
+from ridgepoint.deploy.artefact import load_artefact
 from ridgepoint.deploy.companion import is_told, write_entry
 from ridgepoint.deploy.export import copy_artefact, export_artefact
 from ridgepoint.deploy.measure import measure
 from ridgepoint.deploy.runtimes import find_runtime, model_file
 from ridgepoint.deploy.timing import doubts
 from ridgepoint.deploy.verify import Parity, verify
-from ridgepoint.files import make_folder, write_atomic
+from ridgepoint.files import write_atomic
 from ridgepoint.fit.bound import final_patience_s
 from ridgepoint.fit.job import FitJob
 from ridgepoint.fit.plan import Plan
 from ridgepoint.fit.policy import POLICY
 from ridgepoint.fit.steps import Found
-from ridgepoint.run.evaluation import EVALUATION, Evaluation, Mistake, Recall
 from ridgepoint.run.folder import RESULT, RunFolder
 from ridgepoint.run.records import write_record
 from ridgepoint.run.result import (
@@ -42,15 +38,16 @@ from ridgepoint.run.result import (
     FitResult,
     Phase,
     Rival,
+    Scored,
     Search,
 )
 from ridgepoint.search.candidate import Candidate
 from ridgepoint.search.study import Study
 from ridgepoint.train.accelerator import told
-from ridgepoint.train.accuracy import accuracy_of
 from ridgepoint.train.folder import load_training
+from ridgepoint.train.loop import logits
+from ridgepoint.train.score import Score
 
-MISTAKES = 24
 PHASE = "Export, check, measure"
 PACKAGES = ("ridgepoint", "torch", "torchvision", "optuna", "numpy")
 
@@ -74,14 +71,14 @@ def finish(job: FitJob, plan: Plan, trained: list[Candidate]) -> dict[str, Any]:
     write_atomic(path / "architecture.yaml", dump_network(winner.network))
     write_atomic(path / "labels.txt", "".join(f"{label}\n" for label in job.prepared.dataset.classes))
     job.display.progress(0.8, "checking the exported file on the test images")
-    parity, accuracies = check(job, winner, trained, files)
-    write_entry(artefact, about, runtime, parity=msgspec.to_builtins(parity))
+    parity, accuracies, score = check(job, winner, trained, files)
+    write_entry(artefact, about, runtime, parity=parity.document())
     trained = [msgspec.structs.replace(c, test_accuracy=accuracies[c.name].artefact) for c in trained]
     study = Study(path)
     for candidate in trained:
         phase = "winner" if candidate.name == winner.name else candidate.phase
         study.record(msgspec.structs.replace(candidate, phase=phase))
-    result = describe(job, plan, winner, trained, latencies, accuracies, parity)
+    result = describe(job, plan, winner, trained, latencies, accuracies, score, parity)
     write_record(path / RESULT, result)
     return msgspec.to_builtins(result)
 
@@ -102,6 +99,8 @@ def export_all(job: FitJob, trained: list[Candidate]) -> dict[str, Path]:
                 preprocessing=job.prepared.preprocessing_for(candidate.network),
                 labels=job.prepared.dataset.classes,
                 trained_on=about.data,
+                task=job.prepared.task.name,
+                outputs=job.prepared.task.outputs,
             )
         files[candidate.name] = path
     return files
@@ -141,68 +140,34 @@ def choose(trained: Sequence[Candidate], budget_ms: float) -> Candidate:
 
 def check(
     job: FitJob, winner: Candidate, trained: list[Candidate], files: dict[str, Path]
-) -> tuple[Parity, dict[str, Accuracy]]:
-    """Parity of the winner on the test images, and every artefact's test accuracy in the real runtime."""
-    runtime, classes = job.run.settings.runtime, job.prepared.dataset.classes
+) -> tuple[Parity, dict[str, Accuracy], Score]:
+    """Parity of the winner on the test images, every artefact's test score in the real runtime, the winner's whole."""
+    runtime, task, dataset = job.run.settings.runtime, job.prepared.task, job.prepared.dataset
     tests: dict[tuple[int, ...], ArraySplit] = {}
     accuracies: dict[str, Accuracy] = {}
     for candidate in trained:
         preprocessing = job.prepared.preprocessing_for(candidate.network)
         size = candidate.network.input[1:]
         if size not in tests:
-            tests[size] = decode(job.prepared.dataset.test, preprocessing, train=False)
+            tests[size] = decode(dataset.test, preprocessing, train=False)
         artefact = load_artefact(files[candidate.name], runtime=runtime)
-        logits = artefact.logits(tests[size].images.numpy())
-        labels = tests[size].labels.numpy()
-        found = accuracy_of(logits.argmax(1), labels, classes)
+        outputs = artefact.logits(tests[size].images.numpy())
+        found = task.score(outputs, tests[size].labels)
         accuracies[candidate.name] = Accuracy(
-            artefact=found.accuracy,
-            balanced=found.balanced,
-            majority=found.majority,
+            artefact=found.value,
+            balanced=found.parts.get("balanced"),
+            majority=found.parts.get("majority"),
             val=candidate.val_accuracy,
             split="test",
             count=found.count,
         )
         if candidate.name == winner.name:
             model, _ = load_training(files[candidate.name].parent)
-            parity = verify(model, artefact, tests[size].images)
-            with torch.no_grad():
-                answers = [model(preprocessing.normalize(chunk)).argmax(1) for chunk in tests[size].images.split(64)]
-            accuracies[candidate.name].trained = float((torch.cat(answers).numpy() == labels).mean())
-            write_evaluation(job.run.path, classes, tests[size], logits)
-    return parity, accuracies
-
-
-def write_evaluation(run: Path, classes: Sequence[str], test: ArraySplit, logits: np.ndarray) -> None:
-    """`evaluation.json`: confusion, recall by class, and the most confident mistakes with their images."""
-    labels, probabilities = test.labels.numpy(), softmax(logits)
-    predicted = logits.argmax(1)
-    confusion = np.zeros((len(classes), len(classes)), dtype=int)
-    np.add.at(confusion, (labels, predicted), 1)
-    wrong = np.flatnonzero(predicted != labels)
-    wrong = wrong[np.argsort(-probabilities[wrong, predicted[wrong]])][:MISTAKES]
-    make_folder(run / "mistakes")
-    mistakes = []
-    for number, index in enumerate(wrong):
-        pixels = test.images[int(index)].numpy()
-        image = Image.fromarray(pixels[0] if len(pixels) == 1 else np.moveaxis(pixels, 0, -1))
-        image.save(run / "mistakes" / f"{number}.png")
-        mistakes.append(
-            Mistake(
-                id=str(test.ids[index]),
-                true=classes[labels[index]],
-                predicted=classes[predicted[index]],
-                probability=float(probabilities[index, predicted[index]]),
-                image=f"mistakes/{number}.png",
-            )
-        )
-    found = accuracy_of(predicted, labels, classes)
-    counts = confusion.sum(1).tolist()
-    per_class = [
-        Recall(label=name, count=count, recall=found.recall[name]) for name, count in zip(classes, counts, strict=True)
-    ]
-    content = Evaluation(classes=list(classes), confusion=confusion.tolist(), mistakes=mistakes, per_class=per_class)
-    write_record(run / EVALUATION, content)
+            parity, best = verify(model, artefact, tests[size].images, agree=task.agree), found
+            answers = logits(model, tests[size].images, preprocessing)
+            accuracies[candidate.name].trained = task.score(answers, tests[size].labels).value
+            task.write_evaluation(job.run.path, dataset.classes, tests[size], outputs)
+    return parity, accuracies, best
 
 
 def describe(
@@ -212,6 +177,7 @@ def describe(
     trained: list[Candidate],
     latencies: dict[str, MeasuredLatency],
     accuracies: dict[str, Accuracy],
+    score: Score,
     parity: Parity,
 ) -> FitResult:
     """The content of `result.json`."""
@@ -229,7 +195,7 @@ def describe(
             kind=dataset.kind,
             classes=list(dataset.classes),
             counts={name: len(getattr(dataset, name)) for name in ("train", "val", "test")},
-            summary=dataset.summary(),
+            summary=prepared.task.summary(dataset),
             split_note=dataset.split_note,
             skipped=list(dataset.skipped),
             input_reason=prepared.input_reason,
@@ -243,8 +209,11 @@ def describe(
         budget_ms=settings.latency_ms,
         latency=latencies[winner.name],
         met=latencies[winner.name].ms <= settings.latency_ms and (settings.busy or not doubted),
+        task=prepared.task.name,
+        metric=prepared.task.metric,
         accuracy=accuracies[winner.name],
-        parity=msgspec.convert(parity, Agreement, from_attributes=True),
+        score=Scored(value=score.value, parts=score.parts),
+        parity=msgspec.convert(parity.document(), Agreement),
         baselines=rivals(trained, "baseline", latencies, accuracies, settings.latency_ms),
         finalists=rivals(trained, "finalist", latencies, accuracies, settings.latency_ms),
         search=Search(

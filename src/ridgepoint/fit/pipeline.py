@@ -158,9 +158,10 @@ def choose_rivals(job: FitJob) -> list[Candidate]:
     settings, limit = job.run.settings, job.limit_ms
     preprocessing = job.prepared.preprocessing
     channels, height, width = preprocessing.channels, preprocessing.height, preprocessing.width
-    classes = len(job.prepared.dataset.classes)
+    closing = job.prepared.task.head(job.prepared.dataset)
+    zoo = zoo_networks(channels, height, width, closing.num_classes)
     found = within_budget(
-        zoo_networks(channels, height, width, classes),
+        {family: [closing.close(network) for network in networks] for family, networks in zoo.items()},
         job.latency,
         limit,
         count=settings.baselines,
@@ -176,9 +177,7 @@ def choose_rivals(job: FitJob) -> list[Candidate]:
         none = "none meets the budget" if may_look_further(job.run) else "no time is left to look for some"
         job.display.say(f"Zoo networks to beat, by this machine's latency table: {names or none}")
     if settings.weights is not None and job.prepared.network is None:
-        for network in networks_for(
-            settings.weights, channels=channels, height=height, width=width, num_classes=classes
-        ):
+        for network in networks_for(settings.weights, closing, channels=channels, height=height, width=width):
             ms = job.latency.latency(network).ms
             job.display.say(
                 f"{network.name} may start from {settings.weights}: {format_ms(ms)} by the table"
@@ -222,7 +221,7 @@ def train_all(job: FitJob, plan: Plan, contenders: list[Candidate]) -> list[Cand
             epochs=known.get("epochs"),  # which a run of an earlier version did not write
         )
         done.append(candidate)
-        job.display.say(f"{candidate.name}: validation accuracy {candidate.val_accuracy:.4f}")
+        job.display.say(f"{candidate.name}: validation {job.prepared.task.metric} {candidate.val_accuracy:.4f}")
     return done
 
 
@@ -244,34 +243,45 @@ def _weights(job: FitJob, candidate: Candidate) -> str | None:
 
 def _train_one(job: FitJob, plan: Plan, candidate: Candidate, base: float, share: float) -> dict[str, Any]:
     folder = job.run.training(candidate.name)
+    prepared, task = job.prepared, job.prepared.task
 
     def on_step(progress: float, record: dict[str, Any]) -> None:
         text = f"{candidate.name}: loss {record['loss']:.3f}"
         if "val_accuracy" in record:
-            text += f", validation accuracy {record['val_accuracy']:.3f}"
+            text += f", validation {task.metric} {record['val_accuracy']:.3f}"
         job.display.progress(base + share * progress, text)
         job.run.tick()
 
-    data = job.prepared.data_for(candidate.network)
-    set_training_threads(job.run, job.prepared)
+    data, recipe = prepared.data_for(candidate.network), prepared.recipe_for(candidate)
+    set_training_threads(job.run, prepared)
     done = train(
         candidate.network,
         data,
-        job.prepared.recipe_for(candidate),
-        bound=plan.full(job.prepared.recipe_for(candidate)),
+        recipe,
+        bound=plan.full(recipe),
         seed=job.run.settings.seed,
         folder=folder,
         initial=_weights(job, candidate),
-        accelerator=job.prepared.accelerator,
+        batches=task.batches(
+            data,
+            recipe,
+            outputs=candidate.network.num_classes,
+            seed=job.run.settings.seed,
+            accelerator=prepared.accelerator,
+        ),
+        loss=task.loss(recipe),
+        score=task.score,
+        accelerator=prepared.accelerator,
         on_step=on_step,
     )
     about = About(
-        labels=job.prepared.dataset.classes,
+        labels=prepared.dataset.classes,
         preprocessing=data.preprocessing,
         val_accuracy=done.val_accuracy,
         steps=done.steps,
         seconds=done.seconds,
-        data=TrainedOn.of(job.prepared.dataset, job.run.settings.seed),
+        data=TrainedOn.of(prepared.dataset, job.run.settings.seed),
+        task=task.name,
     )
     save_training(folder, done.model, about)
     return job.run.write_step(

@@ -4,17 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from ridgepoint.arch.closing import Closing
 from ridgepoint.arch.network import Network
 from ridgepoint.arch.scale import suited
 from ridgepoint.arch.space import Choice, Space, kind_of, load_space
 from ridgepoint.arch.zoo import load
-from ridgepoint.data import (
-    Dataset,
-    Preprocessing,
-    choose_input,
-    default_augmentation,
-    detect,
-)
+from ridgepoint.data import Preprocessing
 from ridgepoint.data.resolution import LARGEST, SMALLEST
 from ridgepoint.deploy.runtimes import find_runtime
 from ridgepoint.display import Display
@@ -28,6 +23,7 @@ from ridgepoint.search.draw import at_share
 from ridgepoint.search.methods import find_method, make_method_settings, methods_for
 from ridgepoint.search.methods.entry import Entry
 from ridgepoint.search.shared_weights import check_shared
+from ridgepoint.tasks.reading import read
 from ridgepoint.train.accelerator import find_accelerator, told
 from ridgepoint.train.folder import weight_file
 from ridgepoint.train.recipe import SMALL_IMAGE, load_recipe, usual_recipe
@@ -134,18 +130,18 @@ def prepare(run: RunFolder[FitSettings], display: Display, given: Entry | None =
     """
     settings = run.settings
     root = Path(settings.data_root) if settings.data_root else None
-    dataset = detect(settings.data, seed=settings.seed, data_root=root)
-    for line in dataset.summary().splitlines():
+    task, dataset = read(settings.data, seed=settings.seed, root=root)
+    for line in task.summary(dataset).splitlines():
         display.say(line)
-    preprocessing, reason = choose_input(dataset, size=settings.size)
+    preprocessing, reason = task.input(dataset, settings.size)
     display.say(reason)
     method = choose_method(settings, given)
-    space, network = None, None
+    space, network, closing = None, None, task.head(dataset)
     if method.entry.takes == "network":
-        network = seed_network(dataset, preprocessing, settings.space or "")
+        network = seed_network(closing, preprocessing, settings.space or "")
         display.say(f"Search starts from {network.name} at {preprocessing.height} px.")
     else:
-        space, space_reason = choose_space(dataset, preprocessing, settings.space, usual=method.entry.space)
+        space, space_reason = choose_space(closing, preprocessing, settings.space, usual=method.entry.space)
         display.say(f"{space_reason} {space.size:.2g} networks.")
     display.say(f"Search method {method.name}: {method.reason}.")
     accelerator = find_accelerator(settings.accelerator)
@@ -156,6 +152,7 @@ def prepare(run: RunFolder[FitSettings], display: Display, given: Entry | None =
     size = max(preprocessing.height, preprocessing.width)
     recipe = load_recipe(settings.recipe or usual_recipe(size), settings.recipe_changes)
     return Prepared(
+        task=task,
         dataset=dataset,
         preprocessing=preprocessing,
         input_reason=reason,
@@ -164,7 +161,7 @@ def prepare(run: RunFolder[FitSettings], display: Display, given: Entry | None =
         network=network,
         recipe=recipe,
         finetune=load_recipe(settings.recipe or "finetune", settings.recipe_changes),
-        augmentation=default_augmentation(dataset, preprocessing),
+        augmentation=task.augmentation(dataset, preprocessing),
         accelerator=accelerator,
     )
 
@@ -208,24 +205,26 @@ def _usual_method(settings: FitSettings, kind: str | None) -> tuple[str, str]:
     return "slimming", f"{why}; its choices are MetaFormer blocks and widths, which slimming was made for"
 
 
-def seed_network(dataset: Dataset, preprocessing: Preprocessing, name: str) -> Network:
-    """The network that a search starts from, at the data's size, channels and classes."""
-    return suited(
-        load(name),
-        channels=preprocessing.channels,
-        height=preprocessing.height,
-        width=preprocessing.width,
-        num_classes=len(dataset.classes),
+def seed_network(closing: Closing, preprocessing: Preprocessing, name: str) -> Network:
+    """The network that a search starts from, at the data's size and channels, with the task's end."""
+    return closing.close(
+        suited(
+            load(name),
+            channels=preprocessing.channels,
+            height=preprocessing.height,
+            width=preprocessing.width,
+            num_classes=closing.num_classes,
+        )
     )
 
 
-def choose_space(dataset: Dataset, preprocessing: Preprocessing, name: str | None, *, usual: str) -> tuple[Space, str]:
-    """The space for an input size, closed for the data's channels and classes, and one sentence on why.
+def choose_space(closing: Closing, preprocessing: Preprocessing, name: str | None, *, usual: str) -> tuple[Space, str]:
+    """The space for an input size, closed for the data's channels and the task's end, and one sentence on why.
 
     Photographs may also be shown to the network smaller than they are: three resolutions are left open.
 
     Args:
-        dataset: Has the classes.
+        closing: The end of every network.
         preprocessing: Has the channels and the size.
         name: As the user named it, if at all.
         usual: Else this one, or its form for small images.
@@ -235,7 +234,7 @@ def choose_space(dataset: Dataset, preprocessing: Preprocessing, name: str | Non
     name = name or (f"{usual}_32px" if small else usual)
     sizes = [size] if small else sorted({max(64, round(size * share / 32) * 32) for share in (0.6, 0.8)} | {size})
     side = Choice("resolution", tuple(sizes)) if len(sizes) > 1 else size
-    space = load_space(name).closed(input=[preprocessing.channels, side, side], num_classes=len(dataset.classes))
+    space = load_space(name).closed(input=[preprocessing.channels, side, side], **closing.keys())
     reason = (
         f"Search space {name}: images of {size} px keep their resolution in the stem; total stride 8."
         if small

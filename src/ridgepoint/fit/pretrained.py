@@ -2,6 +2,7 @@
 
 import warnings
 
+from ridgepoint.arch.closing import Closing
 from ridgepoint.arch.network import Network
 from ridgepoint.arch.zoo import list_models, load
 from ridgepoint.cost.count import cost
@@ -11,8 +12,8 @@ from ridgepoint.nn.hub import read_weights
 from ridgepoint.nn.weights import load_weights
 
 
-def networks_for(weights: str, *, channels: int, height: int, width: int, num_classes: int) -> list[Network]:
-    """The zoo's networks, at the given input, that the weights fill completely; classifiers may differ.
+def networks_for(weights: str, closing: Closing, *, channels: int, height: int, width: int) -> list[Network]:
+    """The zoo's networks, at the given input, that the weights fill completely; their ends may differ.
 
     Raises:
         InputError: If the weights cannot be read or fit no network of the zoo.
@@ -20,7 +21,7 @@ def networks_for(weights: str, *, channels: int, height: int, width: int, num_cl
     elements = sum(tensor.numel() for tensor in read_weights(weights).tensors.values())
     found, reasons = [], {}
     for name in list_models():
-        network = load(name).at(channels=channels, height=height, width=width).with_classes(num_classes)
+        network = closing.close(load(name).at(channels=channels, height=height, width=width))
         if cost(network.with_classes(1), form="deploy").params > elements:  # without building what is far too large
             continue
         try:

@@ -8,15 +8,12 @@ from html import escape
 
 import plotly.graph_objects as go
 
-from ridgepoint.errors import shortened
 from ridgepoint.report.blocks import BlockRow
 from ridgepoint.report.result import Metric
-from ridgepoint.run.evaluation import Evaluation
 
 # Told apart by colour-blind eyes, and readable on white and on near-black.
 CHOSEN, BASELINE, FINALIST, TABLED, BUDGET = "#d9480f", "#2f78d6", "#8a63d2", "#8792a2", "#d6336c"
 LINES = (CHOSEN, "#2f78d6", "#1f9d76", "#8a63d2", "#b8860b", "#8792a2")
-_MANY_CLASSES, _LONGEST = 30, 22
 
 
 def block_shares(rows: Sequence[BlockRow]) -> go.Figure:
@@ -59,36 +56,6 @@ def training_curves(trainings: dict[str, list[Metric]], key: str, title: str, ti
         )
     figure.update_xaxes(title_text="progress", tickformat=".0%", range=[0, 1.02])
     figure.update_yaxes(title_text=title, tickformat=tickformat)
-    return figure
-
-
-def confusion_map(evaluation: Evaluation) -> go.Figure:
-    """True classes as rows, predictions as columns; colour is the share of the row, the number counts images."""
-    names = [label(name) for name in evaluation.classes]
-    short = [label(shortened(name, _LONGEST)) for name in evaluation.classes]
-    counts, places = evaluation.confusion, list(range(len(names)))
-    few = len(names) <= _MANY_CLASSES
-    figure = blank_figure(height=min(190 + 26 * len(names), 840))
-    figure.add_heatmap(
-        x=places,
-        y=places,
-        z=[[count / (sum(row) or 1) for count in row] for row in counts],
-        customdata=[
-            [[count, true, taken] for count, taken in zip(row, names, strict=True)]
-            for row, true in zip(counts, names, strict=True)
-        ],
-        text=[[str(count) if count else "" for count in row] for row in counts],
-        texttemplate="%{text}" if few else None,
-        coloraxis="coloraxis",
-        xgap=1,
-        ygap=1,
-        hovertemplate="true %{customdata[1]}<br>predicted %{customdata[2]}<br>%{customdata[0]} images, %{z:.1%} of the "
-        "class<extra></extra>",
-    )
-    figure.update_layout(coloraxis={"cmin": 0, "cmax": 1, "showscale": False})
-    ticks = {"tickvals": places, "ticktext": short} if few else {"nticks": 20}
-    figure.update_xaxes(title_text="predicted", tickangle=-60, showgrid=False, **ticks)
-    figure.update_yaxes(title_text="true", autorange="reversed", showgrid=False, **ticks)
     return figure
 
 

@@ -1,13 +1,13 @@
 """One `report.html` per run: everything inside, nothing fetched."""
 
+import functools
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import jinja2
-import msgspec
 import plotly.graph_objects as go
 from markupsafe import Markup
 
@@ -18,9 +18,8 @@ from ridgepoint.report import figures
 from ridgepoint.report.blocks import block_rows
 from ridgepoint.report.compared import compared
 from ridgepoint.report.drawing import draw
-from ridgepoint.report.interval import interval
+from ridgepoint.report.parts.part import Part
 from ridgepoint.report.path import lineage, path_figure
-from ridgepoint.report.picture import picture_uri
 from ridgepoint.report.points import collect
 from ridgepoint.report.policy import policy_map
 from ridgepoint.report.result import Run, read_run
@@ -30,22 +29,12 @@ from ridgepoint.report.template import template
 from ridgepoint.report.training import training_page
 from ridgepoint.report.tried import best_over_time, front_over_time, trained
 from ridgepoint.report.verdict import verdict
-from ridgepoint.run.evaluation import Evaluation, Mistake
 from ridgepoint.run.result import FitResult, Phase
 from ridgepoint.train.folder import ABOUT
 from ridgepoint.units import format_count, format_duration, format_ms
 
 REPORT = "report.html"
 REST = "start, and between these"
-
-
-class Picture(msgspec.Struct, frozen=True):
-    """A wrongly classified image, as a data URI, with its words."""
-
-    source: str
-    true: str
-    predicted: str
-    probability: float | None
 
 
 def build_report(run: Path) -> Path:
@@ -63,25 +52,26 @@ def build_report(run: Path) -> Path:
 def fit_page(run: Run) -> str:
     """The page of a fit or a search as HTML."""
     marks, rows, result = collect(run), block_rows(run.network), run.result
-    pictures, lost = _pictures(run.folder, run.evaluation)
-    drawn = _figures(run) | {"blocks": figures.block_shares(rows)}
-    return _template().render(
+    section, table = run.part.section(run.folder, result, run.evaluation), compared(run)
+    drawn = _figures(run) | section.figures | {"blocks": figures.block_shares(rows)}
+    return _template(run.part).render(
         run=run,
         result=result,
         verdict=verdict(run),
-        compared=compared(run),
-        evaluation=run.evaluation,
-        recalls=_recalls(run.evaluation),
+        compared=table,
+        balanced=any(row.accuracy.balanced is not None for row in table),
+        part=run.part,
+        section=section,
         marks=marks,
-        scatter=[Markup(scatter_svg(marks, title=result.name, size=size)) for size in (WIDE, NARROW)],
-        snippets=snippets(result.data.preprocessing, file=Path(result.artefact).name),
+        scatter=[
+            Markup(scatter_svg(marks, title=result.name, metric=result.metric, size=size)) for size in (WIDE, NARROW)
+        ],
+        snippets=snippets(result.data.preprocessing, file=Path(result.artefact).name) if run.part.apps else [],
         looked_at=[candidate for candidate in run.candidates if candidate.phase == "search"],
         tried=trained(run.candidates),
         lineage=lineage(run.candidates, result.network.name),
         phases=_phases(result),
         rows=rows,
-        pictures=pictures,
-        lost_pictures=lost,
         drawing=Markup(draw(run.network)),
         figures={name: _figure_json(figure) for name, figure in drawn.items()},
         convention=CONVENTION,
@@ -91,21 +81,22 @@ def fit_page(run: Run) -> str:
 def _figures(run: Run) -> dict[str, go.Figure]:
     """The figures for which there is data; the template says what is missing for the others."""
     drawn: dict[str, go.Figure] = {}
-    for key, title, tickformat in (("val_accuracy", "validation accuracy", ".0%"), ("loss", "training loss", "~g")):
+    for key, title, tickformat in (
+        ("val_accuracy", f"validation {run.result.metric}", ".0%"),
+        ("loss", "training loss", "~g"),
+    ):
         known = {
             name: rows for name, rows in run.trainings.items() if any(getattr(row, key) is not None for row in rows)
         }
         if known:
             drawn[key] = figures.training_curves(known, key, title, tickformat)
     if tried := trained(run.candidates):
-        drawn["best"] = best_over_time(tried, run.result.budget_ms)
-        drawn["fronts"] = front_over_time(tried, run.result.budget_ms)
+        drawn["best"] = best_over_time(tried, run.result.budget_ms, run.result.metric)
+        drawn["fronts"] = front_over_time(tried, run.result.budget_ms, run.result.metric)
     if line := lineage(run.candidates, run.result.network.name):
         drawn["path"] = path_figure(run.candidates, line, run.result.budget_ms)
     for name, history in run.beliefs.items():
         drawn[f"policy-{name}"] = policy_map(history)
-    if run.evaluation is not None and run.evaluation.confusion:
-        drawn["confusion"] = figures.confusion_map(run.evaluation)
     return drawn
 
 
@@ -114,38 +105,13 @@ def _figure_json(figure: go.Figure) -> Markup:
     return Markup(figure.to_json())
 
 
-def _recalls(evaluation: Evaluation | None) -> Sequence[Any]:
-    """The classes with images, the one that is found least first."""
-    known = [row for row in (evaluation.per_class if evaluation else []) if row.recall is not None]
-    return sorted(known, key=lambda row: row.recall or 0.0)
-
-
 def _phases(result: FitResult) -> list[Phase]:
     """The phases and what the whole time has besides, which together are the whole."""
     rest = (result.wall_s or 0.0) - sum(phase.seconds for phase in result.phases)
     return [*result.phases, Phase(name=REST, seconds=rest)] if result.phases and rest >= 0.5 else result.phases
 
 
-def _pictures(folder: Path, evaluation: Evaluation | None) -> tuple[list[Picture], int]:
-    """The mistakes whose image is inside the run folder, and how many had none there."""
-    mistakes = evaluation.mistakes if evaluation is not None else []
-    found = [(mistake, _data_uri(folder, mistake)) for mistake in mistakes]
-    pictures = [
-        Picture(source, evaluation.name(mistake.true), evaluation.name(mistake.predicted), mistake.probability)
-        for mistake, source in found
-        if source is not None and evaluation is not None
-    ]
-    return pictures, len(found) - len(pictures)
-
-
-def _data_uri(folder: Path, mistake: Mistake) -> str | None:
-    path = (folder / (mistake.image or "")).resolve()
-    if not path.is_relative_to(folder.resolve()) or not path.is_file():
-        return None
-    return picture_uri(path.read_bytes())
-
-
-def _template() -> jinja2.Template:
+def _template(part: Part) -> jinja2.Template:
     filters: dict[str, Callable[..., Any]] = {
         "ms": _or_unknown(format_ms),
         "count": _or_unknown(format_count),
@@ -155,7 +121,7 @@ def _template() -> jinja2.Template:
         "space_size": _or_unknown(_space_size),
         "known": _or_unknown(str),
         "plain": lambda value: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False),
-        "interval": _interval_text,
+        "interval": functools.partial(_interval_text, part),
         "words": in_words,
         "times": lambda epochs: f"{epochs:.2g}" if epochs < 100 else f"{epochs:.0f}",
     }
@@ -174,8 +140,9 @@ def _space_size(size: float) -> str:
     return "about 10" + str(round(math.log10(size))).translate(str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹"))
 
 
-def _interval_text(share: float | None, count: int | None) -> str:
+def _interval_text(part: Part, share: float | None, count: int | None) -> str:
+    """The interval of a score in words; empty where the task knows none."""
     if share is None or not count:
         return "not known"
-    low, high = interval(share, count)
-    return f"{100 * low:.1f} to {100 * high:.1f} %"
+    known = part.interval(share, count)
+    return "" if known is None else f"{100 * known[0]:.1f} to {100 * known[1]:.1f} %"

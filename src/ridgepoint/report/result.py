@@ -5,7 +5,7 @@
 
 import contextlib
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -13,7 +13,8 @@ from ridgepoint.arch.network import Network
 from ridgepoint.arch.zoo import load
 from ridgepoint.errors import RunError
 from ridgepoint.fit.settings import FitSettings
-from ridgepoint.run.evaluation import EVALUATION, Evaluation
+from ridgepoint.report.parts.find import find_part
+from ridgepoint.report.parts.part import Part
 from ridgepoint.run.folder import RESULT, SETTINGS
 from ridgepoint.run.records import read_record, read_rows
 from ridgepoint.run.result import Count, FitResult, NotNegative, Share
@@ -50,7 +51,11 @@ class Belief(msgspec.Struct, kw_only=True):
 
 
 class Run(msgspec.Struct, kw_only=True):
-    """A whole run folder in memory; `trainings` has the winner first, `beliefs` the stages of a one-shot search."""
+    """A whole run folder in memory.
+
+    `trainings` has the winner first, `beliefs` the stages of a one-shot search; `part` shows answers of the run's task,
+    from the `evaluation` that it read.
+    """
 
     folder: Path
     result: FitResult
@@ -59,7 +64,8 @@ class Run(msgspec.Struct, kw_only=True):
     candidates: list[Candidate]
     trainings: dict[str, list[Metric]]
     beliefs: dict[str, list[Belief]]
-    evaluation: Evaluation | None
+    part: Part
+    evaluation: Any
 
 
 def read_run(folder: Path) -> Run:
@@ -77,10 +83,7 @@ def read_run(folder: Path) -> Run:
     trainings = {name: read_metrics(folder / "trainings" / name) for name in names}
     histories = {path.parent.relative_to(folder).as_posix(): path for path in sorted(folder.rglob(HISTORY))}
     beliefs = {name: read_rows(path, Belief, otherwise=OTHERWISE) for name, path in histories.items()}
-    evaluation = read_evaluation(folder)
-    if evaluation is not None and evaluation.confusion and result.accuracy.majority is None:
-        counted = evaluation.accuracy()  # which earlier versions did not write down
-        result.accuracy.balanced, result.accuracy.majority = counted.balanced, counted.majority
+    part = find_part(result.task)
     return Run(
         folder=folder,
         result=result,
@@ -89,18 +92,9 @@ def read_run(folder: Path) -> Run:
         candidates=read_candidates(folder) if (folder / STUDY_FILE).is_file() else [],
         trainings={name: metrics for name, metrics in trainings.items() if metrics},
         beliefs={name: rows for name, rows in beliefs.items() if rows},
-        evaluation=evaluation,
+        part=part,
+        evaluation=part.read(folder, result),
     )
-
-
-def read_evaluation(folder: Path) -> Evaluation | None:
-    """What the exported file gets right and wrong; None where it was not written down.
-
-    Raises:
-        RunError: If the file is damaged.
-    """
-    path = folder / EVALUATION
-    return read_record(path, Evaluation, otherwise=OTHERWISE) if path.is_file() else None
 
 
 def read_asked(folder: Path, kind: type[R]) -> R | None:

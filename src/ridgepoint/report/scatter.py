@@ -67,16 +67,16 @@ class _Frame(msgspec.Struct, frozen=True):
         return self.area.top + (self.area.bottom - self.area.top) * (self.high - accuracy) / (self.high - self.low)
 
 
-def scatter_svg(marks: Marks, *, title: str, size: tuple[int, int] = WIDE) -> str:
+def scatter_svg(marks: Marks, *, title: str, metric: str = "accuracy", size: tuple[int, int] = WIDE) -> str:
     """The picture; follows light and dark. With nothing measured it says so."""
     width, height = size
-    heading = shortened(f"{title}: accuracy against latency", int((width - 40) / 8.2))
-    empty = _text(24, 70, "No network has both a latency and an accuracy.", "m")
+    heading = shortened(f"{title}: {metric} against latency", int((width - 40) / 8.2))
+    empty = _text(24, 70, "No network has both a latency and a score.", "m")
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="rp-scatter" viewBox="0 0 {width} {height}" '
         f'width="{width}" height="{height}" role="img" aria-label="{escape(heading)}">'
         f'<style>{_STYLE}</style><rect class="paper" width="{width}" height="{height}" rx="10"/>'
-        f"{_plot(marks, size) if marks.every else empty}</svg>\n"
+        f"{_plot(marks, metric, size) if marks.every else empty}</svg>\n"
     )
 
 
@@ -88,7 +88,7 @@ def save_scatter_svg(run: Path, out: Path) -> None:
         WriteError: If the disk is full or the folder cannot be written.
     """
     read = read_run(run)
-    write_atomic(out, scatter_svg(collect(read), title=read.result.name))
+    write_atomic(out, scatter_svg(collect(read), title=read.result.name, metric=read.result.metric))
 
 
 def ticks(low: float, high: float, *, most: int = 7) -> list[float]:
@@ -120,9 +120,9 @@ def labels_of(marks: Marks, frame: _Frame) -> list[Label | None]:
     return place_labels(places, sizes, Box(area.left, area.top - 8, area.right + 8, area.bottom))
 
 
-def _plot(marks: Marks, size: tuple[int, int]) -> str:
+def _plot(marks: Marks, metric: str, size: tuple[int, int]) -> str:
     frame = frame_of(marks, size)
-    parts = [_axes(frame), _budget(frame, marks.budget_ms), _guess(frame, marks.majority)]
+    parts = [_axes(frame, metric), _budget(frame, marks.budget_ms), _guess(frame, marks.majority)]
     parts.append(_front(frame, pareto(marks.every)))
     kinds = ["chosen"] * len(marks.chosen) + ["final"] * len(marks.finalists) + ["base"] * len(marks.baselines)
     named = list(zip(marks.every, labels_of(marks, frame), kinds, strict=True))
@@ -133,7 +133,7 @@ def _plot(marks: Marks, size: tuple[int, int]) -> str:
     return "".join(parts)
 
 
-def _axes(frame: _Frame) -> str:
+def _axes(frame: _Frame, metric: str) -> str:
     area = frame.area
     parts = []
     for value in ticks(frame.low, min(frame.high, 1.0), most=6):
@@ -145,7 +145,7 @@ def _axes(frame: _Frame) -> str:
         parts.append(f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{_TOP}" y2="{area.bottom}"/>')
         parts.append(_text(x, area.bottom + 18, f"{value:g}", "m", "middle"))
     parts.append(_text((_LEFT + area.right) / 2, area.bottom + 38, "latency of one image, ms", "m", "middle"))
-    parts.append(_text(12, 20, "accuracy", "m"))
+    parts.append(_text(12, 20, metric, "m"))
     return "".join(parts)
 
 

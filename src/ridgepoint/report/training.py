@@ -15,7 +15,8 @@ from markupsafe import Markup
 from ridgepoint.deploy.runtimes import model_file
 from ridgepoint.distill.run import DistillSettings
 from ridgepoint.report.figures import BASELINE, CHOSEN, FINALIST, LINES, TABLED, blank_figure
-from ridgepoint.report.interval import interval
+from ridgepoint.report.parts.find import find_part
+from ridgepoint.report.parts.part import Part
 from ridgepoint.report.picture import picture_uri
 from ridgepoint.report.result import OTHERWISE, Metric, read_asked, read_metrics, require
 from ridgepoint.report.template import template
@@ -26,8 +27,6 @@ from ridgepoint.report.verdict import (
     gain,
     has_learnt,
     longer,
-    tells_accuracy,
-    tells_guess,
     tells_learning,
 )
 from ridgepoint.run.folder import RESULT
@@ -38,7 +37,7 @@ from ridgepoint.train.samples import Sample, read_samples
 
 _CURVES = (
     ("loss", "training loss", "~g", BASELINE, "linear"),
-    ("val_accuracy", "validation accuracy", ".0%", CHOSEN, "linear"),
+    ("val_accuracy", "validation {metric}", ".0%", CHOSEN, "linear"),
     ("learning_rate", "learning rate", "~g", LINES[2], "linear"),
     ("weight_decay", "weight decay", "~g", FINALIST, "linear"),
     ("resolution", "resolution in px", "d", TABLED, "hv"),
@@ -54,6 +53,7 @@ class Training(msgspec.Struct, kw_only=True):
     settings: TrainSettings | None
     rows: list[Metric]
     samples: list[Sample]
+    part: Part
 
 
 def read_training(folder: Path) -> Training:
@@ -71,6 +71,7 @@ def read_training(folder: Path) -> Training:
         settings=read_asked(folder, kind),
         rows=read_metrics(folder),
         samples=read_samples(folder),
+        part=find_part(result.task),
     )
 
 
@@ -94,10 +95,10 @@ def training_verdict(training: Training) -> Verdict:
         tone="good" if learnt else "open",
         badge="trained" if learnt else "nothing learnt",
         sentences=(
-            tells_accuracy(accuracy, of="the trained network"),
-            *tells_learning(result.epochs, learnt=learnt, rise=rise),
+            training.part.sentence(result.metric, accuracy, of="the trained network"),
+            *tells_learning(result.metric, result.epochs, learnt=learnt, rise=rise),
         ),
-        guess=tells_guess(accuracy),
+        guess=training.part.guess(accuracy),
         steps=tuple(steps),
     )
 
@@ -111,19 +112,22 @@ def training_page(folder: Path) -> str:
     training = read_training(folder)
     result = training.result
     groups = {name: list(each) for name, each in itertools.groupby(training.samples, key=lambda each: each.group)}
-    known = {key: [getattr(row, key) for row in training.rows if getattr(row, key) is not None] for key, *_ in _CURVES}
-    drawn = [(key, *how) for key, *how in _CURVES if len(set(known[key])) > 1]
+    curves = [(key, title.format(metric=result.metric), *how) for key, title, *how in _CURVES]
+    known = {key: [getattr(row, key) for row in training.rows if getattr(row, key) is not None] for key, *_ in curves}
+    drawn = [(key, *how) for key, *how in curves if len(set(known[key])) > 1]
+    section = training.part.training(result)
     figures = {key: curve(training.rows, key, *how) for key, *how in drawn}
     return template("training.html.jinja", png=picture_uri, percent=_percent).render(
         result=result,
         verdict=training_verdict(training),
         name=Path(result.model).stem,
-        interval=interval(result.accuracy["test"], result.counts["test"]),
-        recalls=sorted(((each, name) for name, each in result.recall.items() if each is not None)),
+        interval=training.part.interval(result.accuracy["test"], result.counts["test"]),
+        section=section,
+        curves=list(figures),
         groups=groups,
-        constant={title: known[key][0] for key, title, *_ in _CURVES if len(set(known[key])) == 1},
+        constant={title: known[key][0] for key, title, *_ in curves if len(set(known[key])) == 1},
         recipe=yaml.safe_dump(result.recipe, sort_keys=False, allow_unicode=True),
-        figures={key: Markup(figure.to_json()) for key, figure in figures.items()},
+        figures={key: Markup(figure.to_json()) for key, figure in (figures | section.figures).items()},
     )
 
 

@@ -37,7 +37,7 @@ def best_so_far(candidates: Sequence[Candidate], budget_ms: float) -> list[float
     return found
 
 
-def best_over_time(candidates: Sequence[Candidate], budget_ms: float) -> go.Figure:
+def best_over_time(candidates: Sequence[Candidate], budget_ms: float, metric: str) -> go.Figure:
     """Short accuracy of every trained candidate in its order, and the best within the budget so far."""
     figure = blank_figure(height=340)
     within = [candidate.estimated_ms <= budget_ms for candidate in candidates]
@@ -61,11 +61,11 @@ def best_over_time(candidates: Sequence[Candidate], budget_ms: float) -> go.Figu
         line={"color": CHOSEN, "width": 2.5, "shape": "hv"},
     )
     figure.update_xaxes(title_text="candidates trained")
-    figure.update_yaxes(title_text="short accuracy", tickformat=".0%")
+    figure.update_yaxes(title_text=f"short {metric}", tickformat=".0%")
     return figure
 
 
-def front_over_time(candidates: Sequence[Candidate], budget_ms: float) -> go.Figure:
+def front_over_time(candidates: Sequence[Candidate], budget_ms: float, metric: str) -> go.Figure:
     """The front of short accuracy against estimated latency after each quarter of the search."""
     figure = blank_figure(height=340)
     grown = fronts(candidates)
@@ -92,7 +92,7 @@ def front_over_time(candidates: Sequence[Candidate], budget_ms: float) -> go.Fig
         )
     figure.add_vline(x=budget_ms, line={"color": BUDGET, "width": 1.5, "dash": "dash"})
     figure.update_xaxes(title_text="estimated latency of one image, ms", rangemode="tozero")
-    figure.update_yaxes(title_text="short accuracy", tickformat=".0%")
+    figure.update_yaxes(title_text=f"short {metric}", tickformat=".0%")
     return figure
 
 

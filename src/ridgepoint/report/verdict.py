@@ -38,8 +38,8 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         tone: `good`: met, and it has learnt; `open`: it cannot be said yet; `bad`: missed.
         badge: Two or three words.
-        sentences: The budget and the accuracy first; then what keeps the network from being better.
-        guess: What always answering the most frequent class would reach, and the balanced accuracy.
+        sentences: The budget and the score first; then what keeps the network from being better.
+        guess: What the score is to be held against.
         steps: What to do next.
     """
 
@@ -55,7 +55,8 @@ def verdict(run: Run) -> Verdict:
     result = run.result
     doubted, learnt = bool(result.doubts), has_learnt(result.accuracy)
     rise = gain(run.trainings.get(result.network.name, []))
-    sentences = (_budget(result), tells_accuracy(result.accuracy), *_held_back(result, learnt=learnt, rise=rise))
+    told = run.part.sentence(result.metric, result.accuracy, of="the exported file")
+    sentences = (_budget(result), told, *_held_back(result, learnt=learnt, rise=rise))
     if doubted:
         tone, badge = "open", "not measurable"
     elif not result.met:
@@ -66,7 +67,7 @@ def verdict(run: Run) -> Verdict:
         tone=tone,  # type: ignore[arg-type]
         badge=badge,
         sentences=sentences,
-        guess=tells_guess(result.accuracy),
+        guess=run.part.guess(result.accuracy),
         steps=tuple(_steps(run, wants_more=not learnt or rise > RISING)),
     )
 
@@ -85,25 +86,6 @@ def gain(metrics: Sequence[Metric]) -> float:
     return (judged[-1].val_accuracy or 0.0) - (early[-1].val_accuracy or 0.0) if early else 0.0
 
 
-def tells_accuracy(accuracy: Accuracy, *, of: str = "the exported file") -> str:
-    """How many of the test images are right, with the interval of that share."""
-    if accuracy.artefact is None:
-        return f"How many images {of} gets right is not known."
-    known = f" ({_range(accuracy.artefact, accuracy.count)})" if accuracy.count else ""
-    images = f"{accuracy.count} " if accuracy.count else ""
-    return f"{_percent(accuracy.artefact)}{known} of {images}untouched {accuracy.split} images are right."
-
-
-def tells_guess(accuracy: Accuracy) -> str:
-    """What the accuracy is to be held against."""
-    told = []
-    if accuracy.majority is not None:
-        told.append(f"Always answering the most frequent class: {_percent(accuracy.majority)}.")
-    if accuracy.balanced is not None:
-        told.append(f"Balanced accuracy, all classes counting alike: {_percent(accuracy.balanced)}.")
-    return " ".join(told)
-
-
 def _budget(result: FitResult) -> str:
     ms, budget = format_ms(result.latency.ms), format_ms(result.budget_ms)
     share = result.latency.ms / result.budget_ms
@@ -114,14 +96,14 @@ def _budget(result: FitResult) -> str:
     return f"Misses {budget}: the nearest network takes {ms} measured, {share:.2g} times the budget."
 
 
-def tells_learning(epochs: float | None, *, learnt: bool, rise: float) -> list[str]:
+def tells_learning(metric: str, epochs: float | None, *, learnt: bool, rise: float) -> list[str]:
     """Whether more time would have helped, where the curve says so."""
     seen = "" if epochs is None else f" after {epochs:.2g} passes over the images"
     if not learnt:
         return [f"It has learnt next to nothing{seen}: the most frequent class alone explains as much."]
     if rise > RISING:
         return [
-            f"It was still learning when its training ended{seen}: validation accuracy rose by {100 * rise:.0f} "
+            f"It was still learning when its training ended{seen}: validation {metric} rose by {100 * rise:.0f} "
             "points in the last third. Give it more time, or weights to start from."
         ]
     return []
@@ -129,7 +111,7 @@ def tells_learning(epochs: float | None, *, learnt: bool, rise: float) -> list[s
 
 def _held_back(result: FitResult, *, learnt: bool, rise: float) -> list[str]:
     """What keeps the network from being better, where that is seen."""
-    if told := tells_learning(result.network.epochs, learnt=learnt, rise=rise):
+    if told := tells_learning(result.metric, result.network.epochs, learnt=learnt, rise=rise):
         return told
     if result.met and not result.doubts and result.latency.ms < SMALL_SHARE * result.budget_ms:
         return ["A larger network would fit into the budget, and may be better if it gets the time to learn."]
@@ -156,7 +138,7 @@ def _steps(run: Run, *, wants_more: bool) -> list[Step]:
             steps.append(Step("Or let it start from weights that know photographs", command))
     steps += [
         Step("Try it on a photograph", f"ridgepoint predict {file} PHOTO"),
-        Step("See how it does on photographs of your own, in class folders", f"ridgepoint eval {file} FOLDER"),
+        Step(f"See how it does on {run.part.own_data}", f"ridgepoint eval {file} FOLDER"),
     ]
     return steps
 
@@ -173,12 +155,3 @@ def longer(settings: S, recipe: Mapping[str, object]) -> S:
 
 def _sentence(text: str) -> str:
     return text if text.endswith(".") else f"{text}."
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
-
-
-def _range(share: float, count: int) -> str:
-    low, high = interval(share, count)
-    return f"{100 * low:.1f} to {100 * high:.1f}"

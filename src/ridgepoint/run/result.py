@@ -31,7 +31,7 @@ class Data(msgspec.Struct, kw_only=True):
 
 
 class Accuracy(msgspec.Struct, kw_only=True):
-    """Shares of `count` images of `split` that are classified rightly, `artefact` by the exported file.
+    """Scores on `count` images of `split`, `artefact` of the exported file: of classes, shares of right answers.
 
     `balanced` is the mean recall of the classes; `majority` the share of the most frequent one, which is what a network
     reaches that has learnt nothing. `val` is by the trained network on the images that chose its weights.
@@ -84,11 +84,29 @@ class Rival(Taught, kw_only=True):
 
 
 class Agreement(msgspec.Struct, kw_only=True):
-    """How far the exported file's answers are from the trained network's."""
+    """How far the exported file's answers are from the trained network's.
+
+    `agreement` is the share of images that both answer alike, in the sense that `agrees` names; of classes it is
+    `top1_agreement` too.
+    """
 
     max_abs_diff: float | None = None
+    agrees: str = ""
+    agreement: Share | None = None
     top1_agreement: Share | None = None
     count: Count | None = None
+
+    @property
+    def share(self) -> float | None:
+        """Of the images; runs of an earlier version have it of classes."""
+        return self.top1_agreement if self.agreement is None else self.agreement
+
+
+class Scored(msgspec.Struct, kw_only=True):
+    """The score of the exported file by its task's metric: the value that was maximised, and its parts by name."""
+
+    value: Share
+    parts: dict[str, float] = {}
 
 
 class Search(msgspec.Struct, kw_only=True):
@@ -146,7 +164,10 @@ class FitResult(msgspec.Struct, kw_only=True):
     latency: MeasuredLatency
     met: bool
     doubts: list[str] = []
+    task: str = "classification"
+    metric: str = "accuracy"
     accuracy: Accuracy
+    score: Scored | None = None
     parity: Agreement | None = None
     baselines: list[Rival] = []
     finalists: list[Rival] = []
@@ -181,16 +202,22 @@ class FitResult(msgspec.Struct, kw_only=True):
 
 
 class TrainResult(msgspec.Struct, kw_only=True):
-    """Everything a training or a distillation found out; `accuracy` and `counts` are by the split: val, test."""
+    """Everything a training or a distillation found out; `accuracy` and `counts` are by the split: val, test.
+
+    `accuracy` is by the task's metric, `score` that of the test images with its parts.
+    """
 
     model: str
     run: str = ""
+    task: str = "classification"
+    metric: str = "accuracy"
     data: str
     counts: dict[str, Count]
     accuracy: dict[str, Share]
     balanced: Share | None = None
     majority: Share | None = None
     recall: dict[str, Share | None] = {}
+    score: Scored | None = None
     steps: Count
     epochs: NotNegative | None = None
     train_s: NotNegative

@@ -14,9 +14,11 @@ from ridgepoint.nn.build import BuiltNetwork
 from ridgepoint.nn.supernet import Step, Supernet
 from ridgepoint.seeds import seed_for
 from ridgepoint.train.accelerator import CPU
+from ridgepoint.train.accuracy import score_classes
 from ridgepoint.train.batches import AugmentedBatches, Batches, Loss, TrainingData, cross_entropy
 from ridgepoint.train.loop import memory_format
 from ridgepoint.train.recipe import Recipe
+from ridgepoint.train.score import Scorer
 from ridgepoint.train.step import TrainingStep
 
 MOST_JUDGED = 2048  # validation images, where a child is judged on all
@@ -42,11 +44,11 @@ class Weights(Protocol):
         ...
 
     def accuracy(self, step: int, child: Assignment) -> float:
-        """A child's share of right answers on a batch of images that `teach` never sees; the same for all children."""
+        """A child's score, 0 to 1, on a batch of images that `teach` never sees; the same for all children."""
         ...
 
     def accuracy_on_all(self, child: Assignment) -> float:
-        """A child's share of right answers on all images that `teach` never sees."""
+        """A child's score, 0 to 1, on all images that `teach` never sees."""
         ...
 
     def start_from(self, other: Self) -> None:
@@ -91,6 +93,7 @@ class SharedWeights:
         seed: Of the weights, the order of images and the augmentation.
         batches: What the steps see, such as an offline distillation set; by default the augmented images of the data.
         loss: By default cross-entropy with the recipe's label smoothing.
+        score: Of a child's outputs for validation images; by default of classes.
         accelerator: Where the weights are.
 
     Raises:
@@ -106,6 +109,7 @@ class SharedWeights:
         seed: int,
         batches: Batches | None = None,
         loss: Loss | None = None,
+        score: Scorer = score_classes,
         accelerator: torch.device = CPU,
     ):
         check_shared(recipe)
@@ -118,7 +122,7 @@ class SharedWeights:
         self.batches = batches or AugmentedBatches(
             data, recipe, num_classes=first.num_classes, seed=seed, accelerator=accelerator
         )
-        self.loss = loss or cross_entropy(recipe.label_smoothing)
+        self.loss, self.score = loss or cross_entropy(recipe.label_smoothing), score
         self.batch_size = min(recipe.batch_size, len(data.train))
         self.learn = TrainingStep(
             self.supernet,
@@ -164,21 +168,22 @@ class SharedWeights:
         epoch, index = divmod(step, count // size)
         generator = torch.Generator().manual_seed(seed_for(self.seed, "validation", epoch))
         chosen = torch.randperm(count, generator=generator)[index * size : (index + 1) * size]
-        return self._right(child, chosen) / size
+        return self._score(child, [chosen])
 
     def accuracy_on_all(self, child: Assignment) -> float:
         """On all validation images, or an even share of very many, a batch at a time."""
         count = min(len(self.data.val), MOST_JUDGED)
         chosen = torch.linspace(0, len(self.data.val) - 1, count).long()
         batches = chosen[torch.randperm(count, generator=torch.Generator().manual_seed(0))].split(self.batch_size)
-        return sum(self._right(child, batch) for batch in batches) / count
+        return self._score(child, batches)
 
     @torch.no_grad()
-    def _right(self, child: Assignment, chosen: Tensor) -> int:
-        """How many of the chosen validation images a child gets right."""
-        images = self.data.preprocessing.normalize(self.data.val.images[chosen].to(self.accelerator))
-        predicted = self._logits(images, self.supernet.steps(child)).argmax(1).cpu()
-        return int((predicted == self.data.val.labels[chosen]).sum())
+    def _score(self, child: Assignment, batches: Sequence[Tensor]) -> float:
+        """How good a child is on the chosen validation images."""
+        blocks = self.supernet.steps(child)
+        images = (self.data.preprocessing.normalize(self.data.val.images[b].to(self.accelerator)) for b in batches)
+        outputs = torch.cat([self._logits(each, blocks).cpu() for each in images])
+        return self.score(outputs, self.data.val.labels[torch.cat(list(batches))]).value
 
     def _logits(self, images_BCHW: Tensor, blocks: Sequence[Step]) -> Tensor:
         """Of a child, for images at its resolution."""

@@ -1,47 +1,33 @@
-"""How often answers are right: over all images, and class by class, which unequal classes hide."""
+"""How often classes are right: over all images, and class by class, which unequal classes hide."""
 
-from collections.abc import Sequence
+from typing import Any
 
-import msgspec
 import numpy as np
 
-
-class Accuracy(msgspec.Struct, frozen=True, kw_only=True):
-    """Shares of right answers, 0..1.
-
-    Attributes:
-        accuracy: Of all images.
-        balanced: The mean of the classes' recalls: what accuracy would be if all classes had as many images.
-        majority: What always answering the most frequent class would reach; an accuracy near it has learnt nothing.
-        recall: By class; None for a class without images.
-        count: Images.
-    """
-
-    accuracy: float
-    balanced: float
-    majority: float
-    recall: dict[str, float | None]
-    count: int
+from ridgepoint.train.score import Score
 
 
-def accuracy_of(predicted: np.ndarray, labels: np.ndarray, classes: Sequence[str]) -> Accuracy:
-    """The accuracy of predicted classes.
+def score_classes(outputs: Any, truth: Any) -> Score:
+    """The share of right answers; `balanced` and `majority` beside it, and the recall of every class.
+
+    `balanced` is the mean of the recalls: what the share would be if all classes had as many images. `majority` is what
+    always answering the most frequent class would reach; a share near it has learnt nothing.
 
     Args:
-        predicted: (N,), indices into the classes; N is at least 1.
-        labels: (N,), the true ones.
-        classes: Their names.
+        outputs: One number a class, (N, num_classes); the largest is the answer. N is at least 1.
+        truth: The true classes, (N,).
     """
-    right = predicted == labels
-    counts = np.bincount(labels, minlength=len(classes))
-    hits = np.bincount(labels[right], minlength=len(classes))
+    outputs, labels = np.asarray(outputs), np.asarray(truth)
+    right = outputs.argmax(1) == labels
+    counts = np.bincount(labels, minlength=outputs.shape[1])
+    hits = np.bincount(labels[right], minlength=outputs.shape[1])
     present = counts > 0
-    return Accuracy(
-        accuracy=float(right.mean()),
-        balanced=float((hits[present] / counts[present]).mean()),
-        majority=float(counts.max() / len(labels)),
-        recall={
-            name: float(hit / count) if count else None for name, hit, count in zip(classes, hits, counts, strict=True)
+    return Score(
+        value=float(right.mean()),
+        parts={
+            "balanced": float((hits[present] / counts[present]).mean()),
+            "majority": float(counts.max() / len(labels)),
         },
+        by_label=tuple(float(hit / count) if count else None for hit, count in zip(hits, counts, strict=True)),
         count=len(labels),
     )

@@ -58,7 +58,7 @@ class Batch:
 
     Attributes:
         images: As seen, in 0..255, uint8 or, where mixed, float32; or normalised, float32 (B, C, H, W).
-        targets: Class indices, int64 (B,), or probabilities, float32 (B, num_classes).
+        targets: Of classes, their indices, int64 (B,), or probabilities, float32 (B, num_classes); else as labels are.
         ids: The images' names, for messages.
     """
 

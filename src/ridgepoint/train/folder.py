@@ -28,6 +28,7 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
     steps: int
     seconds: float
     data: TrainedOn | None = None
+    task: str = "classification"
 
 
 def save_training(folder: Path, model: BuiltNetwork, about: About) -> None:

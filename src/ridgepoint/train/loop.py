@@ -1,4 +1,4 @@
-"""One readable training loop for classification, bounded by epochs or by the clock, resumable at any step.
+"""One readable training loop, bounded by epochs or by the clock, resumable at any step.
 
 All randomness of step n is drawn from a seed made of (seed, n), so a checkpoint needs weights, optimizer and the step.
 """
@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -21,6 +22,7 @@ from ridgepoint.nn.norms import unfold_norms
 from ridgepoint.nn.weights import load_weights, save_weights
 from ridgepoint.seeds import seed_for
 from ridgepoint.train.accelerator import CPU, seed_generator
+from ridgepoint.train.accuracy import score_classes
 from ridgepoint.train.batches import AugmentedBatches, Batches, Loss, TrainingData, cross_entropy
 from ridgepoint.train.checkpoint import Count, Course
 from ridgepoint.train.ema import Average
@@ -29,6 +31,7 @@ from ridgepoint.train.metrics import Row, write_metrics
 from ridgepoint.train.optimizer import check_optimizer
 from ridgepoint.train.recipe import Recipe
 from ridgepoint.train.resumable import Resumable
+from ridgepoint.train.score import Scorer
 from ridgepoint.train.step import TrainingStep
 from ridgepoint.train.workers import in_order
 
@@ -81,6 +84,7 @@ def train(
     initial: str | None = None,
     batches: Batches | None = None,
     loss: Loss | None = None,
+    score: Scorer = score_classes,
     workers: int = 0,
     evaluations: int = 10,
     accelerator: torch.device = CPU,
@@ -98,6 +102,7 @@ def train(
         initial: Weights to start from, as `load_weights` takes them; None starts fresh.
         batches: What the steps see; by default the augmented images of the data.
         loss: By default cross-entropy with the recipe's label smoothing.
+        score: Of the outputs for validation images; the weights with the best one are kept. By default of classes.
         workers: Processes that prepare batches ahead; the batches, and so the result, are the same without any.
         evaluations: How often validation accuracy is taken, evenly over the training.
         accelerator: Where the model computes. A GPU varies its images itself, unless there are workers, whose batches
@@ -121,6 +126,7 @@ def train(
             initial=initial,
             batches=batches,
             loss=loss or cross_entropy(recipe.label_smoothing),
+            score=score,
             workers=workers,
             evaluations=evaluations,
             accelerator=accelerator,
@@ -150,6 +156,7 @@ class _Asked:
     initial: str | None
     batches: Batches
     loss: Loss
+    score: Scorer
     workers: int
     evaluations: int
     accelerator: torch.device
@@ -267,8 +274,8 @@ class _Run(Resumable[_Course]):
         self.evaluated += 1
         started = time.monotonic()
         val = self.asked.data.val
-        predicted = logits(self.shipped, val.images, self.asked.data.preprocessing).argmax(1)
-        accuracy = (predicted == val.labels).float().mean().item()
+        outputs = logits(self.shipped, val.images, self.asked.data.preprocessing)
+        accuracy = float(np.float32(self.asked.score(outputs, val.labels).value))  # as metrics have always had it
         best = max((row["val_accuracy"] for row in self.history), default=-1.0)
         self.told = {**self.told, "val_accuracy": accuracy}
         self.note(progress, val_accuracy=accuracy)
@@ -316,7 +323,7 @@ class _Run(Resumable[_Course]):
 
 @torch.no_grad()
 def logits(model: nn.Module, images: Tensor, preprocessing: Preprocessing, *, batch: int = 64) -> Tensor:
-    """Logits in eval mode, (N, num_classes), for cropped images, uint8 (N, C, H, W); computed where the model is."""
+    """Outputs in eval mode, (N, ...), for cropped images, uint8 (N, C, H, W); computed where the model is."""
     model.eval()
     accelerator = next(model.parameters()).device
     return torch.cat([model(preprocessing.normalize(chunk.to(accelerator))).cpu() for chunk in images.split(batch)])

@@ -1,4 +1,4 @@
-"""`train` as a run: a folder that can be killed, one network, one recipe, accuracy on untouched images at the end."""
+"""`train` as a run: a folder that can be killed, one network, one recipe, its score on untouched images at the end."""
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ import torch
 from ridgepoint.arch.network import Network
 from ridgepoint.arch.scale import limit_stride, total_stride
 from ridgepoint.arch.zoo import load
-from ridgepoint.data import Dataset, Preprocessing, choose_input, decode, detect
+from ridgepoint.data import Dataset, Preprocessing, decode
 from ridgepoint.data.trained_on import TrainedOn
 from ridgepoint.display import Display
 from ridgepoint.errors import InterruptedRun
@@ -23,10 +23,10 @@ from ridgepoint.run.process import as_found
 from ridgepoint.run.records import write_record
 from ridgepoint.run.settings import Request, typed
 from ridgepoint.train.accelerator import CPU, find_accelerator, told
-from ridgepoint.train.accuracy import accuracy_of
-from ridgepoint.train.batches import AugmentedBatches, Batches, Loss, TrainingData, training_data
+from ridgepoint.train.batches import Batches, Loss, TrainingData, training_data
 from ridgepoint.train.folder import About, save_training
 from ridgepoint.train.loop import Bound, Trained, logits, train
+from ridgepoint.train.objective import Objective, Reading
 from ridgepoint.train.processes import processes
 from ridgepoint.train.recipe import Recipe, load_recipe, usual_recipe
 from ridgepoint.train.samples import Sample, batch_samples, write_samples
@@ -72,6 +72,7 @@ class Course(Generic[S]):
 
     settings: S
     folder: Path
+    objective: Objective
     network: Network
     dataset: Dataset
     preprocessing: Preprocessing
@@ -81,7 +82,8 @@ class Course(Generic[S]):
     @cached_property
     def data(self) -> TrainingData:
         """The images, decoded when they are first asked for."""
-        return training_data(self.dataset, self.preprocessing, keep=True)
+        varied = self.objective.augmentation(self.dataset, self.preprocessing)
+        return training_data(self.dataset, self.preprocessing, augmentation=varied, keep=True)
 
     @property
     def origin(self) -> Origin:
@@ -100,7 +102,7 @@ class Teaching:
 
     Attributes:
         batches: What the steps see, where it is not the augmented images.
-        loss: Where it is not cross-entropy with the labels.
+        loss: Where it is not the task's.
         samples: Images as the network sees them, where they are not the augmented ones.
         result: What `result.json` tells besides.
     """
@@ -128,6 +130,7 @@ class Plan:
 def run_training(
     settings: S,
     *,
+    read: Reading,
     out: Path | None,
     resume: bool,
     display: Display,
@@ -140,6 +143,7 @@ def run_training(
 
     Args:
         settings: The request.
+        read: Gives the task, and the data that it finds.
         out: The run folder; the next free one under runs/ if left open.
         resume: Go on with what is there.
         display: Whoever watches.
@@ -156,7 +160,7 @@ def run_training(
         out = together.agreed(out or free_folder(settings))
     with open_run(settings, out=out, resume=resume, asked=asked, alone=together.first) as run:
         try:
-            course = _course(run, display)
+            course = _course(run, read, display)
             planned = plan(course)
             run.begin(course.origin | planned.origin)
             if (result := run.result()) is not None:
@@ -173,7 +177,7 @@ def run_training(
         return _finish(course, done, teaching) if together.first else {}
 
 
-def _course(run: RunFolder[S], display: Display) -> Course[S]:
+def _course(run: RunFolder[S], read: Reading, display: Display) -> Course[S]:
     """Read the data, choose input and recipe, and say all of it."""
     settings = run.settings
     accelerator = find_accelerator(settings.accelerator)
@@ -183,13 +187,13 @@ def _course(run: RunFolder[S], display: Display) -> Course[S]:
         for note in read_weights(settings.weights).notes:
             display.say(f"{settings.weights}: {note}")
     root = Path(settings.data_root) if settings.data_root else None
-    dataset = detect(settings.data, seed=settings.seed, data_root=root)
-    for line in dataset.summary().splitlines():
+    objective, dataset = read(settings.data, seed=settings.seed, root=root)
+    for line in objective.summary(dataset).splitlines():
         display.say(line)
-    preprocessing, reason = choose_input(dataset, size=settings.size)
+    preprocessing, reason = objective.input(dataset, settings.size)
     display.say(reason)
     side = preprocessing.height
-    network = network.at(channels=preprocessing.channels, height=side).with_classes(len(dataset.classes))
+    network = objective.head(dataset).close(network.at(channels=preprocessing.channels, height=side))
     if total_stride(network) > max(side // 2, 1):
         network = limit_stride(network, max(side // 2, 1))
         display.say(f"{network.name}: its earliest strides are set to 1, so that {side} px leave a 2x2 map")
@@ -199,6 +203,7 @@ def _course(run: RunFolder[S], display: Display) -> Course[S]:
     return Course(
         settings=settings,
         folder=run.path,
+        objective=objective,
         network=network,
         dataset=dataset,
         preprocessing=preprocessing,
@@ -209,16 +214,18 @@ def _course(run: RunFolder[S], display: Display) -> Course[S]:
 
 def _train(course: Course[S], teaching: Teaching, display: Display) -> Trained:
     """The training itself, from the start or from its checkpoint."""
-    settings, folder = course.settings, course.folder
-    batches = teaching.batches or AugmentedBatches(
+    settings, folder, objective = course.settings, course.folder, course.objective
+    batches = teaching.batches or objective.batches(
         course.data,
         course.recipe,
-        num_classes=course.network.num_classes,
+        outputs=course.network.num_classes,
         seed=settings.seed,
         accelerator=CPU if settings.workers else course.accelerator,
     )
     if processes().first:
-        seen = teaching.samples or batch_samples(batches, course.recipe.curriculum, course.dataset.classes)
+        seen = teaching.samples or batch_samples(
+            batches, course.recipe.curriculum, lambda targets: objective.words(targets, course.dataset.classes)
+        )
         write_samples(folder, seen)
     with display.phase("Training"):
         return train(
@@ -230,16 +237,18 @@ def _train(course: Course[S], teaching: Teaching, display: Display) -> Trained:
             folder=folder,
             initial=settings.weights,
             batches=batches,
-            loss=teaching.loss,
+            loss=teaching.loss or objective.loss(course.recipe),
+            score=objective.score,
             workers=settings.workers,
             accelerator=course.accelerator,
-            on_step=lambda share, row: display.progress(share, _note(row)),
+            on_step=lambda share, row: display.progress(share, _note(row, objective.metric)),
         )
 
 
 def _finish(course: Course[S], done: Trained, teaching: Teaching) -> dict[str, Any]:
     """Save the model, test it on untouched images, and write the result."""
     settings, folder, dataset, preprocessing = course.settings, course.folder, course.dataset, course.preprocessing
+    objective = course.objective
     about = About(
         labels=dataset.classes,
         preprocessing=preprocessing,
@@ -247,20 +256,21 @@ def _finish(course: Course[S], done: Trained, teaching: Teaching) -> dict[str, A
         steps=done.steps,
         seconds=done.seconds,
         data=TrainedOn.of(dataset, settings.seed),
+        task=objective.name,
     )
     save_training(folder, done.model, about)
     test = decode(dataset.test, preprocessing, train=False)
-    predicted = logits(done.model.to(course.accelerator), test.images, preprocessing).argmax(1)
-    found = accuracy_of(predicted.cpu().numpy(), test.labels.numpy(), dataset.classes)
+    found = objective.score(logits(done.model.to(course.accelerator), test.images, preprocessing), test.labels)
     result = {
         "model": settings.model,
         "run": str(folder.resolve()),
-        "data": dataset.summary(),
+        "task": objective.name,
+        "metric": objective.metric,
+        "data": objective.summary(dataset),
         "counts": {name: len(getattr(dataset, name)) for name in ("train", "val", "test")},
-        "accuracy": {"val": done.val_accuracy, "test": found.accuracy},
-        "balanced": found.balanced,
-        "majority": found.majority,
-        "recall": found.recall,
+        "accuracy": {"val": done.val_accuracy, "test": found.value},
+        "score": {"value": found.value, "parts": found.parts},
+        **found.told(objective.by_label, dataset.classes),
         "steps": done.steps,
         "epochs": done.epochs,
         "train_s": done.seconds,
@@ -274,6 +284,6 @@ def _finish(course: Course[S], done: Trained, teaching: Teaching) -> dict[str, A
     return result
 
 
-def _note(row: dict[str, Any]) -> str:
-    accuracy = f", validation accuracy {row['val_accuracy']:.3f}" if "val_accuracy" in row else ""
+def _note(row: dict[str, Any], metric: str) -> str:
+    accuracy = f", validation {metric} {row['val_accuracy']:.3f}" if "val_accuracy" in row else ""
     return f"loss {row['loss']:.3f}{accuracy}"

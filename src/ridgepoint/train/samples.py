@@ -1,7 +1,7 @@
 """A few images as a network is shown them, kept beside its training so that a person can see a wrong augmentation."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -19,7 +19,7 @@ STEPS, ROWS = 3, 4  # of a training; images of one step are all mixed in the sam
 BEST = 3
 
 Shares = tuple[tuple[str, float], ...]
-"""Class names with their shares or probabilities, the largest first."""
+"""What an image says, in words, with shares or probabilities, the largest first."""
 
 
 class Sample(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,20 +40,19 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
     teacher: Shares = ()
 
 
-def batch_samples(batches: Batches, phases: Sequence[Phase], classes: Sequence[str]) -> list[Sample]:
-    """From the first steps as they would be in each phase of a training."""
+def batch_samples(
+    batches: Batches, phases: Sequence[Phase], words: Callable[[Tensor], Sequence[Shares]]
+) -> list[Sample]:
+    """From the first steps as they would be in each phase of a training; `words` tell what a batch's targets say."""
     found = []
     for start in sorted({phase.start for phase in (WHOLE, *phases)}):
         for step in range(STEPS):
             batch = batches.seen(step, start, slice(ROWS))
-            targets = batch.targets.cpu()
-            if targets.ndim == 1:
-                targets = torch.nn.functional.one_hot(targets, len(classes))
             images = batch.images.round().to("cpu", torch.uint8)
             group = f"from {start:.0%} of the training, {images.shape[-1]} px"
             found += [
-                Sample(group=group, png=png(image), id=name, labels=largest(target, classes))
-                for image, name, target in zip(images, batch.ids, targets, strict=True)
+                Sample(group=group, png=png(image), id=name, labels=said)
+                for image, name, said in zip(images, batch.ids, words(batch.targets.cpu()), strict=True)
             ]
     return found
 

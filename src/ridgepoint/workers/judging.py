@@ -54,7 +54,7 @@ class ShortTraining:
         self._parent: tuple[str | None, BuiltNetwork] | None = None
 
     def judge(self, candidate: Candidate, proposal: Proposal) -> Judgement:
-        """Train briefly and take the validation accuracy.
+        """Train briefly and take the score on validation images.
 
         Raises:
             DivergedError: If the loss is not finite.
@@ -64,13 +64,23 @@ class ShortTraining:
             recipe, path = self.setup.finetune, self.held.place(candidate, step=self._is_step(candidate))
             heir = inherit(candidate.network, self._parent_of(proposal))
             save_atomic(path, lambda file: save_weights(heir, file))
+        task, data = self.setup.task, self.setup.data_for(candidate.network)
         done = train(
             candidate.network,
-            self.setup.data_for(candidate.network),
+            data,
             recipe,
             bound=self.bound,
             seed=self.seed,
             initial=None if path is None else str(path),
+            batches=task.batches(
+                data,
+                recipe,
+                outputs=candidate.network.num_classes,
+                seed=self.seed,
+                accelerator=self.setup.accelerator,
+            ),
+            loss=task.loss(recipe),
+            score=task.score,
             evaluations=1,
             accelerator=self.setup.accelerator,
         )
@@ -89,16 +99,22 @@ class ShortTraining:
     def weights(self, space: Space) -> SharedWeights:
         """Weights that all networks of a space share, taught by the run's recipe, at its largest resolution."""
         network = space.decode(space.complete(lambda choice: len(choice.options) - 1))
+        task, data, recipe = self.setup.task, self.setup.data_for(network), self.setup.recipe
         return SharedWeights(
             space,
-            self.setup.data_for(network),
-            self.setup.recipe,
+            data,
+            recipe,
             seed=self.seed,
+            batches=task.batches(
+                data, recipe, outputs=network.num_classes, seed=self.seed, accelerator=self.setup.accelerator
+            ),
+            loss=task.loss(recipe),
+            score=task.score,
             accelerator=self.setup.accelerator,
         )
 
     def examples(self, network: Network) -> tuple[Tensor, Tensor]:
-        """Some training images at a network's input size, normalised, and their classes."""
+        """Some training images at a network's input size, normalised, and their truth."""
         data = self.setup.data_for(network)
         generator = torch.Generator().manual_seed(seed_for(self.seed, "examples"))
         chosen = torch.randperm(len(data.train), generator=generator)[:EXAMPLES]

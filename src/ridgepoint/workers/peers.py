@@ -13,13 +13,15 @@ import msgspec
 
 from ridgepoint.arch.network import Network, place_blocks
 from ridgepoint.cost.count import cost
-from ridgepoint.data import Dataset, detect
+from ridgepoint.data import Dataset
 from ridgepoint.data.builtin import BUILT_IN, TORCHVISION
 from ridgepoint.data.resolution import LARGEST
 from ridgepoint.errors import RunError, shown
 from ridgepoint.files import check_regular
 from ridgepoint.search.judges import Diverged, Job, Verdict
 from ridgepoint.search.method import Judgement
+from ridgepoint.tasks.reading import read
+from ridgepoint.tasks.task import Task
 from ridgepoint.train.loop import Bound
 from ridgepoint.workers.setup import TrainingSetup
 from ridgepoint.workers.terms import VERSION, Terms
@@ -51,8 +53,8 @@ class Allowed:
     data_root: Path | None = None
     download: bool = False
 
-    def images(self, terms: Terms) -> Dataset:
-        """The images that a run is about.
+    def images(self, terms: Terms) -> tuple[Task, Dataset]:
+        """What a run is about, and its images.
 
         Raises:
             RunError: If they are not among what is allowed.
@@ -64,14 +66,14 @@ class Allowed:
         except (OSError, RuntimeError, ValueError):  # no such user's home, a loop of links, a NUL
             raise RunError(f"its data are {shown(terms.data)}, which cannot be looked up here") from None
         if is_name:
-            return detect(terms.data, seed=terms.seed, data_root=self.data_root, download=self.download)
+            return read(terms.data, seed=terms.seed, root=self.data_root, download=self.download)
         if not any(path.is_relative_to(folder.resolve()) for folder in self.folders):
             folders = ", ".join(map(str, self.folders)) or "nothing"
             raise RunError(
                 f"its data are {shown(terms.data)}, and this worker may read only what lies in {folders}. To let it: "
                 "--allow FOLDER"
             )
-        return detect(path, seed=terms.seed)
+        return read(path, seed=terms.seed)
 
 
 def read_terms(text: str) -> Terms:
@@ -100,7 +102,7 @@ def read_job(text: str, setup: TrainingSetup) -> Job:
         ArchitectureError: If its network is impossible.
     """
     job = _decoded(text, Job)
-    network, classes = job.candidate.network, len(setup.dataset.classes)
+    network, classes = job.candidate.network, setup.task.head(setup.dataset).num_classes
     channels, *sides = network.input
     if channels != setup.preprocessing.channels or network.num_classes != classes or max(sides) > LARGEST:
         raise RunError(

@@ -9,6 +9,7 @@ import torch
 from ridgepoint.arch.network import Network
 from ridgepoint.data import Augmentation, Dataset, Preprocessing
 from ridgepoint.search.candidate import Candidate
+from ridgepoint.tasks.task import Task
 from ridgepoint.train.batches import TrainingData, training_data
 from ridgepoint.train.recipe import Recipe
 
@@ -17,6 +18,7 @@ from ridgepoint.train.recipe import Recipe
 class TrainingSetup:
     """Data and recipes; images are decoded once per resolution."""
 
+    task: Task
     dataset: Dataset
     preprocessing: Preprocessing
     recipe: Recipe

@@ -6,10 +6,11 @@ from typing import Annotated
 
 import msgspec
 
-from ridgepoint.data import Dataset, choose_input, default_augmentation
+from ridgepoint.data import Dataset
 from ridgepoint.data.resolution import LARGEST, SMALLEST
 from ridgepoint.errors import RunError, shown
 from ridgepoint.search.candidate import Ms
+from ridgepoint.tasks.task import Task
 from ridgepoint.train.accelerator import find_accelerator
 from ridgepoint.train.loop import Bound
 from ridgepoint.train.recipe import Recipe
@@ -55,12 +56,15 @@ class OwnTerms(msgspec.Struct, frozen=True, kw_only=True):
     start: Start | None
 
 
-def open_judge(terms: Terms, dataset: Dataset, folder: Path, *, start: Start | None = None) -> ShortTraining:
+def open_judge(
+    terms: Terms, task: Task, dataset: Dataset, folder: Path, *, start: Start | None = None
+) -> ShortTraining:
     """The judge of a run, in this process.
 
     Args:
         terms: Of the run.
-        dataset: What its data are here.
+        task: What its data are for.
+        dataset: What they are here.
         folder: Where weights are kept.
         start: What a search of a trained network begins with.
 
@@ -69,13 +73,14 @@ def open_judge(terms: Terms, dataset: Dataset, folder: Path, *, start: Start | N
     """
     if dataset.fingerprint != terms.fingerprint:
         raise RunError(f"the images of {shown(terms.data)} are others here than where the search runs")
-    preprocessing, _ = choose_input(dataset, size=terms.size)
+    preprocessing, _ = task.input(dataset, terms.size)
     setup = TrainingSetup(
+        task=task,
         dataset=dataset,
         preprocessing=preprocessing,
         recipe=terms.recipe,
         finetune=terms.finetune,
-        augmentation=default_augmentation(dataset, preprocessing),
+        augmentation=task.augmentation(dataset, preprocessing),
         accelerator=find_accelerator(terms.accelerator),
     )
     return ShortTraining(folder, setup, terms.bound, seed=terms.seed, limit_ms=terms.limit_ms, start=start)

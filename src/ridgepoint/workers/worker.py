@@ -19,11 +19,11 @@ from pathlib import Path
 import msgspec
 import torch
 
-from ridgepoint.data import detect
 from ridgepoint.display import Display, Silent
 from ridgepoint.errors import RidgepointError, RunError, shown, stopped_by_user
 from ridgepoint.run.process import as_found
 from ridgepoint.search.judges import Diverged, Verdict, verdict
+from ridgepoint.tasks.reading import read
 from ridgepoint.workers.board import TRIES, Board, Claim, worker_name
 from ridgepoint.workers.judging import ShortTraining
 from ridgepoint.workers.peers import Allowed, Failed, read_job, read_terms
@@ -83,7 +83,7 @@ class _Runs:
                 return None
             try:
                 terms = read_terms(text)
-                judge = open_judge(terms, self.allowed.images(terms), Path(tempfile.mkdtemp(dir=self.folder)))
+                judge = open_judge(terms, *self.allowed.images(terms), Path(tempfile.mkdtemp(dir=self.folder)))
             except Exception as error:
                 self._leave_alone(claim, _told(error))
                 return None
@@ -184,8 +184,8 @@ def main(url: str, run: str, folder: str, parent: str, token: str, threads: str)
     try:
         own = msgspec.json.decode(sys.stdin.buffer.read(), type=OwnTerms)
         data_root = None if own.data_root is None else Path(own.data_root)
-        dataset = detect(own.terms.data, seed=own.terms.seed, data_root=data_root)
-        judge = open_judge(own.terms, dataset, Path(folder), start=own.start)
+        task, dataset = read(own.terms.data, seed=own.terms.seed, root=data_root)
+        judge = open_judge(own.terms, task, dataset, Path(folder), start=own.start)
         _work(
             Board(url),
             worker_name(os.getpid(), token),

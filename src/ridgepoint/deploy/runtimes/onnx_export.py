@@ -1,6 +1,6 @@
 """Writing ONNX files: checked, with metadata, for people; or fast, for the clock."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import onnx
@@ -11,9 +11,15 @@ from ridgepoint.deploy.runtimes.runtime import Batch
 
 
 def write_checked(
-    module: nn.Module, example: torch.Tensor, path: Path, *, metadata: Mapping[str, str], batch: Batch
+    module: nn.Module,
+    example: torch.Tensor,
+    path: Path,
+    *,
+    metadata: Mapping[str, str],
+    outputs: Sequence[str],
+    batch: Batch,
 ) -> None:
-    """A file that ships."""
+    """A file that ships, with the names of what it gives."""
     shapes = None
     if batch == "dynamic":  # a batch of 1 would be taken for a fixed one
         example, shapes = torch.cat([example, example]), ({0: torch.export.Dim.DYNAMIC},)
@@ -23,7 +29,7 @@ def write_checked(
         dynamo=True,
         dynamic_shapes=shapes,
         input_names=["image"],
-        output_names=["logits"],
+        output_names=list(outputs),
         verbose=False,
     )
     assert program is not None

@@ -39,7 +39,7 @@ class OnnxRuntime(Runtime):
             write_fast(module, example, path)
         else:
             metadata = {PREFIX + name: text for name, text in about.texts().items()}
-            write_checked(module, example, path, metadata=metadata, batch=batch)
+            write_checked(module, example, path, metadata=metadata, outputs=about.outputs, batch=batch)
 
     def session_class(self) -> type[Session]:
         """See `Runtime`."""

@@ -1,13 +1,13 @@
-"""Which images an exported file is judged on, and how often it is right on them."""
+"""Which images an exported file is judged on, and how good it is on them."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from ridgepoint.data import Dataset, decode, detect, read_whole
-from ridgepoint.data.dataset import Split
+from ridgepoint.data import Dataset, Split, decode
 from ridgepoint.deploy.artefact import Artefact
 from ridgepoint.errors import DataError, InputError, nearest
-from ridgepoint.train.accuracy import Accuracy, accuracy_of
+from ridgepoint.tasks.reading import find_task
+from ridgepoint.train.score import Score
 
 PARTS = ("train", "val", "test")
 SPLITS = ("all", *PARTS)
@@ -37,10 +37,10 @@ def choose_part(
 
     Args:
         artefact: The exported file.
-        data: As `detect` takes it.
+        data: As the user types it.
         split: ``all``, ``train``, ``val`` or ``test``, where another choice is wanted.
         seed: Of the parts; needed only where the file does not tell it.
-        data_root: As for `detect`.
+        data_root: Where named data sets are kept.
 
     Raises:
         InputError: If the split is unknown, or the seed is not the one that the training drew its parts by.
@@ -48,13 +48,16 @@ def choose_part(
     """
     if split is not None and split not in SPLITS:
         raise InputError(f"--split is '{split}'; {nearest(split, SPLITS)}")
-    origin = artefact.trained_on
+    origin, task = artefact.trained_on, find_task(artefact.task)
     try:
-        drawn = detect(data, seed=(seed or 0) if origin is None else origin.seed, data_root=data_root)
+        drawn = task.read(data, seed=(seed or 0) if origin is None else origin.seed, root=data_root)
     except DataError:
         if split in PARTS:
             raise
         drawn = None  # too few images to draw parts from are enough to be evaluated
+    else:
+        if drawn is None:
+            raise DataError(f"{data}: is nothing that {task.name} reads, which the file is for. Give such data")
     if origin is None:
         return _of_unknown(artefact, drawn, data, split, seed or 0, data_root)
     if drawn is not None and drawn.fingerprint == origin.fingerprint:
@@ -67,7 +70,7 @@ def choose_part(
     if split in PARTS and drawn is not None:
         _check_classes(artefact, drawn, data)
         return Part(images=getattr(drawn, split), split=split, known=False, note=f"The {split} part of other data.")
-    whole = read_whole(data, labels=artefact.labels, data_root=data_root).images
+    whole = _whole(artefact, data, data_root)
     if seed is not None:
         raise InputError(f"--seed is {seed}, but {data} is evaluated whole: nothing is drawn. Leave --seed out")
     doubt = _same_name(origin.name) if drawn is not None and drawn.name == origin.name else ""
@@ -84,7 +87,7 @@ def _same_name(name: str) -> str:
 
 def _of_training(artefact: Artefact, drawn: Dataset, data: str, split: str, data_root: Path | None) -> Part:
     if split == "all":
-        images = read_whole(data, labels=artefact.labels, data_root=data_root).images
+        images = _whole(artefact, data, data_root)
         note = "All of the data it was trained on: the accuracy is too high."
     else:
         images = getattr(drawn, split)
@@ -101,7 +104,7 @@ def _of_unknown(
 ) -> Part:
     """The file is older than the record of its data, or not exported from a training."""
     if split == "all" or drawn is None:
-        images = read_whole(data, labels=artefact.labels, data_root=data_root).images
+        images = _whole(artefact, data, data_root)
         return Part(images=images, split="all", known=None, note="The file does not say what it was trained on.")
     _check_classes(artefact, drawn, data)
     note = f"The file does not say what it was trained on; if it was this, with another seed than {seed}, the accuracy "
@@ -117,13 +120,16 @@ def _check_classes(artefact: Artefact, drawn: Dataset, data: str) -> None:
         )
 
 
-def accuracy_on(artefact: Artefact, part: Part) -> Accuracy:
-    """How often the file is right on the images.
+def _whole(artefact: Artefact, data: str, data_root: Path | None) -> Split:
+    return find_task(artefact.task).whole(data, artefact.labels, root=data_root)
+
+
+def score_on(artefact: Artefact, part: Part) -> Score:
+    """How good the file is on the images.
 
     Raises:
         DataError: If an image cannot be decoded any more.
         InputError: If the runtime cannot run the file, or an answer is no number.
     """
     images = decode(part.images, artefact.preprocessing, train=False)
-    predicted = artefact.logits(images.images.numpy()).argmax(1)
-    return accuracy_of(predicted, images.labels.numpy(), artefact.labels)
+    return find_task(artefact.task).score(artefact.logits(images.images.numpy()), images.labels)

@@ -1,0 +1,1 @@
+"""What networks are for: reading data, teaching, scoring, checking and showing answers, by task."""
