@@ -11,7 +11,7 @@ from importlib import import_module
 from pathlib import Path
 
 from cli_helpers import call
-from harness import LIMIT_MB, LONGEST, Case, rng_of
+from harness import LIMIT_MB, LONGEST, Case, case_of
 
 _CLEAR, _STATUS = Path("/proc/self/clear_refs"), Path("/proc/self/status")
 
@@ -20,14 +20,11 @@ def main() -> None:
     kind, *numbers, folder, pipe = sys.argv[1:]
     seed, first, count = map(int, numbers)
     told = os.fdopen(int(pipe), "w", buffering=1)
-    make = import_module(f"kinds.{kind}").make
     for heavy in ("torch", "torchvision", "onnx", "onnxruntime", "sklearn.datasets"):
         import_module(heavy)  # what verbs import late is no case's time or memory
     for number in range(first, count):
         place = Path(folder) / kind / str(number)
-        shutil.rmtree(place, ignore_errors=True)
-        place.mkdir(parents=True)
-        case = make(rng_of(kind, seed, number), place)
+        case = case_of(kind, seed, number, place)
         told.write("{}\n")  # the clock of this case starts
         told.write(json.dumps({"kind": kind, "case": f"{seed}:{number}", **_run(case, place)}) + "\n")
         os.chdir(folder)

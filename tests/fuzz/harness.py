@@ -5,21 +5,25 @@ cases of a kind one after the other through the program's own entry; when a case
 a failure and another process goes on with the next.
 """
 
+import contextlib
 import json
 import os
 import random
 import selectors
+import shutil
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 
 HERE = Path(__file__).parent
 HELPERS = HERE.parent / "helpers"
 START_S = 120.0  # importing torch on a busy machine
 LIMIT_S, LIMIT_MB, LONGEST = 10.0, 1024, 2100
+DRAWS = 3  # of a case
 
 
 @dataclass(frozen=True)
@@ -117,6 +121,15 @@ def _broken(kind: str, seed: int, number: int, ended: str, why: str) -> dict:
     return {"kind": kind, "case": f"{seed}:{number}", "ended": ended, "why": why}
 
 
-def rng_of(kind: str, seed: int, number: int) -> random.Random:
-    """The randomness of one case: a function of its kind, seed and number."""
-    return random.Random(f"{kind} {seed} {number}")
+def case_of(kind: str, seed: int, number: int, folder: Path) -> Case:
+    """The case of a seed and a number, made in an empty folder.
+
+    What cannot be made, say of a file that was damaged beyond reading before it is damaged again, is drawn anew.
+    """
+    make = import_module(f"kinds.{kind}").make
+    for again in range(DRAWS):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        with contextlib.suppress(Exception):
+            return make(random.Random(f"{kind} {seed} {number}" + f" {again}" * (again > 0)), folder)
+    raise RuntimeError(f"kinds/{kind}.py makes no case of seed {seed}, number {number}")

@@ -10,7 +10,7 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from harness import HELPERS, LIMIT_S, Tally, fuzz, kinds, rng_of
+from harness import HELPERS, LIMIT_S, Tally, case_of, fuzz, kinds
 
 
 def main() -> int:
@@ -55,12 +55,10 @@ def _table(tallies: dict[str, Tally]) -> str:
 
 def _show(case: str) -> int:
     """Make one case and tell how to run it by hand."""
-    from importlib import import_module
-
     kind, seed, number = case.split(":")
     sys.path.insert(1, str(HELPERS))
-    folder = Path(tempfile.mkdtemp(prefix=f"fuzz-{kind}-{number}-"))
-    made = import_module(f"kinds.{kind}").make(rng_of(kind, int(seed), int(number)), folder)
+    folder = Path(tempfile.mkdtemp(prefix="fuzz-")) / kind / number
+    made = case_of(kind, int(seed), int(number), folder)
     print(f"cd {folder}; python -m ridgepoint", *map(repr, map(str, made.words)))
     return 0
 
