@@ -49,6 +49,11 @@ def percent(share: float) -> str:
     return f"{100 * share:g} %"
 
 
+def duration(seconds: float) -> str:
+    """Seconds in words, without what is zero."""
+    return format_duration(seconds).removesuffix(" 0 s").removesuffix(" 0 min")
+
+
 def rules() -> str:
     """The rules by which a network is chosen, with their reasons."""
     rows = [(f"`{name}`", f"{rule.value:g}", rule.reason) for name, rule in POLICY.rules().items()]
@@ -90,7 +95,7 @@ def methods() -> str:
         known = ", ".join(f"`{each.name}`" for each in msgspec.structs.fields(entry.settings)) if entry.settings else ""
         trained = "trained " if entry.trained else ""
         rows.append((f"`{name}`", f"a {trained}{entry.takes}", _first_line(entry.method), known))
-    return _markdown(("method", "searches", "what it does", "settings (`--set search.NAME=...`)"), rows)
+    return _markdown(("method", "searches", "what it does", "settings"), rows)
 
 
 def spaces() -> str:
@@ -128,8 +133,8 @@ def zoo() -> str:
     return _markdown(("family", "networks", "names"), rows)
 
 
-_FUNCTIONS = (value, percent, rules, blocks, heads, fields, schema, methods, spaces, devices, runtimes, zoo)
-FACTS = {each.__name__: each for each in _FUNCTIONS} | {"policy": POLICY, "duration": format_duration}
+_FUNCTIONS = (value, percent, duration, rules, blocks, heads, fields, schema, methods, spaces, devices, runtimes, zoo)
+FACTS = {each.__name__: each for each in _FUNCTIONS} | {"policy": POLICY}
 """By the names that the pages know."""
 
 
