@@ -8,7 +8,7 @@ import pytest
 if TYPE_CHECKING:
     from ridgepoint.train.batches import TrainingData
 
-pytest_plugins = ["listed_skips", "clocks_again"]
+pytest_plugins = ["listed_skips", "clocks_again", "chromium"]
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

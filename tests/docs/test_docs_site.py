@@ -5,10 +5,6 @@ import typing
 from pathlib import Path
 
 import msgspec
-import pytest
-from fences import ROOT
-from mkdocs.commands.build import build
-from mkdocs.config import load_config
 
 from ridgepoint.arch.network import Stage
 from ridgepoint.fit.policy import POLICY
@@ -16,16 +12,6 @@ from ridgepoint.run.result import FitResult
 from ridgepoint.search.methods import method_names
 
 LOADED = re.compile(r"<(?:script|img|iframe|link|source)\b[^>]*?\b(?:src|href)=[\"']?(https?:)?//[^>]*>")
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Built as `make docs` does it: a link that leads nowhere raises."""
-    folder = tmp_path_factory.mktemp("site")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("NO_MKDOCS_2_WARNING", "1")
-        build(load_config(str(ROOT / "mkdocs.yml"), site_dir=str(folder), strict=True))
-    return folder
 
 
 def text_of(page: Path) -> str:
