@@ -3,6 +3,7 @@
     RidgepointError
     ├── InputError              exit 2: what the user gave is wrong
     │   ├── ArchitectureError   a network or space that is misspelt or impossible
+    │   ├── InheritanceError    a network that is no narrower or shallower form of the one it should start from
     │   ├── DataError           images that are missing, broken or too few
     │   ├── BudgetError         a latency or time that cannot be read
     │   └── RunError            a run folder that cannot be used
@@ -48,6 +49,10 @@ class InputError(RidgepointError, ValueError):
 
 class ArchitectureError(InputError):
     """A network or search space is misspelt or impossible."""
+
+
+class InheritanceError(InputError):
+    """A network cannot take over the weights of another one: it is no narrower or shallower form of it."""
 
 
 class DataError(InputError):

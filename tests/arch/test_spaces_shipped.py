@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-from ridgepoint.arch.block import Conv, InvertedBottleneck, PoolMixer
+from ridgepoint.arch.blocks.convolution import Conv
+from ridgepoint.arch.blocks.efficientformer import PoolMixer
+from ridgepoint.arch.blocks.inverted import InvertedBottleneck
 from ridgepoint.arch.document import parse_network
 from ridgepoint.arch.network import place_blocks
 from ridgepoint.arch.space import load_space

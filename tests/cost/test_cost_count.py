@@ -4,13 +4,10 @@ import msgspec
 import pytest
 from cost_helpers import altered, random_network, tiny
 
-from ridgepoint.arch.block import (
-    Conv,
-    InvertedBottleneck,
-    MobileMultiQueryAttention,
-    MobileOne,
-    UniversalInvertedBottleneck,
-)
+from ridgepoint.arch.blocks.attention import MobileMultiQueryAttention
+from ridgepoint.arch.blocks.convolution import Conv
+from ridgepoint.arch.blocks.inverted import InvertedBottleneck, UniversalInvertedBottleneck
+from ridgepoint.arch.blocks.mobileone import MobileOne
 from ridgepoint.arch.zoo import list_models, load
 from ridgepoint.cost.count import cost
 from ridgepoint.cost.precision import FLOAT32, INT8

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from cost_helpers import brute_force_passes, random_network, tiny
 
-from ridgepoint.arch.block import Conv, MobileMultiQueryAttention, UniversalInvertedBottleneck
+from ridgepoint.arch.blocks.attention import MobileMultiQueryAttention
+from ridgepoint.arch.blocks.convolution import Conv
+from ridgepoint.arch.blocks.inverted import UniversalInvertedBottleneck
 from ridgepoint.arch.zoo import load
 from ridgepoint.cost.device import Device, load_device
 from ridgepoint.cost.latency import PredictedLatency

@@ -2,19 +2,12 @@
 
 from hypothesis import strategies as st
 
-from ridgepoint.arch.block import (
-    AttentionMixer,
-    Conv,
-    Conventions,
-    FusedInvertedBottleneck,
-    InvertedBottleneck,
-    MobileMultiQueryAttention,
-    MobileOne,
-    PoolMixer,
-    RepConv,
-    Separable,
-    UniversalInvertedBottleneck,
-)
+from ridgepoint.arch.blocks.attention import MobileMultiQueryAttention
+from ridgepoint.arch.blocks.convolution import Conv, Separable
+from ridgepoint.arch.blocks.efficientformer import AttentionMixer, PoolMixer
+from ridgepoint.arch.blocks.inverted import FusedInvertedBottleneck, InvertedBottleneck, UniversalInvertedBottleneck
+from ridgepoint.arch.blocks.mobileone import MobileOne, RepConv
+from ridgepoint.arch.conventions import Conventions
 from ridgepoint.arch.head import PooledHead, TokenHead
 from ridgepoint.arch.network import Network, Stage
 

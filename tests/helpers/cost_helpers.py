@@ -6,7 +6,9 @@ import time
 import msgspec
 
 from ridgepoint.arch import layer as kinds
-from ridgepoint.arch.block import Conv, InvertedBottleneck, MobileMultiQueryAttention, UniversalInvertedBottleneck
+from ridgepoint.arch.blocks.attention import MobileMultiQueryAttention
+from ridgepoint.arch.blocks.convolution import Conv
+from ridgepoint.arch.blocks.inverted import InvertedBottleneck, UniversalInvertedBottleneck
 from ridgepoint.arch.head import PooledHead
 from ridgepoint.arch.network import Network, Stage, lower
 from ridgepoint.arch.zoo import load

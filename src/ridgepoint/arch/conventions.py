@@ -1,17 +1,11 @@
 """What all blocks of a network share, and the units they are made of."""
 
-from typing import Annotated, TypeAlias
+from typing import Annotated
 
 import msgspec
 
 from ridgepoint.arch.layer import Activation, ActivationKind, BatchNorm, Conv2d, Gate, GlobalPool, LayerScale, Padding
 from ridgepoint.arch.recipe import IDENTITY, Chain, Parallel, chain
-
-# Far beyond any network; with them every count of a network is a number that floats, tables and people can hold.
-Count: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=2**20)]
-Kernel: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=255)]
-KernelOrNone: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=255)]
-Branches: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=64)]
 
 
 class Conventions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):

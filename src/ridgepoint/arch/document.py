@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from ridgepoint.arch.block import Block
+from ridgepoint.arch.blocks import Block
 from ridgepoint.arch.conventions import Conventions
 from ridgepoint.arch.head import Head
 from ridgepoint.arch.layer import round_channels
@@ -83,11 +83,10 @@ def parse_rows(
                 f"{source}: {place}: the network has more than {MOST_BLOCKS:,} blocks with this row"
             )
         blocks.append(parse_block(row, channels, where=place, source=source))
-        channels = getattr(blocks[-1], "out_channels", channels)
+        channels = blocks[-1].width_after(channels)
         if repeat > 1:  # the others are equal: what enters and leaves them has the same channels
             again = parse_block(row, channels, where=place, source=source)
-            again = msgspec.structs.replace(again, stride=1) if getattr(again, "stride", 1) > 1 else again
-            blocks += [again] * (repeat - 1)
+            blocks += [again.unstrided()] * (repeat - 1)
     return tuple(blocks), channels
 
 

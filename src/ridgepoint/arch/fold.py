@@ -3,6 +3,8 @@
 The mirror, without weights, of `ridgepoint.nn.fuse`: counts and latencies of what ships come from here.
 """
 
+from typing import TypeGuard
+
 import msgspec
 
 from ridgepoint.arch.layer import (
@@ -16,7 +18,7 @@ from ridgepoint.arch.layer import (
     Linear,
     StochasticDepth,
 )
-from ridgepoint.arch.recipe import Chain, Parallel, Recipe
+from ridgepoint.arch.recipe import IDENTITY, Chain, Parallel, Recipe
 
 _IDENTITIES = (Dropout, StochasticDepth)  # tuples: `isinstance` with a union builds it anew at every call
 _AFFINE = (BatchNorm, LayerScale)
@@ -25,8 +27,9 @@ _AFFINE = (BatchNorm, LayerScale)
 def fold(recipe: Recipe) -> Recipe:
     """The recipe that computes the same in eval mode with the fewest layers.
 
-    Batch norm and layer scale go into the convolution or linear layer before them, re-parameterisable branches into one
-    convolution, two averaged classifiers into one; dropout and stochastic depth vanish.
+    Batch norm and layer scale go into the convolution or linear layer before them, a batch norm with none before it
+    into the 1x1 convolution or linear layer after it, re-parameterisable branches into one convolution, two averaged
+    classifiers into one; dropout and stochastic depth vanish.
 
     Source: RepVGG, arXiv:2101.03697, section 3.3; MobileOne, arXiv:2206.04040, section 3.2.
     """
@@ -45,7 +48,9 @@ def _fold_chain(recipe: Chain) -> Recipe:
         if isinstance(part, _IDENTITIES):
             continue
         absorbed = _absorb(parts[-1][1], part) if parts else None
-        if absorbed is None:
+        if parts and isinstance(parts[-1][1], BatchNorm) and _is_pointwise(part):
+            parts[-1] = (name, msgspec.structs.replace(part, bias=True))
+        elif absorbed is None:
             parts.append((name, part))
         else:
             parts[-1] = (parts[-1][0], absorbed)
@@ -65,11 +70,16 @@ def _absorb(before: Recipe, part: Recipe) -> Recipe | None:
     return None
 
 
+def _is_pointwise(part: Recipe) -> TypeGuard[Conv2d | Linear]:
+    """Whether a part computes each position from that position alone, so that no border sees another input."""
+    return isinstance(part, Linear) or (isinstance(part, Conv2d) and part.kernel == part.groups == 1)
+
+
 def _merge(join: Layer, branches: tuple[tuple[str, Recipe], ...]) -> Recipe | None:
     """One layer for all branches, or None where the join or a branch is not linear."""
     leaves = [_leaf(branch) for _, branch in branches]
     convolutions = [leaf for leaf in leaves if isinstance(leaf, Conv2d)]
-    if isinstance(join, Add) and convolutions and all(isinstance(leaf, Conv2d | BatchNorm) for leaf in leaves):
+    if isinstance(join, Add) and convolutions and all(_is_linear(leaf) for leaf in leaves):
         widest = max(convolutions, key=lambda leaf: leaf.kernel)
         # With stride, SAME padding puts the centres of a 3x3 and a 1x1 kernel on different pixels.
         if (
@@ -82,6 +92,11 @@ def _merge(join: Layer, branches: tuple[tuple[str, Recipe], ...]) -> Recipe | No
     if isinstance(join, Average) and all(isinstance(leaf, Linear) for leaf in leaves):
         return leaves[0]
     return None
+
+
+def _is_linear(leaf: Recipe) -> bool:
+    """Whether a branch of a sum is a convolution, or an identity as one."""
+    return isinstance(leaf, Conv2d | BatchNorm) or leaf == IDENTITY
 
 
 def _leaf(recipe: Recipe) -> Recipe:

@@ -1,10 +1,8 @@
 """Heads: from the last stage's output to one number per class."""
 
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
-import msgspec
-
-from ridgepoint.arch.conventions import Conventions, Count
+from ridgepoint.arch.conventions import Conventions
 from ridgepoint.arch.layer import (
     ActivationKind,
     Average,
@@ -15,25 +13,28 @@ from ridgepoint.arch.layer import (
     ToTokens,
     ToVector,
 )
+from ridgepoint.arch.part import Look, Part
 from ridgepoint.arch.recipe import Parallel, Recipe, chain
+from ridgepoint.arch.roles import Hidden
 from ridgepoint.arch.shape import Shape
 
 
-class HeadBase(
-    msgspec.Struct, frozen=True, kw_only=True, tag_field="head", forbid_unknown_fields=True, omit_defaults=True
-):
+class HeadBase(Part, frozen=True, tag_field="head"):
     """Base of all heads."""
 
+    look: ClassVar = Look("head", "head", "Head", "graphite")
 
-class PooledHead(
-    msgspec.Struct,
-    frozen=True,
-    kw_only=True,
-    tag_field="head",
-    tag="pooled",
-    forbid_unknown_fields=True,
-    omit_defaults=True,
-):
+    def recipe(self, shape: Shape, conventions: Conventions, num_classes: int) -> Recipe:
+        """The head's layers for an input of the given shape."""
+        raise NotImplementedError
+
+    @property
+    def detail(self) -> str:
+        """Its kind."""
+        return self.tag()
+
+
+class PooledHead(HeadBase, frozen=True, tag="pooled"):
     """[1x1 convolution], global pool, [1x1 hidden layer on the pooled map], dropout, classifier.
 
     MobileNetV3's hidden layer has a bias and no norm, MobileNetV4's a norm and no bias.
@@ -41,8 +42,8 @@ class PooledHead(
     Source: MobileNetV3, arXiv:1905.02244, section 5.1 ("efficient last stage").
     """
 
-    conv_channels: Count | None = None
-    hidden_channels: Count | None = None
+    conv_channels: Hidden | None = None
+    hidden_channels: Hidden | None = None
     hidden_norm: bool = True
     activation: ActivationKind | None = None
 
@@ -65,15 +66,7 @@ class PooledHead(
         )
 
 
-class TokenHead(
-    msgspec.Struct,
-    frozen=True,
-    kw_only=True,
-    tag_field="head",
-    tag="tokens",
-    forbid_unknown_fields=True,
-    omit_defaults=True,
-):
+class TokenHead(HeadBase, frozen=True, tag="tokens"):
     """Layer norm, mean over tokens, and one or two classifiers whose mean is the answer.
 
     Source: EfficientFormer, arXiv:2206.01191, section 4; the second classifier learns from a teacher.
@@ -95,4 +88,28 @@ class TokenHead(
         )
 
 
-Head: TypeAlias = PooledHead | TokenHead
+class NormedHead(HeadBase, frozen=True, tag="normed"):
+    """Global pool, and one or two classifiers, each behind a batch norm of its own; the mean of two is the answer.
+
+    Source: RepViT, arXiv:2307.09283, section 3.3, and its released code.
+    """
+
+    distilled: bool = True
+
+    def recipe(self, shape: Shape, conventions: Conventions, num_classes: int) -> Recipe:
+        """The head's layers for an input of the given shape."""
+        classifier = chain(
+            norm=conventions.norm(shape.channels),
+            linear=Linear(in_features=shape.channels, out_features=num_classes),
+        )
+        return chain(
+            pool=GlobalPool(),
+            flatten=ToVector() if shape.layout == "map" else None,
+            dropout=Dropout(),
+            classifier=Parallel((("label", classifier), ("teacher", classifier)), Average())
+            if self.distilled
+            else classifier,
+        )
+
+
+Head: TypeAlias = PooledHead | TokenHead | NormedHead

@@ -4,10 +4,11 @@ from collections.abc import Collection
 
 import msgspec
 
-from ridgepoint.arch.block import Block, InvertedBottleneck
+from ridgepoint.arch.blocks import Block
 from ridgepoint.arch.head import PooledHead
 from ridgepoint.arch.layer import round_channels
 from ridgepoint.arch.network import Network, Stage
+from ridgepoint.arch.roles import EXPANSION, OUT, SQUEEZE
 
 
 def scale_width(network: Network, width: float, *, keep: Collection[str] = ()) -> Network:
@@ -28,15 +29,14 @@ def scale_width(network: Network, width: float, *, keep: Collection[str] = ()) -
     def row(block: Block, keeps: bool) -> Block:
         nonlocal given, scaled
         changes: dict[str, int] = {}
-        ratio = getattr(block, "expand_channels", 0) / given
-        if ratio:
-            changes["expand_channels"] = scaled if ratio == 1 else round_channels(scaled * ratio)
-        if isinstance(block, InvertedBottleneck) and block.se_channels:
-            changes["se_channels"] = round_channels(changes["expand_channels"] / 4)
-        if hasattr(block, "out_channels"):
-            given = block.out_channels
+        for field, value in block.values(EXPANSION).items():
+            changes[field] = scaled if value == given else round_channels(scaled * (value / given))
+        squeezed = round_channels(max(changes.values(), default=scaled) / 4)
+        changes |= {field: squeezed for field, value in block.values(SQUEEZE).items() if value}
+        for field, value in block.values(OUT).items():
+            given = value
             scaled = given if keeps else round_channels(given * width)
-            changes["out_channels"] = scaled
+            changes[field] = scaled
         return msgspec.structs.replace(block, **changes)
 
     stem = tuple(row(block, "stem" in keep) for block in network.stem)
@@ -60,7 +60,7 @@ def total_stride(network: Network) -> int:
     """How many input pixels one position of the last stage stands for, along one side."""
     stride = 1
     for _, block in network.rows():
-        stride *= getattr(block, "stride", 1)
+        stride *= block.reduction
     return stride
 
 
@@ -83,11 +83,10 @@ def limit_stride(network: Network, limit: int) -> Network:
 
     def row(block: Block) -> Block:
         nonlocal excess
-        stride = getattr(block, "stride", 1)
-        if excess <= 1 or stride == 1:
+        if excess <= 1 or block.reduction == 1:
             return block
-        excess /= stride
-        return msgspec.structs.replace(block, stride=1)
+        excess /= block.reduction
+        return block.unstrided()
 
     stem = tuple(row(block) for block in network.stem)
     stages = tuple(Stage(blocks=tuple(row(block) for block in stage.blocks)) for stage in network.stages)

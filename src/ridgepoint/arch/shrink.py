@@ -9,20 +9,28 @@ from typing import Any, Literal
 
 import msgspec
 
-from ridgepoint.arch.block import Block, InvertedBottleneck, MobileOne, RepConv
+from ridgepoint.arch.blocks import Block
+from ridgepoint.arch.conventions import Conventions
 from ridgepoint.arch.layer import round_channels
-from ridgepoint.arch.network import Network, Stage
+from ridgepoint.arch.network import Network, Stage, placed_parts
+from ridgepoint.arch.recipe import Recipe
+from ridgepoint.arch.roles import EXPANSION, HEADS, HIDDEN, OUT, RESIDUAL, SQUEEZE
+from ridgepoint.arch.shape import Shape
+from ridgepoint.arch.wiring import inherits, keeps_channels
 
 DIVISOR = 8
-HEAD_LAYERS = ("conv_channels", "hidden_channels")
 
 
 class Knob(msgspec.Struct, frozen=True):
-    """A width that can shrink: its kind, the blocks that it is written in (or the head's field), and its value."""
+    """A width that can shrink: its kind, the blocks that it is written in (or the head's field), and its value.
+
+    `field` is the one that it is written in, which a run of blocks need not have in common.
+    """
 
     kind: Literal["bottleneck", "expansion", "heads", "head"]
     places: tuple[str, ...]
     width: int
+    field: str = ""
 
     @property
     def narrower(self) -> range:
@@ -38,46 +46,48 @@ class Knob(msgspec.Struct, frozen=True):
 def knobs(network: Network) -> list[Knob]:
     """Every width of a network that can shrink on its own, in the order of the network."""
     found: list[Knob] = []
-    channels = network.input[0]
-    for path, block in network.rows():
-        if hasattr(block, "expand_channels") and not _follows(block, channels):
-            found.append(Knob("expansion", (path,), block.expand_channels))
-        if hasattr(block, "heads"):
-            found.append(Knob("heads", (path,), block.heads))
-        if hasattr(block, "out_channels"):
+    for (path, block), (site, placed) in zip(network.rows(), placed_parts(network), strict=False):
+        for field, width in block.values(EXPANSION).items():
+            if _is_own(block, field, site.input, network.conventions):
+                found.append(Knob("expansion", (path,), width, field))
+        found += [Knob("heads", (path,), width, field) for field, width in block.values(HEADS).items()]
+        if block.sets_width:
             shared = [index for index, knob in enumerate(found) if knob.kind == "bottleneck"]
-            if not _adds(block, channels):
-                found.append(Knob("bottleneck", (path,), block.out_channels))
+            if not keeps_channels(placed.recipe):
+                found.append(Knob("bottleneck", (path,), block.width_after(0)))
             elif shared:  # without a bottleneck before it, it adds to the image
                 run = found[shared[-1]]
                 found[shared[-1]] = msgspec.structs.replace(run, places=(*run.places, path))
-            channels = block.out_channels
-    widths = {name: getattr(network.head, name, None) for name in HEAD_LAYERS}
+    widths = network.head.values(HIDDEN)
     return found + [Knob("head", (name,), width) for name, width in widths.items() if width]
 
 
-def turn(network: Network, knob: Knob, width: int) -> Network | None:
-    """The network with one width changed; None where a block would lose its expansion, which is another wiring."""
+def turn(network: Network, knob: Knob, width: int, *, origin: Network | None = None) -> Network | None:
+    """The network with one width changed; None where that is another wiring: a block would lose its expansion.
+
+    Args:
+        network: What has the width.
+        knob: The width.
+        width: What it becomes.
+        origin: The network that this one was narrowed from, whose wiring is to be kept; itself if left open.
+    """
     if knob.kind == "head":
         head = msgspec.structs.replace(network.head, **{knob.places[0]: width})
         return msgspec.structs.replace(network, head=head)
-    field = {"bottleneck": "out_channels", "expansion": "expand_channels", "heads": "heads"}[knob.kind]
     rows: dict[str, Block] = {}
-    before = after = network.input[0]
-    for path, block in network.rows():
-        changes: dict[str, Any] = {field: width} if path in knob.places else {}
-        if _follows(block, before):
-            changes["expand_channels"] = after
-        if "expand_channels" in changes and getattr(block, "se_channels", None):
-            ratio = changes["expand_channels"] / block.expand_channels  # type: ignore[union-attr]
-            changes["se_channels"] = min(round_channels(block.se_channels * ratio), block.se_channels)  # type: ignore
-        row = msgspec.structs.replace(block, **changes)
-        if _follows(row, after) != _follows(block, before):
+    channels = network.input[0]
+    now = placed_parts(network)
+    wirings = [placed.recipe for _, placed in (now if origin is None else placed_parts(origin))]
+    for (path, block), (site, _), wired in zip(network.rows(), now, wirings, strict=False):
+        fields = () if path not in knob.places else block.values(OUT) if knob.kind == "bottleneck" else (knob.field,)
+        row: Block | None = block
+        if fields or channels != site.input.channels:
+            changes = dict.fromkeys(fields, width)
+            row = _narrowed(block, changes, site.input, channels, wired, network)
+        if row is None:
             return None
-        if hasattr(row, "residual") and _adds(row, after) != _adds(block, before):
-            row = msgspec.structs.replace(row, residual=_adds(block, before))
         rows[path] = row
-        before, after = (getattr(each, "out_channels", now) for each, now in ((block, before), (row, after)))
+        channels = row.width_after(channels)
     stem = tuple(rows[f"stem.{index}"] for index in range(len(network.stem)))
     stages = [
         Stage(blocks=tuple(rows[f"stages.{number}.{index}"] for index in range(len(stage.blocks))))
@@ -88,25 +98,52 @@ def turn(network: Network, knob: Knob, width: int) -> Network | None:
 
 def narrowed(network: Network, share: float) -> Network:
     """The network with all its widths at a share of what they are, or the nearest that keeps the wiring."""
+    origin = network
     for knob in knobs(network):
         widths = [knob.width, *knob.narrower]
         nearest = [width for width in widths if width <= share * knob.width]
         nearest += [width for width in reversed(widths) if width > share * knob.width]
-        network = next(changed for width in nearest if (changed := turn(network, knob, width)) is not None)
+        turned = (turn(network, knob, width, origin=origin) for width in nearest)
+        network = next((changed for changed in turned if changed is not None), network)
     return network
 
 
-def _adds(block: Block, channels: int) -> bool:
-    """Whether a block that sets its width adds its input to what it computes."""
-    if getattr(block, "residual", None) is not None:
-        return bool(block.residual)  # type: ignore[union-attr]
-    if getattr(block, "out_channels", 0) != channels:
-        return False
-    if isinstance(block, MobileOne):  # in its pointwise unit, whatever the stride of its depthwise one
-        return True
-    return block.stride == 1 and (hasattr(block, "residual") or isinstance(block, RepConv))  # type: ignore[union-attr]
+def _is_own(block: Block, field: str, given: Shape, conventions: Conventions) -> bool:
+    """Whether an expansion may differ from the input's width; else it follows that: nothing in the block widens."""
+    other = msgspec.structs.replace(block, **{field: getattr(block, field) + given.channels})
+    return inherits(other.recipe(given, conventions), block.recipe(given, conventions))
 
 
-def _follows(block: Block, channels: int) -> bool:
-    """Whether a block has no expansion of its own: its depthwise convolution is as wide as its input."""
-    return isinstance(block, InvertedBottleneck) and block.expand_channels == channels
+def _narrowed(
+    block: Block, changes: dict[str, Any], given: Shape, channels: int, wired: Recipe, network: Network
+) -> Block | None:
+    """The block with some fields changed, wired as is wanted; None if it cannot be.
+
+    What was as wide as the input may follow it, and a residual that would come or go is told not to.
+
+    Args:
+        block: The block, in the network.
+        changes: What becomes of some of its fields.
+        given: Its input before.
+        channels: Of its input after.
+        wired: The recipe whose layers it must have.
+        network: Where it is.
+    """
+    shape = msgspec.structs.replace(given, channels=channels)
+    following = {field: channels for field, width in block.values(EXPANSION).items() if width == given.channels}
+    told = dict.fromkeys(block.values(RESIDUAL), keeps_channels(wired))
+    for more in ({}, told, following, following | told):
+        widths = changes | more
+        row = msgspec.structs.replace(block, **widths, **_squeezed(block, widths, channels / given.channels))
+        if inherits(row.recipe(shape, network.conventions), wired):
+            return row
+    return None
+
+
+def _squeezed(block: Block, widths: dict[str, Any], share: float) -> dict[str, int]:
+    """The widths of a squeeze-excitation, which shrink with the expansion that they squeeze, or with the input."""
+    expansions = block.values(EXPANSION)
+    changed = [widths[field] / width for field, width in expansions.items() if field in widths]
+    ratio = changed[-1] if changed else 1.0 if expansions else share
+    squeezes = {field: width for field, width in block.values(SQUEEZE).items() if width and ratio != 1.0}
+    return {field: min(round_channels(width * ratio), width) for field, width in squeezes.items()}

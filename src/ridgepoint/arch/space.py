@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from ridgepoint.arch.block import Block
+from ridgepoint.arch.blocks import Block
 from ridgepoint.arch.choice import (
     Assignment,
     Choice,
@@ -140,7 +140,7 @@ class Space:
             if not found:
                 raise ArchitectureError(f"{self.name}: {where}: no choice gives the network's blocks there")
             for block in blocks:
-                channels = getattr(block, "out_channels", channels)
+                channels = block.width_after(channels)
         return found[0]
 
     def contains(self, network: Network) -> bool:
@@ -191,7 +191,7 @@ class Space:
         """Assignments under which the rows of a stem or stage give exactly the blocks."""
         before = [channels]
         for block in blocks:
-            before.append(getattr(block, "out_channels", before[-1]))
+            before.append(block.width_after(before[-1]))
         for rows, now in open_rows(part, bound):
             states: dict[int, list[Assignment]] = {0: [now]}  # by the number of blocks that the rows so far gave
             for row in rows:
@@ -312,7 +312,7 @@ def _nearest(
         (_, apart), bound, blocks = min(options, key=lambda option: option[0])
         done, total = done + len(blocks), total + apart
         for block in blocks:
-            channels = getattr(block, "out_channels", channels)
+            channels = block.width_after(channels)
     return (abs(done - len(targets)), total), bound, channels
 
 

@@ -10,10 +10,11 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from ridgepoint.arch.conventions import Conventions, Count
+from ridgepoint.arch.conventions import Conventions
 from ridgepoint.arch.document import convert, expect_mapping, parse_network
 from ridgepoint.arch.network import Network
 from ridgepoint.arch.published import Published, PublishedTop1
+from ridgepoint.arch.roles import Count
 from ridgepoint.arch.scale import scale_width
 from ridgepoint.documents import Raw, read_document
 from ridgepoint.errors import ArchitectureError, nearest, shown

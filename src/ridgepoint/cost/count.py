@@ -10,15 +10,14 @@ from typing import Literal
 
 import msgspec
 
-from ridgepoint.arch.block import Block
+from ridgepoint.arch.blocks import Block
 from ridgepoint.arch.conventions import Conventions
 from ridgepoint.arch.head import Head
-from ridgepoint.arch.network import Network, place_row
+from ridgepoint.arch.network import Network, place_row, stream
 from ridgepoint.arch.shape import Shape
 from ridgepoint.cost.fusing import Fusing, fusing_named, passes
 from ridgepoint.cost.layer import LayerCost, count_layer, kind_of, merge
 from ridgepoint.cost.precision import FLOAT32, Precision
-from ridgepoint.errors import ArchitectureError
 
 __all__ = ["CONVENTION", "BlockCost", "Form", "LayerCost", "NetworkCost", "cost", "kind_of"]
 
@@ -109,14 +108,7 @@ def cost(network: Network, *, form: Form = "train", fused: bool | Fusing = False
         InputError: If there is no such way of fusing.
     """
     fusing = fusing_named(fused)
-    shape, rows = network.input_shape, []
-    for path, part in network.parts():
-        try:
-            row = count_part(part, shape, network.conventions, network.num_classes, form == "deploy", fusing)
-        except ArchitectureError as error:
-            raise ArchitectureError(f"{path}{error}") from None
-        rows.append((path, row))
-        shape = row.output
+    rows = [(path, row) for path, _, row in stream(network, lambda site: count_part(*site, form == "deploy", fusing))]
     return NetworkCost(network.name, form, fusing, tuple(rows))
 
 
@@ -131,7 +123,7 @@ def count_part(
         ArchitectureError: If it cannot take the shape; the message lacks only the block's path in front.
     """
     placed = place_row(part, shape, conventions, num_classes, deploy)
-    kind = str(part.__struct_config__.tag)
+    kind = part.tag()
     layers: list[LayerCost] = []
     for together in passes(placed.recipe, placed.layers, fusing):
         counted = [each for layer in together for each in count_layer(layer)]

@@ -14,10 +14,12 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from ridgepoint.arch.block import Block, Conv
+from ridgepoint.arch.blocks import Block
+from ridgepoint.arch.blocks.convolution import Conv
 from ridgepoint.arch.conventions import Conventions
 from ridgepoint.arch.head import TokenHead
 from ridgepoint.arch.network import Network, Stage
+from ridgepoint.arch.roles import OUT
 from ridgepoint.arch.shape import Shape
 from ridgepoint.arch.space import Space, load_space, parse_space
 from ridgepoint.arch.zoo import list_spaces
@@ -86,8 +88,8 @@ def _next(shape: Shape, conventions: Conventions, rng: np.random.Generator) -> t
     space = _space().closed(input=[shape.channels, shape.height, shape.width], head={"head": "tokens"})
     while True:
         block = _draw(space, rng).stages[0].blocks[0]
-        if getattr(block, "stride", 1) == 1 and hasattr(block, "out_channels") and rng.random() < KEPT_WIDTH:
-            block = msgspec.structs.replace(block, out_channels=shape.channels)
+        if block.reduction == 1 and block.sets_width and rng.random() < KEPT_WIDTH:
+            block = msgspec.structs.replace(block, **dict.fromkeys(block.values(OUT), shape.channels))
         try:
             counted = count_part(block, shape, conventions, 1, True, "none")
         except ArchitectureError:  # a convolution of tokens

@@ -11,27 +11,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ridgepoint.arch.block import Block
+from ridgepoint.arch.blocks import Block
 from ridgepoint.arch.choice import Choice, close, walk
-from ridgepoint.arch.conventions import Conventions
 from ridgepoint.arch.document import convert, parse_network, parse_rows
 from ridgepoint.arch.head import Head
-from ridgepoint.arch.network import place_row
-from ridgepoint.arch.shape import Shape
+from ridgepoint.arch.network import Site, State, follow, place_row
 from ridgepoint.arch.space import Space
 from ridgepoint.errors import ArchitectureError, InputError
 
 MAX_CASES = 2**20  # of all rows together
 _SHARED = ("input", "conventions", "num_classes")
-
-
-class Site(NamedTuple):
-    """A block or head with all that its layers depend on, in the order that `place_row` and `count_part` take it."""
-
-    part: Block | Head
-    input: Shape
-    conventions: Conventions
-    num_classes: int
 
 
 class Case(NamedTuple):
@@ -42,14 +31,6 @@ class Case(NamedTuple):
 
     sites: tuple[Site, ...] | None
     asked: frozenset[str]
-
-
-class _State(NamedTuple):
-    """All that a row needs to know of the rows before it."""
-
-    shape: Shape
-    conventions: Conventions
-    num_classes: int
 
 
 class Cases(NamedTuple):
@@ -99,8 +80,8 @@ class _Follower:
         self.space = space
         self.options = {choice.name: len(choice.options) for choice in space.choices}
         self.cases: dict[Case, int] = {}
-        self.states: dict[_State | None, int] = {None: 0}
-        self.placed: dict[tuple[_State | None, str], tuple[tuple[Site, ...] | None, _State | None]] = {}
+        self.states: dict[State | None, int] = {None: 0}
+        self.placed: dict[tuple[State | None, str], tuple[tuple[Site, ...] | None, State | None]] = {}
 
     def rows(self) -> Iterator[Cases]:
         """The cases of every row in turn, the head last."""
@@ -150,14 +131,14 @@ class _Follower:
         at = reaching.along(names), numbers.along(names)
         return Cases(names, cases[at]).reduced(), Cases(names, leaving[at]).reduced()
 
-    def place(self, state: _State | None, content: Any) -> tuple[tuple[Site, ...] | None, _State | None]:
+    def place(self, state: State | None, content: Any) -> tuple[tuple[Site, ...] | None, State | None]:
         """What a closed row is after a state; equal rows are placed once."""
         key = (state, repr(content))
         if key not in self.placed:
             self.placed[key] = _place(state, content, self.space.name)
         return self.placed[key]
 
-    def number(self, state: _State | None) -> int:
+    def number(self, state: State | None) -> int:
         return self.states.setdefault(state, len(self.states))
 
 
@@ -183,16 +164,16 @@ def _close(node: Any, options: Mapping[str, int]) -> tuple[Any, frozenset[str]]:
     return close(node, pick), frozenset(asked)
 
 
-def _start(values: Mapping[str, Any], name: str) -> _State | None:
+def _start(values: Mapping[str, Any], name: str) -> State | None:
     """What reaches the first row; None where the values are impossible."""
     try:
         bare = parse_network({"name": name, "stages": [], **values}, source=name)
     except ArchitectureError:
         return None
-    return _State(bare.input_shape, bare.conventions, bare.num_classes)
+    return State(bare.input_shape, bare.conventions, bare.num_classes)
 
 
-def _place(state: _State | None, content: Any, name: str) -> tuple[tuple[Site, ...] | None, _State | None]:
+def _place(state: State | None, content: Any, name: str) -> tuple[tuple[Site, ...] | None, State | None]:
     """The sites of a closed row and the state after it; None for both where it is impossible."""
     if state is None:
         return None, None
@@ -203,9 +184,9 @@ def _place(state: _State | None, content: Any, name: str) -> tuple[tuple[Site, .
             parts = (convert(content["head"], Head, where="head", source=name),)
         else:
             parts, _ = parse_rows(content["blocks"], state.shape.channels, where="blocks", source=name)
-        for part in parts:
-            sites.append(Site(part, *state))
-            state = state._replace(shape=place_row(*sites[-1], deploy=False).output)
+        for _, site, row in follow([("", part) for part in parts], state, lambda site: place_row(*site, deploy=False)):
+            sites.append(site)
+            state = state._replace(shape=row.output)
     except ArchitectureError:
         return None, None
     return tuple(sites), state

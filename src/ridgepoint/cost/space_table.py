@@ -17,10 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ridgepoint.arch.choice import Assignment
+from ridgepoint.arch.network import Site
 from ridgepoint.arch.space import Space
 from ridgepoint.cost.count import Form, count_part
 from ridgepoint.cost.roofline import Roofline
-from ridgepoint.cost.space_cases import Case, Cases, Site, tabulate
+from ridgepoint.cost.space_cases import Case, Cases, tabulate
 from ridgepoint.errors import InputError
 
 __all__ = ["Site", "SpaceCost", "SpaceTable", "compile_space"]

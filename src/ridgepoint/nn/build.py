@@ -105,7 +105,8 @@ def _leaf(layer: spec.Layer, shape: Shape, grid: layers.Grid, drop_rate: float, 
         case spec.Linear():
             return nn.Linear(layer.in_features, layer.out_features, bias=layer.bias)
         case spec.BatchNorm():
-            return nn.BatchNorm2d(layer.channels, eps=layer.eps, momentum=layer.momentum)
+            norm = nn.BatchNorm1d if shape.layout == "vector" else nn.BatchNorm2d
+            return norm(layer.channels, eps=layer.eps, momentum=layer.momentum)
         case spec.LayerNorm():
             return nn.LayerNorm(layer.channels, eps=layer.eps)
         case spec.Activation():

@@ -72,7 +72,7 @@ def _taps(model: BuiltNetwork, conv_channels: int | None) -> list[tuple[str, int
     for placed in place_blocks(model.network):
         if placed.path == "head":
             break
-        stride *= getattr(placed.block, "stride", 1)
+        stride *= placed.block.reduction
         taps[stride] = (placed.path, stride, placed.output.channels)
     if conv_channels:
         taps[stride] = ("head", stride, conv_channels)

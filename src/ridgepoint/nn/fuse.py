@@ -7,6 +7,7 @@ from typing import TypeGuard
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 
 from ridgepoint.errors import InputError, ParityError
 from ridgepoint.nn import layers
@@ -25,8 +26,9 @@ TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-10}
 def fuse(model: nn.Module) -> nn.Module:
     """A copy of the model in deploy form; the model itself is left as it is.
 
-    Folds batch norm and layer scale into the convolution or linear layer before them, MobileOne's branches into one
-    convolution, and two averaged classifiers into one; drops dropout and stochastic depth. Every fold is checked on
+    Folds batch norm and layer scale into the convolution or linear layer before them (a batch norm with none before it
+    into the 1x1 convolution or linear layer after it), re-parameterisable branches into one convolution, and two
+    averaged classifiers into one; drops dropout and stochastic depth. Every fold is checked on
     random input. Folding twice changes nothing. Parameters (and MACs, for a network of ours) before and after are
     logged; `ridgepoint.nn.count` gives them for any module.
 
@@ -40,7 +42,7 @@ def fuse(model: nn.Module) -> nn.Module:
 
     Source: RepVGG, arXiv:2101.03697, section 3.3; MobileOne, arXiv:2206.04040, section 3.2.
     """
-    if any(module.training for module in model.modules() if isinstance(module, nn.BatchNorm2d)):
+    if any(module.training for module in model.modules() if isinstance(module, BatchNorm)):
         raise InputError(
             "fuse was given a model in train mode, where batch norm uses the statistics of each batch and cannot be "
             "folded. Call model.eval() first."
@@ -86,6 +88,14 @@ def _fold_sequence(sequence: nn.Sequential) -> None:
         if isinstance(part, nn.Dropout | layers.StochasticDepth):
             _take_out(sequence, name)
             continue
+        norm = sequence._modules[before] if before else None
+        pulled = _with_norm_before(norm, part, sequence)
+        if norm is not None and pulled is not None:
+            _check(nn.Sequential(norm, part), pulled)
+            sequence._modules[name] = pulled
+            _take_out(sequence, before)
+            before = name
+            continue
         owner = _last_linear(sequence, before) if before else None
         if owner is not None and _is_absorbed(part, owner[2]):
             parent, key, linear = owner
@@ -114,6 +124,32 @@ def _is_absorbed(affine: nn.Module, linear: nn.Module) -> TypeGuard[nn.BatchNorm
     return type(affine) is layers.LayerScale and (type(linear) is nn.Linear if affine.tokens else is_conv)
 
 
+def _with_norm_before(norm: nn.Module | None, part: nn.Module, sequence: nn.Module) -> nn.Conv2d | nn.Linear | None:
+    """A layer with the norm in front of it folded in; None where there is none, or a border would see another input.
+
+    Into a linear layer in our own chains only: elsewhere the two may look at different axes.
+    """
+    if not isinstance(norm, BatchNorm) or norm.running_var is None:
+        return None
+    if type(part) is nn.Linear:
+        fits = type(norm) is nn.BatchNorm1d and isinstance(sequence, layers.Chain)
+        return _pulled(part, norm) if fits else None
+    if _is_convolution(part) and part.kernel_size == (1, 1) and part.groups == 1 and not any(part.padding):
+        return _pulled(part, norm) if type(norm) is nn.BatchNorm2d else None
+    return None
+
+
+def _pulled(linear: nn.Conv2d | nn.Linear, norm: BatchNorm) -> nn.Conv2d | nn.Linear:
+    gain, shift = _affine(norm)
+    assert shift is not None
+    folded = copy.deepcopy(linear)
+    with torch.no_grad():
+        folded.weight.copy_(linear.weight * gain.view(1, -1, *[1] * (linear.weight.dim() - 2)))
+        bias = linear.weight.flatten(1) @ shift
+    folded.bias = nn.Parameter((bias if linear.bias is None else bias + linear.bias).detach())
+    return folded
+
+
 def _last_linear(parent: nn.Module, key: str) -> tuple[nn.Module, str, nn.Conv2d | nn.Linear] | None:
     """The convolution or linear layer that ends a part, and where it sits, looking into sequences."""
     part = parent.get_submodule(key)
@@ -124,7 +160,7 @@ def _last_linear(parent: nn.Module, key: str) -> tuple[nn.Module, str, nn.Conv2d
     return None
 
 
-def _absorb(linear: nn.Conv2d | nn.Linear, affine: nn.BatchNorm2d | layers.LayerScale) -> nn.Conv2d | nn.Linear:
+def _absorb(linear: nn.Conv2d | nn.Linear, affine: BatchNorm | layers.LayerScale) -> nn.Conv2d | nn.Linear:
     gain, shift = _affine(affine)
     folded = copy.deepcopy(linear)
     bias = linear.bias if linear.bias is not None else torch.zeros_like(gain)
@@ -135,7 +171,7 @@ def _absorb(linear: nn.Conv2d | nn.Linear, affine: nn.BatchNorm2d | layers.Layer
     return folded
 
 
-def _affine(module: nn.BatchNorm2d | layers.LayerScale) -> tuple[Tensor, Tensor | None]:
+def _affine(module: BatchNorm | layers.LayerScale) -> tuple[Tensor, Tensor | None]:
     """The gain and shift per channel that a module applies in eval mode."""
     if isinstance(module, layers.LayerScale):
         return module.gain, None
@@ -153,15 +189,14 @@ def _merge(parallel: layers.Parallel) -> nn.Module | None:
     convolutions = [leaf for leaf in leaves if _is_convolution(leaf)]
     merged: nn.Conv2d | nn.Linear
     if isinstance(parallel.join, layers.Add) and convolutions:
-        summands = [leaf for leaf in leaves if _is_convolution(leaf) or type(leaf) is nn.BatchNorm2d]
-        if len(summands) < len(leaves):
+        if not all(_is_convolution(leaf) or type(leaf) is nn.BatchNorm2d or _is_identity(leaf) for leaf in leaves):
             return None
         widest = max(convolutions, key=lambda leaf: leaf.kernel_size[0])
         if isinstance(widest, layers.SameConv2d) and any(
             leaf.kernel_size != widest.kernel_size for leaf in convolutions
         ):
             return None  # with stride, SAME padding puts the centres of a 3x3 and a 1x1 kernel on different pixels
-        merged = _sum_convolutions(widest, summands)
+        merged = _sum_convolutions(widest, leaves)
     elif isinstance(parallel.join, layers.Average) and not parallel.join.separate:
         linears = [leaf for leaf in leaves if type(leaf) is nn.Linear]
         if len(linears) < len(leaves):
@@ -176,11 +211,11 @@ def _merge(parallel: layers.Parallel) -> nn.Module | None:
     return merged
 
 
-def _sum_convolutions(widest: nn.Conv2d, summands: Sequence[nn.Conv2d | nn.BatchNorm2d]) -> nn.Conv2d:
+def _sum_convolutions(widest: nn.Conv2d, summands: Sequence[nn.Module]) -> nn.Conv2d:
     merged = copy.deepcopy(widest)
     weight, bias = torch.zeros_like(widest.weight), widest.weight.new_zeros(widest.out_channels)
     for each in summands:
-        kernel, shift = _identity_kernel(each, widest) if isinstance(each, nn.BatchNorm2d) else (each.weight, each.bias)
+        kernel, shift = (each.weight, each.bias) if _is_convolution(each) else _identity_kernel(each, widest)
         margin = (weight.shape[-1] - kernel.shape[-1]) // 2
         weight = weight + nn.functional.pad(kernel, [margin] * 4)
         bias = bias + (0 if shift is None else shift)
@@ -190,14 +225,18 @@ def _sum_convolutions(widest: nn.Conv2d, summands: Sequence[nn.Conv2d | nn.Batch
     return merged
 
 
-def _identity_kernel(norm: nn.BatchNorm2d, like: nn.Conv2d) -> tuple[Tensor, Tensor | None]:
-    """The 1x1 kernel and bias of a batch norm seen as a convolution with the groups of `like`."""
-    gain, shift = _affine(norm)
+def _identity_kernel(identity: nn.Module, like: nn.Conv2d) -> tuple[Tensor, Tensor | None]:
+    """The 1x1 kernel and bias of an identity, perhaps with a batch norm, as a convolution with the groups of `like`."""
+    gain, shift = _affine(identity) if isinstance(identity, BatchNorm) else (like.weight.new_ones(()), None)
     group = like.in_channels // like.groups
     kernel = like.weight.new_zeros(like.out_channels, group, 1, 1)
     outputs = torch.arange(like.out_channels)
     kernel[outputs, outputs % group, 0, 0] = gain.to(kernel.dtype)
     return kernel, shift
+
+
+def _is_identity(leaf: nn.Module) -> bool:
+    return type(leaf) is nn.Identity or (isinstance(leaf, layers.Chain) and not len(leaf))
 
 
 def _leaf(module: nn.Module) -> nn.Module:

@@ -14,13 +14,14 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ridgepoint.arch import layer as spec
-from ridgepoint.arch.block import Block
+from ridgepoint.arch.blocks import Block
 from ridgepoint.arch.network import Network, place_blocks
 from ridgepoint.arch.recipe import Chain, Parallel, Recipe
-from ridgepoint.errors import InputError
+from ridgepoint.arch.roles import SIZES
+from ridgepoint.arch.wiring import is_silent
+from ridgepoint.errors import InheritanceError
 from ridgepoint.nn.build import BuiltNetwork, build
 
-WIDTHS = ("out_channels", "expand_channels", "se_channels", "heads", "key_dim", "value_dim")
 NORM_TENSORS = ("weight", "bias", "running_mean", "running_var")
 
 
@@ -37,7 +38,7 @@ def inherit(child: Network, parent: BuiltNetwork) -> BuiltNetwork:
         parent: A network of ours in train form; left as it is.
 
     Raises:
-        InputError: If the child is no narrower or shallower form of the parent; the message names the place.
+        InheritanceError: If the child is no narrower or shallower form of the parent; the message names the place.
 
     Source: NetAdapt, arXiv:1804.03230, section 3.2, for keeping filters by norm.
     Differs: layer norms see fewer channels, so where a stage of tokens gets narrower the function changes even if the
@@ -123,14 +124,16 @@ def _walk(child: Network, parent: BuiltNetwork) -> "_Walk":
         walk.last = None
         axis = walk.part(theirs[other].recipe, mine[path].recipe, other, path, axis)
     if axis.parent != axis.child:
-        raise InputError(f"{child.name} has {axis.child} classes, {parent.network.name} {axis.parent}; give it as many")
+        raise InheritanceError(
+            f"{child.name} has {axis.child} classes, {parent.network.name} {axis.parent}; give it as many"
+        )
     return walk
 
 
 def _matched(child: Network, parent: Network) -> list[tuple[str, str]]:
     """Paths of the child's blocks with those of the parent's blocks that they come from, and the heads."""
     if len(child.stages) != len(parent.stages) or type(child.head) is not type(parent.head):
-        raise InputError(
+        raise InheritanceError(
             f"{child.name} cannot inherit from {parent.name}: both need as many stages and one kind of head"
         )
     groups = [("stem", child.stem, parent.stem)]
@@ -140,7 +143,7 @@ def _matched(child: Network, parent: Network) -> list[tuple[str, str]]:
     for where, mine, theirs in groups:
         places = _align(mine, theirs, lambda one, other: one == other) or _align(mine, theirs, _narrower)
         if places is None:
-            raise InputError(
+            raise InheritanceError(
                 f"{child.name} cannot inherit from {parent.name}: {where}: its blocks are no narrower form of some of "
                 "the parent's blocks in their order"
             )
@@ -161,9 +164,10 @@ def _align(mine: Sequence[Block], theirs: Sequence[Block], suits: Callable[[Bloc
 
 
 def _narrower(mine: Block, theirs: Block) -> bool:
-    return type(mine) is type(theirs) and all(
-        (getattr(mine, name) or 0) <= (getattr(theirs, name) or 0) for name in WIDTHS if hasattr(mine, name)
-    )
+    if type(mine) is not type(theirs):
+        return False
+    sizes = theirs.values(*SIZES)
+    return all((size or 0) <= (sizes[name] or 0) for name, size in mine.values(*SIZES).items())
 
 
 class _Walk:
@@ -216,7 +220,7 @@ class _Walk:
 
     def _silent(self, branch: Recipe, key: str, own: str) -> None:
         """A re-parameterisable identity that the parent lacks, as its channels differed there: it starts as zero."""
-        if not isinstance(branch, Chain) or [name for name, _ in branch.parts] != ["norm"]:
+        if not is_silent(branch):
             raise self._unlike(key)
         channels = branch.parts[0][1].channels  # type: ignore[union-attr]
         for name in NORM_TENSORS:
@@ -275,7 +279,7 @@ class _Walk:
             ("in_channels", "out_channels") if isinstance(mine, spec.Conv2d) else ("in_features", "out_features")
         )
         if axis.parent != getattr(theirs, inputs):
-            raise InputError(
+            raise InheritanceError(
                 f"{self.name} cannot inherit from {self.parent.network.name}: {key} takes {getattr(theirs, inputs)} "
                 f"channels, and the block before it that the child keeps gives {axis.parent}"
             )
@@ -292,7 +296,7 @@ class _Walk:
             axis.root.read.append(squares.sum(0))
             self.taken[f"{own}.weight"] = _Taken(f"{key}.weight", (out, axis), change)
         if out.child > out.parent:
-            raise InputError(
+            raise InheritanceError(
                 f"{self.name} cannot inherit from {self.parent.network.name}: {key} has {out.child} channels in "
                 f"the child and {out.parent} in the parent; a child must not be wider"
             )
@@ -369,14 +373,8 @@ class _Walk:
         self.last = None
         return out
 
-    def _expect_same(
-        self, theirs: tuple[tuple[str, Recipe], ...], mine: tuple[tuple[str, Recipe], ...], key: str
-    ) -> None:
-        if [name for name, _ in theirs] != [name for name, _ in mine]:
-            raise self._unlike(key)
-
-    def _unlike(self, key: str) -> InputError:
-        return InputError(
+    def _unlike(self, key: str) -> InheritanceError:
+        return InheritanceError(
             f"{self.name} cannot inherit from {self.parent.network.name}: {key} is made of other layers in the child "
             "(a residual, an expansion or a branch more or less)"
         )

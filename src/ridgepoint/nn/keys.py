@@ -81,7 +81,7 @@ def _apply(key_map: KeyMap, network: Network, ours: Iterable[str], source: Colle
     """Our keys to source keys, as far as the map goes."""
     found = {match[0] for key in source if (match := re.match(key_map.units, key))}
     units = sorted(found, key=lambda unit: [int(number) for number in re.findall(r"\d+", unit)])
-    places = [(path, type(block).__struct_config__.tag) for path, block in network.rows()] + [("head", "head")]
+    places = [(path, block.tag()) for path, block in network.rows()] + [("head", "head")]
     tensors = _by_place(ours, [path for path, _ in places])
     sources: dict[str, str] = {}
     for path, kind in places:

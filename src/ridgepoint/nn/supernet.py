@@ -23,13 +23,13 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional as F
+from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 
 from ridgepoint.arch.choice import Choice
 from ridgepoint.arch.layer import Conv2d, Layer, SelfAttention
-from ridgepoint.arch.network import place_row
+from ridgepoint.arch.network import Site, place_row
 from ridgepoint.arch.shape import Shape
 from ridgepoint.arch.space import Space
-from ridgepoint.cost.space_cases import Site
 from ridgepoint.cost.space_table import compile_space
 from ridgepoint.nn import layers
 from ridgepoint.nn.build import ATTENTION_PROJECTIONS, BuiltNetwork, build, initialise, module_of
@@ -174,7 +174,7 @@ class Supernet(nn.Module):
         with torch.device("meta"):
             module = module_of(placed.recipe, site.input, self.grid, 0.0, 0.0)
         for norm in module.modules():
-            if isinstance(norm, nn.BatchNorm2d):
+            if isinstance(norm, BatchNorm):
                 norm.track_running_stats = False
                 norm.running_mean = norm.running_var = norm.num_batches_tracked = None
         weights = []
@@ -278,7 +278,7 @@ def _roles(site: Site) -> Iterator[tuple[str, str, Layer]]:
     """
     placed = place_row(*site, deploy=False).layers
     kernels = {_unit(at.path): at.layer.kernel for at in placed if isinstance(at.layer, Conv2d) and at.layer.kernel > 1}
-    kind = str(type(site.part).__struct_config__.tag)
+    kind = site.part.tag()
     for at in placed:
         if not at.layer.params():
             continue

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import msgspec
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
+from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 
 from ridgepoint.arch.network import Network
 from ridgepoint.errors import InputError
@@ -89,7 +90,7 @@ def _set_norm_eps(model: BuiltNetwork, eps: float) -> None:
     conventions = msgspec.structs.replace(model.network.conventions, norm_eps=eps)
     model.network = msgspec.structs.replace(model.network, conventions=conventions)
     for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d):
+        if isinstance(module, BatchNorm):
             module.eps = eps
 
 

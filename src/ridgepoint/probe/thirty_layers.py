@@ -1,6 +1,7 @@
 """The plain network in which activations, skip connections and squeeze-excitation are compared."""
 
-from ridgepoint.arch.block import Conv, MobileOne
+from ridgepoint.arch.blocks.convolution import Conv
+from ridgepoint.arch.blocks.mobileone import MobileOne
 from ridgepoint.arch.conventions import Conventions
 from ridgepoint.arch.layer import ActivationKind
 from ridgepoint.arch.network import Network, Stage

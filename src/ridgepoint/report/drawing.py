@@ -12,7 +12,7 @@ import msgspec
 
 from ridgepoint.arch.network import Network
 from ridgepoint.arch.shape import Shape
-from ridgepoint.report.blocks import KINDS, BlockGroup, BlockRow, block_rows, stages
+from ridgepoint.report.blocks import BlockGroup, BlockRow, block_rows, stages
 from ridgepoint.report.ink import caption, style
 from ridgepoint.units import format_count
 
@@ -55,7 +55,7 @@ def draw(network: Network) -> str:
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="rp-net" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" '
         f'height="{height}" role="img" aria-label="{name}, stage by stage"><title>{name}</title>'
-        f"<style>{style({row.kind for row in rows})}</style>"
+        f"<style>{style({row.kind: row.hue for row in rows})}</style>"
         f'<rect class="paper" width="{WIDTH}" height="{height}" rx="10"/>{flow}{"".join(parts)}</svg>'
     )
 
@@ -65,7 +65,7 @@ def _header(network: Network, rows: tuple[BlockRow, ...], total: int) -> tuple[i
     size = "×".join(map(str, network.input))
     params = sum(row.deploy_params for row in rows)
     facts = f"input {size} · {len(rows) - 1} blocks · {format_count(params)} parameters · {format_count(total)} MACs"
-    legend, bottom = _legend(list(dict.fromkeys(row.kind for row in rows)), 82)
+    legend, bottom = _legend({row.kind: row.words for row in rows}, 82)
     y = bottom + 34
     heads = [(24, "", "output"), (_LABEL, "", "block"), (_CHANNELS, "", "channels")]
     parts = [
@@ -79,15 +79,15 @@ def _header(network: Network, rows: tuple[BlockRow, ...], total: int) -> tuple[i
     return y + 12, parts
 
 
-def _legend(kinds: list[str], y: int) -> tuple[str, int]:
+def _legend(kinds: dict[str, str], y: int) -> tuple[str, int]:
     """A swatch and a name per kind, wrapped, and the baseline of its last line."""
     x, parts = 24.0, []
-    for kind in kinds:
-        needed = 38 + 6.6 * len(KINDS[kind])
+    for kind, words in kinds.items():
+        needed = 38 + 6.6 * len(words)
         if x + needed > WIDTH - 20:
             x, y = 24.0, y + 20
         parts.append(f'<rect class="k-{kind}" x="{x:.0f}" y="{y - 10}" width="12" height="12" rx="3"/>')
-        parts.append(caption(x + 18, y, KINDS[kind], "s"))
+        parts.append(caption(x + 18, y, words, "s"))
         x += needed
     return "".join(parts), y
 

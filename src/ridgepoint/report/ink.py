@@ -1,21 +1,21 @@
 """What drawings of architectures share: colours that follow light and dark, and text."""
 
+from collections.abc import Mapping
 from html import escape
 
+from ridgepoint.arch.part import Hue
+
 # Light, dark; the same kinds of work keep the same hue in every network.
-COLOURS = {
-    "conv": ("#66758a", "#8b9bb2"),
-    "separable": ("#0f8f83", "#2bb5a7"),
-    "fused_ib": ("#c2570c", "#ea7a2f"),
-    "ib": ("#2f6fcf", "#5794ee"),
-    "extra_dw": ("#6a4bc4", "#957af0"),
-    "conv_next": ("#1d8a4b", "#3bb06c"),
-    "ffn": ("#a87900", "#d3a21c"),
-    "rep_conv": ("#a87900", "#d3a21c"),
-    "mobileone": ("#0f8f83", "#2bb5a7"),
-    "pool_mixer": ("#2f6fcf", "#5794ee"),
-    "attention": ("#bf3468", "#ec6a97"),
-    "head": ("#3f4854", "#b9c2cf"),
+HUES: dict[Hue, tuple[str, str]] = {
+    "slate": ("#66758a", "#8b9bb2"),
+    "teal": ("#0f8f83", "#2bb5a7"),
+    "orange": ("#c2570c", "#ea7a2f"),
+    "blue": ("#2f6fcf", "#5794ee"),
+    "violet": ("#6a4bc4", "#957af0"),
+    "green": ("#1d8a4b", "#3bb06c"),
+    "amber": ("#a87900", "#d3a21c"),
+    "rose": ("#bf3468", "#ec6a97"),
+    "graphite": ("#3f4854", "#b9c2cf"),
 }
 _STYLE = (
     ".rp-net{--ink:#1d232b;--muted:#5c6673;--band:#f4f6f9;--line:#c9d0d9;--paper:#ffffff;"
@@ -29,10 +29,10 @@ _STYLE = (
 _DARK = ".rp-net{--ink:#e8ecf1;--muted:#a0abb9;--band:#20252d;--line:#454e5a;--paper:#15191f}"
 
 
-def style(kinds: set[str]) -> str:
-    """The style sheet of a drawing in which these kinds of blocks occur."""
-    used = [kind for kind in COLOURS if kind in kinds]
-    light, dark = ("".join(f".rp-net .k-{kind}{{fill:{COLOURS[kind][mode]}}}" for kind in used) for mode in (0, 1))
+def style(hues: Mapping[str, Hue]) -> str:
+    """The style sheet of a drawing in which blocks of some kinds occur, each in its hue."""
+    used = {kind: HUES[hue] for kind, hue in hues.items()}
+    light, dark = ("".join(f".rp-net .k-{kind}{{fill:{used[kind][mode]}}}" for kind in used) for mode in (0, 1))
     return f"{_STYLE}{light}@media (prefers-color-scheme:dark){{{_DARK}{dark}}}"
 
 

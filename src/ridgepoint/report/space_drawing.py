@@ -9,8 +9,9 @@ from html import escape
 from itertools import groupby
 
 from ridgepoint.arch.space import Space
+from ridgepoint.arch.vocabulary import look_of
 from ridgepoint.report.ink import caption, style
-from ridgepoint.report.space_rows import BLOCKS, SpaceRow, SpaceStage, given_channels, space_stages, summary
+from ridgepoint.report.space_rows import SpaceRow, SpaceStage, given_channels, space_stages, summary
 
 WIDTH = 1120
 _CENTRE, _HALF = 236, 118
@@ -29,11 +30,12 @@ def draw_space(space: Space) -> str:
     for stage in stages:
         band, y, widths = _stage(stage, y, widths, widest)
         parts += band
-    name, kinds = escape(space.name), {BLOCKS[kind][0] for stage in stages for row in stage.rows for kind in row.kinds}
+    looks = [look_of(kind) for stage in stages for row in stage.rows for kind in row.kinds]
+    name, css = escape(space.name), style({look.kind: look.hue for look in looks})
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="rp-net" viewBox="0 0 {WIDTH} {y}" width="{WIDTH}" '
         f'height="{y}" role="img" aria-label="{name}, stage by stage"><title>{name}</title>'
-        f'<style>{style(kinds)}</style><rect class="paper" width="{WIDTH}" height="{y}" rx="10"/>{"".join(parts)}</svg>'
+        f'<style>{css}</style><rect class="paper" width="{WIDTH}" height="{y}" rx="10"/>{"".join(parts)}</svg>'
     )
 
 
@@ -67,7 +69,7 @@ def _bars(row: SpaceRow, y: float, widths: tuple[int, ...], widest: int, *, fram
     if not widths:
         return []
     parts = []
-    kinds = [BLOCKS[kind][0] for kind in row.kinds]
+    kinds = [look_of(kind).kind for kind in row.kinds]
     height = (_ROW - 8) / len(kinds)
     for width in sorted(widths, reverse=True):
         length = 2 * _HALF * math.sqrt(width / widest)

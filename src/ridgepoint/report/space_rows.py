@@ -1,41 +1,14 @@
 """A search space as rows that people read: which blocks may stand in each row, and what of them is left open."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
 
 from ridgepoint.arch.choice import Choice
+from ridgepoint.arch.roles import KERNEL, OUT, STRIDE, Role
 from ridgepoint.arch.space import Space
-
-# Of every block in a space: what its colour stands for, and its name.
-BLOCKS = {
-    "conv": ("conv", "Conv"),
-    "separable": ("separable", "Separable"),
-    "ib": ("ib", "IB"),
-    "fused_ib": ("fused_ib", "Fused IB"),
-    "uib": ("extra_dw", "UIB"),
-    "mqa": ("attention", "Mobile MQA"),
-    "rep_conv": ("rep_conv", "RepConv"),
-    "mobileone": ("mobileone", "MobileOne"),
-    "pool_mixer": ("pool_mixer", "Pool mixer"),
-    "attention_mixer": ("attention", "Attention mixer"),
-    "head": ("head", "Head"),
-}
-WORDS = {
-    "kernel": "kernel",
-    "start_kernel": "start",
-    "middle_kernel": "middle",
-    "expand_ratio": "expansion",
-    "expand_channels": "expanded",
-    "se_ratio": "SE",
-    "se_channels": "SE",
-    "repeat": "depth",
-    "branches": "branches",
-    "heads": "heads",
-    "conv_channels": "conv",
-    "hidden_channels": "hidden",
-}
+from ridgepoint.arch.vocabulary import keys_of, look_of, vocabulary
 
 
 class SpaceRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,7 +16,7 @@ class SpaceRow(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         path: `stem.0`, `stages.2.1`, ... or `head`.
-        kinds: What may stand there, by the keys of `BLOCKS`.
+        kinds: What may stand there, the tags of blocks, or `head`.
         optional: Whether nothing may stand there too.
         options: What is left open, in words: `kernel 3|5 · expansion 3|4|6`.
         widths: The channels that it may give, all there are; none if it keeps what it gets.
@@ -60,7 +33,7 @@ class SpaceRow(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def name(self) -> str:
         """The blocks by name."""
-        names = [BLOCKS[kind][1] for kind in self.kinds]
+        names = [look_of(kind).name for kind in self.kinds]
         return " or ".join([*names, "nothing"] if self.optional else names)
 
 
@@ -111,15 +84,16 @@ def _row(path: str, content: Any) -> SpaceRow:
     for block in given:
         for key, value in block.items():
             words.setdefault(key, set()).update(_leaves(value))
-    shown = [key for key in WORDS if len(words.get(key, ())) > 1 or (key.endswith("kernel") and key in words)]
+    known = {key: role for key, role in vocabulary().items() if key in words and role.called(key)}
+    told = [(key, role) for key, role in known.items() if len(words[key]) > 1 or role == KERNEL]
     kinds = dict.fromkeys(kind for block in given for kind in _leaves(block.get("block", "head")))
     return SpaceRow(
         path=path,
         kinds=tuple(kinds),
         optional=None in blocks,
-        options=" · ".join(f"{WORDS[key]} {_alternatives(words[key])}" for key in shown),
-        widths=tuple(sorted(words.get("out_channels", ()))),
-        strides=any(stride > 1 for stride in words.get("stride", ())),
+        options=" · ".join(f"{role.called(key)} {_alternatives(words[key])}" for key, role in told),
+        widths=tuple(sorted(_under(words, OUT))),
+        strides=any(stride > 1 for stride in _under(words, STRIDE)),
     )
 
 
@@ -130,6 +104,11 @@ def _leaves(content: Any) -> Iterator[Any]:
             yield from _leaves(option)
     else:
         yield content
+
+
+def _under(words: Mapping[str, set[Any]], role: Role) -> set[Any]:
+    """All values under the keys of a role."""
+    return set().union(*(words[key] for key in keys_of(role) & words.keys()))
 
 
 def _numbers(content: Any) -> tuple[int, ...]:

@@ -11,9 +11,9 @@ from contextlib import closing
 import msgspec
 
 from ridgepoint.display import Display, Silent
-from ridgepoint.errors import DivergedError, InputError, RunError, shown
+from ridgepoint.errors import DivergedError, InheritanceError, InputError, RunError, shown
 from ridgepoint.search.candidate import Candidate
-from ridgepoint.search.judges import Diverged, InTurn, Job, Judges, Verdict
+from ridgepoint.search.judges import Diverged, InTurn, Job, Judges, NoHeir, Verdict
 from ridgepoint.search.method import Method, Problem, Proposal, checked
 from ridgepoint.search.study import Study
 
@@ -52,6 +52,7 @@ def run_search(
     Raises:
         InputError: If the method is no generator of proposals.
         DivergedError: If the very first training diverges: then the recipe is wrong, not the candidate.
+        InheritanceError: If the very first candidate cannot take over the weights that the search starts from.
         RunError: If the study is that of another search.
     """
     done = done or (lambda trained: trained / (problem.evaluations or 1))
@@ -175,11 +176,12 @@ class _Search:
         return msgspec.structs.replace(candidate, note="; ".join(filter(None, [candidate.note, over])))
 
     def _judged(self, candidate: Candidate, verdict: Verdict) -> Candidate:
-        if isinstance(verdict, Diverged):
+        if isinstance(verdict, Diverged | NoHeir):
+            diverged = isinstance(verdict, Diverged)
             if all(known.train_s is None for known in self.candidates):
-                raise DivergedError(verdict.told)
+                raise (DivergedError if diverged else InheritanceError)(verdict.told)
             self.display.warn(f"{candidate.name} is left out: {verdict.told}")
-            return msgspec.structs.replace(candidate, note="diverged")
+            return msgspec.structs.replace(candidate, note="diverged" if diverged else "no heir of its parent")
         return msgspec.structs.replace(
             candidate,
             short_accuracy=verdict.accuracy,

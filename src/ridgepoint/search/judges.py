@@ -5,7 +5,7 @@ from typing import Annotated, Protocol, TypeAlias
 
 import msgspec
 
-from ridgepoint.errors import DivergedError
+from ridgepoint.errors import DivergedError, InheritanceError
 from ridgepoint.search.candidate import Candidate
 from ridgepoint.search.method import Judge, Judgement, Proposal
 
@@ -23,7 +23,13 @@ class Diverged(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     told: Annotated[str, msgspec.Meta(max_length=10_000)]
 
 
-Verdict: TypeAlias = Judgement | Diverged
+class NoHeir(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """A candidate cannot take over the weights of its parent; `told` is what the error said."""
+
+    told: Annotated[str, msgspec.Meta(max_length=10_000)]
+
+
+Verdict: TypeAlias = Judgement | Diverged | NoHeir
 
 
 class Judges(Protocol):
@@ -60,3 +66,5 @@ def verdict(judge: Judge, job: Job) -> Verdict:
         return judge.judge(job.candidate, job.proposal)
     except DivergedError as error:
         return Diverged(told=str(error))
+    except InheritanceError as error:
+        return NoHeir(told=str(error))

@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ridgepoint.arch.block import MobileOne, RepConv
-from ridgepoint.arch.network import Network
+from ridgepoint.arch.network import Network, place_blocks
+from ridgepoint.arch.wiring import adds_convolutions
 from ridgepoint.data import Preprocessing
 from ridgepoint.files import save_atomic
 from ridgepoint.nn.build import BuiltNetwork, build
@@ -334,5 +334,5 @@ def memory_format(network: Network) -> torch.memory_format:
 
     Differs: torch 2.14 crashes in the backward pass of MobileOne's branches in channels-last on x86 CPUs.
     """
-    branched = any(isinstance(block, MobileOne | RepConv) for _, block in network.rows())
+    branched = any(adds_convolutions(block.recipe) for block in place_blocks(network))
     return torch.contiguous_format if branched else torch.channels_last

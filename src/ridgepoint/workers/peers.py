@@ -18,7 +18,7 @@ from ridgepoint.data.builtin import BUILT_IN, TORCHVISION
 from ridgepoint.data.resolution import LARGEST
 from ridgepoint.errors import RunError, shown
 from ridgepoint.files import check_regular
-from ridgepoint.search.judges import Diverged, Job, Verdict
+from ridgepoint.search.judges import Diverged, Job, NoHeir, Verdict
 from ridgepoint.search.method import Judgement
 from ridgepoint.tasks.reading import read
 from ridgepoint.tasks.task import Task
@@ -126,11 +126,11 @@ def read_verdict(text: str, *, weights: str | None, folder: Path) -> Verdict:
     Raises:
         RunError: If it cannot be true, or the worker says that it could not judge.
     """
-    found = _decoded(text, Judgement | Diverged | Failed)
+    found = _decoded(text, Judgement | Diverged | NoHeir | Failed)
     if isinstance(found, Failed):
         raise RunError(_one_line(found.told))
-    if isinstance(found, Diverged):
-        return Diverged(told=_one_line(found.told))
+    if isinstance(found, Diverged | NoHeir):
+        return type(found)(told=_one_line(found.told))
     if found.weights != weights:
         raise RunError(f"its weights are {shown(found.weights)}. Allowed: {shown(weights)}")
     if weights is not None:

@@ -22,7 +22,8 @@ import torch
 from ridgepoint.display import Display, Silent
 from ridgepoint.errors import RidgepointError, RunError, shown, stopped_by_user
 from ridgepoint.run.process import as_found
-from ridgepoint.search.judges import Diverged, Verdict, verdict
+from ridgepoint.search.judges import Verdict, verdict
+from ridgepoint.search.method import Judgement
 from ridgepoint.tasks.reading import read
 from ridgepoint.workers.board import TRIES, Board, Claim, worker_name
 from ridgepoint.workers.judging import ShortTraining
@@ -130,7 +131,7 @@ def _work(
                 display.warn(f"{job} cannot be judged: {found.told}")
                 continue
             judged += 1
-            display.say(f"{job}: {'diverged' if isinstance(found, Diverged) else f'accuracy {found.accuracy:.4f}'}")
+            display.say(f"{job}: {f'accuracy {found.accuracy:.4f}' if isinstance(found, Judgement) else found.told}")
     except BaseException:
         with contextlib.suppress(RunError):
             board.free(me)

@@ -1,6 +1,6 @@
 """Multi-head against multi-query attention."""
 
-from ridgepoint.arch.block import MobileMultiQueryAttention
+from ridgepoint.arch.blocks.attention import MobileMultiQueryAttention
 from ridgepoint.arch.network import Network, Stage
 from ridgepoint.probe.changes import own_keys_and_values
 from ridgepoint.probe.finding import SLOWER, Finding

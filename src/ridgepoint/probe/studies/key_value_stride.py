@@ -2,7 +2,8 @@
 
 import msgspec
 
-from ridgepoint.arch.block import Block, MobileMultiQueryAttention
+from ridgepoint.arch.blocks import Block
+from ridgepoint.arch.blocks.attention import MobileMultiQueryAttention
 from ridgepoint.arch.network import Network, Stage
 from ridgepoint.arch.zoo import load
 from ridgepoint.probe.finding import SLOWER, Finding

@@ -1,6 +1,8 @@
 """Pooling against attention as token mixer."""
 
-from ridgepoint.arch.block import AttentionMixer, Block, PoolMixer, UniversalInvertedBottleneck
+from ridgepoint.arch.blocks import Block
+from ridgepoint.arch.blocks.efficientformer import AttentionMixer, PoolMixer
+from ridgepoint.arch.blocks.inverted import UniversalInvertedBottleneck
 from ridgepoint.arch.conventions import Conventions
 from ridgepoint.arch.head import TokenHead
 from ridgepoint.arch.network import Network, Stage

@@ -1,6 +1,6 @@
 """Convolution with batch norm against linear layer with layer norm."""
 
-from ridgepoint.arch.block import UniversalInvertedBottleneck
+from ridgepoint.arch.blocks.inverted import UniversalInvertedBottleneck
 from ridgepoint.arch.conventions import Conventions
 from ridgepoint.arch.layer import Activation, LayerNorm, Linear, ToTokens
 from ridgepoint.arch.network import Network, Stage

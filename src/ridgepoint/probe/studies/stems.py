@@ -2,7 +2,8 @@
 
 from torch import nn
 
-from ridgepoint.arch.block import Block, Conv
+from ridgepoint.arch.blocks import Block
+from ridgepoint.arch.blocks.convolution import Conv
 from ridgepoint.arch.network import Network
 from ridgepoint.arch.shape import Shape
 from ridgepoint.probe.finding import SLOWER, Finding

@@ -1,6 +1,6 @@
 """FFN, IB, ConvNext and ExtraDW at equal latency."""
 
-from ridgepoint.arch.block import UniversalInvertedBottleneck
+from ridgepoint.arch.blocks.inverted import UniversalInvertedBottleneck
 from ridgepoint.arch.network import Network, Stage
 from ridgepoint.probe.finding import SLOWER, Finding
 from ridgepoint.probe.study import Published, Study

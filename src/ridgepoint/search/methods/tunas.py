@@ -30,6 +30,7 @@ import torch
 
 from ridgepoint.arch.choice import Assignment, Choice
 from ridgepoint.arch.space import Space
+from ridgepoint.arch.vocabulary import keys_that_decide
 from ridgepoint.search.one_shot import PROPOSED, Row, learn
 from ridgepoint.search.policy import Policy
 from ridgepoint.search.reward import Absolute, AnyReward
@@ -42,20 +43,10 @@ STEPS = 27_000  # of TuNAS's search
 # Of the most probable networks so many are looked at for some within the budget, and so many of those are judged.
 VISITED, JUDGED = 400, 16
 
-# What a choice decides, by its key; a choice of another key decides a depth, which is only ever drawn.
-OPERATORS = (
-    "kernel",
-    "start_kernel",
-    "middle_kernel",
-    "block",
-    "blocks",
-    "stem",
-    "branches",
-    "heads",
-    "se",
-    "se_ratio",
-)
-WIDTHS = ("out_channels", "expand_ratio", "expand_channels", "conv_channels", "hidden_channels", "se_channels")
+# What a choice decides, by its key: an operator, a whole row among them, or a width. Whatever else, a depth among them,
+# is only ever drawn.
+OPERATORS = keys_that_decide("operator") | {"block", "blocks", "stem"}
+WIDTHS = keys_that_decide("width")
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
