@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 
 GAINS = ("gamma", "gain")
 
@@ -18,9 +19,9 @@ def randomise(model: nn.Module, seed: int = 0, size: int = 128) -> nn.Module:
     def uniform(like: Tensor, low: float, high: float) -> Tensor:
         return torch.rand(like.shape, generator=generator).mul(high - low).add(low).to(like.dtype)
 
-    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d) and module.track_running_stats]
+    norms = [module for module in model.modules() if isinstance(module, BatchNorm) and module.track_running_stats]
     for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d | nn.LayerNorm) and module.weight is not None:
+        if isinstance(module, BatchNorm | nn.LayerNorm) and module.weight is not None:
             module.weight.copy_(uniform(module.weight, 0.5, 1.5))
             module.bias.copy_(uniform(module.bias, -0.5, 0.5))
     for name, parameter in model.named_parameters():

@@ -35,6 +35,7 @@ ONE_PER_FAMILY = (
     "mobilenetv4_conv_small_035",
     "mobilenetv4_hybrid_medium_075",
     "mobileone_s4",
+    "repvit_m0_9",
 )
 SMALL_SIZES = ((96, 96), (64, 96))
 DATA = Path(os.environ.get("RIDGEPOINT_TEST_DATA", Path(__file__).parents[3] / "shared" / "data"))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from search_helpers import MacsLatency, macs_ms
 
-from ridgepoint.errors import DivergedError, RunError
+from ridgepoint.errors import DivergedError, InheritanceError, RunError
 from ridgepoint.search.candidate import Candidate
 from ridgepoint.search.draw import Draws, difference, smallest, uniform_starts
 from ridgepoint.search.driver import PATIENCE, run_search
@@ -105,6 +105,17 @@ def test_a_candidate_that_diverges_is_left_out_unless_it_is_the_first():
     assert [candidate.note for candidate in found] == ["", "diverged", ""] and found[1].short_accuracy is None
     with pytest.raises(DivergedError):
         run_search(problem(judge=Diverging()), proposing(*proposals[1:]), Study())
+
+
+def test_a_first_candidate_that_cannot_inherit_ends_the_search():
+    """Then the weights that the search was told to start from are wrong."""
+
+    class Choosy(Formula):
+        def judge(self, candidate: Candidate, proposal: Proposal) -> Judgement:
+            raise InheritanceError("cannot inherit")
+
+    with pytest.raises(InheritanceError, match="cannot inherit"):
+        run_search(problem(judge=Choosy()), proposing(Proposal(network=NETWORKS[0])), Study())
 
 
 def test_a_study_of_another_search_is_refused():

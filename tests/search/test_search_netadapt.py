@@ -7,9 +7,14 @@ from ridgepoint.arch.network import Network
 from ridgepoint.arch.shrink import knobs
 from ridgepoint.arch.zoo import load
 from ridgepoint.cost.roofline import Roofline
+from ridgepoint.errors import InheritanceError
+from ridgepoint.nn.build import build
+from ridgepoint.nn.inherit import inherit
 from ridgepoint.search.candidate import Candidate
+from ridgepoint.search.driver import run_search
 from ridgepoint.search.method import Judgement, Problem, Proposal
-from ridgepoint.search.methods.netadapt import _proposals, least_loss_per_ms, most_accurate
+from ridgepoint.search.methods.netadapt import _proposals, least_loss_per_ms, most_accurate, netadapt
+from ridgepoint.search.study import Study
 from ridgepoint.testing import problems
 from ridgepoint.testing.problems import make_problem, seed_network
 
@@ -81,6 +86,42 @@ def test_what_it_proposes_inherits_from_its_parent():
     adapted(judge=Watching())
     assert asked[0] == (None, True) and all(inherits for _, inherits in asked)
     assert asked[1] == ("candidate-000", True)
+
+
+def test_what_it_makes_of_repvit_takes_over_the_weights_of_its_parent():
+    """Its identities are plain, its squeezes follow its widths, and its strided block has two expansions."""
+    whole = load("repvit_m0_9").at(height=64).with_classes(10)
+    network = msgspec.structs.replace(whole, stages=whole.stages[:2])
+    made = {}
+
+    class Heirs(problems.Formula):
+        def judge(self, candidate: Candidate, proposal: Proposal) -> Judgement:
+            made[candidate.name] = candidate.network
+            if proposal.parent is not None:
+                inherit(candidate.network, build(made[proposal.parent]))
+            return super().judge(candidate, proposal)
+
+    ms = Roofline(problems.DEVICE).latency(network).ms
+    model = Roofline(problems.DEVICE)
+    problem = Problem(latency=model, budget_ms=0.9 * ms, judge=Heirs(), seed=0, network=network, evaluations=60)
+    found = run_search(problem, netadapt, Study())
+    assert len(found) > 20 and all(each.short_accuracy is not None for each in found)
+    notes = {each.note.split(":")[0] for each in found}
+    assert {"expansion of stages.0.1", "expansion of stages.1.0", "bottleneck of stages.1.0"} <= notes
+
+
+def test_a_child_that_cannot_inherit_is_left_out_and_the_search_goes_on():
+    class Choosy(problems.Formula):
+        def judge(self, candidate: Candidate, proposal: Proposal) -> Judgement:
+            if candidate.note.startswith("head of"):
+                raise InheritanceError("another wiring")
+            return super().judge(candidate, proposal)
+
+    found = adapted(judge=Choosy())
+    left = [each for each in found if each.note == "no heir of its parent"]
+    assert left and all(each.short_accuracy is None for each in left)
+    assert not {each.name for each in left} & {each.parent for each in found}
+    assert any(each.estimated_ms <= 0.6 * SEED_MS and each.short_accuracy is not None for each in found)
 
 
 def test_a_seed_within_the_budget_is_the_result():

@@ -48,7 +48,7 @@ def knobs(network: Network) -> list[Knob]:
     found: list[Knob] = []
     for (path, block), (site, placed) in zip(network.rows(), placed_parts(network), strict=False):
         for field, width in block.values(EXPANSION).items():
-            if _is_own(block, field, site.input, network.conventions):
+            if _is_own(block, field, width, site.input, network.conventions):
                 found.append(Knob("expansion", (path,), width, field))
         found += [Knob("heads", (path,), width, field) for field, width in block.values(HEADS).items()]
         if block.sets_width:
@@ -108,9 +108,9 @@ def narrowed(network: Network, share: float) -> Network:
     return network
 
 
-def _is_own(block: Block, field: str, given: Shape, conventions: Conventions) -> bool:
+def _is_own(block: Block, field: str, width: int, given: Shape, conventions: Conventions) -> bool:
     """Whether an expansion may differ from the input's width; else it follows that: nothing in the block widens."""
-    other = msgspec.structs.replace(block, **{field: getattr(block, field) + given.channels})
+    other = msgspec.structs.replace(block, **{field: width + given.channels})
     return inherits(other.recipe(given, conventions), block.recipe(given, conventions))
 
 
