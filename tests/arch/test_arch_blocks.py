@@ -4,9 +4,11 @@ No kind is named here: examples are made from what a block declares of its field
 """
 
 import json
+import typing
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import product
+from typing import Annotated
 from xml.etree import ElementTree
 
 import msgspec
@@ -123,6 +125,8 @@ def test_a_key_has_one_role_wherever_it_stands():
     for kind in BLOCKS.values():
         for field, role in roles_of(kind).items():
             assert vocabulary()[field] == role, (kind, field)
+        numbers = {field.name for field in msgspec.structs.fields(kind) if typing.get_origin(field.type) is Annotated}
+        assert numbers - {"kv_stride"} <= roles_of(kind).keys(), "a number without a role would only ever be drawn"
     assert not OPERATORS & WIDTHS
 
 
