@@ -22,9 +22,15 @@ def parse_seconds(text: str, *, what: str, default_unit: str) -> float:
     return _parse(text, what, default_unit, "s")
 
 
-def parse_latency_ms(text: str) -> float:
-    """A latency budget in milliseconds; a bare number means milliseconds."""
-    return _parse(text, "--latency", "ms", "ms")
+def parse_quantity(text: str, *, what: str, unit: str) -> float:
+    """A duration in the unit that a bare number has, too; otherwise as `parse_seconds`."""
+    return _parse(text, what, unit, unit)
+
+
+def spelled_duration(seconds: float) -> str:
+    """Seconds as one would type them, such as 4m: in the largest unit that needs no fraction."""
+    unit = next((unit for unit in ("h", "m") if not seconds % _SECONDS[unit]), "s")
+    return f"{seconds / _SECONDS[unit]:g}{unit}"
 
 
 def _parse(text: str, what: str, default_unit: str, into: str) -> float:

@@ -70,14 +70,14 @@ def test_a_run_that_was_moved_tells_where_it_is_now(copy: Path) -> None:
 def test_the_command_that_reproduces_asks_for_the_same(ms: float) -> None:
     from ridgepoint.fit.settings import make_settings
     from ridgepoint.train.recipe import parse_changes
-    from ridgepoint.units import parse_latency_ms, parse_seconds
+    from ridgepoint.units import parse_quantity
 
     changes = {"lr": 1e-5, "clip_norm": None, "optimizer": "sgd", "epochs": 3}
     settings = make_settings(data="mes photos d'été", latency_ms=ms, time_s=ms, changes=changes)
     words = shlex.split(settings.command(out="a b"))
     assert words[2] == settings.data
-    assert parse_latency_ms(words[words.index("--latency") + 1]) == ms
-    assert parse_seconds(words[words.index("--time") + 1], what="--time", default_unit="s") == ms
+    assert parse_quantity(words[words.index("--latency") + 1], what="--latency", unit="ms") == ms
+    assert parse_quantity(words[words.index("--time") + 1], what="--time", unit="s") == ms
     given = [words[index + 1] for index, word in enumerate(words) if word == "--set"]
     assert parse_changes(given) == changes
 

@@ -26,7 +26,8 @@ from ridgepoint.fit.settings import make_settings
 from ridgepoint.run.folder import RunFolder
 from ridgepoint.search.study import read_candidates
 from ridgepoint.tasks.reading import read
-from ridgepoint.train.run import TrainSettings, run_training
+from ridgepoint.train.run import run_training
+from ridgepoint.train.settings import TrainSettings
 
 QUICK = {"epochs": 2, "short_epochs": 1}
 

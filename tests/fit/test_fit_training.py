@@ -20,7 +20,8 @@ from ridgepoint.nn.build import build
 from ridgepoint.nn.weights import save_weights
 from ridgepoint.tasks.reading import read
 from ridgepoint.train.folder import load_training
-from ridgepoint.train.run import TrainSettings, run_training
+from ridgepoint.train.run import run_training
+from ridgepoint.train.settings import TrainSettings
 
 
 @pytest.fixture(scope="module")

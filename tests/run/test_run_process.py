@@ -17,7 +17,9 @@ from ridgepoint.errors import InputError, InterruptedRun, NotMetError
 from ridgepoint.run.process import as_found
 from ridgepoint.run.settings import request
 from ridgepoint.search.study import Study
-from ridgepoint.train.run import TrainSettings, run_training
+from ridgepoint.tasks.reading import read
+from ridgepoint.train.run import run_training
+from ridgepoint.train.settings import TrainSettings
 
 NETWORK = """
 name: small
@@ -111,15 +113,14 @@ def test_a_training_leaves_the_process_as_it_was(before: dict[str, object], tmp_
         def progress(self, share: float, text: str) -> None:
             seen.append(torch.are_deterministic_algorithms_enabled())
 
-    run_training(settings, out=tmp_path / "run", resume=False, display=Watching())
+    run_training(settings, read=read, out=tmp_path / "run", resume=False, display=Watching())
     assert state() == before and all(seen) and seen, "while it trains, algorithms are deterministic"
     with pytest.raises(InputError):
-        run_training(
-            request(TrainSettings, "train", given | {"data": "absent"}), out=None, resume=False, display=Silent()
-        )
+        absent = request(TrainSettings, "train", given | {"data": "absent"})
+        run_training(absent, read=read, out=None, resume=False, display=Silent())
     assert state() == before
     with pytest.raises(InterruptedRun):
-        run_training(settings, out=tmp_path / "other", resume=False, display=Impatient("Training"))
+        run_training(settings, read=read, out=tmp_path / "other", resume=False, display=Impatient("Training"))
     assert state() == before
 
 

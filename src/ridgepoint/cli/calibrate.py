@@ -1,30 +1,41 @@
 """`ridgepoint calibrate`: learn how fast this machine is."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-import typer
-
-from ridgepoint.cli.output import Busy, JsonFlag, console, emit_json
+from ridgepoint.cli.options import Asked, asks
+from ridgepoint.cli.output import JsonFlag, console, emit_json
 from ridgepoint.deploy.runtimes import DEFAULT
+from ridgepoint.run.settings import BUSY, Above0, AtLeast1, Request, typed
 
 
-def calibrate(
-    runtime: Annotated[str, typer.Option(help="The runtime to measure with.")] = DEFAULT,
-    threads: Annotated[int, typer.Option(min=1, help="Threads inside one inference.")] = 1,
-    time: Annotated[str, typer.Option(help="Time networks for so long, unless there are enough before.")] = "4m",
+class CalibrateSettings(Request, frozen=True, kw_only=True):
+    """One request."""
+
+    verb: Literal["calibrate"] = "calibrate"
+    runtime: Annotated[str, typed(help="The runtime to measure with.")] = DEFAULT
+    threads: Annotated[AtLeast1, typed(help="Threads inside one inference.")] = 1
+    time_s: Annotated[
+        Above0,
+        typed("--time", unit="s", help="Time networks for so long, unless there are enough before."),
+    ] = 240.0
     models: Annotated[
-        list[str] | None,
-        typer.Option("--model", help="Instead, measure only the blocks of these zoo networks or YAML files."),
-    ] = None,
-    table: Annotated[Path | None, typer.Option(help="The table's file.  [default: in the user's cache folder]")] = None,
-    show: Annotated[
-        bool, typer.Option("--show", help="Only tell what the table holds, how old it is and how busy the machine was.")
-    ] = False,
-    clear: Annotated[bool, typer.Option("--clear", help="Only forget all times of this machine and runtime.")] = False,
-    busy: Busy = False,
-    json_output: JsonFlag = False,
-) -> None:
+        tuple[str, ...],
+        typed("--model", help="Instead, measure only the blocks of these zoo networks or YAML files."),
+    ] = ()
+    table: Annotated[str | None, typed(path=True, help="The table's file.  [default: in the user's cache folder]")] = (
+        None
+    )
+    show: Annotated[bool, typed(help="Only tell what the table holds, how old it is and how busy the machine was.")] = (
+        False
+    )
+    clear: Annotated[bool, typed(help="Only forget all times of this machine and runtime.")] = False
+    busy: Annotated[bool, typed(help=BUSY)] = False
+
+
+@asks(CalibrateSettings, "calibrate")
+def calibrate(asked: Asked[CalibrateSettings], json_output: JsonFlag = False) -> None:
     """Time random networks in the runtime and learn what every layer takes; kept per machine, runtime and threads.
 
     Afterwards `--device host` knows any network's latency here, with an interval, and `fit` measures no blocks. What
@@ -35,29 +46,28 @@ def calibrate(
     from ridgepoint.cli.live import Live
     from ridgepoint.cost.table import row_key
     from ridgepoint.deploy.calibrate import HostTable, clear_table, owning_table, table_path
-    from ridgepoint.units import parse_seconds
 
-    path = table or table_path(runtime, threads)
-    if show:
-        _show(path, runtime, threads, json_output)
+    given = asked.settings
+    path = Path(given.table) if given.table else table_path(given.runtime, given.threads)
+    if given.show:
+        _show(path, given.runtime, given.threads, json_output)
         return
-    if clear:
+    if given.clear:
         with owning_table(path):
             gone = clear_table(path)
         emit_json({"cleared": gone}) if json_output else console().print("\n".join(["cleared:", *gone]))
         return
-    time_s = parse_seconds(time, what="--time", default_unit="s")
-    networks = _networks(models)
+    networks = _networks(given.models)
     display = Live()
     with display.phase("Calibrate"), owning_table(path):
-        host = HostTable(runtime=runtime, threads=threads, path=path, busy=busy)
+        host = HostTable(runtime=given.runtime, threads=given.threads, path=path, busy=given.busy)
         before = len(host.table.rows), len(host.table.samples)
         if networks:
             lacking = [block for network in networks for block in host.model.missing(network)]
             blocks = list({row_key(block.recipe, block.input): block for block in lacking}.values())
             host.measure_blocks(blocks, progress=lambda done, of: display.progress(done / of, f"block {done} of {of}"))
         else:
-            host.calibrate(time_s=time_s, progress=display.progress)
+            host.calibrate(time_s=given.time_s, progress=display.progress)
     document = _document(host, networks, before)
     if json_output:
         emit_json(document)
@@ -105,10 +115,10 @@ def _span(times: list[Any]) -> dict[str, Any]:
     }
 
 
-def _networks(models: list[str] | None) -> list[Any]:
+def _networks(models: Sequence[str]) -> list[Any]:
     from ridgepoint.arch.zoo import load
 
-    return [load(name) for name in models or []]
+    return [load(name) for name in models]
 
 
 def _document(host: Any, networks: list[Any], before: tuple[int, int]) -> dict[str, Any]:

@@ -10,15 +10,13 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from ridgepoint.errors import InputError, WriteError, printable
+from ridgepoint.run.settings import BUSY
 
 _STEERING = re.compile("[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")  # what JSON leaves as it is
 P = TypeVar("P", Path, Path | None)
 PAGE, DRAWING, MODEL = b"ridgepoint</title>", b'class="rp-net"', b"ridgepoint.version"  # what our files hold
 ForceFlag = Annotated[bool, typer.Option("--force", help="Replace a file even where ridgepoint did not write it.")]
-Busy = Annotated[
-    bool,
-    typer.Option("--busy", help="Accept times taken while other processes keep this machine busy; told as doubtful."),
-]
+Busy = Annotated[bool, typer.Option("--busy", help=BUSY)]
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout; progress goes to stderr.")]
 
 

@@ -2,9 +2,8 @@
 
 from collections.abc import Collection
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
-import msgspec
 import numpy as np
 
 from ridgepoint.arch.head import TokenHead
@@ -14,56 +13,19 @@ from ridgepoint.distill.lessons import OnlineLessons
 from ridgepoint.distill.loss import soft_loss, two_head_loss
 from ridgepoint.distill.mixture import MixtureBatches, Targets, parse_mixture, variations
 from ridgepoint.distill.samples import TITLES, lesson_samples
+from ridgepoint.distill.settings import DistillSettings
 from ridgepoint.distill.store import Store
 from ridgepoint.distill.teacher import Teacher
 from ridgepoint.distill.teachers import open_teacher
 from ridgepoint.distill.views import Views, balanced_rows
 from ridgepoint.errors import DataError, InputError, RunError, shown
-from ridgepoint.run.settings import request, typed
 from ridgepoint.seeds import seed_for
 from ridgepoint.tasks.classification import CLASSIFICATION
 from ridgepoint.tasks.reading import read
-from ridgepoint.train.run import Course, Plan, Teaching, TrainSettings, run_training
+from ridgepoint.train.run import Course, Plan, Teaching, run_training
 
 REPLICAS = 10
 STORE = "teacher"
-Count = Annotated[int, msgspec.Meta(ge=1)]
-
-
-class DistillSettings(TrainSettings, frozen=True, kw_only=True):
-    """What a user asks of `distill`, beyond what `train` is asked.
-
-    Attributes:
-        teacher: As `open_teacher` takes it.
-        mixture: Sets and weights, such as ``D1:1,D2:1``.
-        extra: The folder of D3's images.
-        replicas: Views of each image; as many as the recipe has epochs, but at most 10, if left open.
-        topk: Kept classes of each answer; all if left open.
-        temperature: Of student and teacher.
-        hard: Whether the teacher's best class teaches a second head, instead of its probabilities the only one.
-        online: Whether the teacher is asked at every step, and nothing is stored.
-        store: Where the answers are kept; in the run folder if left open. Students of one input share a store.
-    """
-
-    verb: Literal["distill"] = "distill"  # type: ignore[assignment]
-    teacher: Annotated[str, typed(place=True)]
-    mixture: str = "D1:1,D2:1"
-    extra: Annotated[str | None, typed(place=True)] = None
-    replicas: Count | None = None
-    topk: Count | None = None
-    temperature: Annotated[float, msgspec.Meta(gt=0, le=100)] = 1.0
-    hard: bool = False
-    online: bool = False
-    store: Annotated[str | None, typed(place=True)] = None
-
-
-def make_distill_settings(**values: Any) -> DistillSettings:
-    """Settings from plain values.
-
-    Raises:
-        InputError: If a value is not allowed.
-    """
-    return request(DistillSettings, "distill", values)
 
 
 def run_distillation(

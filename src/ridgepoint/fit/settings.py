@@ -6,10 +6,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from ridgepoint.deploy.runtimes import DEFAULT
-from ridgepoint.run.settings import Request, request, typed
+from ridgepoint.run.settings import BUSY, Above0, AtLeast0, AtLeast1, Request, request, typed
 
-Count = Annotated[int, msgspec.Meta(ge=1)]
-Above0 = Annotated[float, msgspec.Meta(gt=0)]
 DEFAULT_TIME_S = 600.0
 OF_METHOD = "search."
 
@@ -17,34 +15,53 @@ OF_METHOD = "search."
 class FitSettings(Request, frozen=True, kw_only=True):
     """One request. Exactly one of `time_s` and `evaluations` bounds the search and the training.
 
-    `space` is a search space, or a network for methods that change one. `search` is `fit` with both named by the user.
-    `workers` processes of this machine judge candidates side by side, beside those elsewhere that take them from the
-    `study`, a database. `changes` are of the recipe, and of the method's settings where their keys begin with
-    `search.`. `busy` accepts times taken while the machine is busy.
+    `search` is `fit` with space and method named by the user. A new option of both is a field here.
     """
 
     verb: Literal["fit", "search"] = "fit"
-    data: Annotated[str, typed(place=True)]
-    latency_ms: Annotated[Above0, typed("--latency", unit="ms")]
-    device: str = "host"
-    runtime: str = DEFAULT
-    threads: Count = 1
-    time_s: Annotated[Above0 | None, typed("--time", unit="s")] = None
-    evaluations: Count | None = None
-    method: str = "auto"
-    space: Annotated[str | None, typed(place=True)] = None
-    recipe: Annotated[str | None, typed(place=True)] = None
-    changes: Annotated[dict[str, Any], typed("--set")] = msgspec.field(default_factory=dict)
-    size: Count | None = None
-    weights: Annotated[str | None, typed(place=True)] = None
-    baselines: Annotated[int, msgspec.Meta(ge=0)] = 3
-    seed: Annotated[int, msgspec.Meta(ge=0)] = 0
-    table: str | None = None
-    data_root: Annotated[str | None, typed(place=True)] = None
-    workers: Annotated[int, msgspec.Meta(ge=0)] = 1
-    accelerator: str = "auto"
-    study: str | None = None
-    busy: bool = False
+    data: Annotated[
+        str,
+        typed(place=True, help="A folder of class folders, 'digits', or a torchvision data set such as CIFAR10."),
+    ]
+    latency_ms: Annotated[Above0, typed("--latency", unit="ms", help="The budget for one image, for example 5ms.")]
+    device: Annotated[str, typed(help="What it must run on; 'host' is this machine, measured.")] = "host"
+    runtime: Annotated[str, typed(help="The runtime that loads the exported file.")] = DEFAULT
+    threads: Annotated[AtLeast1, typed(help="Threads inside one inference.")] = 1
+    time_s: Annotated[
+        Above0 | None, typed("--time", unit="s", help="Wall-clock bound of the whole command.  [default: 10m]")
+    ] = None
+    evaluations: Annotated[
+        AtLeast1 | None, typed(help="Bound the search by trained candidates instead: this reproduces.")
+    ] = None
+    method: Annotated[str, typed(help="How to search: auto, or a method of `search`.")] = "auto"
+    space: Annotated[
+        str | None, typed(place=True, help="A search space, or a network to start from.  [default: by size]")
+    ] = None
+    recipe: Annotated[str | None, typed(place=True, help="How to train, by name or YAML file.  [default: by size]")] = (
+        None
+    )
+    changes: Annotated[
+        dict[str, Any], typed("--set", help="Change a field of the recipe; of the method with search.KEY.")
+    ] = msgspec.field(default_factory=dict)
+    size: Annotated[AtLeast1 | None, typed(held=False, help="Input size in pixels.  [default: from the images]")] = None
+    weights: Annotated[
+        str | None,
+        typed(place=True, help="Weights that zoo networks may start from: .safetensors, .pth, or a hub id."),
+    ] = None
+    baselines: Annotated[AtLeast0, typed(help="How many zoo networks the winner has to beat.")] = 3
+    seed: Annotated[AtLeast0, typed(help="Of splits, weights, proposals and augmentation.")] = 0
+    table: Annotated[
+        str | None, typed(path=True, help="This machine's latency table.  [default: in the user's cache folder]")
+    ] = None
+    data_root: Annotated[str | None, typed(place=True, path=True, help="Where torchvision data sets lie or go.")] = None
+    workers: Annotated[AtLeast0, typed(help="Processes of this machine that train candidates side by side.")] = 1
+    accelerator: Annotated[
+        str, typed(help="Where training computes: cpu, cuda, or auto, a GPU where there is one.")
+    ] = "auto"
+    study: Annotated[
+        str | None, typed(help="postgresql://host/database: for 'ridgepoint worker' on other machines.")
+    ] = None
+    busy: Annotated[bool, typed(help=BUSY)] = False
 
     def __post_init__(self) -> None:
         """No settings hold a password, so nothing that shows or keeps them does."""

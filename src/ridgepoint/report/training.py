@@ -13,7 +13,7 @@ import yaml
 from markupsafe import Markup
 
 from ridgepoint.deploy.runtimes import model_file
-from ridgepoint.distill.run import DistillSettings
+from ridgepoint.distill.settings import DistillSettings
 from ridgepoint.report.figures import BASELINE, CHOSEN, FINALIST, LINES, TABLED, blank_figure
 from ridgepoint.report.parts.find import find_part
 from ridgepoint.report.parts.part import Part
@@ -32,8 +32,8 @@ from ridgepoint.report.verdict import (
 from ridgepoint.run.folder import RESULT
 from ridgepoint.run.records import read_record
 from ridgepoint.run.result import Accuracy, TrainResult
-from ridgepoint.train.run import TrainSettings
 from ridgepoint.train.samples import Sample, read_samples
+from ridgepoint.train.settings import TrainSettings
 
 _CURVES = (
     ("loss", "training loss", "~g", BASELINE, "linear"),

@@ -11,7 +11,7 @@ from ridgepoint.fit.settings import DEFAULT_TIME_S, FitSettings
 from ridgepoint.report.interval import interval
 from ridgepoint.report.result import Metric, Run
 from ridgepoint.run.result import Accuracy, FitResult
-from ridgepoint.train.run import TrainSettings
+from ridgepoint.train.settings import TrainSettings
 from ridgepoint.units import format_ms
 
 # A training that gained so much in its last third would have gained more.

@@ -1,7 +1,7 @@
 """What a user asks of a verb that makes a run: checked, written into the folder, and told again as a command line.
 
-A field's annotation says how it is typed: `typed("--time", unit="s")`. From that come checks, `command()`, and what a
-resume compares.
+A field's annotation says what it means and how it is typed: `typed("--time", unit="s", help="Train so long.")`. From
+that come the verb's options and their help, checks, `command()`, and what a resume compares.
 """
 
 import functools
@@ -10,7 +10,7 @@ import math
 import shlex
 import typing
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
@@ -18,17 +18,35 @@ from ridgepoint.errors import InputError, nearest
 from ridgepoint.validation import told_wrong
 
 R = TypeVar("R", bound="Request")
+AtLeast0 = Annotated[int, msgspec.Meta(ge=0)]
+AtLeast1 = Annotated[int, msgspec.Meta(ge=1)]
+Above0 = Annotated[float, msgspec.Meta(gt=0)]
 
 
-def typed(option: str | None = None, *, unit: str = "", place: bool = False) -> msgspec.Meta:
+def typed(
+    option: str | None = None,
+    *,
+    help: str | None = None,
+    unit: str = "",
+    place: bool = False,
+    path: bool = False,
+    held: bool = True,
+) -> msgspec.Meta:
     """How a field is typed.
 
     Args:
         option: Its option, where that is not the field's name.
+        help: What it means, to those who ask the command line.
         unit: What is written behind a number.
         place: Whether it names content that lies somewhere: a resume compares what is there, not the name.
+        path: Whether it is the path of a file or folder, for shells that complete one.
+        held: Whether the parser already refuses a whole number that is too small; else a check that knows more does.
     """
-    return msgspec.Meta(extra={"option": option, "unit": unit, "place": place})
+    extra = {"option": option, "unit": unit, "place": place, "path": path, "held": held}
+    return msgspec.Meta(description=help, extra=extra)
+
+
+BUSY = "Accept times taken while other processes keep this machine busy; told as doubtful."
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -37,7 +55,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     @property
     def arguments(self) -> tuple[str, ...]:
         """The fields that are typed without an option, in their order."""
-        raise NotImplementedError
+        return ()
 
     @property
     def stem(self) -> str:
@@ -64,8 +82,11 @@ class Way(msgspec.Struct, frozen=True):
     """How a field is typed: see `typed`."""
 
     option: str
+    help: str = ""
     unit: str = ""
     place: bool = False
+    path: bool = False
+    held: bool = True
 
 
 @functools.cache
@@ -74,10 +95,16 @@ def ways(kind: type[Request]) -> dict[str, Way]:
     found = {}
     hints = typing.get_type_hints(kind, include_extras=True)
     for name in kind.__struct_fields__:
-        said = [meta.extra for meta in getattr(hints[name], "__metadata__", ()) if meta.extra]
-        extra: dict[str, Any] = said[0] if said else {"unit": "", "place": False}
-        found[name] = Way(extra.get("option") or "--" + name.replace("_", "-"), extra["unit"], extra["place"])
+        said = [meta for meta in getattr(hints[name], "__metadata__", ()) if meta.extra]
+        way: dict[str, Any] = {**said[0].extra, "help": said[0].description or ""} if said else {}
+        found[name] = Way(**{**way, "option": way.get("option") or "--" + name.replace("_", "-")})
     return found
+
+
+def nothing_said(kind: type[R], verb: str) -> R:
+    """A request of which nothing was typed but the verb; what must be typed is empty, and no value is checked."""
+    required = [field.name for field in msgspec.structs.fields(kind) if field.required]
+    return kind(verb=verb, **dict.fromkeys(required, ""))
 
 
 def request(kind: type[R], what: str, values: Mapping[str, Any]) -> R:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 import torch
@@ -21,7 +21,6 @@ from ridgepoint.run.folder import RESULT, RunFolder, free_folder, open_run
 from ridgepoint.run.origin import Origin, digest, digest_file
 from ridgepoint.run.process import as_found
 from ridgepoint.run.records import write_record
-from ridgepoint.run.settings import Request, typed
 from ridgepoint.train.accelerator import CPU, find_accelerator, told
 from ridgepoint.train.batches import Batches, Loss, TrainingData, training_data
 from ridgepoint.train.folder import About, save_training
@@ -30,38 +29,7 @@ from ridgepoint.train.objective import Objective, Reading
 from ridgepoint.train.processes import processes
 from ridgepoint.train.recipe import Recipe, load_recipe, usual_recipe
 from ridgepoint.train.samples import Sample, batch_samples, write_samples
-
-
-class TrainSettings(Request, frozen=True, kw_only=True):
-    """What a user asks of `train`; written into the run folder and read back by a resume.
-
-    `accelerator` is where it computes. `workers` prepare batches beside it: beside a CPU they change its speed alone,
-    while a GPU's own batches differ from theirs by rounding.
-    """
-
-    verb: Literal["train"] = "train"
-    model: Annotated[str, typed(place=True)]
-    data: Annotated[str, typed(place=True)]
-    recipe: Annotated[str | None, typed(place=True)] = None
-    changes: Annotated[dict[str, Any], typed("--set")] = msgspec.field(default_factory=dict)
-    weights: Annotated[str | None, typed(place=True)] = None
-    time_s: Annotated[Annotated[float, msgspec.Meta(gt=0)] | None, typed("--time", unit="s")] = None
-    size: Annotated[int, msgspec.Meta(ge=1)] | None = None
-    seed: Annotated[int, msgspec.Meta(ge=0)] = 0
-    data_root: Annotated[str | None, typed(place=True)] = None
-    workers: Annotated[int, msgspec.Meta(ge=0)] = 0
-    accelerator: str = "auto"
-
-    @property
-    def arguments(self) -> tuple[str, ...]:
-        """Network and data."""
-        return ("model", "data")
-
-    @property
-    def stem(self) -> str:
-        """The network's name."""
-        return Path(self.model).stem
-
+from ridgepoint.train.settings import TrainSettings
 
 S = TypeVar("S", bound=TrainSettings)
 
