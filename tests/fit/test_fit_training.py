@@ -7,12 +7,14 @@ import msgspec
 import pytest
 import torch
 from cli_helpers import call, refused
+from toy_runtime import Toy
 
 from ridgepoint.arch.closing import Closing
 from ridgepoint.arch.document import dump_network
 from ridgepoint.arch.zoo import load
 from ridgepoint.cli import export as export_verb
 from ridgepoint.deploy.artefact import load_artefact
+from ridgepoint.deploy.runtimes import RUNTIMES
 from ridgepoint.display import Silent
 from ridgepoint.errors import InputError, RunError
 from ridgepoint.fit.pretrained import networks_for
@@ -66,6 +68,25 @@ def test_its_folder_exports_for_another_runtime(trained: Path, tmp_path: Path):
     refused(call("export", trained, "--out", tmp_path / "theirs.pt2"), "is no such file of ridgepoint")
     refused(call("export", trained, "--format", "onnx", "--runtime", "torch"), "--runtime torch takes .pt2 files")
     refused(call("export", trained, "--out", tmp_path / "x.onnx", "--runtime", "torch"), "a name that ends in .pt2")
+
+
+def test_a_runtime_that_runs_elsewhere_only_writes(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """No parity is told, and nothing is timed or answered by it."""
+    monkeypatch.setattr(Toy, "runs_here", False)
+    monkeypatch.setitem(RUNTIMES, "toy", "toy_runtime:Toy")
+    out = tmp_path / "m.toy"
+    done = call("export", trained, "--out", out)
+    assert done.returncode == 0 and "not compared with its source: toy runs no files on this system" in done.stdout
+    assert json.loads((tmp_path / "ridgepoint.json").read_text())["artefacts"]["m.toy"]["parity"] is None
+    told = "runtime 'toy' runs no files on this system; it only writes them"
+    for words in (
+        ("eval", out, "digits"),
+        ("bench", out, "--rounds", "8"),
+        ("calibrate", "--runtime", "toy"),
+        ("fit", "digits", "--latency", "5ms", "--runtime", "toy", "--out", tmp_path / "run"),
+    ):
+        refused(call(*words), told)
+    assert not (tmp_path / "run").exists()
 
 
 def test_its_folder_exports_to_a_file_that_agrees(trained: Path, capsys: pytest.CaptureFixture[str]):

@@ -91,7 +91,7 @@ def check_settings(settings: FitSettings, given: Entry | None = None) -> None:
     Raises:
         InputError: Naming the option, what was given and what is allowed.
     """
-    find_runtime(settings.runtime)
+    find_runtime(settings.runtime).expect_running()
     if settings.device not in DEVICES:
         raise InputError(f"--device is '{settings.device}'; {nearest(settings.device, DEVICES)}")
     method, _, entry = choose_method(settings, given)

@@ -85,6 +85,7 @@ class Runtime(abc.ABC):
         Raises:
             InputError: If it cannot be loaded.
         """
+        self.expect_running()
         return self.session_class()(path, threads=threads, pinned=pinned)
 
     def about(self, path: Path) -> About | None:
@@ -149,7 +150,12 @@ class Runtime(abc.ABC):
         return None
 
     def conditions(self, threads: int, precision: str = "float32") -> Conditions:
-        """Under what is timed on this machine."""
+        """Under what is timed on this machine.
+
+        Raises:
+            InputError: If nothing can be timed so.
+        """
+        self.expect_running()
         return Conditions(
             device=cpu_name(),
             runtime=self.name,
@@ -157,6 +163,18 @@ class Runtime(abc.ABC):
             threads=threads,
             precision=self.expect_precision(precision),
         )
+
+    def expect_running(self) -> None:
+        """Refuse to run or time anything where files only run on other systems.
+
+        Raises:
+            InputError: If they do.
+        """
+        if not self.runs_here:
+            raise InputError(
+                f"runtime '{self.name}' runs no files on this system; it only writes them: ridgepoint export --runtime "
+                f"{self.name}. Give another --runtime"
+            )
 
     def expect_precision(self, precision: str) -> str:
         """The precision, if the runtime writes it.
