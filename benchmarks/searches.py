@@ -33,6 +33,7 @@ from sklearn.linear_model import RidgeCV
 from sklearn.preprocessing import OneHotEncoder, PolynomialFeatures
 from tabular import SPACES, Trainer
 from torch import Tensor
+from torch.nn.functional import cross_entropy
 
 from ridgepoint.arch.network import Network
 from ridgepoint.arch.space import load_space
@@ -42,11 +43,11 @@ from ridgepoint.search.candidate import Candidate
 from ridgepoint.search.driver import run_search
 from ridgepoint.search.method import Judge, Judgement, Problem, Proposal
 from ridgepoint.search.methods import find_method, make_method_settings
-from ridgepoint.search.scores import SCORES, score
+from ridgepoint.search.scores import SCORES, ExampleLoss, score
 from ridgepoint.search.study import Study
 from ridgepoint.seeds import seed_for
 
-Shown = tuple[Tensor, Tensor]
+Shown = tuple[Tensor, ExampleLoss]
 QUANTILES = (0.25, 0.5, 0.75)
 COUNTS = (2, 4, 8, 16, 24, 32)
 MEASURES = ("regret", "raw")
@@ -256,7 +257,8 @@ def main() -> None:
     given = parser.parse_args()
     images = Trainer(given.data).images
     chosen = torch.randperm(len(images.train), generator=torch.Generator().manual_seed(0))[:64]
-    shown = images.preprocessing.normalize(images.train.images[chosen]), images.train.labels[chosen]
+    seen, labels = images.preprocessing.normalize(images.train.images[chosen]), images.train.labels[chosen]
+    shown = seen, lambda model: cross_entropy(model(seen), labels)
     spaces = {table.space.name: compared(table, shown, given.seeds) for table in map(Table, given.tables)}
     print(json.dumps({"command": " ".join(sys.argv), "seeds": given.seeds, **spaces}, indent=1))
 

@@ -6,16 +6,21 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
 
 from ridgepoint.arch.network import Network
 from ridgepoint.arch.zoo import load
 from ridgepoint.errors import InputError
 from ridgepoint.search.draw import Settings
 from ridgepoint.search.methods import make_method_settings
-from ridgepoint.search.scores import SCORES, grad_norm, naswot, score, synflow
+from ridgepoint.search.scores import SCORES, ExampleLoss, grad_norm, naswot, score, synflow
 from ridgepoint.testing.problems import Formula, journal, make_problem, middle, search, small_space
 
 torch.set_num_threads(1)
+
+
+def unasked(model: nn.Module) -> Tensor:
+    raise AssertionError("the score says nothing about labels")
 
 
 def linear(*weights: list[list[float]]) -> list[nn.Linear]:
@@ -32,33 +37,34 @@ def test_naswot_by_hand(switch: nn.Module):
     """Codes 10, 01 and 11: equal bits [[2, 0, 1], [0, 2, 1], [1, 1, 2]], whose determinant is 2 * 3 + 1 * (0 - 2)."""
     model = nn.Sequential(*linear([[1.0, 0.0], [0.0, 1.0]]), switch)
     images = torch.tensor([[1.0, -1.0], [-1.0, 1.0], [1.0, 1.0]])
-    assert naswot(model, images, torch.zeros(3)) == pytest.approx(math.log(4.0))
-    assert naswot(model, images[[0, 0, 1]], torch.zeros(3)) == -math.inf, "two images that switch everything alike"
+    assert naswot(model, images, unasked) == pytest.approx(math.log(4.0))
+    assert naswot(model, images[[0, 0, 1]], unasked) == -math.inf, "two images that switch everything alike"
 
 
 def test_synflow_by_hand():
     """(1 + 2) * (3 + 4) = 21 passes through either layer: with weights and signs as they are, and without the norm."""
     first, second = linear([[1.0, -2.0]], [[3.0], [-4.0]])
     image = torch.full((1, 2), -7.0)
-    assert synflow(nn.Sequential(first, nn.ReLU(), second), image, torch.zeros(1)) == pytest.approx(42.0)
+    assert synflow(nn.Sequential(first, nn.ReLU(), second), image, unasked) == pytest.approx(42.0)
     first, second = linear([[1.0, -2.0]], [[3.0], [-4.0]])
     with_norm = nn.Sequential(first, nn.LayerNorm(1), second)
-    assert synflow(with_norm, image, torch.zeros(1)) == pytest.approx(42.0)
+    assert synflow(with_norm, image, unasked) == pytest.approx(42.0)
 
 
 def test_grad_norm_by_hand():
     """Both classes equally probable: rows -+(3, 4) / 2, whose norm is sqrt(2 * 6.25)."""
     (layer,) = linear([[0.0, 0.0], [0.0, 0.0]])
-    found = grad_norm(nn.Sequential(layer), torch.tensor([[3.0, 4.0]]), torch.tensor([0]))
+    image = torch.tensor([[3.0, 4.0]])
+    found = grad_norm(nn.Sequential(layer), image, lambda model: cross_entropy(model(image), torch.tensor([0])))
     assert found == pytest.approx(math.sqrt(12.5))
 
 
 class Showing(Formula):
     """A formula with eight random images."""
 
-    def examples(self, network: Network) -> tuple[Tensor, Tensor]:
-        generator = torch.Generator().manual_seed(0)
-        return torch.randn(8, *network.input, generator=generator), torch.arange(8) % network.num_classes
+    def examples(self, network: Network) -> tuple[Tensor, ExampleLoss]:
+        images = torch.randn(8, *network.input, generator=torch.Generator().manual_seed(0))
+        return images, lambda model: cross_entropy(model(images), torch.arange(8) % network.num_classes)
 
 
 @pytest.mark.parametrize("name", SCORES)

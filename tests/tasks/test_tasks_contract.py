@@ -17,6 +17,7 @@ from ridgepoint.search.driver import run_search
 from ridgepoint.search.judges import InTurn
 from ridgepoint.search.method import Problem
 from ridgepoint.search.methods import find_method
+from ridgepoint.search.scores import score
 from ridgepoint.search.study import Study
 from ridgepoint.tasks.reading import find_task, read
 from ridgepoint.train.accelerator import CPU
@@ -97,6 +98,7 @@ def test_a_search_maximises_its_score(photos: Path, space: Path, tmp_path: Path)
     judged = [each for each in found if each.short_accuracy is not None]
     assert len(judged) == 3 and all(each.network.num_classes == 1 for each in judged)
     assert all(0.2 < each.short_accuracy <= 1.0 for each in judged)
+    assert 0.0 < score("grad_norm", judged[0].network, judge, seed=0) < float("inf")
     weights = judge.weights(closed)
     child = closed.complete(lambda choice: 0)
     losses = [weights.teach(step, step / 20, [child]) for step in range(20)]

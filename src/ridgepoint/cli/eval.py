@@ -25,7 +25,7 @@ def evaluate(
     data_root: Annotated[Path | None, typer.Option(help="Where torchvision data sets lie or go.")] = None,
     json_output: JsonFlag = False,
 ) -> None:
-    """Accuracy of an exported file in its runtime: on what its training never saw of its data, or on all of others.
+    """How good an exported file is in its runtime: on what its training never saw of its data, or on all of others.
 
     Example: ridgepoint eval runs/fit/digits/model.onnx digits
     """

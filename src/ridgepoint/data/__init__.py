@@ -1,4 +1,4 @@
-"""Classification data: from what a user types to arrays in memory."""
+"""Images and what is known of them: from what a user types to arrays in memory."""
 
 from ridgepoint.data.arrays import ArraySplit, decode
 from ridgepoint.data.augment import Augmentation, build, default_augmentation

@@ -18,6 +18,8 @@ from ridgepoint.nn.build import build
 from ridgepoint.search.method import Judge
 from ridgepoint.seeds import seed_for
 
+ExampleLoss = Callable[[nn.Module], Tensor]
+"""A network's loss on the images that it is scored with."""
 ScoreName = Literal["naswot", "synflow", "grad_norm"]
 SWITCHES = (nn.ReLU, nn.ReLU6, nn.Hardswish, nn.SiLU, nn.GELU)
 NORMS = (nn.BatchNorm2d, nn.LayerNorm)
@@ -26,21 +28,21 @@ NORMS = (nn.BatchNorm2d, nn.LayerNorm)
 class ShowingJudge(Judge, Protocol):
     """A judge that has images to score networks with."""
 
-    def examples(self, network: Network) -> tuple[Tensor, Tensor]:
-        """The same training images for all networks of an input size, float32 (B, C, H, W), and their classes, (B,)."""
+    def examples(self, network: Network) -> tuple[Tensor, ExampleLoss]:
+        """The same training images for all networks of an input size, float32 (B, C, H, W), and the loss on these."""
         ...
 
 
 def score(name: ScoreName, network: Network, judge: ShowingJudge, *, seed: int) -> float:
     """A network's score with fresh weights; higher is taken for better."""
-    images_BCHW, labels_B = judge.examples(network)
+    images_BCHW, loss = judge.examples(network)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_for(seed, "score"))
-        return SCORES[name](build(network), images_BCHW, labels_B)
+        return SCORES[name](build(network), images_BCHW, loss)
 
 
 @torch.no_grad()
-def naswot(model: nn.Module, images_BCHW: Tensor, labels_B: Tensor) -> float:
+def naswot(model: nn.Module, images_BCHW: Tensor, loss: ExampleLoss) -> float:
     """How differently images switch a network's activations: log|det K|, K counting for two images what they share.
 
     It says nothing about labels, and is -inf where two images switch everything alike.
@@ -61,7 +63,7 @@ def naswot(model: nn.Module, images_BCHW: Tensor, labels_B: Tensor) -> float:
     return torch.linalg.slogdet(alike_BB).logabsdet.item()
 
 
-def synflow(model: nn.Module, images_BCHW: Tensor, labels_B: Tensor) -> float:
+def synflow(model: nn.Module, images_BCHW: Tensor, loss: ExampleLoss) -> float:
     """How much passes through all weights together: the sum of |weight * d(output)/d(weight)| for an image of ones.
 
     It sees neither the images nor the labels, only the topology and the sizes.
@@ -83,19 +85,19 @@ def synflow(model: nn.Module, images_BCHW: Tensor, labels_B: Tensor) -> float:
     return sum((weight * weight.grad).abs().sum().item() for weight in weights if weight.grad is not None)
 
 
-def grad_norm(model: nn.Module, images_BCHW: Tensor, labels_B: Tensor) -> float:
+def grad_norm(model: nn.Module, images_BCHW: Tensor, loss: ExampleLoss) -> float:
     """How strongly one batch pulls at the weights: the gradient's norm, summed over convolutions and linear layers.
 
     It tells of the first step of a training, not of where the training ends.
 
     Source: Abdelfattah et al., arXiv:2101.08134, section 3.1.
     """
-    nn.functional.cross_entropy(model.train()(images_BCHW), labels_B).backward()
+    loss(model.train()).backward()
     layers = [module for module in model.modules() if isinstance(module, nn.Conv2d | nn.Linear)]
     return sum(layer.weight.grad.norm().item() for layer in layers if layer.weight.grad is not None)
 
 
-SCORES: dict[ScoreName, Callable[[nn.Module, Tensor, Tensor], float]] = {
+SCORES: dict[ScoreName, Callable[[nn.Module, Tensor, ExampleLoss], float]] = {
     "naswot": naswot,
     "synflow": synflow,
     "grad_norm": grad_norm,

@@ -16,9 +16,11 @@ from ridgepoint.nn.inherit import inherit
 from ridgepoint.nn.weights import load_weights, save_weights
 from ridgepoint.search.candidate import Candidate
 from ridgepoint.search.method import Judgement, Proposal
+from ridgepoint.search.scores import ExampleLoss
 from ridgepoint.search.shared_weights import SharedWeights
 from ridgepoint.search.study import read_candidates
 from ridgepoint.seeds import seed_for
+from ridgepoint.train.batches import Batch
 from ridgepoint.train.loop import Bound, train
 from ridgepoint.workers.setup import TrainingSetup
 
@@ -113,12 +115,16 @@ class ShortTraining:
             accelerator=self.setup.accelerator,
         )
 
-    def examples(self, network: Network) -> tuple[Tensor, Tensor]:
-        """Some training images at a network's input size, normalised, and their truth."""
+    def examples(self, network: Network) -> tuple[Tensor, ExampleLoss]:
+        """Some training images at a network's input size, normalised, and the task's loss on them as they are."""
         data = self.setup.data_for(network)
         generator = torch.Generator().manual_seed(seed_for(self.seed, "examples"))
         chosen = torch.randperm(len(data.train), generator=generator)[:EXAMPLES]
-        return data.preprocessing.normalize(data.train.images[chosen]), data.train.labels[chosen]
+        images = data.preprocessing.normalize(data.train.images[chosen])
+        ids = tuple(data.train.ids[index] for index in chosen.tolist())
+        batch = Batch(images=images, targets=data.train.labels[chosen], ids=ids)
+        loss = self.setup.task.loss(msgspec.structs.replace(self.setup.recipe, label_smoothing=0.0))
+        return images, lambda model: loss(model, batch)
 
     def as_long_as(self, candidates: int) -> Bound:
         """So many short trainings in a row."""
