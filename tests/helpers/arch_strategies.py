@@ -7,8 +7,9 @@ from ridgepoint.arch.blocks.convolution import Conv, Separable
 from ridgepoint.arch.blocks.efficientformer import AttentionMixer, PoolMixer
 from ridgepoint.arch.blocks.inverted import FusedInvertedBottleneck, InvertedBottleneck, UniversalInvertedBottleneck
 from ridgepoint.arch.blocks.mobileone import MobileOne, RepConv
+from ridgepoint.arch.blocks.repvit import RepViT, RepViTReduction
 from ridgepoint.arch.conventions import Conventions
-from ridgepoint.arch.head import PooledHead, TokenHead
+from ridgepoint.arch.head import NormedHead, PooledHead, TokenHead
 from ridgepoint.arch.network import Network, Stage
 
 ACTIVATIONS = ("relu", "relu6", "hard_swish", "hard_sigmoid", "sigmoid", "silu", "gelu", "gelu_tanh")
@@ -66,6 +67,15 @@ map_blocks = st.one_of(
         MobileOne, out_channels=channels, kernel=kernels, stride=strides, branches=st.integers(1, 3), se=st.booleans()
     ),
     pool_mixers,
+    st.builds(RepViT, expand_channels=channels, kernel=kernels, se=st.booleans()),
+    st.builds(
+        RepViTReduction,
+        first_channels=channels,
+        out_channels=channels,
+        expand_channels=channels,
+        kernel=kernels,
+        stride=strides,
+    ),
 )
 token_blocks = st.builds(
     AttentionMixer,
@@ -82,7 +92,7 @@ pooled_heads = st.builds(
     hidden_norm=st.booleans(),
     activation=activations,
 )
-token_heads = st.builds(TokenHead, distilled=st.booleans())
+token_heads = st.builds(TokenHead, distilled=st.booleans()) | st.builds(NormedHead, distilled=st.booleans())
 
 
 @st.composite

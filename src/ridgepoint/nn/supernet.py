@@ -26,7 +26,7 @@ from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 
 from ridgepoint.arch.choice import Choice
-from ridgepoint.arch.layer import Conv2d, Layer, SelfAttention
+from ridgepoint.arch.layer import Conv2d, Layer, MultiQueryAttention, SelfAttention
 from ridgepoint.arch.network import Site, place_row
 from ridgepoint.arch.shape import Shape
 from ridgepoint.arch.space import Space
@@ -223,14 +223,18 @@ def _fits(option: Option | None, given: Shape, output: Shape) -> bool:
 def _largest(sites: Iterator[tuple[Place, Site]]) -> dict[str, nn.Parameter]:
     """A fresh tensor for every role at every place, as large as the largest layer that it ever serves."""
     widest: dict[tuple[Place, str], Layer] = {}
+    projections: set[tuple[Place, str]] = set()
     for place, site in sites:
+        attends = any(isinstance(at.layer, MultiQueryAttention) for at in place_row(*site, deploy=False).layers)
         for _, role, layer in _roles(site):
             known = widest.setdefault((place, role), layer)
             widest[place, role] = _wider(known, layer)
+            if attends and role.partition(".")[2] in ATTENTION_PROJECTIONS:
+                projections.add((place, role))
     modules = {key: module_of(layer, Shape(1), layers.Grid(), 0.0, 0.0) for key, layer in widest.items()}
     initialise(nn.ModuleList(modules.values()))
-    for (_, role), module in modules.items():
-        if role in [f"mqa.{part}" for part in ATTENTION_PROJECTIONS]:
+    for key, module in modules.items():
+        if key in projections:
             nn.init.xavier_uniform_(module.get_parameter("weight"))
     return {
         _key(place, role, name): parameter
