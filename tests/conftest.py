@@ -1,5 +1,6 @@
 """What all tests share: plugins, the digits, and Ctrl-C even in the background, where shells turn it off."""
 
+import os
 import signal
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,9 @@ if TYPE_CHECKING:
     from ridgepoint.train.batches import TrainingData
 
 pytest_plugins = ["listed_skips", "clocks_again", "chromium"]
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test asks the hub but those that bring one along
+os.environ.pop("RIDGEPOINT_WEIGHTS", None)
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -172,9 +172,8 @@ def fit(
         entry = entry_of(method, takes=_takes(settings.get("space")))
         settings["method"] = reference(method)
     given = make_settings(data=str(data), latency_ms=latency_ms, **settings)
-    result = run_fit(given, method=entry, out=None if out is None else Path(out), resume=resume, display=display)
-    build_report(Path(result["run"]))
-    return result
+    place = None if out is None else Path(out)
+    return run_fit(given, method=entry, out=place, resume=resume, display=display, written=build_report)
 
 
 def search(
@@ -205,7 +204,9 @@ def search(
         InputError: If the request or the data are wrong.
         NotMetError: If no network meets the budget.
     """
-    given: dict[str, Any] = {"verb": "search", "space": str(space), "method": method, "baselines": 0, **settings}
+    from ridgepoint.fit.settings import OF_SEARCH
+
+    given: dict[str, Any] = {"verb": "search", "space": str(space), "method": method, **OF_SEARCH, **settings}
     return fit(data, latency_ms=latency_ms, out=out, resume=resume, display=display, **given)
 
 

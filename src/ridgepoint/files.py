@@ -51,6 +51,14 @@ def read_file(path: Path, *, limit_bytes: int, error: type[InputError] = InputEr
     return content
 
 
+def exists(path: Path) -> bool:
+    """Whether anything lies there; no for a text that can be no path."""
+    try:
+        return path.exists() or path.is_symlink()
+    except (OSError, ValueError):  # a name too long, a NUL
+        return False
+
+
 def check_regular(path: Path, *, limit_bytes: int | None = None, error: type[InputError] = InputError) -> None:
     """Refuse what is no regular file of allowed size, before a library opens it.
 

@@ -1,16 +1,21 @@
-"""A local server with the hub's file layout: `/<owner>/<name>/resolve/<revision>/<file>`."""
+"""A local server with the hub's file layout: `/<owner>/<name>/resolve/<revision>/<file>`, and its faults."""
 
 import hashlib
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 
 class HubServer:
-    """Serves folders of files as repositories while used as a context."""
+    """Serves folders of files as repositories while used as a context.
 
-    def __init__(self, root: Path):
-        self.root = root
+    `slow_s` seconds pass before every part of a file, only the first `cut` bytes of it are sent, and with `wrong` the
+    digest that is told is that of other content.
+    """
+
+    def __init__(self, root: Path, *, slow_s: float = 0.0, cut: int | None = None, wrong: bool = False):
+        self.root, self.slow_s, self.cut, self.wrong = root, slow_s, cut, wrong
         self.requests: list[str] = []
 
     def add(self, repository: str) -> Path:
@@ -42,17 +47,26 @@ class HubServer:
                     return
                 content = path.read_bytes()
                 self.send_response(200)
-                self.send_header("ETag", f'"{hashlib.sha1(content).hexdigest()}"')
+                digest = hashlib.sha256(content + b"!" * hub.wrong).hexdigest()
+                self.send_header("ETag", f'"{digest}"')
                 self.send_header("X-Repo-Commit", "0" * 40)
                 self.send_header("Content-Length", str(len(content)))
                 self.end_headers()
-                if body:
-                    self.wfile.write(content)
+                sent = content[: hub.cut] if body else b""
+                for start in range(0, len(sent), 4096 if hub.slow_s else len(sent) or 1):
+                    time.sleep(hub.slow_s)
+                    self.wfile.write(sent[start : start + 4096] if hub.slow_s else sent)
 
             def log_message(self, *args):
                 pass
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        class Server(ThreadingHTTPServer):
+            daemon_threads = True
+
+            def handle_error(self, *_):  # whoever asked has gone
+                pass
+
+        self.server = Server(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
         return self

@@ -15,11 +15,11 @@ from nn_helpers import image, randomise, relative_error
 from safetensors.torch import save_file
 from timm.utils import reparameterize_model
 
-from ridgepoint.arch.zoo import list_models, load
+from ridgepoint.arch.zoo import load
 from ridgepoint.errors import InputError
 from ridgepoint.nn.create import create_model
 from ridgepoint.nn.fuse import fuse
-from ridgepoint.nn.hub import hub_id, published_weights, read_weights
+from ridgepoint.nn.hub import read_weights
 from ridgepoint.nn.weights import load_weights, save_weights
 
 NAME = "mobilenetv4_conv_small_035"
@@ -192,14 +192,6 @@ def test_a_name_that_sounds_of_tensorflow_warns_before_the_wrong_padding(donor, 
         create_model(NAME, pretrained=tmp_path / "tf_small.safetensors")
 
 
-def test_every_published_tag_is_one_that_timm_knows():
-    known = set(timm.list_models(pretrained=True))
-    for name, tag in published_weights().items():
-        assert name in list_models()
-        assert f"{name}.{tag}" in known
-    assert hub_id("mobilenetv2_100") == "hf-hub:timm/mobilenetv2_100.ra_in1k"
-
-
 def test_a_network_without_published_weights_says_so():
     with pytest.raises(InputError, match="no published weights are known for 'mobilenetv4_hybrid_large_075'"):
         create_model("mobilenetv4_hybrid_large_075", pretrained=True)
@@ -223,7 +215,8 @@ torch.save(models[0].state_dict(), out)
 
 def run_with_hub(url, cache, *arguments):
     """In a process of its own: the hub's address is read when its client is imported."""
-    environment = {**os.environ, "HF_ENDPOINT": url, "HF_HOME": str(cache), "HF_HUB_DISABLE_XET": "1"}
+    hub = {"HF_ENDPOINT": url, "HF_HOME": str(cache), "HF_HUB_DISABLE_XET": "1", "HF_HUB_OFFLINE": "0"}
+    environment = {**os.environ, **hub}
     command = [sys.executable, "-c", HUB_SCRIPT, *map(str, arguments)]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
 

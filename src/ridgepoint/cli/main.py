@@ -26,6 +26,7 @@ from ridgepoint.cli import (
     show,
     sweep,
     train,
+    weights,
     worker,
 )
 from ridgepoint.cli.streams import be_patient, discard
@@ -93,6 +94,7 @@ for name, verb in {
     "search": search.search,
     "worker": worker.worker,
     "models": models.models,
+    "weights": weights.weights,
     "show": show.show,
     "devices": devices.devices,
     "cost": cost.cost,

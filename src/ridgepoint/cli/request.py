@@ -19,8 +19,15 @@ def carry_out(asked: Asked[FitSettings], *, out: Path | None, resume: bool, json
     from ridgepoint.cli.live import Live
     from ridgepoint.fit.pipeline import fit as run_fit
 
-    result = run_fit(asked.settings, out=out, resume=resume, asked=asked.named, since=asked.since, display=Live())
-    write_report(Path(result["run"]))
+    result = run_fit(
+        asked.settings,
+        out=out,
+        resume=resume,
+        asked=asked.named,
+        since=asked.since,
+        display=Live(),
+        written=write_report,
+    )
     if json_output:
         emit_json(result)
     else:

@@ -113,10 +113,14 @@ class HostTable:
             self.table.save(self.path)
         return {name: self.table.networks[network.digest].ms for name, network in networks.items()}
 
-    def clock(self, networks: Mapping[str, Network]) -> dict[str, MeasuredLatency]:
+    def clock(self, networks: Mapping[str, Network], *, patience_s: float | None = None) -> dict[str, MeasuredLatency]:
         """Networks clocked now, side by side, as exported files with fresh weights.
 
         Once calibrated, with what a second measurement may differ by.
+
+        Args:
+            networks: By any names.
+            patience_s: How long to wait for a calm machine; as for all measurements of the table if left open.
         """
         conditions = self.table.conditions
         with tempfile.TemporaryDirectory() as folder:
@@ -128,7 +132,7 @@ class HostTable:
                 files,
                 runtime=conditions.runtime,
                 threads=conditions.threads,
-                patience_s=self._patience_s,
+                patience_s=self._patience_s if patience_s is None else patience_s,
                 macs={name: cost(network, form="deploy").macs for name, network in networks.items()},
             )
         if self.table.calibration is None:

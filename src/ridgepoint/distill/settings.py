@@ -16,8 +16,8 @@ class DistillSettings(TrainSettings, frozen=True, kw_only=True):
         str,
         typed(
             place=True,
-            help="A training's folder, an exported file, or a network with weights: NAME@FILE, timm:NAME@FILE, "
-            "torchvision:NAME@FILE.",
+            help="A training's folder, an exported file, or a network with weights: NAME@FILE (or @auto, or @TAG of "
+            "`ridgepoint weights`), timm:NAME@FILE, torchvision:NAME@FILE.",
         ),
     ]
     mixture: Annotated[

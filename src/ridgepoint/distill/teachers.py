@@ -15,13 +15,15 @@ from ridgepoint.errors import InputError, nearest
 from ridgepoint.nn.build import BuiltNetwork, build
 from ridgepoint.nn.fuse import fuse
 from ridgepoint.nn.hub import read_weights
+from ridgepoint.nn.published import usual_weights
 from ridgepoint.nn.weights import load_weights
 from ridgepoint.train.accelerator import CPU
 from ridgepoint.train.folder import ABOUT, load_training
+from ridgepoint.train.start import AUTO, of_published, start_from
 
 FORMS = (
-    "the folder of a training, an exported file, or a network with a weights file: mobilenetv4_conv_small@FILE, "
-    "timm:resnet50@FILE, torchvision:resnet50@FILE"
+    "the folder of a training, an exported file, or a network with weights: mobilenetv4_conv_small@FILE (or "
+    "@auto, or @TAG of `ridgepoint weights`), timm:resnet50@FILE, torchvision:resnet50@FILE"
 )
 
 
@@ -31,7 +33,7 @@ def open_teacher(text: str, classes: tuple[str, ...], accelerator: torch.device 
     A weights file names no classes: its classifier must have as many, and they are taken to be in the data's order.
 
     Args:
-        text: A run folder, an exported file, or ``[LIBRARY:]NAME@WEIGHTS``.
+        text: A run folder, an exported file, or ``[LIBRARY:]NAME@WEIGHTS``; of the zoo also ``NAME@auto``, ``@TAG``.
         classes: Those of the data.
         accelerator: Where it computes its answers; an exported file answers on the CPU.
 
@@ -94,10 +96,11 @@ def _artefact(path: Path) -> Teacher:
 
 
 def _zoo(name: str, weights: str, classes: int) -> tuple[nn.Module, Preprocessing]:
-    """At the network's own input, normalised as `train --weights` does: colour by ImageNet's statistics."""
+    """At the network's own input, normalised as the weights want; as `train --weights` does where that is not known."""
     network = load(name).with_classes(classes)
     module = build(network)
-    if load_weights(module, weights).reset:
+    start = of_published(usual_weights(name)) if weights == AUTO else start_from(weights, network=name)
+    if load_weights(module, start.path).reset:
         raise InputError(_other_classes(name, weights, classes))
     channels, height, width = network.input
     grey = channels == 1
@@ -109,7 +112,7 @@ def _zoo(name: str, weights: str, classes: int) -> tuple[nn.Module, Preprocessin
         mean=(0.5,) if grey else IMAGENET_MEAN,
         std=(0.5,) if grey else IMAGENET_STD,
     )
-    return module, preprocessing
+    return module, start.prepared(preprocessing)
 
 
 def _timm(name: str, weights: str, classes: int) -> tuple[nn.Module, Preprocessing]:

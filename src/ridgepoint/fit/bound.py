@@ -27,6 +27,7 @@ FURTHER_BLOCKS = 1.5  # what the first candidates need besides
 NETWORK_S = 2.0  # the same for a network
 SEARCH_S, TRAINING_S = 4.0, 2.0  # the least that finds and trains one network
 REPORT_S = 5.0
+FIRST_FILE_S, FIRST_IMAGE_S = 20.0, 0.004  # to choose, export, check and clock it, and to see an image, on two cores
 MEASURED_TWICE = 2.0  # on a busy machine the exported files are clocked again; and some are larger than the average
 BESIDE = 1.15  # a training's evaluations, and what it writes, beside its steps
 FINAL_PATIENCE_S, LEAST_PATIENCE_S = 60.0, 3.0  # for a calm machine, to clock what ships
@@ -71,6 +72,21 @@ def require_time(run: RunFolder[FitSettings], prepared: Prepared, host: HostTabl
         f"{format_duration(5 * math.ceil(least / 5))}{why}. Allow as much"
         + (", or fill the table once with: ridgepoint calibrate" if lacking else "")
     )
+
+
+def require_first_file(run: RunFolder[FitSettings], prepared: Prepared, host: HostTable) -> None:
+    """Refuse a bound in which not even a classifier on published weights can be had.
+
+    Raises:
+        BudgetError: With the least that is possible here.
+    """
+    images = min(len(prepared.dataset.train), POLICY.frozen_images) + len(prepared.dataset.val)
+    allowed, least = seconds_allowed(run.settings), run.elapsed + FIRST_FILE_S + images * FIRST_IMAGE_S
+    if allowed < least:
+        raise BudgetError(
+            f"--time is {format_duration(allowed)}. The least that is possible here, a classifier on published "
+            f"weights, takes about {format_duration(5 * math.ceil(least / 5))}. Allow as much"
+        )
 
 
 def _lacking(host: HostTable, network: object) -> set[str]:

@@ -22,13 +22,13 @@ from ridgepoint.deploy.runtimes import find_runtime, model_file
 from ridgepoint.deploy.timing import doubts
 from ridgepoint.deploy.verify import Parity, verify
 from ridgepoint.files import write_atomic
-from ridgepoint.fit.bound import final_patience_s
+from ridgepoint.fit.bound import LEAST_PATIENCE_S, final_patience_s
 from ridgepoint.fit.job import FitJob
 from ridgepoint.fit.plan import Plan
 from ridgepoint.fit.policy import POLICY
 from ridgepoint.fit.steps import Found
-from ridgepoint.run.folder import RESULT, RunFolder
-from ridgepoint.run.records import write_record
+from ridgepoint.run.folder import DAMAGED, RESULT, RunFolder
+from ridgepoint.run.records import read_record, write_record
 from ridgepoint.run.result import (
     Accuracy,
     Agreement,
@@ -40,26 +40,35 @@ from ridgepoint.run.result import (
     Rival,
     Scored,
     Search,
+    Stage,
 )
 from ridgepoint.search.candidate import Candidate
 from ridgepoint.search.study import Study
 from ridgepoint.train.accelerator import told
-from ridgepoint.train.folder import load_training
+from ridgepoint.train.folder import load_training, read_about
 from ridgepoint.train.loop import logits
 from ridgepoint.train.score import Score
+from ridgepoint.units import format_duration
 
 PHASE = "Export, check, measure"
 PACKAGES = ("ridgepoint", "torch", "torchvision", "optuna", "numpy")
 
 
-def finish(job: FitJob, plan: Plan, trained: list[Candidate]) -> dict[str, Any]:
+def finish(job: FitJob, plan: Plan | None, trained: list[Candidate], *, last: bool = True) -> dict[str, Any]:
     """Export, measure, choose, verify, evaluate; write `result.json` and what the report needs.
+
+    Args:
+        job: The fit.
+        plan: How the time of search and training was divided, where there were any.
+        trained: What may be chosen.
+        last: Whether the run ends here; else it has something to show for now, and waits for no calm machine.
 
     Raises:
         ParityError: If the chosen file disagrees with its source.
     """
     files = export_all(job, trained)
-    latencies = measure_once(job, files, {c.name: cost(c.network, form="deploy").macs for c in trained})
+    macs = {c.name: cost(c.network, form="deploy").macs for c in trained}
+    latencies = measure_once(job, files, macs, patience_s=final_patience_s(job.run) if last else LEAST_PATIENCE_S)
     trained = [
         msgspec.structs.replace(c, measured_ms=latencies[c.name].ms, measured_p90_ms=latencies[c.name].p90_ms)
         for c in trained
@@ -74,13 +83,36 @@ def finish(job: FitJob, plan: Plan, trained: list[Candidate]) -> dict[str, Any]:
     parity, accuracies, score = check(job, winner, trained, files)
     write_entry(artefact, about, runtime, parity=parity.document())
     trained = [msgspec.structs.replace(c, test_accuracy=accuracies[c.name].artefact) for c in trained]
-    study = Study(path)
-    for candidate in trained:
-        phase = "winner" if candidate.name == winner.name else candidate.phase
-        study.record(msgspec.structs.replace(candidate, phase=phase))
+    if last:
+        study = Study(path)
+        for candidate in trained:
+            phase = "winner" if candidate.name == winner.name else candidate.phase
+            study.record(msgspec.structs.replace(candidate, phase=phase))
+    if job.stages or not last:
+        for each in trained:
+            what = each.note or ("a zoo network, from nothing" if each.phase == "baseline" else "found by the search")
+            ms, at_s = each.measured_ms, job.run.elapsed
+            job.passed(Stage(name=each.name, what=what, at_s=at_s, val_accuracy=each.val_accuracy, ms=ms))
     result = describe(job, plan, winner, trained, latencies, accuracies, score, parity)
+    result.finished = last
     write_record(path / RESULT, result)
     return msgspec.to_builtins(result)
+
+
+def conclude(job: FitJob, trained: list[Candidate]) -> dict[str, Any]:
+    """End with what there is to show already, where that is all that was trained and its times are not in doubt."""
+    known = read_record(job.run.path / RESULT, FitResult, otherwise=DAMAGED)
+    told = {rival.name: rival for rival in known.baselines}
+    if known.doubts or told.keys() != {each.name for each in trained}:
+        return finish(job, None, trained)
+    study = Study(job.run.path)
+    for each in trained:
+        ms, test = told[each.name].latency.ms, told[each.name].accuracy.artefact
+        phase = "winner" if each.name == known.network.name else each.phase
+        study.record(msgspec.structs.replace(each, measured_ms=ms, test_accuracy=test, phase=phase))
+    known.finished, known.phases, known.wall_s = True, _phases(job.run), job.run.elapsed
+    write_record(job.run.path / RESULT, known)
+    return msgspec.to_builtins(known)
 
 
 def export_all(job: FitJob, trained: list[Candidate]) -> dict[str, Path]:
@@ -96,7 +128,7 @@ def export_all(job: FitJob, trained: list[Candidate]) -> dict[str, Path]:
                 path,
                 runtime=runtime.name,
                 network=candidate.network,
-                preprocessing=job.prepared.preprocessing_for(candidate.network),
+                preprocessing=about.preprocessing,
                 labels=job.prepared.dataset.classes,
                 trained_on=about.data,
                 task=job.prepared.task.name,
@@ -106,7 +138,9 @@ def export_all(job: FitJob, trained: list[Candidate]) -> dict[str, Path]:
     return files
 
 
-def measure_once(job: FitJob, files: dict[str, Path], macs: dict[str, int]) -> dict[str, MeasuredLatency]:
+def measure_once(
+    job: FitJob, files: dict[str, Path], macs: dict[str, int], *, patience_s: float
+) -> dict[str, MeasuredLatency]:
     """Clock the exported files side by side; a resumed run keeps what was clocked before, unless it is doubted."""
     known = job.run.read_step("measured", dict[str, MeasuredLatency])
     if known is None or known.keys() != files.keys():
@@ -116,7 +150,7 @@ def measure_once(job: FitJob, files: dict[str, Path], macs: dict[str, int]) -> d
             files,
             runtime=settings.runtime,
             threads=settings.threads,
-            patience_s=0.0 if settings.busy else final_patience_s(job.run),
+            patience_s=0.0 if settings.busy else patience_s,
             macs=macs,
         )
         known = msgspec.to_builtins(found)
@@ -146,11 +180,11 @@ def check(
     tests: dict[tuple[int, ...], ArraySplit] = {}
     accuracies: dict[str, Accuracy] = {}
     for candidate in trained:
-        preprocessing = job.prepared.preprocessing_for(candidate.network)
+        artefact = load_artefact(files[candidate.name], runtime=runtime)
+        preprocessing = artefact.preprocessing
         size = candidate.network.input[1:]
         if size not in tests:
             tests[size] = decode(dataset.test, preprocessing, train=False)
-        artefact = load_artefact(files[candidate.name], runtime=runtime)
         outputs = artefact.logits(tests[size].images.numpy())
         found = task.score(outputs, tests[size].labels)
         accuracies[candidate.name] = Accuracy(
@@ -172,7 +206,7 @@ def check(
 
 def describe(
     job: FitJob,
-    plan: Plan,
+    plan: Plan | None,
     winner: Candidate,
     trained: list[Candidate],
     latencies: dict[str, MeasuredLatency],
@@ -199,7 +233,7 @@ def describe(
             split_note=dataset.split_note,
             skipped=list(dataset.skipped),
             input_reason=prepared.input_reason,
-            preprocessing=msgspec.to_builtins(prepared.preprocessing_for(winner.network)),
+            preprocessing=msgspec.to_builtins(read_about(job.run.training(winner.name)).preprocessing),
         ),
         architecture=str(path / "architecture.yaml"),
         artefact=str(path / model),
@@ -216,17 +250,9 @@ def describe(
         parity=msgspec.convert(parity.document(), Agreement),
         baselines=rivals(trained, "baseline", latencies, accuracies, settings.latency_ms),
         finalists=rivals(trained, "finalist", latencies, accuracies, settings.latency_ms),
-        search=Search(
-            space=prepared.subject.name,
-            space_size=float(prepared.space.size) if prepared.space else None,
-            method=prepared.method.name,
-            reason=prepared.method.reason,
-            evaluations=sum(c.train_s is not None for c in Study(path).candidates("search")),
-            gap=(job.run.read_step("finalists", Found) or {}).get("gap"),
-            seconds=job.run.phases["Search"],
-        ),
-        bound=Bound(time_s=plan.full_s and (settings.time_s or None), evaluations=settings.evaluations),
-        plan=msgspec.to_builtins(plan),
+        search=None if plan is None else _search(job),
+        bound=Bound(time_s=settings.time_s if plan is None or plan.full_s else None, evaluations=settings.evaluations),
+        plan={} if plan is None else msgspec.to_builtins(plan),
         policy=POLICY.rules(),
         recipe=msgspec.to_builtins(prepared.recipe),
         seed=settings.seed,
@@ -239,9 +265,33 @@ def describe(
         },
         doubts=[] if settings.busy else doubted,
         warnings=doubted if settings.busy else [],
-        notes=notes(winner),
+        notes=[*notes(winner), *notes_on_stages(job.stages)],
         wall_s=job.run.elapsed,
+        stages=job.stages,
     )
+
+
+def _search(job: FitJob) -> Search:
+    prepared = job.prepared
+    return Search(
+        space=prepared.subject.name,
+        space_size=float(prepared.space.size) if prepared.space else None,
+        method=prepared.method.name,
+        reason=prepared.method.reason,
+        evaluations=sum(c.train_s is not None for c in Study(job.run.path).candidates("search")),
+        gap=(job.run.read_step("finalists", Found) or {}).get("gap"),
+        seconds=job.run.phases.get("Search"),
+    )
+
+
+def notes_on_stages(stages: Sequence[Stage]) -> list[str]:
+    """Where the accuracy came from, a sentence a stage."""
+    return [
+        f"{stage.name} ({stage.what}): {100 * stage.val_accuracy:.1f} % of the validation images, there after "
+        f"{format_duration(stage.at_s)}."
+        for stage in stages
+        if stage.val_accuracy is not None and stage.at_s is not None
+    ]
 
 
 def rivals(

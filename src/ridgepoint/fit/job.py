@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from functools import cached_property
 
+import msgspec
+
 from ridgepoint.cost.latency import LatencyModel
 from ridgepoint.deploy.calibrate import HostTable
 from ridgepoint.display import Display
@@ -11,6 +13,13 @@ from ridgepoint.fit.policy import POLICY
 from ridgepoint.fit.prepare import Prepared
 from ridgepoint.fit.settings import FitSettings
 from ridgepoint.run.folder import RunFolder
+from ridgepoint.run.result import Stage
+
+
+class Stages(msgspec.Struct, kw_only=True):
+    """The step of a run that says what was finished on the way."""
+
+    stages: list[Stage] = []
 
 
 @dataclass(kw_only=True)
@@ -21,6 +30,17 @@ class FitJob:
     prepared: Prepared
     host: HostTable
     display: Display
+
+    @property
+    def stages(self) -> list[Stage]:
+        """What was finished on the way, in its order."""
+        known = self.run.read_step("stages", Stages)
+        return [] if known is None else known.stages
+
+    def passed(self, stage: Stage) -> None:
+        """Keep that something was finished; of the same name only the first time counts."""
+        if all(each.name != stage.name for each in self.stages):
+            self.run.write_step("stages", msgspec.to_builtins(Stages(stages=[*self.stages, stage])))
 
     @cached_property
     def latency(self) -> LatencyModel:

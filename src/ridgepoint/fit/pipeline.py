@@ -1,15 +1,15 @@
 """`fit`, step by step. Every step leaves what it found in the run folder, and a resumed run skips finished steps."""
 
 import contextlib
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import torch
 
-from ridgepoint.data.trained_on import TrainedOn
 from ridgepoint.deploy.calibrate import HostTable
+from ridgepoint.deploy.runtimes import model_file
 from ridgepoint.display import Display, Silent
 from ridgepoint.errors import (
     InterruptedRun,
@@ -21,25 +21,35 @@ from ridgepoint.errors import (
     stopped_by_user,
 )
 from ridgepoint.files import writing
-from ridgepoint.fit.bound import Ending, may_look_further, measure_ending, require_time, share_out
-from ridgepoint.fit.finish import PHASE, finish
+from ridgepoint.fit.bound import (
+    Ending,
+    may_look_further,
+    measure_ending,
+    require_first_file,
+    require_time,
+    share_out,
+)
+from ridgepoint.fit.early import begin_with_weights
+from ridgepoint.fit.finish import PHASE, conclude, finish
 from ridgepoint.fit.job import FitJob
+from ridgepoint.fit.opening import STEP as OPENING
+from ridgepoint.fit.opening import within_reach
 from ridgepoint.fit.plan import Plan, make_plan
 from ridgepoint.fit.policy import POLICY
 from ridgepoint.fit.prepare import check_settings, prepare
-from ridgepoint.fit.pretrained import networks_for
 from ridgepoint.fit.searching import find_finalists
 from ridgepoint.fit.settings import FitSettings
 from ridgepoint.fit.steps import Rivals, TrainedOne
+from ridgepoint.fit.teach import teach
 from ridgepoint.fit.threads import set_training_threads
-from ridgepoint.run.folder import RunFolder, open_run
+from ridgepoint.run.folder import RESULT, RunFolder, open_run
 from ridgepoint.run.process import as_found
 from ridgepoint.search.baselines import within_budget, zoo_networks
 from ridgepoint.search.candidate import Candidate
 from ridgepoint.search.draw import smallest
 from ridgepoint.search.methods.entry import Entry
-from ridgepoint.train.folder import About, save_training, weight_file
-from ridgepoint.train.loop import train
+from ridgepoint.train.folder import weight_file
+from ridgepoint.train.start import named_weights, remember
 from ridgepoint.units import format_duration, format_ms
 
 
@@ -53,6 +63,7 @@ def fit(
     asked: Collection[str] | None = None,
     since: float | None = None,
     display: Display | None = None,
+    written: Callable[[Path], object] = lambda run: None,
 ) -> dict[str, Any]:
     """Find, train, export, check and measure the most accurate network within a latency budget.
 
@@ -64,6 +75,7 @@ def fit(
         asked: The settings that the user named; of a resumed run the others are as it was begun.
         since: From when on the time counts, by `time.monotonic`; from now on if left open.
         display: Whoever watches.
+        written: Called with the run folder whenever it holds a result: there may be several, each better.
 
     Returns:
         The content of `result.json`.
@@ -79,7 +91,7 @@ def fit(
         go_on = f"Go on with: {run.settings.command(out=str(run.path), resume=True)}"
         try:
             with writing(run.path, verb="read or written"):
-                return _fit(run, display, method)
+                return _fit(run, display, method, written)
         except WriteError as error:
             saved = f"; what was saved before is intact. {go_on}" if run.begun else ""
             raise WriteError(f"{error}{saved}") from None
@@ -90,38 +102,75 @@ def fit(
                 raise InterruptedRun("stopped before anything was begun") from None
             with contextlib.suppress(WriteError):
                 run.tick()
+            best = (
+                f" The best so far is {run.path / model_file(run.settings.runtime)}."
+                if (run.path / RESULT).exists()
+                else ""
+            )
             raise InterruptedRun(
-                f"stopped after {format_duration(run.elapsed)}; everything so far is saved. {go_on}"
+                f"stopped after {format_duration(run.elapsed)}; everything so far is saved.{best} {go_on}"
             ) from None
 
 
-def _fit(run: RunFolder[FitSettings], display: Display, method: Entry | None) -> dict[str, Any]:
+def _fit(
+    run: RunFolder[FitSettings], display: Display, method: Entry | None, written: Callable[[Path], object]
+) -> dict[str, Any]:
     settings = run.settings
     display.say(f"Run folder: {run.path}")
     with run.phase("Data", display):
         check_settings(settings, method)
         prepared = prepare(run, display, method)
+        reached = within_reach(settings, prepared) if run.read_step(OPENING) is None else []
+        opens = bool(reached) or (named_weights(settings.weights) is not None and prepared.network is None)
         if not run.resumed:  # what is impossible leaves nothing behind
-            require_time(run, prepared, _host(settings))
+            (require_first_file if opens else require_time)(run, prepared, _host(settings))
         run.begin(prepared.origin(settings))
+        if prepared.network is not None:
+            remember(run, prepared.start)
     if (result := run.result()) is not None and not result.get("doubts"):
         display.say(f"{run.path}: is finished already")
+        written(run.path)
         return result
+    job = FitJob(run=run, prepared=prepared, host=_host(settings), display=display)
+
+    def show(result: dict[str, Any]) -> dict[str, Any]:
+        written(run.path)
+        return result
+
+    early, more = begin_with_weights(job, reached, show)
+    if not more:
+        with run.phase(PHASE, display):
+            return show(conclude(job, early))
+    try:
+        plan, trained = search_and_train(job, display)
+    except NotMetError as error:
+        if not early:
+            raise
+        display.warn(f"{error}. What came of the weights stays.")
+        plan, trained = None, []
+    with run.phase(PHASE, display):
+        return show(finish(job, plan, early + trained))
+
+
+def search_and_train(job: FitJob, display: Display) -> tuple[Plan, list[Candidate]]:
+    """Search from nothing, and train what was found and the zoo's rivals in full.
+
+    Raises:
+        NotMetError: If no network meets the budget.
+    """
+    run, settings = job.run, job.run.settings
     with run.phase("This machine", display):
-        host = _host(settings)
-        job = FitJob(run=run, prepared=prepared, host=host, display=display)
         require_possible(job)
         rivals = choose_rivals(job)
-        ending = measure_ending(run, prepared, host) if settings.evaluations is None else Ending(once_s=0, network_s=0)
+        counted = settings.evaluations is not None
+        ending = Ending(once_s=0, network_s=0) if counted else measure_ending(run, job.prepared, job.host)
     plan = _plan(job, ending, trainings=POLICY.finalists + len(rivals))
     with run.phase("Search", display):
-        set_training_threads(run, prepared)
+        set_training_threads(run, job.prepared)
         finalists = find_finalists(job, plan)
     with run.phase("Training", display):
         plan, contenders = share_out(run, plan, finalists + rivals, ending, display=display)
-        trained = train_all(job, plan, contenders)
-    with run.phase(PHASE, display):
-        return finish(job, plan, trained)
+        return plan, train_all(job, plan, contenders)
 
 
 def _host(settings: FitSettings) -> HostTable:
@@ -151,7 +200,7 @@ def require_possible(job: FitJob) -> None:
 
 
 def choose_rivals(job: FitJob) -> list[Candidate]:
-    """The zoo networks that will be trained beside the finalists, some from given weights; chosen once per run."""
+    """The zoo networks that will be trained from nothing beside the finalists; chosen once per run."""
     known = job.run.read_step("rivals", Rivals)
     if known is not None:
         return known["rivals"]
@@ -176,17 +225,6 @@ def choose_rivals(job: FitJob) -> list[Candidate]:
         names = ", ".join(f"{rival.name} ({format_ms(rival.tabled_ms)})" for rival in rivals)
         none = "none meets the budget" if may_look_further(job.run) else "no time is left to look for some"
         job.display.say(f"Zoo networks to beat, by this machine's latency table: {names or none}")
-    if settings.weights is not None and job.prepared.network is None:
-        for network in networks_for(settings.weights, closing, channels=channels, height=height, width=width):
-            ms = job.latency.latency(network).ms
-            job.display.say(
-                f"{network.name} may start from {settings.weights}: {format_ms(ms)} by the table"
-                + ("" if ms <= limit else ", over the budget, left out")
-            )
-            if ms <= limit:
-                named = msgspec.structs.replace(network, name=f"{network.name}-pretrained")
-                start = Candidate(name=named.name, phase="baseline", network=named, seed=settings.seed, tabled_ms=ms)
-                rivals.append(msgspec.structs.replace(start, weights=settings.weights))
     job.run.write_step("rivals", {"rivals": msgspec.to_builtins(rivals)})
     return rivals
 
@@ -233,63 +271,22 @@ def _weights(job: FitJob, candidate: Candidate) -> str | None:
     """
     if candidate.weights is None:
         return None
-    if candidate.phase == "baseline" and job.run.settings.weights is not None:
-        return weight_file(job.run.settings.weights)
+    given = named_weights(job.run.settings.weights)
+    if candidate.phase == "baseline" and given is not None:  # of a run that an earlier version began
+        return weight_file(given)
     own = job.run.path / candidate.weights
     if not own.resolve().is_relative_to((job.run.path / "weights").resolve()):
         raise RunError(f"{candidate.name} starts from {shown(candidate.weights)}, which is no file of {job.run.path}")
     return str(own)
 
 
-def _train_one(job: FitJob, plan: Plan, candidate: Candidate, base: float, share: float) -> dict[str, Any]:
-    folder = job.run.training(candidate.name)
-    prepared, task = job.prepared, job.prepared.task
-
-    def on_step(progress: float, record: dict[str, Any]) -> None:
-        text = f"{candidate.name}: loss {record['loss']:.3f}"
-        if "val_accuracy" in record:
-            text += f", validation {task.metric} {record['val_accuracy']:.3f}"
-        job.display.progress(base + share * progress, text)
-        job.run.tick()
-
-    data, recipe = prepared.data_for(candidate.network), prepared.recipe_for(candidate)
-    set_training_threads(job.run, prepared)
-    done = train(
-        candidate.network,
-        data,
-        recipe,
-        bound=plan.full(recipe),
-        seed=job.run.settings.seed,
-        folder=folder,
+def _train_one(job: FitJob, plan: Plan, candidate: Candidate, base: float, share: float) -> TrainedOne:
+    return teach(
+        job.run,
+        job.prepared,
+        candidate,
+        job.prepared.data_for(candidate.network),
+        bound=plan.full(job.prepared.recipe_for(candidate)),
         initial=_weights(job, candidate),
-        batches=task.batches(
-            data,
-            recipe,
-            outputs=candidate.network.num_classes,
-            seed=job.run.settings.seed,
-            accelerator=prepared.accelerator,
-        ),
-        loss=task.loss(recipe),
-        score=task.score,
-        accelerator=prepared.accelerator,
-        on_step=on_step,
-    )
-    about = About(
-        labels=prepared.dataset.classes,
-        preprocessing=data.preprocessing,
-        val_accuracy=done.val_accuracy,
-        steps=done.steps,
-        seconds=done.seconds,
-        data=TrainedOn.of(prepared.dataset, job.run.settings.seed),
-        task=task.name,
-    )
-    save_training(folder, done.model, about)
-    return job.run.write_step(
-        f"trained-{candidate.name}",
-        {
-            "val_accuracy": done.val_accuracy,
-            "seconds": done.seconds,
-            "steps": done.steps,
-            "epochs": done.epochs,
-        },
+        told=lambda progress, text: job.display.progress(base + share * progress, text),
     )

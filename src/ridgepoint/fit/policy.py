@@ -32,6 +32,12 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     aims: Annotated[int, _why("searches at most, each after one that the clock refuted")] = 3
     further: Annotated[float, _why("of the first search's candidates, for each of the others")] = 0.25
     further_overtime: Annotated[float, _why("times what such a search should take, where its trainings are slow")] = 1.5
+    opening_smallest: Annotated[float, _why("of the images' own size: no smaller input for weights")] = 0.6
+    opening_clocked: Annotated[int, _why("networks with published weights, the most promising first")] = 6
+    frozen_images: Annotated[int, _why("whose frozen features a classifier learns from: more take minutes")] = 5000
+    finetuning_share: Annotated[float, _why("of what is left, for fine-tuning weights where a search follows")] = 0.6
+    search_least_s: Annotated[float, _why("in less, a search from nothing sets nothing against weights")] = 180.0
+    finetuning_least_s: Annotated[float, _why("in less, fine-tuning only spoils what a classifier has learnt")] = 5.0
 
     def rules(self) -> dict[str, Rule]:
         """Every rule's value and reason, by its name."""

@@ -27,6 +27,7 @@ from ridgepoint.tasks.reading import read
 from ridgepoint.train.accelerator import find_accelerator, told
 from ridgepoint.train.folder import weight_file
 from ridgepoint.train.recipe import SMALL_IMAGE, load_recipe, usual_recipe
+from ridgepoint.train.start import StartWeights, named_weights, start_from, start_of
 from ridgepoint.units import format_duration
 from ridgepoint.workers.setup import TrainingSetup
 
@@ -46,13 +47,14 @@ class Chosen(NamedTuple):
 class Prepared(TrainingSetup):
     """Data, what is searched and how, and recipes of one fit.
 
-    Exactly one of `space` and `network` is given, as the method takes it.
+    Exactly one of `space` and `network` is given, as the method takes it; `start` are the network's weights.
     """
 
     input_reason: str
     method: Chosen
     space: Space | None
     network: Network | None
+    start: StartWeights | None = None
 
     @property
     def subject(self) -> Space | Network:
@@ -66,7 +68,8 @@ class Prepared(TrainingSetup):
             "space": digest(self.subject),
             "recipe": digest((self.recipe, self.finetune)),
         }
-        return known | ({"weights": digest_file(weight_file(settings.weights))} if settings.weights else {})
+        given = named_weights(settings.weights)
+        return known | ({"weights": digest_file(weight_file(given))} if given else {})
 
     def middling(self) -> Network:
         """A network of average size among those that the search will train."""
@@ -103,9 +106,10 @@ def check_settings(settings: FitSettings, given: Entry | None = None) -> None:
         load(settings.space or "")
     elif settings.space is not None:
         entry.check(load_space(settings.space))
-    if settings.weights is not None:
-        read_weights(weight_file(settings.weights))
-    elif entry.trained:
+    named = named_weights(settings.weights)
+    if named is not None:
+        read_weights(start_from(named).path)
+    elif named is None and entry.trained:
         raise InputError(f"--method {settings.method} starts from a trained network: give its weights with --weights")
     if settings.study is not None:
         if entry.trained:
@@ -146,9 +150,10 @@ def prepare(run: RunFolder[FitSettings], display: Display, given: Entry | None =
     display.say(f"Search method {method.name}: {method.reason}.")
     accelerator = find_accelerator(settings.accelerator)
     display.say(f"Training on: {told(accelerator)}.")
-    if settings.weights is not None:
-        for note in read_weights(weight_file(settings.weights)).notes:
-            display.say(f"{settings.weights}: {note}")
+    start = None
+    if network is not None:
+        start = start_of(run, named_weights(settings.weights), network.name, display.say)
+        preprocessing = preprocessing if start is None else start.prepared(preprocessing)
     size = max(preprocessing.height, preprocessing.width)
     recipe = load_recipe(settings.recipe or usual_recipe(size), settings.recipe_changes)
     return Prepared(
@@ -163,6 +168,7 @@ def prepare(run: RunFolder[FitSettings], display: Display, given: Entry | None =
         finetune=load_recipe(settings.recipe or "finetune", settings.recipe_changes),
         augmentation=task.augmentation(dataset, preprocessing),
         accelerator=accelerator,
+        start=start,
     )
 
 
@@ -190,7 +196,7 @@ def choose_method(settings: FitSettings, given: Entry | None = None) -> Chosen:
 
 def _usual_method(settings: FitSettings, kind: str | None) -> tuple[str, str]:
     """Evolution where time is short; else what teaches a whole space at once, and suits it."""
-    if kind == "network" and settings.weights is None:
+    if kind == "network" and named_weights(settings.weights) is None:
         return "scaling", "a network without weights was given"
     if kind == "network":
         return "netadapt", "a trained network was given"

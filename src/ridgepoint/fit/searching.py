@@ -24,7 +24,6 @@ from ridgepoint.search.judges import InTurn, Judges
 from ridgepoint.search.method import Problem
 from ridgepoint.search.methods import make_method_settings
 from ridgepoint.search.study import Study
-from ridgepoint.train.folder import weight_file
 from ridgepoint.train.loop import Bound
 from ridgepoint.units import format_ms
 from ridgepoint.workers.crew import hire
@@ -136,8 +135,8 @@ def judges_of(job: FitJob, judge: ShortTraining) -> contextlib.AbstractContextMa
 
 def short_training(run: RunFolder[FitSettings], prepared: Prepared, bound: Bound, *, limit_ms: float) -> ShortTraining:
     """What the candidates of a run are judged by."""
-    network, given = prepared.network, run.settings.weights
-    start = None if network is None or given is None else Start(network=network, weights=weight_file(given))
+    network, given = prepared.network, prepared.start
+    start = None if network is None or given is None else Start(network=network, weights=given.path)
     return ShortTraining(run.path, prepared, bound, seed=run.settings.seed, limit_ms=limit_ms, start=start)
 
 
@@ -155,7 +154,9 @@ def own_terms(settings: FitSettings, judge: ShortTraining) -> OwnTerms:
         bound=judge.bound,
         limit_ms=judge.limit_ms,
     )
-    return OwnTerms(terms=terms, data_root=settings.data_root, start=judge.start)
+    return OwnTerms(
+        terms=terms, data_root=settings.data_root, start=judge.start, preprocessing=judge.setup.preprocessing
+    )
 
 
 def next_aim(job: FitJob, found: Finalists, earlier: int) -> Aim:

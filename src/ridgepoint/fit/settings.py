@@ -10,6 +10,8 @@ from ridgepoint.run.settings import BUSY, Above0, AtLeast0, AtLeast1, Request, r
 
 DEFAULT_TIME_S = 600.0
 OF_METHOD = "search."
+OF_SEARCH: dict[str, Any] = {"baselines": 0, "weights": None}
+"""What is usual of a `search` and not of a `fit`."""
 
 
 class FitSettings(Request, frozen=True, kw_only=True):
@@ -46,8 +48,12 @@ class FitSettings(Request, frozen=True, kw_only=True):
     size: Annotated[AtLeast1 | None, typed(held=False, help="Input size in pixels.  [default: from the images]")] = None
     weights: Annotated[
         str | None,
-        typed(place=True, help="Weights that zoo networks may start from: .safetensors, .pth, or a hub id."),
-    ] = None
+        typed(
+            place=True,
+            help="What networks may start from: auto (the best published ones within reach), none, a name of "
+            "`ridgepoint weights`, a .safetensors or .pth file, a hub id, a run's folder.",
+        ),
+    ] = "auto"
     baselines: Annotated[AtLeast0, typed(help="How many zoo networks the winner has to beat.")] = 3
     seed: Annotated[AtLeast0, typed(help="Of splits, weights, proposals and augmentation.")] = 0
     table: Annotated[
@@ -83,8 +89,8 @@ class FitSettings(Request, frozen=True, kw_only=True):
         return f"{Path(self.space or '').stem}-{method}-{data}" if self.verb == "search" else data
 
     def usual(self) -> dict[str, Any]:
-        """A search compares with no zoo networks, unless it is asked to."""
-        return super().usual() | ({"baselines": 0} if self.verb == "search" else {})
+        """A search compares with no zoo networks and takes no published weights, unless it is asked to."""
+        return super().usual() | (OF_SEARCH if self.verb == "search" else {})
 
     def command(self, *, out: str | None = None, resume: bool = False) -> str:
         """The command line that asks for the same; the call in Python where the method is an object."""

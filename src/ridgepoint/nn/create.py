@@ -6,9 +6,11 @@ from pathlib import Path
 from ridgepoint.arch.network import Network
 from ridgepoint.arch.zoo import list_models, load
 from ridgepoint.errors import InputError
+from ridgepoint.files import exists
 from ridgepoint.nn.build import BuiltNetwork, build
 from ridgepoint.nn.features import FeatureNetwork
-from ridgepoint.nn.hub import hub_id
+from ridgepoint.nn.published import find_published, usual_weights
+from ridgepoint.nn.reach import reach
 from ridgepoint.nn.weights import load_weights
 
 
@@ -28,8 +30,9 @@ def create_model(
     Args:
         network: `mobilenetv4_conv_small`, `mobilenetv4_conv_small.e2400_r224_in1k` (a tag of published weights),
             a path to a YAML file, or a `Network`.
-        pretrained: False for fresh weights, True for the published ones (fetched from the hub), or a `.safetensors` or
-            `.pth` file, or a hub id such as ``hf-hub:timm/mobilenetv2_100.ra_in1k``.
+        pretrained: False for fresh weights, True for the published ones (`ridgepoint weights` lists them and
+            what they want of an input), or a tag of these, a `.safetensors` or `.pth` file, or a hub id such as
+            ``hf-hub:timm/mobilenetv2_100.ra_in1k``.
         num_classes: Overrides the network's number of classes; a classifier for another number is left fresh.
         in_channels: Overrides the network's input channels; RGB weights are adapted.
         features_only: Whether to give the feature maps at strides 2, 4, 8, 16, 32 instead of logits.
@@ -49,18 +52,27 @@ def create_model(
     )
     if tag is not None and not isinstance(pretrained, bool):
         raise InputError(f"two weights are given: the tag '{tag}' in the name, and pretrained={str(pretrained)!r}")
-    if pretrained is True:
-        load_weights(model, hub_id(network.name, tag))
-    elif pretrained is not False:
-        load_weights(model, pretrained)
+    if pretrained is not False:
+        load_weights(model, _source(network.name, tag if pretrained is True else pretrained))
     return FeatureNetwork(model, out_indices) if features_only else model
 
 
+def _source(network: str, given: str | Path | None) -> str | Path:
+    """A file or hub id: published weights by their tag, the usual ones where none is given; others as they are."""
+    if given is None:
+        return reach(usual_weights(network)).path
+    published = find_published(str(given), network=network)
+    if published is not None and published.network == network and not exists(Path(given)):
+        return reach(published).path
+    return given
+
+
 def _resolve(network: str | Path | Network) -> tuple[Network, str | None]:
-    """The network, and the tag of its weights where the name carries one."""
+    """The network, and the tag or hub id of its weights where the name carries a tag."""
     if isinstance(network, Network):
         return network, None
     name, _, tag = str(network).partition(".")
     if tag and name in list_models():
-        return load(name), tag
+        known = find_published(f"{name}.{tag}")
+        return load(name), tag if known else f"hf-hub:timm/{name}.{tag}"
     return load(network), None

@@ -2,7 +2,8 @@
 
 A map names the source's `units` (a pattern; in natural order they are our rows in order) and, per block kind, the
 alternatives: our part on the left, theirs on the right, `{0}` the next unit that no row has used, `{1}` the one after.
-The first alternative in which every tensor of a row is found is taken. `*` stands for a number on both sides.
+The first alternative in which every tensor of a row is found is taken, else one in which most are. `*` stands for a
+number on both sides.
 """
 
 import re
@@ -88,11 +89,14 @@ def _apply(key_map: KeyMap, network: Network, ours: Iterable[str], source: Colle
         fitting: dict[str, str] = {}
         used = 0
         for alternative in _alternatives(key_map, path, kind):
+            row = {key: _rename(rest, alternative, units) for key, rest in tensors[path].items()}
+            fits = {key: name for key, name in row.items() if name is not None and name in source}
+            if len(fits) < len(fitting):
+                continue
+            fitting = fits
             used = 1 + max(
                 (int(n) for right in alternative.values() for n in re.findall(r"\{(\d)\}", right)), default=-1
             )
-            row = {key: _rename(rest, alternative, units) for key, rest in tensors[path].items()}
-            fitting = {key: name for key, name in row.items() if name is not None and name in source}
             if all(key in fitting or key.endswith(OPTIONAL) for key in row):
                 break
         sources.update(fitting)

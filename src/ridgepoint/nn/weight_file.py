@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ridgepoint.errors import InputError, shown
-from ridgepoint.files import check_regular
+from ridgepoint.files import check_regular, exists
 from ridgepoint.filetype import mistaken
 
 LARGEST_BYTES = 64 << 30
@@ -49,7 +49,7 @@ def read_weight_file(path: Path, source: str) -> WeightFile:
     Raises:
         InputError: If it cannot be read, or holds more than plain finite tensors.
     """
-    if not _is_there(path):
+    if not exists(path):
         raise InputError(
             f"there is no weight file '{source}'. Allowed: a .safetensors or .pth file, or a hub id hf-hub:OWNER/NAME"
         )
@@ -68,13 +68,6 @@ def read_weight_file(path: Path, source: str) -> WeightFile:
         notes.append(f"'{prefix}' before every name is left out")
     check_tensors(tensors, source, largest=path.stat().st_size * 8)
     return WeightFile(source, tensors, metadata, tuple(notes))
-
-
-def _is_there(path: Path) -> bool:
-    try:
-        return path.exists() or path.is_symlink()
-    except (OSError, ValueError):  # a name too long, a NUL
-        return False
 
 
 def without_prefix(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], str]:

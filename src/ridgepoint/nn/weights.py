@@ -18,10 +18,12 @@ from ridgepoint.errors import InputError
 from ridgepoint.nn.build import BuiltNetwork
 from ridgepoint.nn.hub import read_weights
 from ridgepoint.nn.keys import Translation, key_maps, translate
+from ridgepoint.nn.published import Normalisation
 from ridgepoint.nn.weight_file import WeightFile, check_tensors, without_prefix
 
 LOG = logging.getLogger(__name__)
 CLASSIFIER = "head.classifier."
+NORMALISATION = "normalisation"
 # `tf_mobilenetv3_small_100.in1k`, `mobilenetv2_100.tf_in1k`: names of weights that TensorFlow's padding trained.
 TENSORFLOW_NAME = re.compile(r"(?:^|[/._-])tf_")
 
@@ -43,9 +45,10 @@ class WeightsReport(msgspec.Struct, frozen=True):
 def load_weights(model: BuiltNetwork, source: str | Path | Mapping[str, Tensor]) -> WeightsReport:
     """Fill a model with weights of ours, timm's, torchvision's or the MobileOne authors'; all of them, or none.
 
-    A classifier for another number of classes is left fresh, a first convolution for other input channels is adapted
-    (summed for one channel, repeated and rescaled for more), an attention bias for another grid is resized, and the
-    batch norms take the epsilon that the weights were trained with where it is known (torchvision's MobileNetV3: 1e-3).
+    A classifier for another number of classes, or that the weights lack, is left fresh, a first convolution for other
+    input channels is adapted (summed for one channel, repeated and rescaled for more), an attention bias for another
+    grid is resized, and the batch norms take the epsilon that the weights were trained with where it is known
+    (torchvision's MobileNetV3: 1e-3).
 
     Args:
         model: A network of ours, in train form, or in deploy form for weights in deploy form.
@@ -62,9 +65,12 @@ def load_weights(model: BuiltNetwork, source: str | Path | Mapping[str, Tensor])
     _check_padding(file, model.network)
     own = model.state_dict()
     translation = translate(model.network, own, file.tensors)
-    if not translation.complete:
+    headless = not any(key.startswith(CLASSIFIER) for key in translation.sources)
+    missing = [key for key in translation.missing if not (headless and key.startswith(CLASSIFIER))]
+    if missing or translation.leftover:
         raise InputError(_incomplete(file, model.network, translation))
     filled, adapted, reset, wrong = _fit(model.network, own, file, translation)
+    reset += [key for key in translation.missing if key not in missing]
     if wrong:
         raise InputError(f"{file.source}: {len(wrong)} tensors do not fit {model.network.name}: {_some(wrong)}")
     model.load_state_dict(filled, strict=False)
@@ -94,18 +100,38 @@ def _set_norm_eps(model: BuiltNetwork, eps: float) -> None:
             module.eps = eps
 
 
-def save_weights(model: BuiltNetwork, path: str | Path) -> None:
+def save_weights(model: BuiltNetwork, path: str | Path, *, normalisation: Normalisation | None = None) -> None:
     """Write a model's tensors as safetensors, with the facts that loading must check as metadata.
 
     Equal models give equal files, byte for byte.
+
+    Args:
+        model: Whose tensors.
+        path: Where the file goes.
+        normalisation: What they were trained with, where that is to travel with them.
     """
     from safetensors.torch import save
 
     conventions = model.network.conventions
     metadata = {"format": "pt", "network": model.network.name, "padding": conventions.padding}
     tensors = {key: value.detach().contiguous().cpu() for key, value in model.state_dict().items()}
+    if normalisation is not None:
+        metadata |= {NORMALISATION: msgspec.json.encode(normalisation).decode()}
     content = save(tensors, metadata={**metadata, "norm_eps": repr(conventions.norm_eps)})
     Path(path).write_bytes(_sorted_metadata(content))
+
+
+def normalisation_of(file: WeightFile) -> Normalisation | None:
+    """What the weights of a file want of an input, where it says so.
+
+    Raises:
+        InputError: If it says so in a way that cannot be read.
+    """
+    told = file.metadata.get(NORMALISATION)
+    try:
+        return None if told is None else msgspec.json.decode(told, type=Normalisation)
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise InputError(f"{file.source}: its normalisation in the metadata cannot be read: {error}") from None
 
 
 def _sorted_metadata(content: bytes) -> bytes:

@@ -12,6 +12,7 @@ from ridgepoint.report.interval import interval
 from ridgepoint.report.result import Metric, Run
 from ridgepoint.run.result import Accuracy, FitResult
 from ridgepoint.train.settings import TrainSettings
+from ridgepoint.train.start import named_weights
 from ridgepoint.units import format_ms
 
 # A training that gained so much in its last third would have gained more.
@@ -133,7 +134,7 @@ def _steps(run: Run, *, wants_more: bool) -> list[Step]:
         steps.append(Step("Or show it smaller images", smaller.command()))
     if wants_more and settings is not None:
         steps.append(Step("Give it more time", longer(settings, result.recipe).command()))
-        if settings.weights is None:
+        if named_weights(settings.weights) is None and not any(rival.weights for rival in result.baselines):
             command = f"{settings.command()} --weights FILE"
             steps.append(Step("Or let it start from weights that know photographs", command))
     steps += [

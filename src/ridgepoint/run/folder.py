@@ -30,7 +30,7 @@ LOCK, ORIGIN, SETTINGS, CLOCK, RESULT = ".lock", "origin.json", "settings.json",
 PATHS = ("run", "architecture", "artefact", "labels", "report")
 BEFORE_TRAINING = {
     *(LOCK, ORIGIN, SETTINGS, CLOCK, "samples.json"),
-    *(f"steps/{name}.json" for name in ("gap", "rivals", "ending", "plan")),
+    *(f"steps/{name}.json" for name in ("start", "opening", "gap", "rivals", "ending", "plan")),
 }
 """The files of a run that has trained nothing yet; a folder that holds no others may be begun anew."""
 
@@ -136,7 +136,7 @@ class RunFolder(Generic[R]):
 
     def result(self) -> dict[str, Any] | None:
         """The result, or None if the run has not finished; its paths are those of the folder now."""
-        if not (self.path / RESULT).exists():
+        if not is_finished(self.path):
             return None
         result = read_record(self.path / RESULT, dict[str, Any], otherwise=DAMAGED)
         try:
@@ -149,6 +149,19 @@ class RunFolder(Generic[R]):
         except (KeyError, TypeError, ValueError) as error:
             raise RunError(f"{self.path / RESULT}: is no result of a run ({error!r}). {DAMAGED}") from None
         return result | moved
+
+
+class _Ended(msgspec.Struct):
+    finished: bool = True
+
+
+def is_finished(path: Path) -> bool:
+    """Whether a run has come to its end; what it has written on the way may be complete before.
+
+    Raises:
+        RunError: If the result is damaged.
+    """
+    return (path / RESULT).exists() and read_record(path / RESULT, _Ended, otherwise=DAMAGED).finished
 
 
 @contextlib.contextmanager
@@ -233,7 +246,7 @@ def latest_run(given: Request) -> Path:
     for path in Path("runs", verb).glob(f"*/{SETTINGS}"):
         with contextlib.suppress(RunError):
             same = read_settings(path.parent, SETTINGS, type(given)) == given
-            if same and not (path.parent / RESULT).exists():
+            if same and not is_finished(path.parent):
                 found.append(path)
     if not found:
         raise RunError(

@@ -135,6 +135,16 @@ class Rule(msgspec.Struct, kw_only=True):
     reason: str = ""
 
 
+class Stage(msgspec.Struct, kw_only=True):
+    """A network that was finished on the way: what it was taught, when it was there, how good it is, what it takes."""
+
+    name: str
+    what: str = ""
+    at_s: NotNegative | None = None
+    val_accuracy: Share | None = None
+    ms: Positive | None = None
+
+
 class Phase(msgspec.Struct, kw_only=True):
     """A part of the run and its wall-clock time."""
 
@@ -146,7 +156,8 @@ class FitResult(msgspec.Struct, kw_only=True):
     """Everything a fit found out.
 
     `met` compares the measured latency with the budget. `doubts` say why it could not be measured; a run that has some
-    has met nothing yet. `warnings` ask for attention, `notes` only tell.
+    has met nothing yet. `warnings` ask for attention, `notes` only tell. A run that is not `finished` may find
+    something better; what it tells of is checked and complete. `stages` are what was finished on the way.
     """
 
     command: str
@@ -183,6 +194,8 @@ class FitResult(msgspec.Struct, kw_only=True):
     warnings: list[str] = []
     notes: list[str] = []
     wall_s: NotNegative | None = None
+    finished: bool = True
+    stages: list[Stage] = []
 
     @property
     def rivals(self) -> list[Rival]:

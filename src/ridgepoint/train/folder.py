@@ -11,6 +11,7 @@ from ridgepoint.data.trained_on import TrainedOn
 from ridgepoint.errors import RunError
 from ridgepoint.files import save_atomic, write_atomic
 from ridgepoint.nn.build import BuiltNetwork, build
+from ridgepoint.nn.published import Normalisation
 from ridgepoint.nn.weights import load_weights, save_weights
 from ridgepoint.run.folder import RESULT
 from ridgepoint.run.records import read_record
@@ -38,7 +39,8 @@ def save_training(folder: Path, model: BuiltNetwork, about: About) -> None:
         RunError: If the disk is full or the folder cannot be written.
     """
     write_atomic(folder / ARCHITECTURE, dump_network(model.network))
-    save_atomic(folder / WEIGHTS, lambda temporary: save_weights(model, temporary))
+    wanted = Normalisation(mean=about.preprocessing.mean, std=about.preprocessing.std)
+    save_atomic(folder / WEIGHTS, lambda temporary: save_weights(model, temporary, normalisation=wanted))
     write_atomic(folder / ABOUT, msgspec.json.format(msgspec.json.encode(about)))
 
 
@@ -59,6 +61,21 @@ def weight_file(given: str) -> str:
     return str(training_of(Path(given)) / WEIGHTS) if Path(given).is_dir() else given
 
 
+def read_about(folder: Path) -> About:
+    """What is known about the training in a folder.
+
+    Raises:
+        RunError: If the folder holds no finished training.
+    """
+    try:
+        return msgspec.json.decode((folder / ABOUT).read_bytes(), type=About)
+    except (OSError, msgspec.MsgspecError):
+        raise RunError(
+            f"{folder}: holds no finished training (no {ABOUT}). Give the folder that `ridgepoint train --out` named, "
+            "or a finished fit's"
+        ) from None
+
+
 def load_training(folder: Path) -> tuple[BuiltNetwork, About]:
     """The trained model in eval mode, and what is known about it.
 
@@ -66,13 +83,7 @@ def load_training(folder: Path) -> tuple[BuiltNetwork, About]:
         RunError: If the folder holds no finished training.
     """
     folder = training_of(folder)
-    try:
-        about = msgspec.json.decode((folder / ABOUT).read_bytes(), type=About)
-    except (OSError, msgspec.MsgspecError):
-        raise RunError(
-            f"{folder}: holds no finished training (no {ABOUT}). Give the folder that `ridgepoint train --out` named, "
-            "or a finished fit's"
-        ) from None
+    about = read_about(folder)
     model = build(load(folder / ARCHITECTURE))
     load_weights(model, folder / WEIGHTS)
     return model.eval(), about

@@ -16,20 +16,20 @@ from ridgepoint.data import Dataset, Preprocessing, decode
 from ridgepoint.data.trained_on import TrainedOn
 from ridgepoint.display import Display
 from ridgepoint.errors import InterruptedRun
-from ridgepoint.nn.hub import read_weights
 from ridgepoint.run.folder import RESULT, RunFolder, free_folder, open_run
 from ridgepoint.run.origin import Origin, digest, digest_file
 from ridgepoint.run.process import as_found
 from ridgepoint.run.records import write_record
 from ridgepoint.train.accelerator import CPU, find_accelerator, told
 from ridgepoint.train.batches import Batches, Loss, TrainingData, training_data
-from ridgepoint.train.folder import About, save_training
+from ridgepoint.train.folder import About, save_training, weight_file
 from ridgepoint.train.loop import Bound, Trained, logits, train
 from ridgepoint.train.objective import Objective, Reading
 from ridgepoint.train.processes import processes
 from ridgepoint.train.recipe import Recipe, load_recipe, usual_recipe
 from ridgepoint.train.samples import Sample, batch_samples, write_samples
 from ridgepoint.train.settings import TrainSettings
+from ridgepoint.train.start import StartWeights, named_weights, remember, start_of
 
 S = TypeVar("S", bound=TrainSettings)
 
@@ -46,6 +46,7 @@ class Course(Generic[S]):
     preprocessing: Preprocessing
     recipe: Recipe
     accelerator: torch.device
+    start: StartWeights | None = None
 
     @cached_property
     def data(self) -> TrainingData:
@@ -61,7 +62,8 @@ class Course(Generic[S]):
             "model": digest(self.network),
             "recipe": digest(self.recipe),
         }
-        return known | ({"weights": digest_file(self.settings.weights)} if self.settings.weights else {})
+        given = named_weights(self.settings.weights)
+        return known | ({"weights": digest_file(weight_file(given))} if given else {})
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -131,6 +133,7 @@ def run_training(
             course = _course(run, read, display)
             planned = plan(course)
             run.begin(course.origin | planned.origin)
+            remember(run, course.start)
             if (result := run.result()) is not None:
                 display.say(f"{run.path}: is finished already")
                 return result
@@ -151,21 +154,20 @@ def _course(run: RunFolder[S], read: Reading, display: Display) -> Course[S]:
     accelerator = find_accelerator(settings.accelerator)
     network = load(settings.model)
     load_recipe(settings.recipe or "photographs", dict(settings.changes))  # refused before the data are read
-    if settings.weights is not None:
-        for note in read_weights(settings.weights).notes:
-            display.say(f"{settings.weights}: {note}")
+    start = start_of(run, settings.weights, network.name, display.say)
     root = Path(settings.data_root) if settings.data_root else None
     objective, dataset = read(settings.data, seed=settings.seed, root=root)
     for line in objective.summary(dataset).splitlines():
         display.say(line)
     preprocessing, reason = objective.input(dataset, settings.size)
     display.say(reason)
+    preprocessing = preprocessing if start is None else start.prepared(preprocessing)
     side = preprocessing.height
     network = objective.head(dataset).close(network.at(channels=preprocessing.channels, height=side))
     if total_stride(network) > max(side // 2, 1):
         network = limit_stride(network, max(side // 2, 1))
         display.say(f"{network.name}: its earliest strides are set to 1, so that {side} px leave a 2x2 map")
-    usual = usual_recipe(side, trained=settings.weights is not None)
+    usual = usual_recipe(side, trained=start is not None)
     recipe = load_recipe(settings.recipe or usual, dict(settings.changes))
     display.say(f"Training on: {told(accelerator)}.")
     return Course(
@@ -177,6 +179,7 @@ def _course(run: RunFolder[S], read: Reading, display: Display) -> Course[S]:
         preprocessing=preprocessing,
         recipe=recipe,
         accelerator=accelerator,
+        start=start,
     )
 
 
@@ -203,7 +206,7 @@ def _train(course: Course[S], teaching: Teaching, display: Display) -> Trained:
             bound=Bound(seconds=settings.time_s) if settings.time_s else Bound(epochs=course.recipe.epochs),
             seed=settings.seed,
             folder=folder,
-            initial=settings.weights,
+            initial=None if course.start is None else course.start.path,
             batches=batches,
             loss=teaching.loss or objective.loss(course.recipe),
             score=objective.score,
@@ -244,7 +247,7 @@ def _finish(course: Course[S], done: Trained, teaching: Teaching) -> dict[str, A
         "train_s": done.seconds,
         "accelerator": told(course.accelerator),
         "recipe": msgspec.to_builtins(course.recipe),
-        "weights": settings.weights,
+        "weights": None if course.start is None else course.start.name,
         "seed": settings.seed,
         **teaching.result,
     }

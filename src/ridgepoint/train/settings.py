@@ -23,7 +23,11 @@ class TrainSettings(Request, frozen=True, kw_only=True):
     )
     weights: Annotated[
         str | None,
-        typed(place=True, help="Start from a .safetensors or .pth file, or a hub id; recipe: finetune."),
+        typed(
+            place=True,
+            help="Start from: auto (the network's published weights, if they can be had), none, a tag of `ridgepoint "
+            "weights`, a .safetensors or .pth file, a hub id, a training's folder; recipe: finetune.  [default: none]",
+        ),
     ] = None
     time_s: Annotated[
         Above0 | None,

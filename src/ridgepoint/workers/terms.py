@@ -6,7 +6,7 @@ from typing import Annotated
 
 import msgspec
 
-from ridgepoint.data import Dataset
+from ridgepoint.data import Dataset, Preprocessing
 from ridgepoint.data.resolution import LARGEST, SMALLEST
 from ridgepoint.errors import RunError, shown
 from ridgepoint.search.candidate import Ms
@@ -49,15 +49,25 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class OwnTerms(msgspec.Struct, frozen=True, kw_only=True):
-    """What a run tells the workers that it starts itself, past the board: they share its disk."""
+    """What a run tells the workers that it starts itself, past the board: they share its disk.
+
+    `preprocessing` normalises as the weights of `start` want.
+    """
 
     terms: Terms
     data_root: str | None
     start: Start | None
+    preprocessing: Preprocessing | None = None
 
 
 def open_judge(
-    terms: Terms, task: Task, dataset: Dataset, folder: Path, *, start: Start | None = None
+    terms: Terms,
+    task: Task,
+    dataset: Dataset,
+    folder: Path,
+    *,
+    start: Start | None = None,
+    preprocessing: Preprocessing | None = None,
 ) -> ShortTraining:
     """The judge of a run, in this process.
 
@@ -67,13 +77,14 @@ def open_judge(
         dataset: What they are here.
         folder: Where weights are kept.
         start: What a search of a trained network begins with.
+        preprocessing: How images become its inputs; by default what suits the images.
 
     Raises:
         RunError: If the data are others here than where the run is.
     """
     if dataset.fingerprint != terms.fingerprint:
         raise RunError(f"the images of {shown(terms.data)} are others here than where the search runs")
-    preprocessing, _ = task.input(dataset, terms.size)
+    preprocessing = preprocessing or task.input(dataset, terms.size)[0]
     setup = TrainingSetup(
         task=task,
         dataset=dataset,

@@ -186,7 +186,7 @@ def main(url: str, run: str, folder: str, parent: str, token: str, threads: str)
         own = msgspec.json.decode(sys.stdin.buffer.read(), type=OwnTerms)
         data_root = None if own.data_root is None else Path(own.data_root)
         task, dataset = read(own.terms.data, seed=own.terms.seed, root=data_root)
-        judge = open_judge(own.terms, task, dataset, Path(folder), start=own.start)
+        judge = open_judge(own.terms, task, dataset, Path(folder), start=own.start, preprocessing=own.preprocessing)
         _work(
             Board(url),
             worker_name(os.getpid(), token),

@@ -1,0 +1,128 @@
+"""A fit that reaches weights has a checked file first, a better one later: killed, resumed, without any, refused."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from cli_helpers import call
+from fit_helpers import SPACE, finish, kill_when
+from PIL import Image
+
+from ridgepoint.arch.zoo import load
+from ridgepoint.deploy.artefact import load_artefact
+from ridgepoint.fit.opening import lost, top1
+from ridgepoint.nn.build import build
+from ridgepoint.nn.reach import FOLDER
+from ridgepoint.nn.weights import save_weights
+from ridgepoint.train.start import start_from
+
+NAME = "tf_mobilenetv3_small_minimal_100"
+HALF = (0.5, 0.5, 0.5)
+COUNTED = (
+    "--evaluations", "1", "--set", "epochs=1", "--set", "short_epochs=1", "--set", "batch_size=16", "--baselines", "0",
+    "--size", "64", "--busy",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory) -> Path:
+    """Photographs of three colours, a folder of weights, a space of tiny networks."""
+    folder = tmp_path_factory.mktemp("early")
+    rng = np.random.default_rng(0)
+    for number, name in enumerate(("red", "green", "blue")):
+        (folder / "photos" / name).mkdir(parents=True)
+        for index in range(30):
+            pixels = rng.integers(0, 140, (80, 80, 3), dtype=np.uint8)
+            pixels[..., number] += 90
+            Image.fromarray(pixels).save(folder / "photos" / name / f"{index}.png")
+    (folder / "weights").mkdir()
+    torch.manual_seed(0)
+    save_weights(build(load(NAME)), folder / "weights" / f"{NAME}.in1k.safetensors")
+    save_weights(build(load("mobileone_s0")), folder / "weights" / "mobileone_s0.apple_in1k.safetensors")
+    (folder / "tiny.yaml").write_text(SPACE)
+    return folder
+
+
+def words(place: Path, run: Path, *more: str) -> list[str]:
+    space, table = str(place / "tiny.yaml"), str(place / "table.json")
+    return [
+        "fit",
+        str(place / "photos"),
+        "--latency",
+        "50ms",
+        "--space",
+        space,
+        "--table",
+        table,
+        "--out",
+        str(run),
+        *more,
+    ]
+
+
+@pytest.fixture
+def weights(place: Path, monkeypatch) -> Path:
+    monkeypatch.setenv(FOLDER, str(place / "weights"))
+    return place / "weights"
+
+
+@pytest.mark.slow
+def test_a_killed_fit_leaves_a_checked_file_and_goes_on_exactly(place: Path, weights: Path, tmp_path: Path):
+    command = [sys.executable, "-m", "ridgepoint"]
+    killed, whole = tmp_path / "killed", tmp_path / "whole"
+    kill_when([*command, *words(place, killed, *COUNTED)], killed, "report.html", 0.0)
+    early = json.loads((killed / "result.json").read_text())
+    assert (
+        not early["finished"]
+        and early["network"]["name"] == f"{NAME}-frozen"
+        and early["parity"]["top1_agreement"] == 1
+    )
+    assert load_artefact(killed / "model.onnx").preprocessing.mean == HALF
+    finish([*command, *words(place, killed, *COUNTED), "--resume"])
+    finish([*command, *words(place, whole, *COUNTED)])
+    one, other = (json.loads((run / "result.json").read_text()) for run in (killed, whole))
+    assert one["finished"] and [stage["name"] for stage in one["stages"]][:2] == [f"{NAME}-frozen", f"{NAME}-finetuned"]
+    assert [stage["val_accuracy"] for stage in one["stages"]] == [stage["val_accuracy"] for stage in other["stages"]]
+    for stage in one["stages"]:
+        file = f"trainings/{stage['name']}/weights.safetensors"
+        assert (killed / file).read_bytes() == (whole / file).read_bytes(), stage["name"]
+    assert one["accuracy"]["val"] == max(stage["val_accuracy"] for stage in one["stages"])
+
+
+def test_time_ends_with_what_there_is_and_none_asks_for_nothing(place: Path, weights: Path, tmp_path: Path):
+    short = call(*words(place, tmp_path / "short", "--time", "2s", "--busy"))
+    assert short.returncode == 2 and "a classifier on published weights, takes about" in short.stderr
+    assert not (tmp_path / "short").exists()
+    done = call(*words(place, tmp_path / "run", "--time", "40s", "--size", "64", "--busy", "--json"))
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert result["finished"] and result["search"] is None and result["stages"][0]["name"] == f"{NAME}-frozen"
+    assert result["data"]["preprocessing"]["mean"] == list(HALF)
+    assert any("of the validation images, there after" in note for note in result["notes"])
+    again = call(*words(place, tmp_path / "run", "--time", "40s", "--size", "64", "--busy", "--json"), "--resume")
+    assert json.loads(again.stdout)["accuracy"] == result["accuracy"]
+    assert "Apple" not in done.stderr, "weights under closed terms are taken only where they are named"
+
+
+@pytest.mark.slow
+def test_without_weights_a_fit_says_what_to_download_and_searches(place: Path, tmp_path: Path):
+    done = call(*words(place, tmp_path / "run", *COUNTED))
+    assert done.returncode == 0, done.stderr
+    assert "No published weights are on this machine, and no hub answers" in done.stderr
+    assert f"set {FOLDER} to that folder" in done.stderr
+    assert json.loads((tmp_path / "run" / "result.json").read_text())["stages"] == []
+
+
+def test_terms_that_are_not_open_are_said_where_they_are_named(weights: Path):
+    assert not start_from("mobileone_s0.apple_in1k").open_licence
+    assert "Apple's own licence" in start_from("mobileone_s0").told()
+
+
+def test_expectations_come_from_published_accuracies():
+    assert lost(1.0) == lost(2.0) == 0.0
+    assert lost(160 / 224) == pytest.approx(71.8 - 68.8)
+    assert lost(160 / 224) < lost(140 / 224) < lost(128 / 224)
+    assert top1("mobilenetv2_140") > top1("mobilenetv2_050") > 0
