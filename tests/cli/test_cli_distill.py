@@ -41,6 +41,7 @@ def losses(folder: Path) -> list[float]:
     return [json.loads(line)["loss"] for line in (folder / "metrics.jsonl").read_text().splitlines()]
 
 
+@pytest.mark.slow
 def test_stored_and_online_lessons_end_alike(small: Path, teacher: Path, tmp_path: Path):
     store = tmp_path / "answers"
     stored = distil(small, teacher, tmp_path / "stored", "--topk", 5, "--store", store, "--workers", 1)

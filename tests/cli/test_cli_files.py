@@ -76,6 +76,7 @@ def test_eval_finds_what_the_run_found(finished: Path) -> None:
     assert document["recall"].keys() == set("0123456789") and 0 < document["balanced"] <= 1
 
 
+@pytest.mark.slow
 def test_eval_never_tests_on_what_was_trained_on(finished: Path) -> None:
     refused(call("eval", finished, "digits", "--seed", 1), "drew its parts of digits by seed 0", "Leave --seed out")
     same = [json.loads(call("eval", finished, "digits", *more, "--json").stdout) for more in ([], ["--seed", 0])]

@@ -3,16 +3,16 @@
 import json
 import shlex
 import signal
-import subprocess
 from importlib import import_module
 from pathlib import Path
 
 import pytest
 from cli_helpers import FIT, call, run, start, wait_until
+from forks import Command
 from safetensors.torch import load_file
 
 
-def interrupt(process: subprocess.Popen, folder: Path) -> str:
+def interrupt(process: Command, folder: Path) -> str:
     process.send_signal(signal.SIGINT)
     out, _ = process.communicate(timeout=60)
     told = (folder / "stderr.txt").read_text()

@@ -47,7 +47,18 @@ def test_every_verb_is_tried(words: dict[str, tuple[object, ...]]) -> None:
     assert sorted(words) == VERBS
 
 
-@pytest.mark.parametrize("verb", [verb for verb in VERBS if verb not in ("train", "distill")])  # have their own tests
+LONG = ("bench", "export", "probe", "search")
+"""Verbs that take seconds."""
+
+
+@pytest.mark.parametrize(
+    "verb",
+    [
+        pytest.param(verb, marks=[pytest.mark.slow] * (verb in LONG))
+        for verb in VERBS
+        if verb not in ("train", "distill")  # have their own tests
+    ],
+)
 def test_one_json_document(verb: str, words: dict[str, tuple[object, ...]]) -> None:
     done = call(verb, *words[verb], "--json")
     assert done.returncode == 0, done.stderr
@@ -112,7 +123,8 @@ def test_letters_that_the_terminal_lacks(encoding: str, monkeypatch: pytest.Monk
     assert b"\\u2192 48x112x112" in shown.stdout
     path = tmp_path / "ü→.yaml"
     path.write_text('{name: "ü→", input: [3, 8, 8], stages: [{blocks: [{block: conv, out_channels: 8}]}]}')
-    assert json.loads(run("show", path, "--json").stdout)["name"] == "ü→"
+    shown = subprocess.run([*COMMAND, "show", path, "--json"], capture_output=True, check=True)
+    assert json.loads(shown.stdout)["name"] == "ü→"
 
 
 def test_without_words_the_help_is_shown() -> None:

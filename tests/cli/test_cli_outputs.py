@@ -49,6 +49,7 @@ def words(request: pytest.FixtureRequest, training: Path) -> list:
     }[request.param]
 
 
+@pytest.mark.clock
 def test_what_cannot_be_written_is_refused_before_the_work(words: list, tmp_path: Path) -> None:
     suffix = ".onnx" if words[0] == "export" else ".out"
     (tmp_path / f"folder{suffix}").mkdir()
@@ -89,6 +90,7 @@ def test_own_files_are_replaced_and_others_by_force(verb: tuple, tmp_path: Path)
     assert link.is_symlink() and file.stat().st_size > 1000
 
 
+@pytest.mark.slow
 def test_an_exported_file_is_replaced_only_by_the_same_kind(training: Path, tmp_path: Path) -> None:
     refused(call("export", training, "--out", tmp_path / "m.bin"), "Allowed: a name that ends in .onnx")
     for _ in range(2):

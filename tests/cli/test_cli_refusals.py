@@ -98,6 +98,7 @@ def test_names_of_other_verbs(words: tuple[str, ...], told: str) -> None:
     refused(call(*words), told)
 
 
+@pytest.mark.slow
 def test_an_impossible_budget_names_the_fastest(here: Path) -> None:
     done = run("fit", "digits", "--latency", "1us", *TINY, cwd=here)
     message = refused(done, "no network meets 0.001 ms", "Allow at least", code=3)

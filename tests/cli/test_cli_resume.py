@@ -152,6 +152,7 @@ def test_a_folder_at_which_another_process_is_at_work_is_refused_by_every_verb(
         other.communicate("\n")
 
 
+@pytest.mark.slow
 def test_the_second_of_two_processes_is_refused(small: Path, photos: Path, tmp_path: Path):
     base = tmp_path / "base"
     assert call("train", small, photos, *TINY, "--out", base).returncode == 0

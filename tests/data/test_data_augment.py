@@ -179,6 +179,7 @@ def test_defaults_by_the_data(make_tree):
         assert default_augmentation(signs, choose_input(signs)[0]).horizontal_flip == 0
 
 
+@pytest.mark.clock
 @pytest.mark.parametrize(("size", "resize", "floor"), [(32, 32, 5000), (96, 110, 1500)])
 def test_it_is_fast_enough_for_one_core(size, resize, floor):
     augment = build(msgspec.structs.replace(STRONG, policy=None, random_erasing=0.0), preprocessing(size, resize))

@@ -47,6 +47,8 @@ def found(files: dict[str, Path]) -> BenchResult:
     return run({name: [("onnxruntime", files["onnxruntime"])] for name in ("one", "other")}, (1, 2))
 
 
+@pytest.mark.clock
+@pytest.mark.slow
 def test_every_combination_is_clocked_once_and_the_fastest_is_first(found: BenchResult, files):
     names = {f"{model}, {threads}" for model in ("one", "other") for threads in ("1 thread", "2 threads")}
     assert {row.name for row in found.rows} == names and len(found.rows) == 4

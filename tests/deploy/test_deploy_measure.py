@@ -275,6 +275,7 @@ def test_what_no_processor_could_do_is_doubted(tmp_path: Path, monkeypatch):
     assert "1000000 million MACs" in found.doubt and "1 core(s)" in doubts([found])[0]
 
 
+@pytest.mark.clock
 def test_this_process_is_told_that_it_had_to_wait_for_its_core():
     if not Path("/proc/self/schedstat").exists() or not hasattr(os, "sched_setaffinity"):
         pytest.skip("this system does not tell")
@@ -356,6 +357,7 @@ def timing_file(folder: Path, name: str, size: int) -> Path:
     return path
 
 
+@pytest.mark.clock
 @pytest.mark.slow
 def test_a_measurement_tells_its_protocol_and_the_faster_network_is_faster(tmp_path: Path):
     files = {

@@ -232,6 +232,7 @@ def test_a_table_is_shown_and_cleared(path: Path, tmp_path: Path):
     refused(call("calibrate", "--table", tmp_path, "--show"), "is a folder")
 
 
+@pytest.mark.clock
 @pytest.mark.slow
 def test_sums_of_blocks_are_near_whole_networks(tmp_path: Path):
     """Within 30 %: what the runtime does across blocks is missed. A busy machine gets three attempts."""

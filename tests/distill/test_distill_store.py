@@ -76,6 +76,7 @@ def test_the_teacher_is_asked_once(tmp_path: Path):
     assert before.items() <= content(tmp_path).items()
 
 
+@pytest.mark.slow
 def test_killed_and_resumed_it_holds_the_same_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(store, "ROWS_PER_SHARD", 8)
     killed, whole = tmp_path / "killed", tmp_path / "whole"

@@ -45,6 +45,7 @@ def ours() -> torch.nn.Module:
     return model.eval()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["folder", "onnx", "exported folder"])
 @torch.no_grad()
 def test_ours(ours, tmp_path: Path, kind: str):

@@ -57,6 +57,7 @@ def test_killed_at_five_moments_and_resumed(whole: Path, tmp_path: Path):
     assert journal[0] == journal[1]
 
 
+@pytest.mark.clock
 @pytest.mark.slow
 def test_an_uninterrupted_fit_holds_what_it_promises(whole: Path):
     result = json.loads((whole / "result.json").read_text())
@@ -84,6 +85,7 @@ def test_resuming_a_finished_fit_changes_nothing(whole: Path, tmp_path: Path):
     assert before == ((run / "result.json").read_bytes(), (run / "model.onnx").read_bytes())
 
 
+@pytest.mark.clock
 @pytest.mark.slow
 def test_by_the_clock_a_resumed_fit_uses_the_time_that_was_left(whole: Path, tmp_path: Path):
     """A minute in all. Killed in the search after some 10 s, then left alone for a while, which does not count."""

@@ -49,6 +49,7 @@ def journal(run: Path) -> list[tuple[object, ...]]:
     return [(c.name, c.phase, c.network.digest, c.parent, c.short_accuracy, c.note) for c in read_candidates(run)]
 
 
+@pytest.mark.clock
 @pytest.mark.slow
 @pytest.mark.parametrize("method", ["random", "evolution"])
 def test_a_space_is_searched_with_the_method_that_was_asked(method: str, tmp_path: Path):

@@ -1,13 +1,11 @@
-"""The process that cases run in: `child.py KIND SEED FIRST COUNT FOLDER PIPE`; writes a JSON line for each case."""
+"""The process that cases run in, one after the other."""
 
-import json
 import os
 import shutil
 import subprocess
-import sys
 import time
 import traceback
-from importlib import import_module
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 from cli_helpers import call
@@ -16,17 +14,18 @@ from harness import LIMIT_MB, LONGEST, Case, case_of
 _CLEAR, _STATUS = Path("/proc/self/clear_refs"), Path("/proc/self/status")
 
 
-def main() -> None:
-    kind, *numbers, folder, pipe = sys.argv[1:]
-    seed, first, count = map(int, numbers)
-    told = os.fdopen(int(pipe), "w", buffering=1)
-    for heavy in ("torch", "torchvision", "onnx", "onnxruntime", "sklearn.datasets"):
-        import_module(heavy)  # what verbs import late is no case's time or memory
+def serve(kind: str, seed: int, first: int, count: int, folder: Path, told: Connection) -> None:
+    """Run the cases of a kind in a home of their own; say of each when it begins, and what became of it."""
+    home = {"HOME": str(folder / "home"), "XDG_CACHE_HOME": str(folder / "cache"), "COLUMNS": "200"}
+    os.environ.update(home)
+    with (folder / f"{kind}.log").open("ab") as log:
+        os.dup2(log.fileno(), 1)
+        os.dup2(log.fileno(), 2)
     for number in range(first, count):
-        place = Path(folder) / kind / str(number)
+        place = folder / kind / str(number)
         case = case_of(kind, seed, number, place)
-        told.write("{}\n")  # the clock of this case starts
-        told.write(json.dumps({"kind": kind, "case": f"{seed}:{number}", **_run(case, place)}) + "\n")
+        told.send({})  # the clock of this case starts
+        told.send({"kind": kind, "case": f"{seed}:{number}", **_run(case, place)})
         os.chdir(folder)
         shutil.rmtree(place, ignore_errors=True)
 
@@ -78,7 +77,3 @@ def _megabytes(key: str) -> float:
         return 0.0
     line = next(line for line in _STATUS.read_text().splitlines() if line.startswith(f"{key}:"))
     return int(line.split()[1]) / 1024
-
-
-if __name__ == "__main__":
-    main()

@@ -2,14 +2,11 @@
 
 A kind of input is one file in `kinds/` with `make(rng, folder) -> Case`, deterministic in `rng`. One process runs the
 cases of a kind one after the other through the program's own entry; when a case ends it, or lasts too long, the case is
-a failure and another process goes on with the next.
+a failure and another process goes on with the next. All are forked from one that has loaded the program.
 """
 
 import contextlib
-import json
-import os
 import random
-import selectors
 import shutil
 import subprocess
 import sys
@@ -21,6 +18,10 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 HELPERS = HERE.parent / "helpers"
+sys.path[1:1] = [str(HELPERS)] * (str(HELPERS) not in sys.path)  # where this is no test but a program
+
+from forks import forks  # noqa: E402
+
 START_S = 120.0  # importing torch on a busy machine
 LIMIT_S, LIMIT_MB, LONGEST = 10.0, 1024, 2100
 DRAWS = 3  # of a case
@@ -82,39 +83,31 @@ def fuzz(
 
 def _one_process(kind: str, seed: int, first: int, count: int, folder: Path, limit_s: float) -> Iterator[dict]:
     """Outcomes until all cases are done, or one of them has ended the process, or had to be ended."""
-    reading, writing = os.pipe()
-    environment = os.environ | {
-        "HOME": str(folder / "home"),
-        "XDG_CACHE_HOME": str(folder / "cache"),
-        "OMP_NUM_THREADS": "1",
-        "COLUMNS": "200",
-        "PYTHONPATH": os.pathsep.join([str(HERE), str(HELPERS), os.environ.get("PYTHONPATH", "")]),
-    }
-    words = [sys.executable, str(HERE / "child.py"), kind, seed, first, count, folder, writing]
-    with (folder / f"{kind}.log").open("ab") as log:
-        child = subprocess.Popen(
-            list(map(str, words)), pass_fds=[writing], env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
-        )
-    os.close(writing)
-    number, wait_s, alive = first, START_S, True
-    with os.fdopen(reading, "rb") as pipe, selectors.DefaultSelector() as ready:
-        ready.register(pipe, selectors.EVENT_READ)
-        while alive and number < count:
-            if not ready.select(wait_s):
+    from child import serve  # which imports this file
+
+    reading, writing = forks().Pipe(duplex=False)
+    process = forks().Process(target=serve, args=(kind, seed, first, count, folder, writing))
+    process.start()
+    writing.close()
+    number, wait_s = first, START_S
+    with reading:
+        while number < count:
+            if not reading.poll(wait_s):
                 yield _broken(kind, seed, number, "hang", f"over {wait_s:g} s")
                 break
-            line = pipe.readline()
-            if not line:
-                code = child.wait()
+            try:
+                outcome = reading.recv()
+            except EOFError:
+                process.join()
+                code = process.exitcode or 0
                 yield _broken(kind, seed, number, "signal" if code < 0 else "ended the process", f"exit {code}")
                 break
-            outcome = json.loads(line)
             wait_s = limit_s
             if "ended" in outcome:
                 yield outcome
                 number += 1
-    child.kill()
-    child.wait()
+    process.kill()
+    process.join()
 
 
 def _broken(kind: str, seed: int, number: int, ended: str, why: str) -> dict:

@@ -10,7 +10,7 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from harness import HELPERS, LIMIT_S, Tally, case_of, fuzz, kinds
+from harness import LIMIT_S, Tally, case_of, fuzz, kinds
 
 
 def main() -> int:
@@ -56,7 +56,6 @@ def _table(tallies: dict[str, Tally]) -> str:
 def _show(case: str) -> int:
     """Make one case and tell how to run it by hand."""
     kind, seed, number = case.split(":")
-    sys.path.insert(1, str(HELPERS))
     folder = Path(tempfile.mkdtemp(prefix="fuzz-")) / kind / number
     made = case_of(kind, int(seed), int(number), folder)
     print(f"cd {folder}; python -m ridgepoint", *map(repr, map(str, made.words)))

@@ -3,7 +3,6 @@
 import contextlib
 import io
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -12,6 +11,7 @@ from pathlib import Path
 from unittest import mock
 
 import numpy as np
+from forks import Command
 from PIL import Image
 
 from ridgepoint.cli.main import main
@@ -35,23 +35,17 @@ def call(*words: object) -> subprocess.CompletedProcess:
 
 def run(*words: object, cwd: Path | None = None, timeout: float = 240) -> subprocess.CompletedProcess:
     """The command in a process of its own."""
-    arguments = [*COMMAND, *map(str, words)]
-    return subprocess.run(arguments, capture_output=True, text=True, cwd=cwd, timeout=timeout, check=False)
+    process = Command(words, cwd=cwd)
+    out, err = process.communicate(timeout)
+    return subprocess.CompletedProcess(["ridgepoint", *map(str, words)], process.returncode or 0, out, err)
 
 
-def start(*words: object, cwd: Path) -> subprocess.Popen:
-    """The command under way; Ctrl-C reaches it even where the tests themselves ignore it."""
-    return subprocess.Popen(
-        [*COMMAND, *map(str, words)],
-        stdout=subprocess.PIPE,
-        stderr=(cwd / "stderr.txt").open("w"),
-        text=True,
-        cwd=cwd,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
+def start(*words: object, cwd: Path) -> Command:
+    """The command under way, which writes to `stderr.txt`; Ctrl-C reaches it even where the tests ignore it."""
+    return Command(words, cwd=cwd, stderr=cwd / "stderr.txt")
 
 
-def wait_until(happened, process: subprocess.Popen, *, seconds: float = 180) -> None:
+def wait_until(happened, process: Command, *, seconds: float = 180) -> None:
     """Wait for something that a running command does."""
     end = time.monotonic() + seconds
     while not happened():

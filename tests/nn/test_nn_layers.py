@@ -89,13 +89,14 @@ def exported(model, x, path):
     return onnxruntime.InferenceSession(path, options, ["CPUExecutionProvider"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [
         "mobilenetv4_hybrid_medium_075",
-        pytest.param("efficientformer_l1", marks=pytest.mark.slow),
-        pytest.param("tf_mobilenetv3_small_075", marks=pytest.mark.slow),
-        pytest.param("mobileone_s4", marks=pytest.mark.slow),
+        "efficientformer_l1",
+        "tf_mobilenetv3_small_075",
+        "mobileone_s4",
     ],
 )
 @pytest.mark.filterwarnings("ignore")
@@ -108,6 +109,7 @@ def test_the_exported_file_gives_the_same_answer(name, tmp_path):
         assert relative_error(got, model(x)) < 1e-4
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_exported_attention_has_no_copies_of_the_shared_head(tmp_path):
     onnx = pytest.importorskip("onnx")

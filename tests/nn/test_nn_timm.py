@@ -8,41 +8,15 @@ import timm
 import torch
 import torchvision
 from nn_helpers import image, randomise, relative_error
+from zoo_helpers import every
 
 from ridgepoint.arch.zoo import list_models, load
 from ridgepoint.nn.create import create_model
 from ridgepoint.nn.weights import load_weights
 
 NAMES = [name for name in list_models() if timm.is_model(name)]
-LARGE = (
-    "efficientformer_l3",
-    "efficientformer_l7",
-    "mobilenetv2_110d",
-    "mobilenetv2_120d",
-    "mobilenetv4_conv_large",
-    "mobilenetv4_conv_medium",
-    "mobilenetv4_hybrid_large",
-    "mobilenetv4_hybrid_large_075",
-    "mobileone_s2",
-    "mobileone_s3",
-)
-ONE_PER_FAMILY = (
-    "efficientformer_l1",
-    "mobilenetv1_100",
-    "mobilenetv2_110d",
-    "mobilenetv3_large_075",
-    "tf_mobilenetv3_small_minimal_100",
-    "mobilenetv4_conv_small_035",
-    "mobilenetv4_hybrid_medium_075",
-    "mobileone_s4",
-    "repvit_m0_9",
-)
 SMALL_SIZES = ((96, 96), (64, 96))
 DATA = Path(os.environ.get("RIDGEPOINT_TEST_DATA", Path(__file__).parents[3] / "shared" / "data"))
-
-
-def slow_unless(fast):
-    return [pytest.param(name, marks=[] if name in fast else [pytest.mark.slow]) for name in NAMES]
 
 
 def own_size(name: str, other: int) -> int:
@@ -59,13 +33,16 @@ def pair(name: str):
 
 
 @torch.no_grad()
-def assert_same(model, reference, sizes) -> None:
-    for dtype, allowed in ((torch.float32, 1e-4), (torch.float64, 1e-5)):
-        model, reference = model.to(dtype), reference.to(dtype)
-        for size in sizes:
-            x = image(2, 3, *size, dtype=dtype)
-            error = relative_error(model(x), reference(x))
-            assert error < allowed, (size, dtype, error)
+def assert_same(model, reference, sizes, *, dtype=torch.float32, allowed=1e-4, images=2) -> None:
+    for size in sizes:
+        x = image(images, 3, *size, dtype=dtype)
+        error = relative_error(model(x), reference(x))
+        assert error < allowed, (size, dtype, error)
+
+
+def assert_same_in_both_precisions(model, reference, sizes) -> None:
+    assert_same(model, reference, sizes)
+    assert_same(model.double(), reference.double(), sizes, dtype=torch.float64, allowed=1e-5)
 
 
 def test_every_network_of_the_zoo_is_compared_at_least_with_another_padding():
@@ -74,21 +51,18 @@ def test_every_network_of_the_zoo_is_compared_at_least_with_another_padding():
         assert {plain, f"tf_{plain}"} & set(NAMES), f"timm has no {name}"
 
 
-@pytest.mark.parametrize("name", slow_unless([name for name in NAMES if name not in LARGE]))
+@pytest.mark.parametrize("name", every(NAMES))
 def test_logits_equal_timms(name):
-    sizes = (load(name).input[1:],) if name.startswith("efficientformer") else SMALL_SIZES
-    assert_same(*pair(name), sizes)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", NAMES)
-def test_logits_equal_timms_at_the_default_size_another_and_a_non_square_one(name):
+    """At the default size, another and a non-square one; at small ones in both precisions. Some take one size only."""
+    model, reference = pair(name)
     default = load(name).input[1:]
-    others = () if name.startswith("efficientformer") else ((default[0] - 32,) * 2, (160, 224))
-    assert_same(*pair(name), (default, *others))
+    one_size = name.startswith("efficientformer")
+    if not one_size:
+        assert_same(model, reference, (default, (default[0] - 32,) * 2, (160, 224)), images=1)
+    assert_same_in_both_precisions(model, reference, (default,) if one_size else SMALL_SIZES)
 
 
-@pytest.mark.parametrize("name", slow_unless(ONE_PER_FAMILY))
+@pytest.mark.parametrize("name", every(NAMES))
 @torch.no_grad()
 def test_feature_maps_equal_timms(name):
     """Random norm gains and statistics too, so that every tap's place before or after an activation matters."""
@@ -131,7 +105,7 @@ def test_logits_equal_torchvisions(name):
     model = create_model(name).eval()
     report = load_weights(model, reference.state_dict())
     assert report.naming == f"torchvision_{name[:11]}"
-    assert_same(model, reference, SMALL_SIZES)
+    assert_same_in_both_precisions(model, reference, SMALL_SIZES)
 
 
 def test_real_weights_with_same_padding_agree_with_timm():

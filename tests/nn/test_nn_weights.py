@@ -63,6 +63,7 @@ def test_a_fused_model_of_ours_saves_and_loads(tmp_path):
     assert same_answers(other, model)
 
 
+@pytest.mark.slow
 def test_mobileone_in_timms_deploy_form_loads_into_a_fused_model():
     reference = randomise(timm.create_model("mobileone_s4"))
     deploy = reparameterize_model(reference)
@@ -76,6 +77,7 @@ def test_mobileone_in_timms_deploy_form_loads_into_a_fused_model():
 APPLE = (("stem.", "stage0."), ("conv_kxk", "rbr_conv"), ("conv_scale", "rbr_scale"), ("identity", "rbr_skip"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("deploy", [False, True])
 def test_mobileone_by_its_authors_names(deploy):
     reference = randomise(timm.create_model("mobileone_s4"))
@@ -221,6 +223,7 @@ def run_with_hub(url, cache, *arguments):
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
 
 
+@pytest.mark.slow
 def test_pretrained_fetches_from_the_hub_once_and_then_from_the_cache(tmp_path):
     donor = randomise(timm.create_model("mobilenetv3_small_050"))
     with HubServer(tmp_path / "hub") as server:

@@ -52,6 +52,7 @@ def app(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     return folder, preprocessing
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("file", "unneeded"), [("model.onnx", "torch"), ("model.pt2", "onnxruntime")])
 def test_the_python_code_says_what_ridgepoint_says(app: tuple[Path, Preprocessing], file: str, unneeded: str) -> None:
     folder, preprocessing = app

@@ -64,6 +64,7 @@ def samples(run: Path) -> list[Sample]:
     return msgspec.json.decode((run / SAMPLES).read_bytes(), type=list[Sample])
 
 
+@pytest.mark.slow
 def test_it_is_there_at_the_end_and_tells_the_result(runs: dict[str, Path]) -> None:
     for verb, run in runs.items():
         result, text = json.loads((run / "result.json").read_text()), words(run)

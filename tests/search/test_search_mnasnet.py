@@ -55,6 +55,7 @@ def test_networks_are_drawn_as_often_as_they_are_probable():
         assert drawn.count(each) / 600 == pytest.approx(probability, abs=0.09)
 
 
+@pytest.mark.slow
 def test_it_learns_where_the_good_networks_are():
     """Three problems: its last networks are better than its first and than random ones, and so is the best of them."""
     gained, over_chance, best = [], [], []

@@ -117,6 +117,7 @@ def test_networks_of_a_step_are_compared_with_each_other(children: int, alike: b
     assert np.allclose(*found, atol=1e-3) == alike
 
 
+@pytest.mark.slow
 def test_it_finds_the_best_network_within_the_budget():
     """On average less than 2 points below the best of 810 networks; half of those within the budget lack 8 or more."""
     assert len(planted_members()) == 9**2 + 9**3
@@ -153,6 +154,7 @@ def test_of_the_likely_networks_the_shared_weights_choose():
     assert best > worst + 0.02
 
 
+@pytest.mark.slow
 def test_whatever_the_budget_the_result_is_within_it():
     weights, _ = planted_job(seed=2)
     fastest, slowest = (f(weights.latency_ms(member) for member in planted_members()) for f in (min, max))
@@ -209,6 +211,7 @@ def test_warm_ups_open_operators_and_widths_less_and_less():
     assert {child[0][name] for _, child in without.heard[:20] for name in ratios if name in child[0]} == {0, 1, 2}
 
 
+@pytest.mark.slow
 def test_two_stages_find_sizes_first_and_kernels_then():
     space = planted_space()
     made: list[Listening] = []
@@ -274,6 +277,7 @@ class Killed(Exception):
     pass
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stages", [tunas, two_stages])
 def test_killed_and_resumed_it_ends_as_if_it_had_not_been(data: TrainingData, tmp_path: Path, monkeypatch, stages):
     whole = stages(digits_job(data, 4))
@@ -321,6 +325,7 @@ print(json.dumps([found.assignments, found.most_probable, found.history]))
 """
 
 
+@pytest.mark.slow
 def test_another_process_with_another_hash_seed_finds_the_same():
     elsewhere = subprocess.run(
         [sys.executable, "-c", PROGRAM],

@@ -1,16 +1,14 @@
 """Killed at ten moments and continued equals uninterrupted, bit for bit: however many workers and processes."""
 
-import multiprocessing
-import os
 import random
 import signal
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import mortal
 import pytest
 import torch
+from forks import forks
 from mortal import STEPS, Death
 
 from ridgepoint.train.checkpoint import load_checkpoint
@@ -25,21 +23,16 @@ Live = Callable[..., int]
 @pytest.fixture(scope="module")
 def live() -> Live:
     """One life in a process of its own, which is quick to start: torch is there already. Returns its exit code."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
-        patch.setenv("OMP_NUM_THREADS", "1")
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["mortal"])
 
-        def lived(folder: Path, *, workers: int, count: int, death: Death | None) -> int:
-            given = {"workers": workers, "count": count, "death": death}
-            process = context.Process(target=mortal.live, args=(folder,), kwargs=given)
-            process.start()
-            process.join(120)
-            assert process.exitcode is not None, "it hangs"
-            return process.exitcode
+    def lived(folder: Path, *, workers: int, count: int, death: Death | None) -> int:
+        given = {"workers": workers, "count": count, "death": death}
+        process = forks().Process(target=mortal.live, args=(folder,), kwargs=given)
+        process.start()
+        process.join(120)
+        assert process.exitcode is not None, "it hangs"
+        return process.exitcode
 
-        yield lived
+    return lived
 
 
 @pytest.fixture(scope="module")

@@ -103,6 +103,7 @@ def test_how_often_it_is_judged_does_not_change_the_weights(data: TrainingData):
     assert same(once, often)
 
 
+@pytest.mark.clock
 def test_a_time_bound_is_kept(data: TrainingData):
     started = time.monotonic()
     done = train(small_network(), data, quick(), bound=Bound(seconds=3.0), seed=0)

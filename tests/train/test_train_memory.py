@@ -24,6 +24,8 @@ print(faults(20))
 """
 
 
+@pytest.mark.clock
+@pytest.mark.slow
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc gives memory back so soon")
 def test_pages_are_not_paid_for_at_every_step():
     given, kept = (

@@ -41,6 +41,7 @@ from ridgepoint.testing.problems import (
 )
 
 SLOWER = 1.03  # by the clock than by the table
+BUDGETS = 8  # from one that only the fastest network meets to one that all meet
 
 
 def check(method: AnyMethod, folder: Path) -> None:
@@ -110,7 +111,7 @@ def check_resume(method: AnyMethod, folder: Path) -> None:
 
 def check_budget(method: AnyMethod) -> None:
     """Whatever the budget, what is returned is within it, by the table and by a clock that disagrees with the table."""
-    for budget in np.geomspace(*latencies(method), 20):
+    for budget in np.geomspace(*latencies(method), BUDGETS):
         problem = make_problem(method, budget_ms=float(budget) * (1 + 1e-9), evaluations=6)
         candidates = search(method, problem)
         assert _trained_within(candidates, problem.budget_ms), f"nothing within {budget} ms"

@@ -1,0 +1,25 @@
+"""Names of the zoo for laws of every network: the quick tests take a small one of each family, all tests take all."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+FAMILIES = (
+    "efficientformer_l1",
+    "mobilenetv1_100",
+    "mobilenetv2_050",
+    "mobilenetv3_small_050",
+    "mobilenetv4_conv_small_035",
+    "mobilenetv4_hybrid_medium_075",
+    "mobileone_s0",
+    "repvit_m0_9",
+    "tf_efficientnet_lite0",
+    "tf_mobilenetv2_100",
+    "tf_mobilenetv3_small_minimal_100",
+)
+
+
+def every(names: Iterable[str]) -> list[Any]:
+    """Parameters of a test, of which all but one of each family are slow."""
+    return [pytest.param(name, marks=[] if name in FAMILIES else [pytest.mark.slow]) for name in names]
