@@ -87,6 +87,18 @@ def json_schema(name: str) -> bytes:
     return msgspec.json.format(msgspec.json.encode(msgspec.json.schema(STRUCTS[name])))
 
 
+def contract(path: str) -> str:
+    """What a protocol of the code asks for, its bases' first: `tasks.task.Task`."""
+    kinds = [kind for kind in reversed(value(path).__mro__) if kind.__module__.startswith("ridgepoint")]
+    rows = [
+        (f"`{name}`", _first_line(member))
+        for kind in kinds
+        for name, member in vars(kind).items()
+        if inspect.isfunction(member) and not name.startswith("_")
+    ]
+    return _markdown(("method", "what it gives"), rows)
+
+
 def methods() -> str:
     """Every search method: what it searches, in a line, and its settings."""
     rows = []
@@ -133,7 +145,8 @@ def zoo() -> str:
     return _markdown(("family", "networks", "names"), rows)
 
 
-_FUNCTIONS = (value, percent, duration, rules, blocks, heads, fields, schema, methods, spaces, devices, runtimes, zoo)
+_FUNCTIONS = (value, percent, duration, rules, contract, blocks, heads, fields, schema, methods, spaces, devices)
+_FUNCTIONS += (runtimes, zoo)
 FACTS = {each.__name__: each for each in _FUNCTIONS} | {"policy": POLICY}
 """By the names that the pages know."""
 

@@ -12,6 +12,7 @@ from fences import ROOT, fences
 from ridgepoint.methods import Entry
 from ridgepoint.search.methods import GROUP
 from ridgepoint.search.methods.entry import entry_of
+from ridgepoint.tasks import reading as tasks
 from ridgepoint.testing.problems import journal, make_problem, middle, search
 
 FILES = {each.title: each.text for each in fences(ROOT / "docs" / "extending.md") if each.title}
@@ -48,3 +49,10 @@ def test_the_entry_and_the_entry_point(folder: Path):
     (value,) = tomllib.loads(FILES["pyproject.toml"])["project"]["entry-points"][GROUP].values()
     module, _, name = value.partition(":")
     assert entry_of(getattr(importlib.import_module(module), name)).takes == "space"
+
+
+def test_the_task_of_the_page_is_there():
+    (text,) = (each.text for each in fences(ROOT / "docs" / "extending.md", "toml") if "ridgepoint.tasks" in each.text)
+    ((name, value),) = tomllib.loads(text)["project"]["entry-points"][tasks.GROUP].items()
+    module, _, attribute = value.partition(":")
+    assert getattr(importlib.import_module(module), attribute).name == name
