@@ -143,7 +143,7 @@ def _on(network: Any, profile: Any, widths: Any, form: Any, fusing: Any) -> dict
 
 
 def _memory_bound(timed: Any) -> float:
-    return sum(each.share for each in timed if each.bound == "memory")
+    return float(sum(each.share for each in timed if each.bound == "memory"))
 
 
 def _print(rows: list[dict[str, Any]], device: str | None, profile: Any, layers: bool, blocks: bool) -> None:

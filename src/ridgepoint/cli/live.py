@@ -8,6 +8,7 @@ from rich.progress import (
     BarColumn,
     Progress,
     SpinnerColumn,
+    TaskID,
     TaskProgressColumn,
     TextColumn,
     TimeElapsedColumn,
@@ -26,7 +27,7 @@ class Live:
     def __init__(self) -> None:
         self.console = console(json_output=True)
         self._bar: Progress | None = None
-        self._task = None
+        self._task: TaskID | None = None
         self._spoken_at = 0.0
         self._title = ""
 

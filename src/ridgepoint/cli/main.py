@@ -3,8 +3,8 @@
 import contextlib
 import os
 import sys
-from collections.abc import Iterator
-from typing import Annotated, Any
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any, cast
 
 import typer
 import typer.core
@@ -56,7 +56,7 @@ def _readable() -> Iterator[None]:
         yield
     except Exception as error:
         if hasattr(error, "show") and isinstance(getattr(error, "message", None), str):
-            error.message = str(InputError(error.message))
+            cast(Any, error).message = str(InputError(cast(Any, error).message))
         raise
 
 
@@ -89,7 +89,7 @@ def root(
     """Fit a vision network to a device: images, a device and a latency budget in; the most accurate network out."""
 
 
-for name, verb in {
+VERBS: dict[str, Callable[..., None]] = {
     "fit": fit.fit,
     "search": search.search,
     "worker": worker.worker,
@@ -108,7 +108,8 @@ for name, verb in {
     "eval": eval.evaluate,
     "predict": predict.predict,
     "report": report.report,
-}.items():
+}
+for name, verb in VERBS.items():
     app.command(name)(verb)
 
 

@@ -18,7 +18,7 @@ class Patient:
     def write(self, text: str) -> int:
         """Write, or drop if nobody reads any more."""
         try:
-            return self._stream.write(text)
+            return int(self._stream.write(text))
         except BrokenPipeError:
             discard(self._stream)
             return len(text)

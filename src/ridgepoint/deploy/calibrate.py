@@ -150,17 +150,21 @@ class HostTable:
     def _time(self, blocks: Sequence[PlacedBlock]) -> list[Stored]:
         conditions, parts = self.table.conditions, [part_of([block]) for block in blocks]
         timings = time_parts(parts, conditions, patience_s=self._patience_s)
+        found = []
         for block, timing in zip(blocks, timings, strict=True):
             if timing is None:
                 raise InputError(
                     f"{conditions.runtime} {conditions.runtime_version} cannot run {block.recipe} at {block.input}. "
                     "Choose another block or input size, or another --runtime"
                 )
-        return [self._kept(timing) for timing in timings]
+            found.append(timing)
+        return [self._kept(timing) for timing in found]
 
     def _overhead(self, conditions: Conditions) -> Stored:
         """Milliseconds of one call of a network that does nothing."""
-        return self._kept(time_parts([(nn.ReLU(), Shape(1))], conditions, rounds=20, patience_s=self._patience_s)[0])
+        (found,) = time_parts([(nn.ReLU(), Shape(1))], conditions, rounds=20, patience_s=self._patience_s)
+        assert found is not None  # every runtime knows ReLU
+        return self._kept(found)
 
     def _kept(self, found: Timing | MeasuredLatency) -> Stored:
         """A time as the table keeps it.

@@ -264,12 +264,12 @@ class _Lane:
     def take_turn(self, seconds: float, umpire: _Umpire) -> None:
         """Runs for the given time, again while others disturb it; the least disturbed turn is kept."""
         best: Turn | None = None
-        again = True
-        while again:
+        while True:
             began = time.perf_counter()
             turn = self._turn(seconds, umpire)
             best = turn if best is None or turn.lost < best.lost else best
-            again = umpire.take_again(turn, time.perf_counter() - began)
+            if not umpire.take_again(turn, time.perf_counter() - began):
+                break
         self.turns.append(best)
 
     def _turn(self, seconds: float, umpire: _Umpire) -> Turn:

@@ -32,7 +32,10 @@ class Lesson:
 class Lessons(Protocol):
     """Where lessons come from."""
 
-    views: Views
+    @property
+    def views(self) -> Views:
+        """What they show."""
+        ...
 
     def lesson(self, rows_B: np.ndarray, replicas_B: np.ndarray) -> Lesson:
         """The views of these rows in these replicas, answered."""

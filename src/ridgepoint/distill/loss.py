@@ -3,6 +3,8 @@
 Shapes: B batch.
 """
 
+from collections.abc import Callable
+
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
@@ -26,7 +28,7 @@ def two_head_loss(label_smoothing: float) -> Loss:
     Source: EfficientFormer, arXiv:2206.01191, released training code; hard distillation of DeiT, alpha 0.5.
     """
 
-    def loss(model: nn.Module, batch: Batch) -> Tensor:
+    def loss(model: Callable[[Tensor], Tensor], batch: Batch) -> Tensor:
         head = _head(model)
         head.separate = True
         try:
@@ -39,6 +41,7 @@ def two_head_loss(label_smoothing: float) -> Loss:
     return loss
 
 
-def _head(model: nn.Module) -> Average:
+def _head(model: Callable[[Tensor], Tensor]) -> Average:
     """What joins the two classifiers."""
+    assert isinstance(model, nn.Module)
     return next(module for module in model.modules() if isinstance(module, Average))

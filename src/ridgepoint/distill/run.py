@@ -9,7 +9,7 @@ import numpy as np
 from ridgepoint.arch.head import TokenHead
 from ridgepoint.data import Dataset, Split, decode, detect
 from ridgepoint.display import Display
-from ridgepoint.distill.lessons import OnlineLessons
+from ridgepoint.distill.lessons import Lessons, OnlineLessons
 from ridgepoint.distill.loss import soft_loss, two_head_loss
 from ridgepoint.distill.mixture import MixtureBatches, Targets, parse_mixture, variations
 from ridgepoint.distill.samples import TITLES, lesson_samples
@@ -75,7 +75,9 @@ def _plan(course: Course[DistillSettings]) -> Plan:
             for name, store in stores.items():
                 with display.phase(f"Asking the teacher: {name}, {len(store.views):,} images, {replicas} views each"):
                     store.write(lambda share: display.progress(share, "answers stored"))
-        lessons = {name: store.asked if settings.online else store for name, store in stores.items()}
+        lessons: dict[str, Lessons] = {
+            name: store.asked if settings.online else store for name, store in stores.items()
+        }
         batches = MixtureBatches(
             lessons,
             weights,
@@ -103,7 +105,7 @@ def _store(name: str, course: Course[DistillSettings], teacher: Teacher, replica
     """The lessons of a set. Its views do not depend on the run's seed, so that students may share a store."""
     settings, data, seed = course.settings, course.data, seed_for(0, name)
     of, images, rows = course.dataset, data.train, None
-    if name == "D3":
+    if settings.extra is not None and name == "D3":
         of = _extra(settings.extra, course.dataset)
         images = decode(_whole(of), data.preprocessing, train=True, keep=True)
         rows = balanced_rows(images.labels, seed)
@@ -154,7 +156,7 @@ def _whole(dataset: Dataset) -> Split:
     return Split(ids, np.concatenate([part.labels for part in parts]), dataset.train.source)
 
 
-def _told(settings: DistillSettings, teacher: Teacher, weights: dict[str, float], replicas: int) -> dict:
+def _told(settings: DistillSettings, teacher: Teacher, weights: dict[str, float], replicas: int) -> dict[str, Any]:
     """What the result says of the distillation."""
     return {
         "teacher": {"name": teacher.name, "sha256": teacher.digest},

@@ -9,7 +9,7 @@ are memory-mapped, so a store may be larger than the memory.
 
 import hashlib
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import msgspec
@@ -120,7 +120,7 @@ class Store:
             path = self.folder / _name(replica, block)
             if not path.exists():
                 tensors = _answered(self.asked, replica, block)
-                save_atomic(path, lambda temporary, tensors=tensors: save_file(tensors, temporary))
+                save_atomic(path, partial(save_file, tensors))
             on_shard(done / len(self._shards))
 
     def lesson(self, rows_B: np.ndarray, replicas_B: np.ndarray) -> Lesson:
@@ -156,7 +156,7 @@ def _manifest_of(asked: OnlineLessons, data: str) -> Manifest:
         seed=views.seed,
         rows=len(views),
         topk=asked.topk,
-        pixels=hashlib.sha256(probe.numpy()).hexdigest(),
+        pixels=hashlib.sha256(probe.numpy().tobytes()).hexdigest(),
     )
 
 

@@ -63,7 +63,7 @@ def digest_of(tensors: Mapping[str, Tensor], preprocessing: Preprocessing) -> st
     digest = hashlib.sha256(preprocessing.to_json().encode())
     for name, tensor in sorted(tensors.items()):
         digest.update(f"{name}{tensor.dtype}{tuple(tensor.shape)}".encode())
-        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 

@@ -124,7 +124,7 @@ def _timm(name: str, weights: str, classes: int) -> tuple[nn.Module, Preprocessi
         raise InputError(f"--teacher timm:{name}: timm has no such model; {nearest(name, timm.list_models())}")
     module = timm.create_model(name, num_classes=classes)
     _fill(module, name, weights, classes)
-    config = timm.data.resolve_model_data_config(module)
+    config = timm.data.config.resolve_model_data_config(module)
     _, height, width = config["input_size"]
     return module, _colour(height, width, config["mean"], config["std"])
 

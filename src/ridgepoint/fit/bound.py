@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from ridgepoint.arch.network import Network
 from ridgepoint.deploy.calibrate import HostTable
 from ridgepoint.display import Display
 from ridgepoint.errors import BudgetError
@@ -89,7 +90,7 @@ def require_first_file(run: RunFolder[FitSettings], prepared: Prepared, host: Ho
         )
 
 
-def _lacking(host: HostTable, network: object) -> set[str]:
+def _lacking(host: HostTable, network: Network) -> set[str]:
     """The blocks of a network that would have to be clocked."""
     if host.table.calibration is not None:
         return set()
@@ -141,7 +142,8 @@ def share_out(
         count = len(contenders)
         while count > 1 and _each(left, count, ending) < TRAINING_S:
             count -= 1
-        known = run.write_step("trainings", {"count": count, "full_s": max(_each(left, count, ending), 1.0)})
+        known = Shares(count=count, full_s=max(_each(left, count, ending), 1.0))
+        run.write_step("trainings", {**known})
     count = known["count"]
     if count < len(contenders):
         names = ", ".join(each.name for each in contenders[count:])

@@ -31,6 +31,7 @@ def corrected(run: RunFolder[FitSettings], prepared: Prepared, host: HostTable, 
                 f"{host.path}: measured over tabled latency is {told}; these should agree, so the table is not to "
                 "be relied on. Take it again: ridgepoint calibrate --clear, then go on with --resume"
             )
-        known = run.write_step("gap", {"measured_over_tabled": max(ratios.values()), "networks": ratios})
+        known = Gap(measured_over_tabled=max(ratios.values()), networks=ratios)
+        run.write_step("gap", {**known})
         display.say(f"Measured over tabled latency of networks: {told}; the table is brought to the largest of these")
     return Corrected(host, known["measured_over_tabled"])

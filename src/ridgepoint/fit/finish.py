@@ -26,6 +26,7 @@ from ridgepoint.fit.bound import LEAST_PATIENCE_S, final_patience_s
 from ridgepoint.fit.job import FitJob
 from ridgepoint.fit.plan import Plan
 from ridgepoint.fit.policy import POLICY
+from ridgepoint.fit.settings import FitSettings
 from ridgepoint.fit.steps import Found
 from ridgepoint.run.folder import DAMAGED, RESULT, RunFolder
 from ridgepoint.run.records import read_record, write_record
@@ -96,7 +97,8 @@ def finish(job: FitJob, plan: Plan | None, trained: list[Candidate], *, last: bo
     result = describe(job, plan, winner, trained, latencies, accuracies, score, parity)
     result.finished = last
     write_record(path / RESULT, result)
-    return msgspec.to_builtins(result)
+    plain: dict[str, Any] = msgspec.to_builtins(result)
+    return plain
 
 
 def conclude(job: FitJob, trained: list[Candidate]) -> dict[str, Any]:
@@ -112,7 +114,8 @@ def conclude(job: FitJob, trained: list[Candidate]) -> dict[str, Any]:
         study.record(msgspec.structs.replace(each, measured_ms=ms, test_accuracy=test, phase=phase))
     known.finished, known.phases, known.wall_s = True, _phases(job.run), job.run.elapsed
     write_record(job.run.path / RESULT, known)
-    return msgspec.to_builtins(known)
+    plain: dict[str, Any] = msgspec.to_builtins(known)
+    return plain
 
 
 def export_all(job: FitJob, trained: list[Candidate]) -> dict[str, Path]:
@@ -166,10 +169,10 @@ def choose(trained: Sequence[Candidate], budget_ms: float) -> Candidate:
 
     A zoo network may win: what counts is what it measured here.
     """
-    meeting = [candidate for candidate in trained if candidate.measured_ms <= budget_ms]
+    meeting = [candidate for candidate in trained if candidate.clocked_ms <= budget_ms]
     if meeting:
-        return max(meeting, key=lambda c: (c.val_accuracy, -c.measured_ms))
-    return min(trained, key=lambda candidate: candidate.measured_ms)
+        return max(meeting, key=lambda c: (c.val_accuracy, -c.clocked_ms))
+    return min(trained, key=lambda candidate: candidate.clocked_ms)
 
 
 def check(
@@ -279,7 +282,7 @@ def _search(job: FitJob) -> Search:
         method=prepared.method.name,
         reason=prepared.method.reason,
         evaluations=sum(c.train_s is not None for c in Study(job.run.path).candidates("search")),
-        gap=(job.run.read_step("finalists", Found) or {}).get("gap"),
+        gap=finalists["gap"] if (finalists := job.run.read_step("finalists", Found)) else None,
         seconds=job.run.phases.get("Search"),
     )
 
@@ -325,7 +328,7 @@ def notes(winner: Candidate) -> list[str]:
     return []
 
 
-def _phases(run: RunFolder) -> list[Phase]:
+def _phases(run: RunFolder[FitSettings]) -> list[Phase]:
     """The time of every phase: this one, which is not over, has what the others leave of the whole."""
     known = {name: seconds for name, seconds in run.phases.items() if name != PHASE}
     known[PHASE] = max(run.elapsed - sum(known.values()), 0.0)

@@ -20,6 +20,7 @@ from ridgepoint.deploy.export import export_for_timing
 from ridgepoint.deploy.runtimes import open_session
 from ridgepoint.nn.build import BuiltNetwork
 from ridgepoint.nn.fuse import fuse
+from ridgepoint.nn.norms import statistics
 from ridgepoint.seeds import seed_for
 from ridgepoint.train.accelerator import ALL_THREADS, CPU
 
@@ -82,7 +83,7 @@ def features(
 def _without_classifier(model: BuiltNetwork) -> nn.Module:
     """A folded copy that ends in what the classifier reads."""
     body = fuse(model.eval().cpu())
-    body.get_submodule("head").classifier = nn.Identity()  # type: ignore[assignment]
+    body.get_submodule("head").classifier = nn.Identity()
     return body.eval()
 
 
@@ -133,7 +134,7 @@ def put(model: BuiltNetwork, classifier: Classifier) -> None:
             module.bias.copy_(classifier.bias)
         elif isinstance(module, BatchNorm):
             module.reset_parameters()
-            module.running_var.fill_(1 - module.eps)
+            statistics(module)[1].fill_(1 - module.eps)
 
 
 def _by_class(coef: np.ndarray, intercept: np.ndarray, known: np.ndarray, classes: int) -> tuple[Tensor, Tensor]:

@@ -222,7 +222,7 @@ def choose_rivals(job: FitJob) -> list[Candidate]:
         for network, ms in found
     ]
     if settings.baselines:
-        names = ", ".join(f"{rival.name} ({format_ms(rival.tabled_ms)})" for rival in rivals)
+        names = ", ".join(f"{rival.name} ({format_ms(rival.ms)})" for rival in rivals)
         none = "none meets the budget" if may_look_further(job.run) else "no time is left to look for some"
         job.display.say(f"Zoo networks to beat, by this machine's latency table: {names or none}")
     job.run.write_step("rivals", {"rivals": msgspec.to_builtins(rivals)})

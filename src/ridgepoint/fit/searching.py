@@ -64,10 +64,10 @@ def find_finalists(job: FitJob, plan: Plan) -> list[Candidate]:
             return keep(job, found)
         if number + 1 < POLICY.aims:
             aim = next_aim(job, found, count)
-    fastest = min(found.clocked, key=lambda candidate: candidate.measured_ms)
+    fastest = min(found.clocked, key=lambda candidate: candidate.clocked_ms)
     raise NotMetError(
         f"no candidate meets {format_ms(job.budget_ms)} by the clock; the fastest is {fastest.name} with "
-        f"{format_ms(fastest.measured_ms)} measured, {format_ms(fastest.estimated_ms)} by the table. Allow a "
+        f"{format_ms(fastest.clocked_ms)} measured, {format_ms(fastest.ms)} by the table. Allow a "
         "little more latency or more time"
     )
 
@@ -92,6 +92,7 @@ def search(job: FitJob, plan: Plan, aim: Aim, number: int) -> int:
     def done(trained: int) -> float:
         if not number:
             return plan.search_progress(trained, run.elapsed, started)
+        assert problem.evaluations is not None  # a further search is bounded by count
         allowed_s = POLICY.further_overtime * problem.evaluations * (plan.short_s or math.inf)
         return max(trained / problem.evaluations, (run.elapsed - started) / allowed_s)
 
@@ -121,7 +122,8 @@ def search(job: FitJob, plan: Plan, aim: Aim, number: int) -> int:
             display=job.display,
             tick=run.tick,
         )
-    return run.write_step(step, {"candidates": len(found), "limit_ms": aim.limit_ms})["candidates"]
+    run.write_step(step, {"candidates": len(found), "limit_ms": aim.limit_ms})
+    return len(found)
 
 
 def judges_of(job: FitJob, judge: ShortTraining) -> contextlib.AbstractContextManager[Judges]:
@@ -162,10 +164,10 @@ def own_terms(settings: FitSettings, judge: ShortTraining) -> OwnTerms:
 def next_aim(job: FitJob, found: Finalists, earlier: int) -> Aim:
     """Less by the table, by as much as the most accurate candidate was slower by the clock, which it starts from."""
     best = found.clocked[0]
-    limit_ms = _possible(job, job.limit_ms * best.estimated_ms / best.measured_ms)
+    limit_ms = _possible(job, job.limit_ms * best.ms / best.clocked_ms)
     job.display.say(
         f"None of {len(found.clocked)} clocked candidates meets {format_ms(job.budget_ms)}; {best.name} takes "
-        f"{format_ms(best.measured_ms)}, {format_ms(best.estimated_ms)} by the table. The search goes on, within "
+        f"{format_ms(best.clocked_ms)}, {format_ms(best.ms)} by the table. The search goes on, within "
         f"{format_ms(limit_ms)} by the table"
     )
     return Aim(limit_ms=limit_ms, earlier=earlier, start=best)
@@ -205,7 +207,7 @@ def clocked(job: FitJob, count: int) -> Finalists:
 
 def keep(job: FitJob, found: Finalists) -> list[Candidate]:
     """Say who the finalists are, and keep them."""
-    names = ", ".join(f"{c.name} ({format_ms(c.measured_ms)})" for c in found.chosen)
+    names = ", ".join(f"{c.name} ({format_ms(c.clocked_ms)})" for c in found.chosen)
     job.display.say(
         f"Finalists: {names}; measured over tabled {found.gap:.2f} (median of {len(found.clocked)} clocked)"
     )

@@ -7,6 +7,7 @@ import msgspec
 import torch
 
 from ridgepoint.fit.prepare import Prepared
+from ridgepoint.fit.settings import FitSettings
 from ridgepoint.nn.build import build
 from ridgepoint.run.folder import RunFolder
 from ridgepoint.train.accelerator import ALL_THREADS, CPU
@@ -18,7 +19,7 @@ from ridgepoint.train.step import TrainingStep
 STEPS = 4
 
 
-def set_training_threads(run: RunFolder, prepared: Prepared) -> int:
+def set_training_threads(run: RunFolder[FitSettings], prepared: Prepared) -> int:
     """Choose and set torch's threads; called before the search and before every full training.
 
     Bounded by count, all threads are used, so that equal requests give equal weights; and beside a GPU. Under a time

@@ -34,7 +34,8 @@ class MultiHeadAttention(nn.Module):
             x.unflatten(1, (self.heads, self.dim)).flatten(3) for x in (query, key, value)
         )
         shares_BHMN = ((key_BHDM * self.dim**-0.5).transpose(2, 3) @ query_BHDN).softmax(2)
-        return (value_BHDM @ shares_BHMN).flatten(1, 2).view_as(query)
+        mixed: Tensor = (value_BHDM @ shares_BHMN).flatten(1, 2).view_as(query)
+        return mixed
 
 
 def naive_hard_swish(model: nn.Module) -> nn.Module:
@@ -48,8 +49,9 @@ def naive_hard_swish(model: nn.Module) -> nn.Module:
 
 def skip_connections(model: nn.Module) -> nn.Module:
     """The input added to every block that keeps its shape, in the stages of a body."""
-    _, stages = model
-    for stage in stages:
+    _, stages = model.children()
+    for stage in stages.children():
+        assert isinstance(stage, nn.Sequential)
         for index, block in enumerate(stage):
             if index > 0:  # the first one of a stage strides
                 stage[index] = layers.Parallel({"skip": layers.Chain(), "body": block}, layers.Add())
@@ -61,8 +63,10 @@ def own_keys_and_values(model: nn.Module) -> nn.Module:
     for module in model.modules():
         shared = getattr(module, "join", None)
         if isinstance(shared, layers.MultiQueryAttention):
-            for branch in (module.key, module.value):
-                old = branch.project
+            for name in ("key", "value"):
+                branch = module.get_submodule(name)
+                old = branch.get_submodule("project")
+                assert isinstance(old, nn.Conv2d)
                 branch.project = nn.Conv2d(old.in_channels, old.out_channels * shared.heads, 1, bias=False)
             module.join = MultiHeadAttention(shared.heads, shared.key_dim)
     return model

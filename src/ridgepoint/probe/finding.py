@@ -85,11 +85,14 @@ def ratios(quantity: Quantity, over: Sequence[Clocked], under: Sequence[Clocked]
 
 
 def _time(over: Sequence[Clocked], under: Sequence[Clocked]) -> np.ndarray:
-    return _mean(over, lambda one: one.ms)[:, None] / _mean(under, lambda one: one.ms)[None]
+    ratio: np.ndarray = _mean(over, lambda one: one.ms)[:, None] / _mean(under, lambda one: one.ms)[None]
+    return ratio
 
 
 def _time_per_mac(over: Sequence[Clocked], under: Sequence[Clocked]) -> np.ndarray:
-    return _mean(over, lambda one: one.ms / one.macs)[:, None] / _mean(under, lambda one: one.ms / one.macs)[None]
+    costs = (_mean(side, lambda one: one.ms / one.macs) for side in (over, under))
+    ratio: np.ndarray = next(costs)[:, None] / next(costs)[None]
+    return ratio
 
 
 def _macs_in_the_same_time(over: Sequence[Clocked], under: Sequence[Clocked]) -> np.ndarray:
@@ -100,11 +103,13 @@ def _macs_in_the_same_time(over: Sequence[Clocked], under: Sequence[Clocked]) ->
     centred = log_ms - log_ms.mean(0)
     slope = (centred * (log_macs - log_macs.mean())[:, None, None]).sum(0) / (centred**2).sum(0)
     beyond = np.log(middle.ms)[None] - log_ms.mean(0)[:, None]
-    return np.exp(log_macs.mean() + slope[:, None] * beyond) / middle.macs
+    macs: np.ndarray = np.exp(log_macs.mean() + slope[:, None] * beyond)
+    return macs / middle.macs
 
 
 def _mean(side: Sequence[Clocked], value: Callable[[Clocked], np.ndarray]) -> np.ndarray:
-    return np.mean([value(one) for one in side], axis=0)
+    mean: np.ndarray = np.mean([value(one) for one in side], axis=0)
+    return mean
 
 
 _RATIOS: dict[Quantity, Callable[[Sequence[Clocked], Sequence[Clocked]], np.ndarray]] = {

@@ -128,7 +128,7 @@ def _ratios(study: StudyResult) -> go.Figure:
         )
     values = [each.ratio for _, each in known] + [x for one in study.findings for x in (one.low, one.high)]
     low, high = min(0.85, *values) / 1.05, max(1.2, *values) * 1.05
-    ticks = _FINE_TICKS
+    ticks: tuple[float, ...] = _FINE_TICKS
     if high / low > 2.2:
         low, ticks = min(low, 0.68), _TICKS
     figure.add_vline(x=1, line={"color": "#8792a2", "width": 1.5, "dash": "dot"})

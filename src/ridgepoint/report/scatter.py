@@ -102,7 +102,7 @@ def ticks(low: float, high: float, *, most: int = 7) -> list[float]:
 
 def frame_of(marks: Marks, size: tuple[int, int]) -> _Frame:
     """Latencies from 0 to beyond the budget; accuracies with some room around them and the usual guess."""
-    shares = [mark.accuracy for mark in marks.every] + [marks.majority] * (marks.majority is not None)
+    shares = [mark.accuracy for mark in marks.every] + ([] if marks.majority is None else [marks.majority])
     spare = max(0.02, 0.12 * (max(shares) - min(shares)))
     return _Frame(
         *size,

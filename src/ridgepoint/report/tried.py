@@ -31,7 +31,7 @@ def best_so_far(candidates: Sequence[Candidate], budget_ms: float) -> list[float
     best: float | None = None
     found = []
     for candidate in candidates:
-        if candidate.estimated_ms <= budget_ms and candidate.short_accuracy > (best or 0.0):
+        if candidate.ms <= budget_ms and candidate.score > (best or 0.0):
             best = candidate.short_accuracy
         found.append(best)
     return found
@@ -40,7 +40,7 @@ def best_so_far(candidates: Sequence[Candidate], budget_ms: float) -> list[float
 def best_over_time(candidates: Sequence[Candidate], budget_ms: float, metric: str) -> go.Figure:
     """Short accuracy of every trained candidate in its order, and the best within the budget so far."""
     figure = blank_figure(height=340)
-    within = [candidate.estimated_ms <= budget_ms for candidate in candidates]
+    within = [candidate.ms <= budget_ms for candidate in candidates]
     for name, wanted, colour in (("within the budget", True, BASELINE), ("a step over the budget", False, TABLED)):
         kept = [(place, each) for place, each in enumerate(candidates, 1) if within[place - 1] == wanted]
         if kept:
@@ -97,4 +97,4 @@ def front_over_time(candidates: Sequence[Candidate], budget_ms: float, metric: s
 
 
 def _mark(candidate: Candidate) -> Mark:
-    return Mark(candidate.name, candidate.estimated_ms, candidate.short_accuracy)
+    return Mark(candidate.name, candidate.ms, candidate.score)

@@ -45,3 +45,21 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     def estimated_ms(self) -> float | None:
         """The latency that the search went by: tabled, or predicted for a device that is not at hand."""
         return self.predicted_ms if self.tabled_ms is None else self.tabled_ms
+
+    @property
+    def ms(self) -> float:
+        """`estimated_ms` of a candidate of a search, which knows it of all that it looks at."""
+        assert self.estimated_ms is not None
+        return self.estimated_ms
+
+    @property
+    def score(self) -> float:
+        """`short_accuracy` of a candidate that was trained."""
+        assert self.short_accuracy is not None
+        return self.short_accuracy
+
+    @property
+    def clocked_ms(self) -> float:
+        """`measured_ms` of a candidate that was clocked."""
+        assert self.measured_ms is not None
+        return self.measured_ms

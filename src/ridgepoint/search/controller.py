@@ -28,6 +28,8 @@ class Controller(nn.Module):
     units and the range of the first weights are ours.
     """
 
+    absent: Tensor
+
     def __init__(self, space: Space, *, seed: int):
         super().__init__()
         self.space = space

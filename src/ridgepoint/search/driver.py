@@ -156,6 +156,7 @@ class _Search:
     def _candidate(self, place: int, proposal: Proposal) -> Candidate:
         name = _name(place)
         latency = self.problem.latency.latency(proposal.network)
+        ms = checked(latency.ms, proposal.network)
         return Candidate(
             name=name,
             phase="search",
@@ -163,12 +164,14 @@ class _Search:
             seed=self.problem.seed,
             parent=proposal.parent,
             note=proposal.note,
-            **{f"{latency.kind}_ms": checked(latency.ms, proposal.network)},
+            predicted_ms=ms if latency.kind == "predicted" else None,
+            tabled_ms=ms if latency.kind == "tabled" else None,
+            measured_ms=ms if latency.kind == "measured" else None,
         )
 
     def _worth(self, job: Job) -> bool:
         """Whether a candidate is trained."""
-        return job.proposal.step or job.candidate.estimated_ms <= self.problem.budget_ms
+        return job.proposal.step or job.candidate.ms <= self.problem.budget_ms
 
     def _left_out(self, candidate: Candidate) -> Candidate:
         kind = "tabled" if candidate.predicted_ms is None else "predicted"
@@ -226,7 +229,7 @@ class _Search:
             self.idle += 1
             return
         self.trained, self.idle = self.trained + 1, 0
-        if candidate.estimated_ms <= self.problem.budget_ms:
+        if candidate.ms <= self.problem.budget_ms:
             self.best = max(self.best or 0.0, candidate.short_accuracy)
 
     def told(self) -> str:

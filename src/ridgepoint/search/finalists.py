@@ -38,23 +38,23 @@ def choose_finalists(
     waiting = hedged(ranked(candidates, limit_ms), hedge)
     clocked: list[Candidate] = []
     gap: float | None = None
-    while waiting and sum(candidate.measured_ms <= limit_ms for candidate in clocked) < count:
-        waiting.sort(key=lambda candidate: (gap or 1.0) * candidate.estimated_ms > limit_ms)  # stable
+    while waiting and sum(candidate.clocked_ms <= limit_ms for candidate in clocked) < count:
+        waiting.sort(key=lambda candidate: (gap or 1.0) * candidate.ms > limit_ms)  # stable
         tried, waiting = waiting[:group], waiting[group:]
         found = clock({candidate.name: candidate.network for candidate in tried})
         clocked += [
             msgspec.structs.replace(candidate, phase="finalist", measured_ms=found[candidate.name])
             for candidate in tried
         ]
-        gap = statistics.median(candidate.measured_ms / candidate.estimated_ms for candidate in clocked)
-    meeting = [candidate for candidate in clocked if candidate.measured_ms <= limit_ms]
+        gap = statistics.median(candidate.clocked_ms / candidate.ms for candidate in clocked)
+    meeting = [candidate for candidate in clocked if candidate.clocked_ms <= limit_ms]
     return Finalists(chosen=tuple(meeting[:count]), clocked=tuple(clocked), gap=gap)
 
 
 def ranked(candidates: Sequence[Candidate], limit_ms: float) -> list[Candidate]:
     """Trained candidates within the limit, the most accurate first, each network once."""
-    within = [each for each in candidates if each.short_accuracy is not None and each.estimated_ms <= limit_ms]
-    within.sort(key=lambda candidate: (-candidate.short_accuracy, candidate.estimated_ms))
+    within = [each for each in candidates if each.short_accuracy is not None and each.ms <= limit_ms]
+    within.sort(key=lambda candidate: (-candidate.score, candidate.ms))
     first: dict[str, Candidate] = {}
     for candidate in within:
         first.setdefault(candidate.network.digest, candidate)
@@ -66,5 +66,5 @@ def hedged(ranked: list[Candidate], factor: float) -> list[Candidate]:
 
     A short training favours networks that learn fast, which are small; a full training may prefer a larger one.
     """
-    larger = [candidate for candidate in ranked if candidate.estimated_ms >= factor * ranked[0].estimated_ms]
+    larger = [candidate for candidate in ranked if candidate.ms >= factor * ranked[0].ms]
     return ranked[:1] + larger[:1] + [candidate for candidate in ranked[1:] if candidate not in larger[:1]]

@@ -3,6 +3,7 @@
 Accuracy is a share between 0 and 1.
 """
 
+import math
 from typing import Annotated
 
 import msgspec
@@ -41,7 +42,7 @@ class Soft(Reward, frozen=True, kw_only=True, tag="soft"):
 
     def __call__(self, accuracy: float, ms: float, target_ms: float) -> float:
         """Accuracy, more below the target and less above it."""
-        return accuracy * (ms / target_ms) ** self.beta
+        return accuracy * math.pow(ms / target_ms, self.beta)
 
 
 class Hard(Reward, frozen=True, kw_only=True, tag="hard"):
@@ -54,7 +55,7 @@ class Hard(Reward, frozen=True, kw_only=True, tag="hard"):
 
     def __call__(self, accuracy: float, ms: float, target_ms: float) -> float:
         """Accuracy, less above the target."""
-        return accuracy * min((ms / target_ms) ** self.beta, 1.0)
+        return accuracy * min(math.pow(ms / target_ms, self.beta), 1.0)
 
 
 AnyReward = Absolute | Soft | Hard

@@ -60,7 +60,7 @@ def naswot(model: nn.Module, images_BCHW: Tensor, loss: ExampleLoss) -> float:
         if isinstance(module, SWITCHES):
             module.register_forward_pre_hook(count)  # before: some work in place
     model.train()(images_BCHW)
-    return torch.linalg.slogdet(alike_BB).logabsdet.item()
+    return float(torch.linalg.slogdet(alike_BB).logabsdet.item())
 
 
 def synflow(model: nn.Module, images_BCHW: Tensor, loss: ExampleLoss) -> float:
@@ -82,7 +82,7 @@ def synflow(model: nn.Module, images_BCHW: Tensor, loss: ExampleLoss) -> float:
         for weight in weights:
             weight.abs_()
     model(torch.ones_like(images_BCHW[:1], dtype=torch.float64)).sum().backward()
-    return sum((weight * weight.grad).abs().sum().item() for weight in weights if weight.grad is not None)
+    return sum(float((weight * weight.grad).abs().sum().item()) for weight in weights if weight.grad is not None)
 
 
 def grad_norm(model: nn.Module, images_BCHW: Tensor, loss: ExampleLoss) -> float:
@@ -94,7 +94,7 @@ def grad_norm(model: nn.Module, images_BCHW: Tensor, loss: ExampleLoss) -> float
     """
     loss(model.train()).backward()
     layers = [module for module in model.modules() if isinstance(module, nn.Conv2d | nn.Linear)]
-    return sum(layer.weight.grad.norm().item() for layer in layers if layer.weight.grad is not None)
+    return sum(float(layer.weight.grad.norm().item()) for layer in layers if layer.weight.grad is not None)
 
 
 SCORES: dict[ScoreName, Callable[[nn.Module, Tensor, ExampleLoss], float]] = {

@@ -191,7 +191,8 @@ class SharedWeights:
         size = (given.height, given.width)
         if images_BCHW.shape[2:] != size:
             images_BCHW = F.interpolate(images_BCHW, size, mode="bilinear", antialias=True)
-        return self.supernet(images_BCHW.to(memory_format=self.memory_format), blocks)
+        logits_BK: Tensor = self.supernet(images_BCHW.to(memory_format=self.memory_format), blocks)
+        return logits_BK
 
     def extract(self, child: Assignment) -> BuiltNetwork:
         """A child with its weights, to be trained on."""

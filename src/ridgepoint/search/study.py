@@ -45,11 +45,11 @@ class Study:
     def record(self, candidate: Candidate) -> None:
         """Add a candidate."""
         accuracy = candidate.short_accuracy if candidate.val_accuracy is None else candidate.val_accuracy
-        values = [accuracy, candidate.measured_ms or candidate.estimated_ms]
-        complete = None not in values
+        ms = candidate.measured_ms or candidate.estimated_ms
+        values = None if accuracy is None or ms is None else [accuracy, ms]
         trial = optuna.trial.create_trial(
-            values=values if complete else None,
-            state=optuna.trial.TrialState.COMPLETE if complete else optuna.trial.TrialState.FAIL,
+            values=values,
+            state=optuna.trial.TrialState.FAIL if values is None else optuna.trial.TrialState.COMPLETE,
             user_attrs={ATTRIBUTE: msgspec.json.encode(candidate).decode()},
         )
         with _sound(self._path):

@@ -108,7 +108,7 @@ class Batches(Protocol):
         return replace(seen, images=images, targets=seen.targets.to(accelerator))
 
 
-Loss = Callable[[nn.Module, Batch], Tensor]
+Loss = Callable[[Callable[[Tensor], Tensor], Batch], Tensor]
 """From the model in training mode and a batch to a scalar: runs the model, so that it may read more than its logits."""
 
 

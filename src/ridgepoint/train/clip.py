@@ -56,4 +56,6 @@ def _gradients(weights: Iterable[Tensor]) -> list[Tensor]:
 
 def _unit_norms(weight: Tensor) -> Tensor:
     """The norm of each output unit, shaped to multiply the weight; of a vector, its norm."""
-    return torch.linalg.vector_norm(weight, dim=tuple(range(1, weight.dim())) or None, keepdim=weight.dim() > 1)
+    dims = tuple(range(1, weight.dim())) or None
+    norms: Tensor = torch.linalg.vector_norm(weight, dim=dims, keepdim=weight.dim() > 1)
+    return norms

@@ -187,9 +187,9 @@ class _Run(Resumable[_Course]):
             unfold_norms(model, (asked.batches.batch(step, 0.0).images for step in range(UNFOLD_BATCHES)))
         self.asked = asked
         self.memory_format = memory_format(network)
-        self.model = model.to(accelerator, memory_format=self.memory_format)
+        self.model: BuiltNetwork = model.to(accelerator, memory_format=self.memory_format)  # type: ignore[call-overload]
         self.processes.prepare(self.model)
-        self.compiled = torch.compile(self.model) if recipe.compile else self.model
+        self.compiled: Callable[[Tensor], Tensor] = torch.compile(self.model) if recipe.compile else self.model
         self.averaged = Average(self.model, recipe.ema.decay) if recipe.ema else None
         self.learn = TrainingStep(
             self.model,
@@ -205,7 +205,11 @@ class _Run(Resumable[_Course]):
     @property
     def shipped(self) -> BuiltNetwork:
         """What is evaluated and returned: the average, where there is one."""
-        return self.averaged.module if self.averaged is not None else self.model
+        if self.averaged is None:
+            return self.model
+        averaged = self.averaged.module
+        assert isinstance(averaged, BuiltNetwork)
+        return averaged
 
     @property
     def history(self) -> list[Row]:

@@ -46,4 +46,5 @@ class Mixing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             if alpha
         ]
         mixed = v2.RandomChoice([kind for kind, _ in kinds], p=[weight for _, weight in kinds])
-        return v2.RandomApply([mixed], p=self.probability)
+        applied: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] = v2.RandomApply([mixed], p=self.probability)
+        return applied

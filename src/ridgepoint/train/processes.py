@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, distributed, nn
 
 from ridgepoint.errors import InputError
+from ridgepoint.nn.norms import statistics
 
 T = TypeVar("T")
 
@@ -116,12 +117,15 @@ class JointBatchNorm2d(nn.BatchNorm2d):
         """(B, C, H, W) to the same shape; every process has as many rows."""
         if not self.training:
             return super().forward(x)
+        assert self.num_batches_tracked is not None and self.momentum is not None
+        running_mean, running_var = statistics(self)
+        normed: Tensor
         normed, mean_C, variance_C = _Normed.apply(x, self.weight, self.bias, self.eps)
         count = x.numel() // x.shape[1] * distributed.get_world_size()
         with torch.no_grad():
             self.num_batches_tracked += 1
-            self.running_mean.lerp_(mean_C, self.momentum)
-            self.running_var.lerp_(variance_C * (count / (count - 1)), self.momentum)
+            running_mean.lerp_(mean_C, self.momentum)
+            running_var.lerp_(variance_C * (count / (count - 1)), self.momentum)
         return normed
 
 

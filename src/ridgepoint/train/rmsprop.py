@@ -32,16 +32,16 @@ class RMSPropTF(torch.optim.Optimizer):
         super().__init__(params, dict(lr=lr, rho=rho, momentum=momentum, eps=eps, weight_decay=weight_decay))
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
         """Update all weights that have a gradient."""
         loss = closure() if closure else None
         for group in self.param_groups:
             weights = [weight for weight in group["params"] if weight.grad is not None]
             if weights:
-                self._update(group, weights, [weight.grad for weight in weights])
+                self._update(group, weights, tuple(weight.grad for weight in weights))
         return loss
 
-    def _update(self, group: dict[str, Any], weights: list[Tensor], gradients: list[Tensor]) -> None:
+    def _update(self, group: dict[str, Any], weights: list[Tensor], gradients: tuple[Tensor, ...]) -> None:
         states = [self.state[weight] for weight in weights]
         for state, weight in zip(states, weights, strict=True):
             if not state:

@@ -158,7 +158,7 @@ class ShortTraining:
 
     def _is_step(self, candidate: Candidate) -> bool:
         """Whether a candidate is on the way to the budget only."""
-        return candidate.estimated_ms > self.limit_ms
+        return candidate.ms > self.limit_ms
 
 
 class HeldWeights:

@@ -85,7 +85,7 @@ def read_terms(text: str) -> Terms:
     version = _decoded(text, dict[str, Any]).get("version")
     if version != VERSION:
         raise RunError(f"it is of ridgepoint {shown(version)}, and this is {VERSION}. Give both the same version")
-    terms = _decoded(text, Terms)
+    terms: Terms = _decoded(text, Terms)
     if not _sensible(terms.bound):
         raise RunError(
             f"its short trainings last {terms.bound.epochs} epochs, {terms.bound.seconds} seconds. Allowed: 1 to "
@@ -101,7 +101,7 @@ def read_job(text: str, setup: TrainingSetup) -> Job:
         RunError: If it is no job.
         ArchitectureError: If its network is impossible.
     """
-    job = _decoded(text, Job)
+    job: Job = _decoded(text, Job)
     network, classes = job.candidate.network, setup.task.head(setup.dataset).num_classes
     channels, *sides = network.input
     if channels != setup.preprocessing.channels or network.num_classes != classes or max(sides) > LARGEST:
@@ -126,7 +126,7 @@ def read_verdict(text: str, *, weights: str | None, folder: Path) -> Verdict:
     Raises:
         RunError: If it cannot be true, or the worker says that it could not judge.
     """
-    found = _decoded(text, Judgement | Diverged | NoHeir | Failed)
+    found: Judgement | Diverged | NoHeir | Failed = _decoded(text, Judgement | Diverged | NoHeir | Failed)
     if isinstance(found, Failed):
         raise RunError(_one_line(found.told))
     if isinstance(found, Diverged | NoHeir):

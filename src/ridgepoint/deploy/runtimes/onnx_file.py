@@ -115,6 +115,7 @@ def _parsed(path: Path, content: bytes) -> "onnx.ModelProto":
     from google.protobuf.message import DecodeError
 
     try:
-        return onnx.ModelProto.FromString(content)
+        model: onnx.ModelProto = onnx.ModelProto.FromString(content)
+        return model
     except DecodeError:
         raise InputError(f"{path}: is no ONNX file, or a damaged one") from None

@@ -122,7 +122,7 @@ def _json(path: Path, entries: dict[str, bytes], name: str) -> Any:
 
 def _graph(path: Path, entries: dict[str, bytes]) -> dict[str, Any]:
     """The graph, without what describes where it came from, every part of it checked."""
-    document = _json(path, entries, _GRAPH)
+    document: dict[str, Any] = _json(path, entries, _GRAPH)
     document["guards_code"] = []
     try:
         module = document["graph_module"]

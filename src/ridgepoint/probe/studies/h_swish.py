@@ -19,7 +19,7 @@ def _with(first: ActivationKind, second: ActivationKind) -> Network:
     stages = tuple(
         Stage(
             blocks=tuple(
-                msgspec.structs.replace(block, activation=first) if block.activation else block
+                msgspec.structs.replace(block, activation=first) if getattr(block, "activation", None) else block
                 for block in stage.blocks
             )
         )

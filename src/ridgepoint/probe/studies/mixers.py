@@ -27,6 +27,14 @@ def _four(block: Block, channels: int, side: int) -> Variant:
     )
 
 
+def _mixers(channels: int) -> dict[str, Block]:
+    return {
+        "MLP alone": UniversalInvertedBottleneck(expand_channels=4 * channels, out_channels=channels),
+        "pooling and MLP": PoolMixer(expand_channels=4 * channels),
+        "attention and MLP": AttentionMixer(expand_channels=4 * channels, heads=8, key_dim=32, value_dim=128),
+    }
+
+
 STUDY = Study(
     name="mixers",
     title="Is attention the bottleneck?",
@@ -36,11 +44,7 @@ STUDY = Study(
     variants={
         f"{mixer} at {size}": _four(block, channels, side)
         for size, (channels, side) in _SIZES.items()
-        for mixer, block in {
-            "MLP alone": UniversalInvertedBottleneck(expand_channels=4 * channels, out_channels=channels),
-            "pooling and MLP": PoolMixer(expand_channels=4 * channels),
-            "attention and MLP": AttentionMixer(expand_channels=4 * channels, heads=8, key_dim=32, value_dim=128),
-        }.items()
+        for mixer, block in _mixers(channels).items()
     },
     findings=tuple(
         Finding(

@@ -22,6 +22,8 @@ def _stack(*parts: Recipe) -> Variant:
     return of_recipe(chain(**{f"part{index}": part for index, part in enumerate(parts)}), Shape(_CHANNELS, 14, 14))
 
 
+_IN_TURN: list[Recipe] = [_CONV, ToTokens(), _LINEAR, ToMap()]
+
 STUDY = Study(
     name="reshapes",
     title="What do reshapes between maps and tokens cost?",
@@ -31,7 +33,7 @@ STUDY = Study(
     variants={
         "4D throughout": _stack(*[_CONV] * 2 * _PAIRS),
         "3D throughout": _stack(ToTokens(), *[_LINEAR] * 2 * _PAIRS),
-        "4D and 3D in turn": _stack(*[_CONV, ToTokens(), _LINEAR, ToMap()] * _PAIRS),
+        "4D and 3D in turn": _stack(*_IN_TURN * _PAIRS),
     },
     groups={"one layout throughout": ("4D throughout", "3D throughout")},
     findings=(

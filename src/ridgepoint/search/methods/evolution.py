@@ -47,7 +47,7 @@ def evolution(problem: Problem) -> Proposals:
             if child is None:
                 yield Proposal(network=drawn[1])
             else:
-                yield Proposal(network=drawn[1], parent=parent.name, note=difference(problem.space, genes, drawn[0]))
+                yield Proposal(network=drawn[1], parent=parent.name, note=difference(draws.space, genes, drawn[0]))
 
     candidates = yield founders()
     population.extend(zip(born, candidates, strict=True))

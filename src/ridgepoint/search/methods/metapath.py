@@ -132,5 +132,5 @@ def _widths(row: Any) -> list[Choice]:
 
 def _others(found: MetaPath) -> list[str]:
     """What else is open."""
-    known = {each.name for each in (*found.slots, *found.widths)}
+    known = {slot.name for slot in found.slots} | {width.name for width in found.widths}
     return [choice.name for choice in found.space.choices if choice.name not in known]

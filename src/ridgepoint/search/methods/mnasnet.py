@@ -9,7 +9,7 @@ their spread, so that rewards need no scale.
 """
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, cast
 
 import msgspec
 import numpy as np
@@ -54,7 +54,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 def mnasnet(problem: Problem) -> Proposals:
     """Batches that the controller draws, within the budget and none twice; each teaches it."""
-    settings = problem.settings or Settings()
+    settings = cast(Settings | None, problem.settings) or Settings()
     draws = Draws(problem, "mnasnet")
     learner = _Learner(Controller(draws.space, seed=seed_for(problem.seed, "controller")), settings)
     while True:
@@ -69,7 +69,7 @@ def mnasnet(problem: Problem) -> Proposals:
 
 def _reward(candidate: Candidate, budget_ms: float, reward: AnyReward) -> float:
     """By the clock where there is one; nothing for what diverged."""
-    ms = candidate.estimated_ms if candidate.measured_ms is None else candidate.measured_ms
+    ms = candidate.ms if candidate.measured_ms is None else candidate.measured_ms
     return reward(candidate.short_accuracy or 0.0, ms, budget_ms)
 
 

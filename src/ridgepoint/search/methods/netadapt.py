@@ -12,6 +12,7 @@ evaluations would not last for so many steps.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
 
 from ridgepoint.arch.network import Network
 from ridgepoint.arch.shrink import knobs, narrowed, turn
@@ -22,6 +23,7 @@ from ridgepoint.search.methods.entry import Entry
 DELTA = 0.01
 SHARES = tuple(place / 32 for place in range(31, -1, -1))
 
+W = TypeVar("W", int, float)
 Rule = Callable[[Candidate, Sequence[Candidate]], Candidate]
 
 
@@ -40,29 +42,33 @@ def least_loss_per_ms(current: Candidate, proposals: Sequence[Candidate]) -> Can
     return max(
         proposals,
         key=lambda each: (
-            (each.short_accuracy - current.short_accuracy) / (current.estimated_ms - each.estimated_ms),
-            -each.estimated_ms,
+            (each.score - current.score) / (current.ms - each.ms),
+            -each.ms,
         ),
     )
 
 
 def most_accurate(current: Candidate, proposals: Sequence[Candidate]) -> Candidate:
     """The proposal with the highest accuracy, the faster of equals."""
-    return max(proposals, key=lambda each: (each.short_accuracy, -each.estimated_ms))
+    return max(proposals, key=lambda each: (each.score, -each.ms))
 
 
 def _adapt(problem: Problem, rule: Rule) -> Proposals:
     seed = problem.network
     assert seed is not None
-    current = problem.start or (yield Proposal(network=seed, inherits=True, step=True, note="the seed network"))
-    excess = current.estimated_ms - problem.budget_ms
+    current: Candidate = problem.start or (
+        yield Proposal(network=seed, inherits=True, step=True, note="the seed network")
+    )
+    excess = current.ms - problem.budget_ms
     steps = max(((problem.evaluations or 1) - 1) // (len(knobs(seed)) + 1), 1)
-    delta = max(DELTA * current.estimated_ms, excess / steps)
-    while current.estimated_ms > problem.budget_ms:
-        target = max(current.estimated_ms - delta, problem.budget_ms)
-        heir = {"parent": current.name, "inherits": True, "step": True}
+    delta = max(DELTA * current.ms, excess / steps)
+    while current.ms > problem.budget_ms:
+        target = max(current.ms - delta, problem.budget_ms)
         proposed = _proposals(problem, current.network, target)
-        judged = yield [Proposal(network=network, note=note, **heir) for network, note in proposed]
+        judged = yield [
+            Proposal(network=network, note=note, parent=current.name, inherits=True, step=True)
+            for network, note in proposed
+        ]
         trained = [candidate for candidate in judged if candidate.short_accuracy is not None]
         if not trained:
             return
@@ -81,8 +87,8 @@ def _proposals(problem: Problem, network: Network, target_ms: float) -> Iterator
 
 
 def _widest(
-    problem: Problem, target_ms: float, widths: Sequence[float], make: Callable[[float], Network | None]
-) -> tuple[Network, float] | None:
+    problem: Problem, target_ms: float, widths: Sequence[W], make: Callable[[W], Network | None]
+) -> tuple[Network, W] | None:
     """The first of the widths, largest first, whose network meets the target; None if even the last does not."""
     possible = [(network, width) for width in widths if (network := make(width)) is not None]
     low, high = 0, len(possible)

@@ -18,6 +18,7 @@ widest network only; here a share of the steps trains random widths, so that a n
 with. Where the space has several resolutions, the largest at which the budget can be met is kept.
 """
 
+import math
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -47,7 +48,7 @@ class Temperature(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     def at(self, progress: float) -> float:
         """The temperature when so much of the training is done."""
-        return self.start * (self.end / self.start) ** progress
+        return self.start * math.pow(self.end / self.start, progress)
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -155,7 +156,7 @@ class _Learner:
         self.square = MEMORY * self.square + (1 - MEMORY) * gradient.square().mean().item()
         self.counted = MEMORY * self.counted + (1 - MEMORY)
         if self.square:
-            self.policy.logits -= lr * gradient / (self.square / self.counted) ** 0.5
+            self.policy.logits.sub_(lr * gradient / (self.square / self.counted) ** 0.5)
 
     def widths(self, step: int) -> Assignment:
         """Of a step: the largest, or random ones."""
