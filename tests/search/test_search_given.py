@@ -17,7 +17,7 @@ import ridgepoint as rp
 import ridgepoint.methods as public
 from ridgepoint.display import Silent
 from ridgepoint.errors import InputError, InterruptedRun, RunError
-from ridgepoint.fit.settings import make_settings
+from ridgepoint.fit.settings import OF_SEARCH, make_settings
 from ridgepoint.methods import Draws, Entry, Problem, Proposal, Proposals, Study, run_search
 from ridgepoint.search.methods import OF_NETWORKS, OF_SPACES, find_method, installed, methods_for
 from ridgepoint.search.methods.entry import entry_of, reference
@@ -74,7 +74,7 @@ def test_what_is_no_proposal_is_told(method: Any, told: str):
 
 def test_a_run_by_a_function_is_told_as_a_call_in_python():
     given = {"verb": "search", "space": "tiny.yaml", "data": "digits", "latency_ms": 0.5, "evaluations": 2}
-    settings = make_settings(**given, method=ME, baselines=0)
+    settings = make_settings(**OF_SEARCH, **given, method=ME)
     assert settings.stem == "tiny-drawing-digits"
     assert settings.command(out="here", resume=True) == (
         "rp.search('tiny.yaml', 'digits', method=drawing, latency_ms=0.5, evaluations=2, seed=0, out='here', "
