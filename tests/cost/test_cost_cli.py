@@ -162,7 +162,7 @@ def test_devices():
 
 
 def test_sweep():
-    document = json.loads(run("sweep", "mobilenetv1_100", "mobilenetv4_conv_small", "mobilenetv2_140", "--json"))
+    document = json.loads(run("sweep", "mobilenetv1_100", "mobilenetv4_conv_small", "mobilenetv3_small_050", "--json"))
     v1, v4, scaled = document["networks"]
     assert (len(document["ridge_points"]), len(v1["times_macs"])) == (501, 501)
     assert v4["front_ranges"] == [[0, 500]]
