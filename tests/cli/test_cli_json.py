@@ -39,6 +39,7 @@ def words(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
         "show": ("mobileone_s0",),
         "sweep": ("mobilenetv1_100",),
         "train": (),
+        "weights": ("mobilenetv3*",),
         "worker": (f"sqlite:///{folder / 'jobs.db'}", "--idle", "0.1s"),
     }
 

@@ -102,7 +102,14 @@ def test_every_field_of_a_request_is_told_in_the_help_of_its_verb(verb: str):
 
 GIVEN = {
     "fit": {"data": "photos", "latency_ms": 2.5, "time_s": 90.0, "threads": 2, "busy": True, "data_root": "/data"},
-    "search": {"space": "s.yaml", "data": "a b", "latency_ms": 1e-3, "baselines": 3, "changes": {"epochs": 3}},
+    "search": {
+        "space": "s.yaml",
+        "data": "a b",
+        "latency_ms": 1e-3,
+        "baselines": 3,
+        "changes": {"x": 3},
+        "weights": "none",
+    },
     "train": {"model": "m", "data": "digits", "size": 32, "seed": 0, "changes": {"optimizer.lr": 0.1, "name": "x"}},
     "distill": {"model": "m", "data": "d", "teacher": "t", "hard": True, "topk": 5, "temperature": 2.5, "store": "s"},
 }

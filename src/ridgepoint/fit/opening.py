@@ -4,6 +4,7 @@ By published accuracy, less what the published MobileNetV2s lose at smaller inpu
 all that is needed; then the clock.
 """
 
+import os
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
@@ -27,7 +28,7 @@ from ridgepoint.nn.reach import how_to_get, lying
 from ridgepoint.run.folder import RunFolder
 from ridgepoint.run.origin import digest_file
 from ridgepoint.train.recipe import SMALL_IMAGE
-from ridgepoint.train.start import AUTO, StartWeights, named_weights, of_published, start_from
+from ridgepoint.train.start import AUTO, HUB, StartWeights, named_weights, of_published, start_from
 from ridgepoint.units import format_ms
 
 STEP = "opening"
@@ -63,21 +64,24 @@ def wants_weights(settings: FitSettings, prepared: Prepared) -> bool:
     """Whether a fit opens with weights: named ones, or any for photographs; not where a network was given to change."""
     if prepared.network is not None:
         return False
-    if settings.weights == AUTO:
+    if settings.weights in (AUTO, HUB):
         return min(prepared.dataset.median_size) > SMALL_IMAGE
     return named_weights(settings.weights) is not None
 
 
 def within_reach(settings: FitSettings, prepared: Prepared) -> list[Published]:
-    """Published weights that `auto` may take: those on this machine, and the hub's where it answers.
+    """Published weights that may be taken unnamed: those on this machine; where it was asked for, the hub's.
+
+    `hub` asks for that, or a mirror that HF_ENDPOINT names: a fit reaches for no network of itself.
 
     Only those whose licence lets anybody ship what came of them: others must be asked for by name.
     """
-    if settings.weights != AUTO or not wants_weights(settings, prepared):
+    if settings.weights not in (AUTO, HUB) or not wants_weights(settings, prepared):
         return []
     rows = [row for row in published_weights() if row.licence.open]
     here = [row for row in rows if lying(row) is not None]
-    return [row for row in rows if row.repository is not None or row in here] if answers() else here
+    asked = settings.weights == HUB or os.environ.get("HF_ENDPOINT")
+    return [row for row in rows if row.repository is not None or row in here] if asked and answers() else here
 
 
 def choose_opening(
@@ -118,7 +122,7 @@ def _choose(
     display: Display,
 ) -> Opening | None:
     if not wants_weights(settings, prepared):
-        if settings.weights == AUTO and prepared.network is None:
+        if settings.weights in (AUTO, HUB) and prepared.network is None:
             display.say("Published weights know photographs; images this small are learnt from nothing.")
         return None
     if (named := named_weights(settings.weights)) is not None:
@@ -134,7 +138,8 @@ def _choose(
     if not reached:
         best = next(iter(_ranked(_of_published(_all_open(), settings, prepared, limit_ms))), None)
         how = f" {how_to_get(best.source)}." if best and isinstance(best.source, Published) else ""
-        display.say(f"No published weights are on this machine, and no hub answers: learns from nothing.{how}")
+        hub = "no hub answers" if settings.weights == HUB else "none were asked for (--weights hub downloads some)"
+        display.say(f"No published weights are on this machine, and {hub}: learns from nothing.{how}")
         return None
     return _of_reached(list(reached), settings, prepared, host, limit_ms, display)
 

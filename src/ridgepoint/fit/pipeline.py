@@ -42,7 +42,7 @@ from ridgepoint.fit.settings import FitSettings
 from ridgepoint.fit.steps import Rivals, TrainedOne
 from ridgepoint.fit.teach import teach
 from ridgepoint.fit.threads import set_training_threads
-from ridgepoint.run.folder import RESULT, RunFolder, open_run
+from ridgepoint.run.folder import RESULT, RunFolder, is_finished, open_run
 from ridgepoint.run.process import as_found
 from ridgepoint.search.baselines import within_budget, zoo_networks
 from ridgepoint.search.candidate import Candidate
@@ -93,6 +93,8 @@ def fit(
             with writing(run.path, verb="read or written"):
                 return _fit(run, display, method, written)
         except WriteError as error:
+            if run.begun and is_finished(run.path):  # but for its report, which the error tells
+                raise
             saved = f"; what was saved before is intact. {go_on}" if run.begun else ""
             raise WriteError(f"{error}{saved}") from None
         except (KeyboardInterrupt, Exception) as error:

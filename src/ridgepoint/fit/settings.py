@@ -50,8 +50,9 @@ class FitSettings(Request, frozen=True, kw_only=True):
         str | None,
         typed(
             place=True,
-            help="What networks may start from: auto (the best published ones within reach), none, a name of "
-            "`ridgepoint weights`, a .safetensors or .pth file, a hub id, a run's folder.",
+            help="What networks may start from: auto (the best published ones on this machine), hub (also "
+            "downloads some), none, a name of `ridgepoint weights`, a .safetensors or .pth file, a hub id, a run's "
+            "folder.",
         ),
     ] = "auto"
     baselines: Annotated[AtLeast0, typed(help="How many zoo networks the winner has to beat.")] = 3

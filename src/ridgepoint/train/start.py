@@ -24,7 +24,7 @@ from ridgepoint.run.folder import RunFolder
 from ridgepoint.run.origin import digest_file
 from ridgepoint.train.folder import ABOUT, ARCHITECTURE, read_about, training_of, weight_file
 
-AUTO, NONE = "auto", "none"
+AUTO, HUB, NONE = "auto", "hub", "none"
 BEGUN = ("checkpoint.pt", "study.db")
 """What lies in a run that has trained something."""
 STEP = "start"
@@ -77,12 +77,12 @@ class StartWeights(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def named_weights(given: str | None) -> str | None:
-    """What the user named: nothing where it is `auto` or `none`."""
-    return None if given in (None, AUTO, NONE) else given
+    """What the user named: nothing where it is `auto`, `hub` or `none`."""
+    return None if given in (None, AUTO, HUB, NONE) else given
 
 
 def start_from(given: str, *, network: str | None = None, patience_s: float | None = None) -> StartWeights:
-    """Weights by what was typed, other than `auto` and `none`.
+    """Weights by what was typed, other than `auto`, `hub` and `none`.
 
     Args:
         given: A name or tag of published weights, a file, a hub id, or the folder of a training.
@@ -151,7 +151,7 @@ def start_of(
         return start
     if (named := named_weights(given)) is not None:
         start = start_from(named, network=network)
-    elif given == AUTO:
+    elif given in (AUTO, HUB):
         start, why = _usual(network)
         if start is None:
             say(f"Starts from nothing: {why}")
