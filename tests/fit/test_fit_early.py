@@ -108,13 +108,21 @@ def test_time_ends_with_what_there_is_and_none_asks_for_nothing(place: Path, wei
 
 
 @pytest.mark.slow
-def test_without_weights_a_fit_says_what_to_download_and_searches(place: Path, tmp_path: Path):
-    done = call(*words(place, tmp_path / "run", *COUNTED))
+@pytest.mark.parametrize("given", ["auto", "hub"])
+def test_without_weights_a_fit_says_what_to_download_and_searches(
+    given: str, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Nobody is asked by a fit of itself."""
+    looked_up: list[object] = []
+    sys.addaudithook(lambda event, what: looked_up.append(what[0]) if event == "socket.getaddrinfo" else None)
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    if given == "hub":
+        monkeypatch.setenv("HF_ENDPOINT", "http://localhost:9")  # where nobody listens
+    done = call(*words(place, tmp_path / "run", *COUNTED), "--weights", given)
     assert done.returncode == 0, done.stderr
-    assert (
-        "No published weights are on this machine, and none were asked for (--weights hub downloads some)"
-        in done.stderr
-    )
+    told = {"auto": "none were asked for (--weights hub downloads some)", "hub": "no hub answers"}[given]
+    assert f"No published weights are on this machine, and {told}" in done.stderr
+    assert bool(looked_up) == (given == "hub")
     assert f"set {FOLDER} to that folder" in done.stderr
     assert json.loads((tmp_path / "run" / "result.json").read_text())["stages"] == []
 

@@ -5,7 +5,8 @@ Every thread has a core of its own while it is timed. A turn in which a thread h
 it is taken again, on another core if others work on this one, for as long as there is patience. What a run takes is the
 first decile of all runs in turns that count. The references tell how much slower than when calm the machine is; what
 slows all of them alike is divided out, so that numbers from different minutes can be compared. Where too few turns
-count, or the references disagree, all is taken again; what is then in doubt says so.
+count, or beside others the references disagree, all is taken again; what is then in doubt says so. Where the calm
+machine was never seen, it is looked at in several moments first.
 """
 
 import contextlib

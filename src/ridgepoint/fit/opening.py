@@ -70,9 +70,7 @@ def wants_weights(settings: FitSettings, prepared: Prepared) -> bool:
 
 
 def within_reach(settings: FitSettings, prepared: Prepared) -> list[Published]:
-    """Published weights that may be taken unnamed: those on this machine; where it was asked for, the hub's.
-
-    `hub` asks for that, or a mirror that HF_ENDPOINT names: a fit reaches for no network of itself.
+    """Published weights that may be taken unnamed: those on this machine, and the hub's where it may be asked.
 
     Only those whose licence lets anybody ship what came of them: others must be asked for by name.
     """
@@ -80,8 +78,14 @@ def within_reach(settings: FitSettings, prepared: Prepared) -> list[Published]:
         return []
     rows = [row for row in published_weights() if row.licence.open]
     here = [row for row in rows if lying(row) is not None]
-    asked = settings.weights == HUB or os.environ.get("HF_ENDPOINT")
-    return [row for row in rows if row.repository is not None or row in here] if asked and answers() else here
+    if not (_may_ask(settings) and answers()):
+        return here
+    return [row for row in rows if row.repository is not None or row in here]
+
+
+def _may_ask(settings: FitSettings) -> bool:
+    """Whether the user lets a fit reach for the network: by `--weights hub`, or by naming a mirror."""
+    return settings.weights == HUB or bool(os.environ.get("HF_ENDPOINT"))
 
 
 def choose_opening(
@@ -138,7 +142,7 @@ def _choose(
     if not reached:
         best = next(iter(_ranked(_of_published(_all_open(), settings, prepared, limit_ms))), None)
         how = f" {how_to_get(best.source)}." if best and isinstance(best.source, Published) else ""
-        hub = "no hub answers" if settings.weights == HUB else "none were asked for (--weights hub downloads some)"
+        hub = "no hub answers" if _may_ask(settings) else "none were asked for (--weights hub downloads some)"
         display.say(f"No published weights are on this machine, and {hub}: learns from nothing.{how}")
         return None
     return _of_reached(list(reached), settings, prepared, host, limit_ms, display)
