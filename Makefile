@@ -9,7 +9,7 @@ TWO := $(PYTEST) -n 2 --dist worksteal
 INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable
 INSTALL_BY_PIP = $(BIN)/pip install --quiet --constraint constraints.txt --editable
 
-.PHONY: demo test coverage check docs lint install clean
+.PHONY: demo test explore coverage check docs lint install clean
 
 install: $(VENV)/.installed
 
@@ -31,6 +31,10 @@ demo: $(VENV)/.installed
 # What a busy machine's clock alone has failed is run again with nobody beside it.
 test: $(VENV)/.tested
 	$(TWO) --cache-clear $(SKIPS) || { [ $$? = 1 ] && $(PYTEST) --last-failed --last-failed-no-failures none --clocks-again; }
+
+# The laws over random networks, spaces and documents, with inputs drawn anew; `make test` draws the same ones each time.
+explore: $(VENV)/.tested
+	$(TWO) --hypothesis-profile explore $$(grep -rl "from hypothesis" tests --include "test_*.py")
 
 coverage: $(VENV)/.tested
 	$(TWO) --cov=ridgepoint --cov-report=term:skip-covered

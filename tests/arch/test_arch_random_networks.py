@@ -11,8 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from mac_hooks import macs_by_hooks
 from torch import nn
 
+from ridgepoint.arch.blocks.repvit import RepViTReduction
 from ridgepoint.arch.document import dump_network, parse_network
-from ridgepoint.arch.network import Network, lower, place_blocks
+from ridgepoint.arch.network import Network, Stage, lower, place_blocks
 from ridgepoint.cost.count import cost
 from ridgepoint.nn.build import build
 from ridgepoint.nn.count import count, macs_by_module
@@ -31,6 +32,13 @@ def test_yaml_and_json_read_back_as_an_equal_network(network: Network):
     again = parse_network(yaml.safe_load(text), source="law")
     assert hash(again) == hash(network)
     assert again.digest == network.digest
+
+
+def test_equal_blocks_whose_stride_is_the_kinds_own_stay_two_rows():
+    down = RepViTReduction(first_channels=8, out_channels=8, expand_channels=8)
+    stage = Stage(blocks=(down, down, down.unstrided()))
+    network = Network(name="twice", input=(3, 16, 16), stem=(), stages=(stage,))
+    assert parse_network(yaml.safe_load(dump_network(network)), source="law") == network
 
 
 @few

@@ -8,6 +8,7 @@ none. Channels are rounded to a multiple of 8.
 
 import re
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from typing import Any, TypeVar
 
 import msgspec
@@ -113,8 +114,8 @@ def parse_block(row: Mapping[str, Raw], channels: int, *, where: str, source: st
 def dump_network(network: Network) -> str:
     """YAML that reads back as an equal network, one row per line, equal rows folded with `repeat`."""
     plain = msgspec.to_builtins(network)
-    plain["stem"] = _fold(plain["stem"])
-    plain["stages"] = [{"blocks": _fold(stage["blocks"])} for stage in plain["stages"]]
+    plain["stem"] = _fold(network.stem)
+    plain["stages"] = [{"blocks": _fold(stage.blocks)} for stage in network.stages]
     order = {key: plain[key] for key in _KEYS if key in plain}
     return dump_document(order)
 
@@ -179,15 +180,16 @@ def _repeats(row: Mapping[str, Raw], where: str, source: str) -> int:
     return repeat
 
 
-def _fold(rows: list[dict[str, Raw]]) -> list[dict[str, Raw]]:
-    folded: list[dict[str, Raw]] = []
-    for row in rows:
-        last = folded[-1] if folded else None
-        if last is not None and row.get("stride", 1) == 1 and {k: v for k, v in last.items() if k != "repeat"} == row:
-            last["repeat"] = last.get("repeat", 1) + 1
+def _fold(blocks: Sequence[Block]) -> list[dict[str, Raw]]:
+    """Rows, in which `repeat` stands for equal blocks that follow each other; one with a stride cannot be repeated."""
+    rows: list[dict[str, Raw]] = []
+    for block, equal in groupby(blocks):
+        row, times = msgspec.to_builtins(block), len(list(equal))
+        if block != block.unstrided():
+            rows += [dict(row) for _ in range(times)]
         else:
-            folded.append(dict(row))
-    return folded
+            rows.append(row | ({"repeat": times} if times > 1 else {}))
+    return rows
 
 
 def _explain(message: str, raw: Raw, into: Any, steps: list[str]) -> str:
