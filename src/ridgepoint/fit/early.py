@@ -172,7 +172,7 @@ def data_for(prepared: Prepared, opening: Opening) -> TrainingData:
 
 def _candidate(run: RunFolder[FitSettings], opening: Opening, how: str, *, note: str) -> Candidate:
     return Candidate(
-        name=f"{opening.network.name}-{how}",
+        name=f"{opening.network.name}-{opening.network.input[1]}px-{how}",
         phase="baseline",
         network=opening.network,
         seed=run.settings.seed,

@@ -32,8 +32,10 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     aims: Annotated[int, _why("searches at most, each after one that the clock refuted")] = 3
     further: Annotated[float, _why("of the first search's candidates, for each of the others")] = 0.25
     further_overtime: Annotated[float, _why("times what such a search should take, where its trainings are slow")] = 1.5
-    opening_smallest: Annotated[float, _why("of the images' own size: no smaller input for weights")] = 0.6
-    opening_clocked: Annotated[int, _why("networks with published weights, the most promising first")] = 6
+    opening_clocked: Annotated[int, _why("networks with published weights, the best published first")] = 6
+    opening_looked: Annotated[int, _why("of these at a size, through frozen features: a second or two each")] = 5
+    opening_images: Annotated[int, _why("that are looked at: with fewer, chance decides between networks")] = 400
+    opening_fetched: Annotated[int, _why("networks whose weights the hub is asked for: each may take a while")] = 2
     frozen_images: Annotated[int, _why("whose frozen features a classifier learns from: more take minutes")] = 5000
     finetuning_share: Annotated[float, _why("of what is left, for fine-tuning weights where a search follows")] = 0.6
     search_least_s: Annotated[float, _why("in less, a search from nothing sets nothing against weights")] = 180.0

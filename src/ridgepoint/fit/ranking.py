@@ -1,0 +1,231 @@
+"""Which network at which size weights are worth most at: expected, clocked, then looked at through frozen features.
+
+A network's largest size within the budget is nearly always its best one, so of each network one size is clocked, the
+others are reckoned from it by their MACs, and the largest that fits is looked at, with some of the training images.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
+
+import msgspec
+import numpy as np
+import torch
+from torch.nn import functional
+
+from ridgepoint.arch.network import Network
+from ridgepoint.arch.scale import suited
+from ridgepoint.arch.zoo import list_models, published
+from ridgepoint.cost.count import cost
+from ridgepoint.data import ArraySplit, Preprocessing, decode
+from ridgepoint.deploy.calibrate import HostTable
+from ridgepoint.display import Display
+from ridgepoint.errors import InputError
+from ridgepoint.fit.frozen import features, left_out
+from ridgepoint.fit.policy import POLICY
+from ridgepoint.fit.prepare import Prepared
+from ridgepoint.fit.settings import FitSettings
+from ridgepoint.nn.build import build
+from ridgepoint.nn.published import Published
+from ridgepoint.nn.weights import load_weights
+from ridgepoint.seeds import seed_for
+from ridgepoint.tasks.classification import CLASSIFICATION
+from ridgepoint.train.recipe import SMALL_IMAGE
+from ridgepoint.train.start import StartWeights
+from ridgepoint.units import format_ms
+
+FASTEST_MACS_PER_MS, USUAL_MACS_PER_MS = 150e6, 50e6  # a thread's, at most and as a first guess
+STEP_PX, SMALLEST_PX, LARGEST_PX, USUAL_PX = 16, 64, 320, 224
+ENLARGED = 1.4  # times the images' own size: larger inputs show weights nothing more
+CLOSE = 1.02  # so far above the limit, reckoned from another size, a network is clocked all the same
+NEVER = -1.0
+
+
+class Choice(msgspec.Struct, frozen=True, kw_only=True):
+    """A network at an input size, what it may reach on ImageNet in percent, and where its weights are from."""
+
+    network: Network
+    expected: float
+    macs: int
+    source: Published | StartWeights
+
+    @property
+    def size(self) -> int:
+        """Input pixels of a side."""
+        return self.network.input[1]
+
+    @property
+    def told(self) -> str:
+        """Network and size in words."""
+        return f"{self.network.name} at {self.size} px"
+
+
+class Looked(msgspec.Struct, frozen=True, kw_only=True):
+    """What looking at a choice found.
+
+    Attributes:
+        choice: The network at its size.
+        ms: By the clock, or reckoned from the clock at another size.
+        promise: The share of some training images that a classifier of the others' frozen features is right about;
+            None where that was not looked at.
+    """
+
+    choice: Choice
+    ms: float
+    promise: float | None
+
+
+def choices_of(
+    network: Network, source: Published | StartWeights, prepared: Prepared, sizes: Iterable[int]
+) -> list[Choice]:
+    """A network at several input sizes, closed for the data; the smallest first."""
+    channels, closing = prepared.preprocessing.channels, prepared.task.head(prepared.dataset)
+    native = source.size if isinstance(source, Published) else USUAL_PX
+    found = []
+    for size in sorted(sizes):
+        at = closing.close(suited(network, channels=channels, height=size, width=size, num_classes=closing.num_classes))
+        expected = top1(network.name) - lost(size / native)
+        found.append(Choice(network=at, expected=expected, macs=cost(at, form="deploy").macs, source=source))
+    return found
+
+
+def sizes_for(settings: FitSettings, prepared: Prepared, native: int) -> list[int]:
+    """Input sizes of photographs, up to the weights' own or what the images show; only that one that the user named."""
+    side = prepared.preprocessing.height
+    if settings.size is not None or side <= SMALL_IMAGE:
+        return [side]
+    most = min(max(native, side), round(ENLARGED * min(prepared.dataset.median_size)), LARGEST_PX)
+    return sorted({*range(SMALLEST_PX, most + 1, STEP_PX), side})
+
+
+def look(
+    families: Sequence[Sequence[Choice]],
+    settings: FitSettings,
+    prepared: Prepared,
+    host: HostTable,
+    reach: Callable[[Published | StartWeights], StartWeights | None],
+    *,
+    limit_ms: float,
+    display: Display,
+) -> list[Looked]:
+    """Choices within the limit as far as the clock at one size of each network tells, the most promising first.
+
+    Args:
+        families: One network's sizes each, the smallest first.
+        settings: Has threads and seed.
+        prepared: The data.
+        host: The clock.
+        reach: From a source to weights on this machine; None where they cannot be had.
+        limit_ms: The most that is allowed.
+        display: Is told what was seen.
+    """
+    usual, fastest = (limit_ms * rate * settings.threads for rate in (USUAL_MACS_PER_MS, FASTEST_MACS_PER_MS))
+    guesses = {index: _largest(family, usual) or family[0] for index, family in enumerate(families)}
+    likely = sorted((index for index in guesses if families[index][0].macs <= fastest), key=lambda i: rank(guesses[i]))
+    likely = likely[: POLICY.opening_clocked]
+    if not likely:
+        return []
+    display.progress(0.0, f"clocking {', '.join(sorted({guesses[index].network.name for index in likely}))}")
+    networks = {guesses[index].network.digest: guesses[index].network for index in likely}
+    clocked = host.clock(networks, patience_s=0.0)
+    within: list[Looked] = []
+    for index in likely:
+        per_mac = clocked[guesses[index].network.digest].ms / guesses[index].macs
+        fits = [each for each in families[index] if each.macs * per_mac <= CLOSE * limit_ms]
+        own = [each for each in fits if each.size <= prepared.preprocessing.height]
+        for choice in {each.size: each for each in [*own[-1:], *fits[-1:]]}.values():
+            within.append(Looked(choice=choice, ms=choice.macs * per_mac, promise=None))
+    within.sort(key=lambda looked: rank(looked.choice))
+    if prepared.task is not CLASSIFICATION or len(within) < 2:
+        return within
+    found = _look_at(within[: POLICY.opening_looked], prepared, reach, seed=settings.seed, display=display)
+    return sorted(found, key=lambda looked: (-(looked.promise or NEVER), looked.choice.macs))
+
+
+def smaller(choice: Choice, families: Sequence[Sequence[Choice]], ms: float, limit_ms: float) -> Choice | None:
+    """The same network at the largest size that is within the limit, where the clock says `ms` of this one."""
+    family = next(family for family in families if choice in family)
+    return _largest(family, choice.macs * limit_ms / ms * 0.98)
+
+
+def rank(choice: Choice) -> tuple[bool, float, int]:
+    """The most promising first; weights without a classifier, whose training nobody has published, last."""
+    return getattr(choice.source, "classes", 1) == 0, -choice.expected, choice.macs
+
+
+def top1(name: str) -> float:
+    """The best published ImageNet top-1 of a network, in percent; 0 where none is known.
+
+    One that pads as TensorFlow does is as good as its twin.
+    """
+    names = [name, name.removeprefix("tf_")]
+    return max((row.value for each in names if each in list_models() for row in published(each).top1), default=0.0)
+
+
+def lost(share: float) -> float:
+    """Points of top-1 that a network loses at so small a share of its own input size: as MobileNetV2 1.0 does."""
+    shares, losses = _loss_curve()
+    return float(np.interp(share, shares, losses))
+
+
+@lru_cache(maxsize=1)
+def _loss_curve() -> tuple[tuple[float, ...], tuple[float, ...]]:
+    rows = [row for row in published("mobilenetv2_100").top1 if row.training == "released weights"]
+    whole = max(rows, key=lambda row: row.size)
+    known = sorted((row.size / whole.size, whole.value - row.value) for row in rows)
+    return tuple(share for share, _ in known), tuple(loss for _, loss in known)
+
+
+def _largest(family: Sequence[Choice], macs: float) -> Choice | None:
+    return next((choice for choice in reversed(family) if choice.macs <= macs), None)
+
+
+def _look_at(
+    within: Sequence[Looked],
+    prepared: Prepared,
+    reach: Callable[[Published | StartWeights], StartWeights | None],
+    *,
+    seed: int,
+    display: Display,
+) -> list[Looked]:
+    """The same with their promise; without those whose weights cannot be had."""
+    sample, preprocessing = _sample(prepared, max(looked.choice.size for looked in within), seed)
+    found = []
+    for number, looked in enumerate(within):
+        choice = looked.choice
+        display.progress(0.1 + 0.9 * number / len(within), f"{choice.told} looks at {len(sample)} images")
+        start = reach(choice.source)
+        if start is None:
+            continue
+        model = build(choice.network)
+        try:
+            load_weights(model, start.path)
+        except InputError as error:
+            display.warn(f"{choice.told} is left out: {error}")
+            continue
+        size = choice.size
+        wanted = start.prepared(msgspec.structs.replace(preprocessing, height=size, width=size, resize=size))
+        x_NF = features(model, _resized(sample.images, size), wanted, prepared.accelerator)
+        promise = left_out(x_NF, sample.labels)
+        display.say(
+            f"{choice.told}, {format_ms(looked.ms)}: frozen features tell {100 * promise:.1f} % of {len(sample)} images"
+        )
+        found.append(msgspec.structs.replace(looked, promise=promise))
+    return found
+
+
+def _sample(prepared: Prepared, size: int, seed: int) -> tuple[ArraySplit, Preprocessing]:
+    """Some training images, decoded once, at the largest size that is looked at."""
+    train = prepared.dataset.train
+    count = min(max(POLICY.opening_images, 8 * len(prepared.dataset.classes)), 3 * POLICY.opening_images)
+    generator = np.random.default_rng(seed_for(seed, "opening"))
+    chosen = np.sort(generator.permutation(len(train))[:count])
+    own = prepared.preprocessing
+    resize = round(own.resize * size / own.height)
+    preprocessing = msgspec.structs.replace(own, height=size, width=size, resize=resize)
+    return decode(train.at(chosen), preprocessing, train=False), preprocessing
+
+
+def _resized(images: torch.Tensor, size: int) -> torch.Tensor:
+    if images.shape[-1] == size:
+        return images
+    return functional.interpolate(images, size=(size, size), mode="bilinear", antialias=True)

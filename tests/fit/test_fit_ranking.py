@@ -1,0 +1,114 @@
+"""Which network at which size a fit opens with: the largest within the budget whose features tell most."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from nn_helpers import randomise
+from PIL import Image
+from sklearn.linear_model import RidgeClassifier
+from sklearn.model_selection import LeaveOneOut, cross_val_score
+from sklearn.preprocessing import StandardScaler
+
+from ridgepoint.arch.zoo import load
+from ridgepoint.cost.count import cost
+from ridgepoint.display import Silent
+from ridgepoint.fit.frozen import RIDGES, left_out
+from ridgepoint.fit.opening import Opened, choose_opening, within_reach
+from ridgepoint.fit.prepare import prepare
+from ridgepoint.fit.ranking import lost, top1
+from ridgepoint.fit.settings import make_settings
+from ridgepoint.nn.build import build
+from ridgepoint.nn.reach import FOLDER
+from ridgepoint.nn.weights import save_weights
+from ridgepoint.run.folder import open_run
+
+BETTER, OTHER = "mobilenetv3_small_100", "mobilenetv3_small_050"  # as published
+
+
+class MacsAsTime:
+    """A clock that takes a millisecond for a million MACs, and as much again where a network's name is slow."""
+
+    def __init__(self, slow: str = ""):
+        self.slow, self.clocked = slow, list[str]()
+
+    def clock(self, networks, *, patience_s):
+        self.clocked += [network.name for network in networks.values()]
+        return {
+            name: SimpleNamespace(ms=cost(network, form="deploy").macs / 1e6 * (1 + (network.name == self.slow)))
+            for name, network in networks.items()
+        }
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory) -> Path:
+    """Photographs in three colours; weights that see, and of the better network weights that see nothing."""
+    folder = tmp_path_factory.mktemp("ranking")
+    rng = np.random.default_rng(0)
+    for number, name in enumerate(("red", "green", "blue")):
+        (folder / "photos" / name).mkdir(parents=True)
+        for index in range(12):
+            pixels = rng.integers(0, 140, (112, 112, 3), dtype=np.uint8)
+            pixels[..., number] += 90
+            Image.fromarray(pixels).save(folder / "photos" / name / f"{index}.png")
+    (folder / "weights").mkdir()
+    torch.manual_seed(0)
+    save_weights(randomise(build(load(OTHER))), folder / "weights" / f"{OTHER}.lamb_in1k.safetensors")
+    blind = build(load(BETTER))
+    for parameter in blind.stem.parameters():
+        torch.nn.init.zeros_(parameter)
+    save_weights(blind, folder / "weights" / f"{BETTER}.lamb_in1k.safetensors")
+    return folder
+
+
+def opened(place: Path, out: Path, limit_ms: float, clock: MacsAsTime, **more) -> Opened:
+    settings = make_settings(data=str(place / "photos"), latency_ms=limit_ms, busy=True, **more)
+    with open_run(settings, out=out, resume=False) as run:
+        prepared = prepare(run, Silent())
+        run.begin(prepared.origin(settings))
+        choose_opening(run, prepared, clock, within_reach(settings, prepared), limit_ms=limit_ms, display=Silent())
+        found = run.read_step("opening", Opened)
+    assert found is not None
+    return found
+
+
+def test_what_tells_most_is_taken_at_the_largest_size_within_the_budget(place: Path, tmp_path: Path, monkeypatch):
+    monkeypatch.setenv(FOLDER, str(place / "weights"))
+    limit_ms = cost(load(OTHER).at(height=112).with_classes(3), form="deploy").macs / 1e6 + 0.1
+    found = opened(place, tmp_path / "run", limit_ms, MacsAsTime())
+    best = found.opening
+    assert best is not None and top1(BETTER) > top1(OTHER)
+    assert best.network.name == OTHER and best.network.input == (3, 112, 112)
+    (other,) = {each.network.name: each for each in found.others if each.network.name == BETTER}.values()
+    assert other.promise is not None and best.promise is not None and best.promise > other.promise + 0.3
+    assert other.ms <= 1.02 * limit_ms
+
+
+def test_the_clock_has_the_last_word_and_the_user_the_first(place: Path, tmp_path: Path, monkeypatch):
+    monkeypatch.setenv(FOLDER, str(place / "weights"))
+    limit_ms = cost(load(OTHER).at(height=112).with_classes(3), form="deploy").macs / 1e6 + 0.1
+    slow = opened(place, tmp_path / "slow", limit_ms, MacsAsTime(slow=OTHER)).opening
+    assert slow is not None and slow.ms <= limit_ms and slow.network.input[1] < 112
+    named = opened(place, tmp_path / "named", 2 * limit_ms, MacsAsTime(), size=80, weights=f"{BETTER}.lamb_in1k")
+    assert named.opening is not None and named.opening.network.name == BETTER
+    assert named.opening.network.input == (3, 80, 80) and not named.others
+    assert opened(place, tmp_path / "none", 0.01, MacsAsTime()).opening is None
+
+
+def test_leaving_out_by_formula_is_leaving_out():
+    rng = np.random.default_rng(0)
+    labels = np.arange(40) % 3
+    x = StandardScaler().fit_transform(rng.standard_normal((40, 30)) + 0.8 * labels[:, None])
+    slow = max(cross_val_score(RidgeClassifier(alpha=each), x, labels, cv=LeaveOneOut()).mean() for each in RIDGES)
+    assert left_out(torch.from_numpy(x), torch.from_numpy(labels)) == pytest.approx(slow, abs=0.03)
+    single = torch.tensor([0] * 20 + [1] * 19 + [2])
+    assert left_out(torch.from_numpy(x), single) <= 1.0
+
+
+def test_expectations_come_from_published_accuracies():
+    assert lost(1.0) == lost(2.0) == 0.0
+    assert lost(160 / 224) == pytest.approx(71.8 - 68.8)
+    assert lost(160 / 224) < lost(140 / 224) < lost(128 / 224)
+    assert top1("mobilenetv2_140") > top1("mobilenetv2_050") > 0
