@@ -27,7 +27,7 @@ def test_a_trial_ends_with_the_threads_that_it_chose(name: str, monkeypatch: pyt
     monkeypatch.setattr(threads, "ALL_THREADS", 2)
     tried: list[int] = []
     step_s = threads._step_s
-    monkeypatch.setattr(threads, "_step_s", lambda prepared, count: tried.append(count) or step_s(prepared, count))
+    monkeypatch.setattr(threads, "_step_s", lambda *given: tried.append(given[-1]) or step_s(*given))
     prepared = SimpleNamespace(
         recipe=Recipe(name="trial", batch_size=16, **RECIPES[name]), accelerator=CPU, middling=small_network
     )

@@ -10,7 +10,7 @@ from torch import nn
 from train_helpers import quick, same, small_network
 
 from ridgepoint.nn.build import BuiltNetwork, build
-from ridgepoint.nn.weights import load_weights
+from ridgepoint.nn.weights import load_weights, save_weights
 from ridgepoint.train import loop
 from ridgepoint.train.batches import AugmentedBatches, TrainingData
 from ridgepoint.train.freeze import reestimate_norms
@@ -53,6 +53,24 @@ def test_statistics_taken_anew_are_plain_means_over_the_images(data: TrainingDat
     means = torch.stack([x.mean((0, 2, 3)) for x in inputs])
     torch.testing.assert_close(first.running_mean, means.mean(0))
     assert len(inputs) == 3 and first.momentum == momentum
+
+
+@pytest.mark.parametrize("frozen", [0.0, 0.5])
+def test_kept_statistics_stay_while_gains_learn(frozen: float, data: TrainingData, tmp_path: Path):
+    torch.manual_seed(0)
+    given = build(small_network())
+    for module in given.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_mean.normal_()
+    save_weights(given, tmp_path / "given.safetensors")
+    recipe = quick(norm_statistics="kept", frozen=frozen)
+    initial = str(tmp_path / "given.safetensors")
+    done = train(small_network(), data, recipe, bound=Bound(epochs=1), seed=0, initial=initial)
+    before, after = given.state_dict(), done.model.state_dict()
+    norms = [name for name, module in given.named_modules() if isinstance(module, nn.BatchNorm2d)]
+    for name in norms:
+        assert torch.equal(before[f"{name}.running_mean"], after[f"{name}.running_mean"])
+        assert not torch.equal(before[f"{name}.weight"], after[f"{name}.weight"])
 
 
 def test_what_is_shipped_has_its_statistics_taken_anew_once(data: TrainingData, tmp_path: Path):

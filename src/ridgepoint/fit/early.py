@@ -10,7 +10,7 @@ import torch
 
 from ridgepoint.display import Display
 from ridgepoint.errors import DivergedError
-from ridgepoint.fit.bound import BESIDE, seconds_allowed
+from ridgepoint.fit.bound import seconds_allowed
 from ridgepoint.fit.finish import finish
 from ridgepoint.fit.frozen import linear_classifier, put
 from ridgepoint.fit.job import FitJob
@@ -21,6 +21,7 @@ from ridgepoint.fit.prepare import Prepared
 from ridgepoint.fit.settings import FitSettings
 from ridgepoint.fit.steps import TrainedOne
 from ridgepoint.fit.teach import keep, teach
+from ridgepoint.fit.threads import pace, set_training_threads
 from ridgepoint.nn.build import build
 from ridgepoint.nn.published import Published
 from ridgepoint.nn.weights import load_weights
@@ -31,9 +32,12 @@ from ridgepoint.train.accelerator import ALL_THREADS
 from ridgepoint.train.batches import TrainingData
 from ridgepoint.train.folder import TRAININGS, WEIGHTS
 from ridgepoint.train.loop import Bound
+from ridgepoint.train.recipe import Recipe
 
 FROZEN, FINETUNED = "frozen", "finetuned"
 FIRST_FILE = "first-file"  # a step: how long export, check and clock took
+EACH = 0.4  # of the seconds that the end takes with one network, for each further one
+ANOTHER_S = 45.0  # in less, no further network is fine-tuned
 
 
 class Ended(msgspec.Struct, kw_only=True):
@@ -42,18 +46,27 @@ class Ended(msgspec.Struct, kw_only=True):
     seconds: Seconds
 
 
+class Further(msgspec.Struct, kw_only=True):
+    """Whether a further network was taken."""
+
+    taken: bool
+
+
 class Share(msgspec.Struct, kw_only=True):
-    """How long weights are fine-tuned, None by the recipe's epochs; and whether a search follows."""
+    """How long weights are fine-tuned, None by the recipe's epochs; whether others are after them, and a search."""
 
     seconds: Seconds | None = None
     finetuned: bool = True
+    more: bool = False
     searched: bool = True
 
 
 def begin_with_weights(
     job: FitJob, reached: Sequence[Published], show: Callable[[dict[str, Any]], object]
 ) -> tuple[list[Candidate], bool]:
-    """A checked file at once, then a better one, where weights can be had; each is a result of the run under way.
+    """A checked file at once, then better ones, where weights can be had; each is a result of the run under way.
+
+    What promises most is fine-tuned first; where there is time for several, what promises about as much follows.
 
     Args:
         job: The fit.
@@ -67,23 +80,47 @@ def begin_with_weights(
     if run.read_step(OPENING) is None and run.read_step("plan") is not None:
         return [], True  # begun by a version that searched at once
     with run.phase("First file", display):
-        opening = choose_opening(run, prepared, job.host, reached, limit_ms=job.limit_ms, display=display)
-        if opening is None:
+        opened = choose_opening(run, prepared, job.host, reached, limit_ms=job.limit_ms, display=display)
+        if opened.opening is None:
             return [], True
-        trained = [frozen(run, prepared, opening, display)] if prepared.task is CLASSIFICATION else []
+        openings = [opened.opening, *opened.near(POLICY.finetuned - 1, POLICY.opening_near)]
+        trained = [frozen(run, prepared, opened.opening, display)] if prepared.task is CLASSIFICATION else []
         if trained and run.read_step(FIRST_FILE) is None:
             started = run.elapsed
             show(finish(job, None, trained, last=False))
             run.write_step(FIRST_FILE, {"seconds": run.elapsed - started})
-    share = share_of_time(run)
-    if trained and not share.finetuned:
-        return trained, share.searched
     with run.phase("Fine-tuning", display):
-        better = finetuned(run, prepared, opening, share, display)
-        trained += [] if better is None else [better]
-        if better is not None and share.searched and better.name not in {stage.name for stage in job.stages}:
-            show(finish(job, None, trained, last=False))
-    return trained, share.searched or not trained
+        searched = True
+        for number, opening in enumerate(openings):
+            if number and not may_go_on(job, opening, number):
+                continue
+            if number:
+                trained.append(frozen(run, prepared, opening, display))
+            share = share_of_time(job, opening, number, len(openings), made=len(trained))
+            searched = share.searched
+            if trained and not share.finetuned:
+                break
+            better = finetuned(run, prepared, opening, share, display)
+            trained += [] if better is None else [better]
+            to_show = better is not None and better.name not in {stage.name for stage in job.stages}
+            if to_show and (share.searched or share.more):
+                show(finish(job, None, trained, last=False))
+    return trained, searched or not trained
+
+
+def may_go_on(job: FitJob, opening: Opening, number: int) -> bool:
+    """Whether a further network is within the budget by the clock, and has time; decided once per run."""
+    run, step = job.run, f"opening-{number + 1}"
+    known = run.read_step(step, Further)
+    if known is None:
+        left_s = 0.0 if run.settings.evaluations is not None else seconds_allowed(run.settings) - run.elapsed
+        taken = left_s - kept_s(run, made=1) >= ANOTHER_S
+        if taken:
+            name = opening.network.name
+            taken = job.host.clock({name: opening.network}, patience_s=0.0)[name].ms <= job.limit_ms
+        known = Further(taken=taken)
+        run.write_step(step, msgspec.to_builtins(known))
+    return known.taken
 
 
 def frozen(run: RunFolder[FitSettings], prepared: Prepared, opening: Opening, display: Display) -> Candidate:
@@ -128,14 +165,15 @@ def finetuned(
     candidate = _candidate(run, opening, FINETUNED, note="from published weights, all of it fine-tuned")
     known = run.read_step(f"trained-{candidate.name}", TrainedOne)
     if known is None:
-        recipe = prepared.recipe_for(candidate)
         first = run.path / TRAININGS / _candidate(run, opening, FROZEN, note="").name / WEIGHTS
+        recipe = recipe_of(run, prepared, candidate, has_head=first.exists())
         try:
             known = teach(
                 run,
                 prepared,
                 candidate,
                 data_for(prepared, opening),
+                recipe=recipe,
                 bound=Bound(epochs=recipe.epochs) if share.seconds is None else Bound(seconds=share.seconds),
                 initial=str(first) if first.exists() else opening.weights.path,
                 told=display.progress,
@@ -147,20 +185,58 @@ def finetuned(
     return _told(candidate, known)
 
 
-def share_of_time(run: RunFolder[FitSettings]) -> Share:
-    """How the time after the first file is divided; decided once per run."""
-    known = run.read_step("finetuning", Share)
+def recipe_of(run: RunFolder[FitSettings], prepared: Prepared, candidate: Candidate, *, has_head: bool) -> Recipe:
+    """The recipe `finetune`; a head that knows the classes already need not learn alone, unless the user wants it."""
+    recipe = prepared.recipe_for(candidate)
+    if has_head and run.settings.recipe is None and "frozen" not in run.settings.changes:
+        recipe = msgspec.structs.replace(recipe, frozen=0.0)
+    return recipe
+
+
+def kept_s(run: RunFolder[FitSettings], *, made: int) -> float:
+    """Seconds that the end takes with so many networks beside the first."""
+    ended = run.read_step(FIRST_FILE, Ended)
+    return (ended.seconds if ended else 0.0) * (1 + EACH * made)
+
+
+def share_of_time(job: FitJob, opening: Opening, number: int, count: int, *, made: int) -> Share:
+    """How the time from here on is divided; decided once per network and run.
+
+    As many networks are fine-tuned as get the recipe's epochs each; a single one gets all there is. A search from
+    nothing follows where it gets an hour or so, or where the user asked for one by space or method.
+
+    Args:
+        job: The fit.
+        opening: The network that is next.
+        number: Of it, from 0.
+        count: How many there are.
+        made: Networks that are trained already.
+    """
+    run, prepared, settings = job.run, job.prepared, job.run.settings
+    step = "finetuning" if number == 0 else f"finetuning-{number + 1}"
+    known = run.read_step(step, Share)
     if known is not None:
+        set_training_threads(run, prepared)
         return known
-    if run.settings.evaluations is not None:
+    if settings.evaluations is not None:
+        set_training_threads(run, prepared)
         share = Share()
     else:
-        ended = run.read_step(FIRST_FILE, Ended)
-        left_s = max(seconds_allowed(run.settings) - run.elapsed - 1.5 * (ended.seconds if ended else 0.0), 0.0)
-        searched = (1 - POLICY.finetuning_share) * left_s >= POLICY.search_least_s
-        seconds = (POLICY.finetuning_share if searched else 1.0) * left_s / BESIDE
-        share = Share(seconds=seconds, finetuned=seconds >= POLICY.finetuning_least_s, searched=searched)
-    run.write_step("finetuning", msgspec.to_builtins(share))
+        data = data_for(prepared, opening)
+        recipe = prepared.finetune
+        step_s = pace(prepared, opening.network, recipe)
+        epoch_s = step_s * len(data.train) / min(recipe.batch_size, len(data.train))
+        judged_s = step_s * len(data.val) / recipe.batch_size / 2  # at the very end, forward alone
+        left_s = max(seconds_allowed(settings) - run.elapsed - kept_s(run, made=made) - judged_s, 0.0)
+        asked = settings.space is not None or settings.method != "auto"
+        least_s = POLICY.search_asked_s if asked else POLICY.search_least_s
+        searched = (1 - POLICY.finetuning_share) * left_s >= least_s
+        usable_s = (POLICY.finetuning_share if searched else 1.0) * left_s
+        times = min(max(int(usable_s / (recipe.epochs * epoch_s)), 1), count - number)
+        seconds = usable_s / times
+        enough = seconds >= POLICY.finetuning_least_s
+        share = Share(seconds=seconds, finetuned=enough, more=times > 1, searched=searched)
+    run.write_step(step, msgspec.to_builtins(share))
     return share
 
 

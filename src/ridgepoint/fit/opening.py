@@ -49,6 +49,17 @@ class Opened(msgspec.Struct, kw_only=True):
     opening: Opening | None = None
     others: list[Opening] = []
 
+    def near(self, count: int, points: float) -> list[Opening]:
+        """At most so many others, of different networks, that promise less than the best one by no more than that."""
+        if self.opening is None or self.opening.promise is None:
+            return []
+        found: dict[str, Opening] = {}
+        for other in self.others:
+            close = other.promise is not None and other.promise >= self.opening.promise - points
+            if close and other.network.name != self.opening.network.name:
+                found.setdefault(other.network.name, other)
+        return list(found.values())[:count]
+
 
 def wants_weights(settings: FitSettings, prepared: Prepared) -> bool:
     """Whether a fit opens with weights: named ones, or any for photographs; not where a network was given to change."""
@@ -86,7 +97,7 @@ def choose_opening(
     *,
     limit_ms: float,
     display: Display,
-) -> Opening | None:
+) -> Opened:
     """The network, its size and its weights; chosen once per run. None where there is none, which is said.
 
     Raises:
@@ -98,14 +109,14 @@ def choose_opening(
         found = _choose(run.settings, prepared, host, reached, limit_ms, display)
         opened = Opened(opening=found[0] if found else None, others=found[1:])
         run.write_step(STEP, msgspec.to_builtins(opened))
-        return opened.opening
+        return opened
     opening = known.opening
     if opening is not None and digest_file(opening.weights.path) != opening.weights.sha256:
         raise RunError(
             f"{run.path}: started from {opening.weights.path}, which is gone or changed. Put it back, or start anew "
             "with another --out"
         )
-    return opening
+    return known
 
 
 def _choose(

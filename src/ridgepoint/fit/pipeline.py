@@ -283,12 +283,15 @@ def _weights(job: FitJob, candidate: Candidate) -> str | None:
 
 
 def _train_one(job: FitJob, plan: Plan, candidate: Candidate, base: float, share: float) -> TrainedOne:
+    recipe = job.prepared.recipe_for(candidate)
+    set_training_threads(job.run, job.prepared)
     return teach(
         job.run,
         job.prepared,
         candidate,
         job.prepared.data_for(candidate.network),
-        bound=plan.full(job.prepared.recipe_for(candidate)),
+        recipe=recipe,
+        bound=plan.full(recipe),
         initial=_weights(job, candidate),
         told=lambda progress, text: job.display.progress(base + share * progress, text),
     )

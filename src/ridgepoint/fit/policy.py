@@ -38,7 +38,10 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     opening_fetched: Annotated[int, _why("networks whose weights the hub is asked for: each may take a while")] = 2
     frozen_images: Annotated[int, _why("whose frozen features a classifier learns from: more take minutes")] = 5000
     finetuning_share: Annotated[float, _why("of what is left, for fine-tuning weights where a search follows")] = 0.6
-    search_least_s: Annotated[float, _why("in less, a search from nothing sets nothing against weights")] = 180.0
+    finetuned: Annotated[int, _why("networks with weights, where there is time for the recipe's epochs of each")] = 3
+    opening_near: Annotated[float, _why("of the images, frozen features may tell fewer for a network to be one")] = 0.05
+    search_least_s: Annotated[float, _why("in less, nothing that is learnt from nothing comes near weights")] = 1800.0
+    search_asked_s: Annotated[float, _why("in less, not even a search that the user asked for finds anything")] = 180.0
     finetuning_least_s: Annotated[float, _why("in less, fine-tuning only spoils what a classifier has learnt")] = 5.0
 
     def rules(self) -> dict[str, Rule]:

@@ -7,13 +7,13 @@ from ridgepoint.data.trained_on import TrainedOn
 from ridgepoint.fit.prepare import Prepared
 from ridgepoint.fit.settings import FitSettings
 from ridgepoint.fit.steps import TrainedOne
-from ridgepoint.fit.threads import set_training_threads
 from ridgepoint.nn.build import BuiltNetwork
 from ridgepoint.run.folder import RunFolder
 from ridgepoint.search.candidate import Candidate
 from ridgepoint.train.batches import TrainingData
 from ridgepoint.train.folder import About, save_training
 from ridgepoint.train.loop import Bound, train
+from ridgepoint.train.recipe import Recipe
 
 
 def teach(
@@ -22,17 +22,19 @@ def teach(
     candidate: Candidate,
     data: TrainingData,
     *,
+    recipe: Recipe,
     bound: Bound,
     initial: str | None,
     told: Callable[[float, str], None],
 ) -> TrainedOne:
-    """Train a candidate by the recipe for it; a resumed run goes on from its checkpoint.
+    """Train a candidate; a resumed run goes on from its checkpoint.
 
     Args:
         run: Where its folder is.
-        prepared: Recipes and accelerator.
+        prepared: Task and accelerator.
         candidate: The network.
         data: What it sees, normalised as it wants.
+        recipe: How.
         bound: How long.
         initial: Weights to start from.
         told: Called after every step with the share done and a text.
@@ -40,7 +42,7 @@ def teach(
     Raises:
         DivergedError: If the loss is not finite.
     """
-    task, recipe, seed = prepared.task, prepared.recipe_for(candidate), run.settings.seed
+    task, seed = prepared.task, run.settings.seed
 
     def on_step(progress: float, record: dict[str, Any]) -> None:
         text = f"{candidate.name}: loss {record['loss']:.3f}"
@@ -49,7 +51,6 @@ def teach(
         told(progress, text)
         run.tick()
 
-    set_training_threads(run, prepared)
     done = train(
         candidate.network,
         data,

@@ -6,6 +6,7 @@ import time
 import msgspec
 import torch
 
+from ridgepoint.arch.network import Network
 from ridgepoint.fit.prepare import Prepared
 from ridgepoint.fit.settings import FitSettings
 from ridgepoint.nn.build import build
@@ -14,6 +15,7 @@ from ridgepoint.train.accelerator import ALL_THREADS, CPU
 from ridgepoint.train.batches import Batch, cross_entropy
 from ridgepoint.train.freeze import freeze_backbone
 from ridgepoint.train.loop import memory_format
+from ridgepoint.train.recipe import Recipe
 from ridgepoint.train.step import TrainingStep
 
 STEPS = 4
@@ -27,23 +29,41 @@ def set_training_threads(run: RunFolder[FitSettings], prepared: Prepared) -> int
     slower than one.
     """
     if run.settings.evaluations is not None or prepared.accelerator != CPU or ALL_THREADS == 1:
-        threads = ALL_THREADS
-    else:
-        threads = min((1, ALL_THREADS), key=lambda count: _step_s(prepared, count))
-    torch.set_num_threads(threads)
-    return threads
+        torch.set_num_threads(ALL_THREADS)
+        return ALL_THREADS
+    return _fastest(prepared.middling(), prepared.recipe, prepared.accelerator)[0]
 
 
-def _step_s(prepared: Prepared, threads: int) -> float:
-    """Median seconds of a training step of a middling network, when all of it learns."""
+def pace(prepared: Prepared, network: Network, recipe: Recipe) -> float:
+    """Seconds of a training step of a network, with as many threads as are fastest, which are set."""
+    return _fastest(network, recipe, prepared.accelerator)[1]
+
+
+def _fastest(network: Network, recipe: Recipe, accelerator: torch.device) -> tuple[int, float]:
+    counts = sorted({1, ALL_THREADS}) if accelerator == CPU else [ALL_THREADS]
+    times = {count: _step_s(network, recipe, accelerator, count) for count in counts}
+    threads = min(times, key=lambda count: times[count])
     torch.set_num_threads(threads)
-    network = prepared.middling()
-    recipe = msgspec.structs.replace(prepared.recipe, compile=False)  # which takes longer than a trial can save
-    model = build(network).train().to(memory_format=memory_format(network))
-    images = torch.zeros(recipe.batch_size, *network.input).to(memory_format=memory_format(network))
-    batch = Batch(images=images, targets=torch.zeros(len(images), dtype=torch.long), ids=())
+    return threads, times[threads]
+
+
+def _step_s(network: Network, recipe: Recipe, accelerator: torch.device, threads: int) -> float:
+    """Median seconds of a training step, when all of a network learns."""
+    torch.set_num_threads(threads)
+    recipe = msgspec.structs.replace(recipe, compile=False)  # which takes longer than a trial can save
+    model = build(network).train().to(accelerator, memory_format=memory_format(network))  # type: ignore[call-overload]
+    images = torch.zeros(recipe.batch_size, *network.input, device=accelerator)
+    images = images.to(memory_format=memory_format(network))
+    targets = torch.zeros(len(images), dtype=torch.long, device=accelerator)
+    batch = Batch(images=images, targets=targets, ids=())
     loss = cross_entropy(recipe.label_smoothing)
-    learn = TrainingStep(model, recipe, batch_size=len(images), freeze=lambda frozen: freeze_backbone(model, frozen))
+    learn = TrainingStep(
+        model,
+        recipe,
+        batch_size=len(images),
+        freeze=lambda frozen: freeze_backbone(model, frozen),
+        accelerator=accelerator,
+    )
     times = []
     for step in range(STEPS + 1):
         started = time.perf_counter()

@@ -81,8 +81,8 @@ def check_shared(recipe: Recipe) -> None:
 class SharedWeights:
     """A supernet and its optimizer.
 
-    Norms take the statistics of their batch, whoever is judged: there are none to be taken anew at the end, whatever
-    the recipe's `norm_batches` are. Where resolutions are open, a child sees the images at its own.
+    Norms take the statistics of their batch, whoever is judged: there are none to be kept or to be taken anew at the
+    end, whatever the recipe says of them. Where resolutions are open, a child sees the images at its own.
 
     Differs: averages of weights, dropout and stochastic depth are left out, as in TuNAS's code.
 

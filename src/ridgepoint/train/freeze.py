@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 import torch
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 from torch.optim.swa_utils import update_bn
 
 from ridgepoint.nn.build import BuiltNetwork
@@ -15,6 +16,17 @@ def freeze_backbone(model: BuiltNetwork, frozen: bool) -> None:
     for part in (model.stem, model.stages):
         part.requires_grad_(not frozen)
         part.train(not frozen)
+
+
+def keep_statistics(model: nn.Module) -> None:
+    """Let batch norms divide by the statistics that they have; their gains and shifts go on learning.
+
+    Small batches of few classes have other statistics than the weights were taught with, and running means that follow
+    a new batch by a hundredth, as TensorFlow's do, do not get there in an epoch or two.
+    """
+    for module in model.modules():
+        if isinstance(module, BatchNorm):
+            module.eval()
 
 
 def reestimate_norms(model: nn.Module, batches: Batches, steps: Iterable[int]) -> None:

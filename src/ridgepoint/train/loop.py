@@ -26,7 +26,7 @@ from ridgepoint.train.accuracy import score_classes
 from ridgepoint.train.batches import AugmentedBatches, Batches, Loss, TrainingData, cross_entropy
 from ridgepoint.train.checkpoint import Count, Course
 from ridgepoint.train.ema import Average
-from ridgepoint.train.freeze import freeze_backbone, reestimate_norms
+from ridgepoint.train.freeze import freeze_backbone, keep_statistics, reestimate_norms
 from ridgepoint.train.metrics import Row, write_metrics
 from ridgepoint.train.optimizer import check_optimizer
 from ridgepoint.train.recipe import Recipe
@@ -195,9 +195,10 @@ class _Run(Resumable[_Course]):
             self.model,
             recipe,
             batch_size=asked.batches.batch_size,
-            freeze=lambda frozen: freeze_backbone(self.model, frozen),
+            freeze=self._freeze,
             accelerator=accelerator,
         )
+        self._let_learn()
         self.evaluated, self.finished = 0, False
         self.told: Row = {}
         self.running_loss = self.evaluating_s = self.agreed_s = 0.0
@@ -234,7 +235,7 @@ class _Run(Resumable[_Course]):
         batch = asked.batches.inputs(next(self.coming), asked.accelerator, self.memory_format)
         seed_generator(asked.accelerator, seed_for(asked.seed, "step", self.step, self.processes.rank))
         if not self.model.training:  # to visit all modules takes time
-            self.model.train()
+            self._let_learn()
         done = self.learn(self.step, progress, batch, lambda: asked.loss(self.compiled, batch))
         if self.averaged is not None:
             self.averaged.update()
@@ -249,6 +250,18 @@ class _Run(Resumable[_Course]):
             "weight_decay": done.weight_decay,
             "resolution": batch.images.shape[-1],
         }
+
+    def _let_learn(self) -> None:
+        self.model.train()
+        self._hold_norms()
+
+    def _freeze(self, frozen: bool) -> None:
+        freeze_backbone(self.model, frozen)
+        self._hold_norms()
+
+    def _hold_norms(self) -> None:
+        if self.asked.recipe.norm_statistics == "kept":
+            keep_statistics(self.model)
 
     def latest(self) -> Row:
         return self.told

@@ -64,6 +64,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         mixing: Mixup and CutMix.
         curriculum: Resolution and strength of augmentation while the training goes on.
         frozen: Share of the training, from its start, in which only the head learns.
+        norm_statistics: What batch norm divides by: those of the `batch`, or those that came with the weights, `kept`.
         norm_batches: Batches over which the statistics of batch norm are taken anew at the end.
         precision: Of the multiplications; weights and sums stay float32.
         compile: Whether the model goes through `torch.compile`.
@@ -89,6 +90,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     mixing: Mixing = Mixing()
     curriculum: tuple[Phase, ...] = ()
     frozen: Share = 0.0
+    norm_statistics: Literal["batch", "kept"] = "batch"
     norm_batches: Annotated[int, msgspec.Meta(ge=0, le=10**6)] = 0
     precision: Literal["float32", "bfloat16"] = "float32"
     compile: bool = False

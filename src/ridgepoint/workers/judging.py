@@ -21,10 +21,12 @@ from ridgepoint.search.shared_weights import SharedWeights
 from ridgepoint.search.study import read_candidates
 from ridgepoint.seeds import seed_for
 from ridgepoint.train.batches import Batch
+from ridgepoint.train.freeze import reestimate_norms
 from ridgepoint.train.loop import Bound, train
 from ridgepoint.workers.setup import TrainingSetup
 
 EXAMPLES = 64
+NORM_BATCHES = 4
 
 
 class Start(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,9 +66,15 @@ class ShortTraining:
         recipe, path = self.setup.recipe, None
         if proposal.inherits:
             recipe, path = self.setup.finetune, self.held.place(candidate, step=self._is_step(candidate))
-            heir = inherit(candidate.network, self._parent_of(proposal))
-            save_atomic(path, lambda file: save_weights(heir, file))
         task, data = self.setup.task, self.setup.data_for(candidate.network)
+        batches = task.batches(
+            data, recipe, outputs=candidate.network.num_classes, seed=self.seed, accelerator=self.setup.accelerator
+        )
+        if path is not None:
+            heir = inherit(candidate.network, self._parent_of(proposal))
+            if recipe.norm_statistics == "kept":  # those of the parent's are of channels that saw others beside them
+                reestimate_norms(heir, batches, range(NORM_BATCHES))
+            save_atomic(path, lambda file: save_weights(heir, file))
         done = train(
             candidate.network,
             data,
@@ -74,13 +82,7 @@ class ShortTraining:
             bound=self.bound,
             seed=self.seed,
             initial=None if path is None else str(path),
-            batches=task.batches(
-                data,
-                recipe,
-                outputs=candidate.network.num_classes,
-                seed=self.seed,
-                accelerator=self.setup.accelerator,
-            ),
+            batches=batches,
             loss=task.loss(recipe),
             score=task.score,
             evaluations=1,
