@@ -6,6 +6,7 @@ from nn_helpers import randomise
 
 from ridgepoint.arch.zoo import load
 from ridgepoint.data import ArraySplit, Preprocessing
+from ridgepoint.fit import frozen
 from ridgepoint.fit.frozen import features, linear_classifier, put, regression
 from ridgepoint.nn.build import build
 
@@ -53,3 +54,33 @@ def test_two_classes_and_a_class_without_images(classes: int) -> None:
     assert logits.shape == (20, classes)
     if classes == 3:
         assert bool((logits[:, 2] < logits[:, :2].min(1).values).all())
+
+
+def overlapping(counts: tuple[int, ...], seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.repeat_interleave(torch.arange(len(counts)), torch.tensor(counts))
+    return torch.randn(len(labels), 4, generator=generator) + 1.5 * labels[:, None] * torch.eye(4)[0], labels
+
+
+def test_classes_weigh_alike_where_validation_says_so():
+    x_NF, labels = overlapping((270, 30), 0)
+    like_training, alike = overlapping((270, 30), 1), overlapping((150, 150), 1)
+    plain = regression(x_NF, labels, *like_training, classes=2)
+    weighed = regression(x_NF, labels, *alike, classes=2)
+    assert not plain.balanced and weighed.balanced
+    answers = (alike[0] @ weighed.weight.T + weighed.bias).argmax(1)
+    assert weighed.val_accuracy == pytest.approx(float((answers == alike[1]).float().mean()))
+    fewer = regression(*overlapping((40, 20), 0), *alike, classes=2)
+    assert not fewer.balanced, "not tried where classes are nearly equal"
+
+
+def test_few_validation_images_do_not_choose_alone(monkeypatch: pytest.MonkeyPatch):
+    """Four images that every strength answers alike say nothing; beside 240 others they need not."""
+    generator = torch.Generator().manual_seed(1)
+    labels, val_labels = torch.arange(240) % 2, torch.arange(4) % 2
+    x_NF = torch.randn(240, 40, generator=generator) + 0.15 * labels[:, None]
+    val_NF = torch.randn(4, 40, generator=generator) + 0.15 * val_labels[:, None]
+    together = regression(x_NF, labels, val_NF, val_labels, classes=2)
+    monkeypatch.setattr(frozen, "FEW", 0)
+    alone = regression(x_NF, labels, val_NF, val_labels, classes=2)
+    assert alone.strength == frozen.STRENGTHS[0] < together.strength

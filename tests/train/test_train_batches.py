@@ -10,6 +10,7 @@ from timm.data.distributed_sampler import RepeatAugSampler
 from train_helpers import quick
 
 from ridgepoint.data import Augmentation, AutoAugment
+from ridgepoint.errors import InputError
 from ridgepoint.train.batches import AugmentedBatches, TrainingData, repeated_order
 from ridgepoint.train.curriculum import Phase
 from ridgepoint.train.mixing import Mixing
@@ -37,6 +38,23 @@ def test_an_epoch_shows_every_image_once_and_the_next_in_another_order(data: Tra
     for names in epochs:
         assert len(names) == len(set(names)) == source.steps_per_epoch * 64
     assert epochs[0] != epochs[1]
+
+
+def test_balanced_sampling_shows_as_many_images_of_every_class(data: TrainingData):
+    kept = torch.cat([(data.train.labels == 0).nonzero()[:, 0], (data.train.labels == 1).nonzero()[:10, 0]])
+    few = replace(
+        data.train, images=data.train.images[kept], labels=data.train.labels[kept],
+        ids=tuple(data.train.ids[index] for index in kept.tolist()),
+    )  # fmt: skip
+    seen = {}
+    for sampling in ("each", "balanced"):
+        source = batches(replace(data, train=few), sampling=sampling, batch_size=len(kept))
+        targets = torch.cat([source.batch(step, 0.0).targets for step in range(20)])
+        seen[sampling] = float((targets == 1).float().mean())
+    assert seen["each"] == pytest.approx(10 / len(kept)) and seen["balanced"] == pytest.approx(0.5, abs=0.03)
+    several = replace(few, labels=few.labels.float())
+    with pytest.raises(InputError, match="sampling=each"):
+        batches(replace(data, train=several), sampling="balanced")
 
 
 @pytest.mark.parametrize("repeats", [1, 2, 3])

@@ -152,7 +152,12 @@ def frozen(run: RunFolder[FitSettings], prepared: Prepared, opening: Opening, di
             candidate,
             model.cpu().eval(),
             data,
-            {"val_accuracy": found.val_accuracy, "seconds": time.monotonic() - started, "steps": 0},
+            {
+                "val_accuracy": found.val_accuracy,
+                "seconds": time.monotonic() - started,
+                "steps": 0,
+                "balanced": found.balanced,
+            },
         )
     display.say(f"{candidate.name}: validation accuracy {known['val_accuracy']:.4f}")
     return _told(candidate, known)
@@ -165,8 +170,9 @@ def finetuned(
     candidate = _candidate(run, opening, FINETUNED, note="from published weights, all of it fine-tuned")
     known = run.read_step(f"trained-{candidate.name}", TrainedOne)
     if known is None:
-        first = run.path / TRAININGS / _candidate(run, opening, FROZEN, note="").name / WEIGHTS
-        recipe = recipe_of(run, prepared, candidate, has_head=first.exists())
+        before = _candidate(run, opening, FROZEN, note="").name
+        first = run.path / TRAININGS / before / WEIGHTS
+        recipe = recipe_of(run, prepared, candidate, head=run.read_step(f"trained-{before}", TrainedOne))
         try:
             known = teach(
                 run,
@@ -185,12 +191,19 @@ def finetuned(
     return _told(candidate, known)
 
 
-def recipe_of(run: RunFolder[FitSettings], prepared: Prepared, candidate: Candidate, *, has_head: bool) -> Recipe:
-    """The recipe `finetune`; a head that knows the classes already need not learn alone, unless the user wants it."""
+def recipe_of(
+    run: RunFolder[FitSettings], prepared: Prepared, candidate: Candidate, *, head: TrainedOne | None
+) -> Recipe:
+    """The recipe `finetune`, unless the user has another one, on from a head that knows the classes.
+
+    Such a head need not learn alone first; and where it was better with all classes weighing alike, they go on so.
+    """
     recipe = prepared.recipe_for(candidate)
-    if has_head and run.settings.recipe is None and "frozen" not in run.settings.changes:
-        recipe = msgspec.structs.replace(recipe, frozen=0.0)
-    return recipe
+    if head is None or run.settings.recipe is not None:
+        return recipe
+    changes = {"frozen": 0.0} | ({"sampling": "balanced"} if head.get("balanced") else {})
+    changes = {name: value for name, value in changes.items() if name not in run.settings.changes}
+    return msgspec.structs.replace(recipe, **changes)
 
 
 def kept_s(run: RunFolder[FitSettings], *, made: int) -> float:

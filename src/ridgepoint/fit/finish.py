@@ -167,11 +167,13 @@ def measure_once(
 def choose(trained: Sequence[Candidate], budget_ms: float) -> Candidate:
     """The best validation accuracy among those whose exported file meets the budget; else the fastest.
 
-    A zoo network may win: what counts is what it measured here.
+    A zoo network may win: what counts is what it measured here. Of equals the faster one; of one network that was
+    trained twice, which the clock does not tell apart, the one that was trained longer.
     """
     meeting = [candidate for candidate in trained if candidate.clocked_ms <= budget_ms]
     if meeting:
-        return max(meeting, key=lambda c: (c.val_accuracy, -c.clocked_ms))
+        fastest = {c.network.digest: c.clocked_ms for c in sorted(meeting, key=lambda c: -c.clocked_ms)}
+        return max(meeting, key=lambda c: (c.val_accuracy, -fastest[c.network.digest], c.steps or 0))
     return min(trained, key=lambda candidate: candidate.clocked_ms)
 
 
@@ -249,6 +251,7 @@ def describe(
         task=prepared.task.name,
         metric=prepared.task.metric,
         accuracy=accuracies[winner.name],
+        recall=dict(zip(dataset.classes, score.by_label, strict=True)) if prepared.task.by_label == "recall" else {},
         score=Scored(value=score.value, parts=score.parts),
         parity=msgspec.convert(parity.document(), Agreement),
         baselines=rivals(trained, "baseline", latencies, accuracies, settings.latency_ms),

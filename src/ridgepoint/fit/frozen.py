@@ -5,9 +5,11 @@ Shapes: N images, F features, K classes.
 
 import tempfile
 import warnings
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,9 +25,13 @@ from ridgepoint.nn.fuse import fuse
 from ridgepoint.nn.norms import statistics
 from ridgepoint.seeds import seed_for
 from ridgepoint.train.accelerator import ALL_THREADS, CPU
+from ridgepoint.train.accuracy import score_classes
 
 STRENGTHS = (0.0003, 0.001, 0.003, 0.01, 0.03)
 """scikit-learn's C, the inverse of regularisation; of standardised features."""
+
+UNEQUAL = 3.0  # times the images of the smallest class in the largest one
+FEW, FOLDS = 100, 5  # fewer validation images do not choose alone
 
 RIDGES = tuple(10.0**power for power in (1, 2, 2.5, 3, 3.5, 4, 5))
 """Of standardised features, as sums over all images."""
@@ -35,11 +41,17 @@ BATCH, ITERATIONS, TOLERANCE = 64, 100, 1e-3
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Classifier:
-    """Logits are weight_KF x + bias_K; `strength` is the one of `STRENGTHS` that was best on the validation images."""
+    """Logits are weight_KF x + bias_K.
+
+    Attributes:
+        strength: The one of `STRENGTHS` that was best on the validation images.
+        balanced: Whether all classes weighed alike, which was then better, too.
+    """
 
     weight: Tensor
     bias: Tensor
     strength: float
+    balanced: bool = False
     val_accuracy: float
 
 
@@ -105,27 +117,73 @@ def _by_runtime(body: nn.Module, images: Tensor, preprocessing: Preprocessing) -
 
 
 def regression(x_NF: Tensor, labels_N: Tensor, val_NF: Tensor, val_labels_N: Tensor, *, classes: int) -> Classifier:
-    """The logistic regression that is right most often on the validation images; of equals the plainest."""
-    from sklearn.exceptions import ConvergenceWarning
+    """The logistic regression that is right most often on the validation images; of equals the plainest.
+
+    Where classes are unequal, one that weighs all of them alike is tried as well. Where validation images are few, the
+    choice is made by all images, each part of them answered by what was learnt from the others.
+    """
+    mean_F, std_F = x_NF.mean(0), x_NF.std(0).clamp(min=1e-6)
+    x, val = (((each - mean_F) / std_F).numpy() for each in (x_NF, val_NF))
+    labels, val_labels = labels_N.numpy(), val_labels_N.numpy()
+    counts = np.bincount(labels)
+    unequal = counts.max() >= UNEQUAL * counts[counts > 0].min()
+    best: tuple[tuple[float, float], Classifier] | None = None
+    for balanced in (False, True) if unequal else (False,):
+        found = _regression(balanced)
+        judge = _folded(x, labels, val, val_labels, balanced) if len(val_labels) < FEW else None
+        for strength in STRENGTHS:
+            _fit(found, strength, x, labels)
+            weight_KF, bias_K = _by_class(found.coef_, found.intercept_, found.classes_, classes)
+            weight_KF = weight_KF / std_F
+            bias_K = bias_K - weight_KF @ mean_F
+            score = score_classes(val_NF @ weight_KF.T + bias_K, val_labels_N)
+            chosen_by = (score.value, score.parts["balanced"]) if judge is None else (judge(strength), 0.0)
+            if best is None or chosen_by > best[0]:
+                best = (
+                    chosen_by,
+                    Classifier(
+                        weight=weight_KF, bias=bias_K, strength=strength, balanced=balanced, val_accuracy=score.value
+                    ),
+                )
+    assert best is not None
+    return best[1]
+
+
+def _regression(balanced: bool) -> Any:
     from sklearn.linear_model import LogisticRegression
 
-    mean_F, std_F = x_NF.mean(0), x_NF.std(0).clamp(min=1e-6)
-    standard_NF = ((x_NF - mean_F) / std_F).numpy()
-    best: Classifier | None = None
-    found = LogisticRegression(max_iter=ITERATIONS, tol=TOLERANCE, warm_start=True)  # each starts where the last ended
-    for strength in STRENGTHS:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            found.set_params(C=strength).fit(standard_NF, labels_N.numpy())
-        weight_KF, bias_K = _by_class(found.coef_, found.intercept_, found.classes_, classes)
-        weight_KF = weight_KF / std_F
-        bias_K = bias_K - weight_KF @ mean_F
-        right = (val_NF @ weight_KF.T + bias_K).argmax(1) == val_labels_N
-        accuracy = float(right.float().mean())
-        if best is None or accuracy > best.val_accuracy:
-            best = Classifier(weight=weight_KF, bias=bias_K, strength=strength, val_accuracy=accuracy)
-    assert best is not None
-    return best
+    weights = "balanced" if balanced else None
+    return LogisticRegression(max_iter=ITERATIONS, tol=TOLERANCE, warm_start=True, class_weight=weights)
+
+
+def _fit(found: Any, strength: float, x: np.ndarray, labels: np.ndarray) -> None:
+    """From where it was fitted last, which is much nearer than nothing."""
+    from sklearn.exceptions import ConvergenceWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        found.set_params(C=strength).fit(x, labels)
+
+
+def _folded(
+    x: np.ndarray, labels: np.ndarray, val: np.ndarray, val_labels: np.ndarray, balanced: bool
+) -> Callable[[float], float]:
+    """From a strength to the share of all images that is right, a fifth at a time; a class of one image is never."""
+    from sklearn.model_selection import KFold
+
+    everything, truth = np.concatenate([x, val]), np.concatenate([labels, val_labels])
+    parts = list(KFold(FOLDS, shuffle=True, random_state=0).split(everything)) if len(truth) >= FOLDS else []
+    fitted = [_regression(balanced) for _ in parts]
+
+    def right(strength: float) -> float:
+        hits = 0
+        for found, (known, asked) in zip(fitted, parts, strict=True):
+            if len(np.unique(truth[known])) > 1:
+                _fit(found, strength, everything[known], truth[known])
+                hits += int((found.predict(everything[asked]) == truth[asked]).sum())
+        return hits / len(truth)
+
+    return right
 
 
 def left_out(x_NF: Tensor, labels_N: Tensor) -> float:

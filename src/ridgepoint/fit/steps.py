@@ -46,9 +46,13 @@ class Shares(TypedDict):
 
 
 class TrainedOne(TypedDict):
-    """How a full training went; `epochs` is what a run of an earlier version did not write."""
+    """How a full training went; `epochs` is what a run of an earlier version did not write.
+
+    `balanced` is of a classifier on frozen features: whether all classes weighed alike.
+    """
 
     val_accuracy: Annotated[float, msgspec.Meta(ge=0, le=1)]
     seconds: Seconds
     steps: Count
     epochs: NotRequired[Seconds | None]
+    balanced: NotRequired[bool]

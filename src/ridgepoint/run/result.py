@@ -157,7 +157,8 @@ class FitResult(msgspec.Struct, kw_only=True):
 
     `met` compares the measured latency with the budget. `doubts` say why it could not be measured; a run that has some
     has met nothing yet. `warnings` ask for attention, `notes` only tell. A run that is not `finished` may find
-    something better; what it tells of is checked and complete. `stages` are what was finished on the way.
+    something better; what it tells of is checked and complete. `stages` are what was finished on the way. `recall` is
+    of the test images of each class, None where a class has none.
     """
 
     command: str
@@ -178,6 +179,7 @@ class FitResult(msgspec.Struct, kw_only=True):
     task: str = "classification"
     metric: str = "accuracy"
     accuracy: Accuracy
+    recall: dict[str, Share | None] = {}
     score: Scored | None = None
     parity: Agreement | None = None
     baselines: list[Rival] = []

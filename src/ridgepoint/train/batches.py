@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from ridgepoint.data import ArraySplit, Augmentation, Dataset, Preprocessing, decode, default_augmentation
 from ridgepoint.data.draws import sample_seeds
+from ridgepoint.errors import InputError
 from ridgepoint.seeds import seed_for
 from ridgepoint.train.accelerator import CPU
 from ridgepoint.train.curriculum import augmentation_by_progress
@@ -119,6 +120,7 @@ class AugmentedBatches(Batches):
         self, data: TrainingData, recipe: Recipe, *, num_classes: int, seed: int, accelerator: torch.device = CPU
     ):
         self.data, self.seed, self.repeats, self.accelerator = data, seed, recipe.repeats, accelerator
+        self.shares = shares_of_classes(data.train.labels) if recipe.sampling == "balanced" else None
         self.preprocessing = data.preprocessing
         self.batch_size = min(recipe.batch_size, len(data.train))
         augmentation = recipe.augmentation or data.augmentation
@@ -135,7 +137,7 @@ class AugmentedBatches(Batches):
         split = self.data.train
         epoch, index = divmod(step, self.steps_per_epoch)
         generator = torch.Generator().manual_seed(seed_for(self.seed, "epoch", epoch))
-        order = repeated_order(len(split), self.repeats, generator)
+        order = repeated_order(len(split), self.repeats, generator, self.shares)
         places = torch.arange(self.batch_size)[rows]
         if self.mix is not None:  # with the image before it, which one more row provides
             places = torch.cat([places[:1] - 1, places])
@@ -150,14 +152,30 @@ class AugmentedBatches(Batches):
         return Batch(images=images, targets=targets, ids=tuple(split.ids[index] for index in chosen.tolist()))
 
 
-def repeated_order(count: int, repeats: int, generator: torch.Generator) -> Tensor:
+def repeated_order(count: int, repeats: int, generator: torch.Generator, shares_N: Tensor | None = None) -> Tensor:
     """A random order of `count` indices, each `repeats` times in a row; as long as if each came once, int64 (count,).
+
+    With shares they are drawn by these, again and again the same if need be.
 
     Source: repeated augmentation, Hoffer et al., arXiv:1901.09335, as DeiT (arXiv:2012.12877) uses it: an epoch does as
     many steps and shows a `repeats`-th of the images.
     """
-    order = torch.randperm(count, generator=generator)
+    if shares_N is None:
+        order = torch.randperm(count, generator=generator)
+    else:
+        order = torch.multinomial(shares_N, count, replacement=True, generator=generator)
     return order if repeats == 1 else order.repeat_interleave(repeats)[:count]
+
+
+def shares_of_classes(labels_N: Tensor) -> Tensor:
+    """How often each image is drawn where all classes are seen alike: inverse to its class's images, (N,).
+
+    Raises:
+        InputError: If labels are no classes.
+    """
+    if labels_N.ndim != 1 or labels_N.is_floating_point():
+        raise InputError("sampling is balanced, but the labels are no classes. Allowed here: --set sampling=each")
+    return 1.0 / labels_N.bincount()[labels_N].double()
 
 
 def cross_entropy(label_smoothing: float) -> Loss:

@@ -49,6 +49,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         short_epochs: Length of the trainings by which a search judges.
         batch_size: Images in a step, over all processes together.
         repeats: How often an image is in an epoch, side by side and varied anew; epochs stay as long.
+        sampling: An epoch shows `each` image, or is `balanced`: as many of every class, some of them repeatedly.
         optimizer: The rule and its peak learning rate.
         lr_scaling: How that learning rate follows the batch size; it does not if left open.
         schedule: Of the learning rate.
@@ -75,6 +76,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     short_epochs: Count = 5
     batch_size: Annotated[int, msgspec.Meta(ge=2, le=10**6)] = 64
     repeats: Count = 1
+    sampling: Literal["each", "balanced"] = "each"
     optimizer: AnyOptimizer = AdamW(lr=3e-3)
     lr_scaling: LrScaling | None = None
     schedule: AnySchedule = Cosine(warmup=0.1)
