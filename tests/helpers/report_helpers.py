@@ -1,6 +1,7 @@
 """A run folder as `ridgepoint fit` leaves it, small: every file is written by the type that the program writes."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from ridgepoint.cost.count import cost
 from ridgepoint.cost.latency import MeasuredLatency
 from ridgepoint.data.preprocess import Preprocessing
 from ridgepoint.fit.settings import FitSettings
+from ridgepoint.report.page import build_report
 from ridgepoint.run.evaluation import Evaluation, Mistake, Recall
 from ridgepoint.run.records import write_record
 from ridgepoint.run.result import (
@@ -153,6 +155,13 @@ def result(network: Network, folder: Path) -> FitResult:
 def write_result(folder: Path, **changes: Any) -> None:
     path = folder / "result.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+def words(run: Path) -> str:
+    """The page's visible text: no scripts, styles or tags, single spaces."""
+    page = build_report(run).read_text(encoding="utf-8")
+    page = re.sub(r"<(script|style)\b.*?</\1>", " ", page, flags=re.DOTALL)
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page))
 
 
 def make_run(folder: Path) -> Path:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from plotly.offline import get_plotlyjs
-from report_helpers import BASELINES, write_result
+from report_helpers import BASELINES, words, write_result
 
 from ridgepoint.errors import ArchitectureError, RunError
 from ridgepoint.report.interval import interval
@@ -30,13 +30,6 @@ class _Loads(HTMLParser):
         for name, value in attrs:
             if name in ("src", "href", "srcset", "poster", "data", "action"):
                 self.addresses.append(value or "")
-
-
-def words(run: Path) -> str:
-    """The page's visible text: no scripts, styles or tags, single spaces."""
-    page = build_report(run).read_text(encoding="utf-8")
-    page = re.sub(r"<(script|style)\b.*?</\1>", " ", page, flags=re.DOTALL)
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page))
 
 
 def test_the_page_loads_nothing_from_outside(run: Path) -> None:

@@ -24,6 +24,8 @@ from ridgepoint.deploy.verify import Parity, verify
 from ridgepoint.files import write_atomic
 from ridgepoint.fit.bound import LEAST_PATIENCE_S, final_patience_s
 from ridgepoint.fit.job import FitJob
+from ridgepoint.fit.opening import STEP as OPENING
+from ridgepoint.fit.opening import Opened
 from ridgepoint.fit.plan import Plan
 from ridgepoint.fit.policy import POLICY
 from ridgepoint.fit.settings import FitSettings
@@ -37,6 +39,7 @@ from ridgepoint.run.result import (
     Chosen,
     Data,
     FitResult,
+    LookedAt,
     Phase,
     Rival,
     Scored,
@@ -51,6 +54,10 @@ from ridgepoint.train.loop import logits
 from ridgepoint.train.score import Score
 from ridgepoint.units import format_duration
 
+NOT_SEARCHED = (
+    "No shape was searched from nothing: what starts from nothing stays far behind published weights unless it is "
+    "taught for hours. --space or --method asks for a search all the same."
+)
 PHASE = "Export, check, measure"
 PACKAGES = ("ridgepoint", "torch", "torchvision", "optuna", "numpy")
 
@@ -96,6 +103,8 @@ def finish(job: FitJob, plan: Plan | None, trained: list[Candidate], *, last: bo
             job.passed(Stage(name=each.name, what=what, at_s=at_s, val_accuracy=each.val_accuracy, ms=ms))
     result = describe(job, plan, winner, trained, latencies, accuracies, score, parity)
     result.finished = last
+    if last:
+        result.notes += not_searched(job)
     write_record(path / RESULT, result)
     plain: dict[str, Any] = msgspec.to_builtins(result)
     return plain
@@ -112,6 +121,7 @@ def conclude(job: FitJob, trained: list[Candidate]) -> dict[str, Any]:
         ms, test = told[each.name].latency.ms, told[each.name].accuracy.artefact
         phase = "winner" if each.name == known.network.name else each.phase
         study.record(msgspec.structs.replace(each, measured_ms=ms, test_accuracy=test, phase=phase))
+    known.notes += not_searched(job)
     known.finished, known.phases, known.wall_s = True, _phases(job.run), job.run.elapsed
     write_record(job.run.path / RESULT, known)
     plain: dict[str, Any] = msgspec.to_builtins(known)
@@ -274,7 +284,23 @@ def describe(
         notes=[*notes(winner), *notes_on_stages(job.stages)],
         wall_s=job.run.elapsed,
         stages=job.stages,
+        looked_at=looked_at(job.run.read_step(OPENING, Opened)),
     )
+
+
+def looked_at(opened: Opened | None) -> list[LookedAt]:
+    """What a fit looked at before it took the first of them."""
+    found = [] if opened is None or opened.opening is None else [opened.opening, *opened.others]
+    return [
+        LookedAt(
+            network=each.network.name,
+            weights=each.weights.name,
+            size=each.network.input[1],
+            ms=each.ms,
+            promise=each.promise,
+        )
+        for each in found
+    ]
 
 
 def _search(job: FitJob) -> Search:
@@ -298,6 +324,11 @@ def notes_on_stages(stages: Sequence[Stage]) -> list[str]:
         for stage in stages
         if stage.val_accuracy is not None and stage.at_s is not None
     ]
+
+
+def not_searched(job: FitJob) -> list[str]:
+    """Why there was no search, where there was none."""
+    return [NOT_SEARCHED] if job.stages and job.run.read_step("plan") is None else []
 
 
 def rivals(

@@ -18,6 +18,7 @@ from ridgepoint.report import figures
 from ridgepoint.report.blocks import block_rows
 from ridgepoint.report.compared import compared
 from ridgepoint.report.drawing import draw
+from ridgepoint.report.gains import gains, waterfall
 from ridgepoint.report.parts.part import Part
 from ridgepoint.report.path import lineage, path_figure
 from ridgepoint.report.points import collect
@@ -70,6 +71,7 @@ def fit_page(run: Run) -> str:
         looked_at=[candidate for candidate in run.candidates if candidate.phase == "search"],
         tried=trained(run.candidates),
         lineage=lineage(run.candidates, result.network.name),
+        gains=gains(result.stages),
         phases=_phases(result),
         rows=rows,
         drawing=Markup(draw(run.network)),
@@ -95,6 +97,8 @@ def _figures(run: Run) -> dict[str, go.Figure]:
         drawn["fronts"] = front_over_time(tried, run.result.budget_ms, run.result.metric)
     if line := lineage(run.candidates, run.result.network.name):
         drawn["path"] = path_figure(run.candidates, line, run.result.budget_ms)
+    if steps := gains(run.result.stages):
+        drawn["gains"] = waterfall(steps, run.result.metric)
     for name, history in run.beliefs.items():
         drawn[f"policy-{name}"] = policy_map(history)
     return drawn

@@ -145,6 +145,19 @@ class Stage(msgspec.Struct, kw_only=True):
     ms: Positive | None = None
 
 
+class LookedAt(msgspec.Struct, kw_only=True):
+    """A published network at an input size that a fit might have opened with; the first one is what it took.
+
+    `promise` is the share of some training images that a classifier on frozen features tells that has not seen them.
+    """
+
+    network: str
+    weights: str = ""
+    size: Count
+    ms: Positive | None = None
+    promise: Share | None = None
+
+
 class Phase(msgspec.Struct, kw_only=True):
     """A part of the run and its wall-clock time."""
 
@@ -198,6 +211,7 @@ class FitResult(msgspec.Struct, kw_only=True):
     wall_s: NotNegative | None = None
     finished: bool = True
     stages: list[Stage] = []
+    looked_at: list[LookedAt] = []
 
     @property
     def rivals(self) -> list[Rival]:
