@@ -13,7 +13,7 @@ from ridgepoint.errors import InputError, RunError
 from ridgepoint.fit.policy import POLICY
 from ridgepoint.fit.prepare import Prepared
 from ridgepoint.fit.pretrained import networks_for
-from ridgepoint.fit.ranking import USUAL_PX, Choice, choices_of, look, sizes_for, smaller, top1
+from ridgepoint.fit.ranking import USUAL_PX, Choice, choices_of, likely, look, sizes_for, smaller, top1
 from ridgepoint.fit.settings import FitSettings
 from ridgepoint.nn.hub import answers
 from ridgepoint.nn.published import Published, published_weights
@@ -168,11 +168,19 @@ def _networks_of(start: StartWeights, prepared: Prepared) -> list[Network]:
 
 
 class _Hand:
-    """Hands out weights: what lies on this machine, and a few that the hub has, the first that are asked for."""
+    """Hands out weights: what lies on this machine, and a few that the hub has, the first that are asked about."""
 
     def __init__(self, display: Display):
-        self.display, self.fetches = display, POLICY.opening_fetched
-        self.known: dict[str, StartWeights | None] = {}
+        self.display, self.known = display, dict[str, StartWeights | None]()
+        self.fetched: set[str] = set()
+
+    def may_give(self, source: Published | StartWeights) -> bool:
+        """Whether weights are here, or among those that the hub is asked for."""
+        if isinstance(source, StartWeights) or lying(source) is not None:
+            return True
+        if len(self.fetched) < POLICY.opening_fetched:
+            self.fetched.add(source.name)
+        return source.name in self.fetched
 
     def __call__(self, source: Published | StartWeights) -> StartWeights | None:
         if isinstance(source, StartWeights):
@@ -182,10 +190,6 @@ class _Hand:
         return self.known[source.name]
 
     def _of(self, published: Published) -> StartWeights | None:
-        if lying(published) is None:
-            if self.fetches == 0:
-                return None
-            self.fetches -= 1
         try:
             return of_published(published, patience_s=FETCH_S)
         except InputError as error:
@@ -203,6 +207,8 @@ def _within(
     display: Display,
 ) -> list[Opening]:
     """The first is within the budget by the clock; the others are what was looked at besides, the best first."""
+    families = [family for family in likely(families, settings, limit_ms) if reach.may_give(family[0].source)]
+    families = families[: POLICY.opening_clocked]
     looked = look(families, settings, prepared, host, reach, limit_ms=limit_ms, display=display)
     others: list[Opening] = []
     for place, each in enumerate(looked):

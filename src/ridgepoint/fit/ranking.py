@@ -97,6 +97,18 @@ def sizes_for(settings: FitSettings, prepared: Prepared, native: int) -> list[in
     return sorted({*range(SMALLEST_PX, most + 1, STEP_PX), side})
 
 
+def likely(families: Sequence[Sequence[Choice]], settings: FitSettings, limit_ms: float) -> list[Sequence[Choice]]:
+    """Networks that may be within the limit, one family of sizes each, the most promising first."""
+    fastest = limit_ms * FASTEST_MACS_PER_MS * settings.threads
+    possible = [family for family in families if family[0].macs <= fastest]
+    return sorted(possible, key=lambda family: rank(_guess(family, settings, limit_ms)))
+
+
+def _guess(family: Sequence[Choice], settings: FitSettings, limit_ms: float) -> Choice:
+    """The largest size that is within the limit on a usual machine; the smallest where none is."""
+    return _largest(family, limit_ms * USUAL_MACS_PER_MS * settings.threads) or family[0]
+
+
 def look(
     families: Sequence[Sequence[Choice]],
     settings: FitSettings,
@@ -110,7 +122,7 @@ def look(
     """Choices within the limit as far as the clock at one size of each network tells, the most promising first.
 
     Args:
-        families: One network's sizes each, the smallest first.
+        families: One network's sizes each, the smallest first; some networks, as `likely` gives them.
         settings: Has threads and seed.
         prepared: The data.
         host: The clock.
@@ -118,19 +130,16 @@ def look(
         limit_ms: The most that is allowed.
         display: Is told what was seen.
     """
-    usual, fastest = (limit_ms * rate * settings.threads for rate in (USUAL_MACS_PER_MS, FASTEST_MACS_PER_MS))
-    guesses = {index: _largest(family, usual) or family[0] for index, family in enumerate(families)}
-    likely = sorted((index for index in guesses if families[index][0].macs <= fastest), key=lambda i: rank(guesses[i]))
-    likely = likely[: POLICY.opening_clocked]
-    if not likely:
+    if not families:
         return []
-    display.progress(0.0, f"clocking {', '.join(sorted({guesses[index].network.name for index in likely}))}")
-    networks = {guesses[index].network.digest: guesses[index].network for index in likely}
+    guesses = [_guess(family, settings, limit_ms) for family in families]
+    networks = {guess.network.digest: guess.network for guess in guesses}
+    display.progress(0.0, f"clocking {', '.join(sorted({guess.network.name for guess in guesses}))}")
     clocked = host.clock(networks, patience_s=0.0)
     within: list[Looked] = []
-    for index in likely:
-        per_mac = clocked[guesses[index].network.digest].ms / guesses[index].macs
-        fits = [each for each in families[index] if each.macs * per_mac <= CLOSE * limit_ms]
+    for family, guess in zip(families, guesses, strict=True):
+        per_mac = clocked[guess.network.digest].ms / guess.macs
+        fits = [each for each in family if each.macs * per_mac <= CLOSE * limit_ms]
         own = [each for each in fits if each.size <= prepared.preprocessing.height]
         for choice in {each.size: each for each in [*own[-1:], *fits[-1:]]}.values():
             within.append(Looked(choice=choice, ms=choice.macs * per_mac, promise=None))
