@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 pytest_plugins = ["listed_skips", "clocks_again", "chromium"]
 
-settings.register_profile("explore")
+settings.register_profile("explore", max_examples=400)
 settings.register_profile("same", derandomize=True)  # what failed fails again; `make explore` draws new ones
 settings.load_profile("same")
 

@@ -6,7 +6,7 @@ import json
 import msgspec
 import torch
 import yaml
-from arch_strategies import networks
+from arch_strategies import examples, networks
 from hypothesis import HealthCheck, given, settings
 from mac_hooks import macs_by_hooks
 from torch import nn
@@ -19,8 +19,8 @@ from ridgepoint.nn.build import build
 from ridgepoint.nn.count import count, macs_by_module
 from ridgepoint.nn.fuse import fuse
 
-few = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-many = settings(max_examples=300, deadline=None)
+few = settings(max_examples=examples(12), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+many = settings(max_examples=examples(60), deadline=None)
 
 
 @many

@@ -6,6 +6,7 @@ import math
 import msgspec
 import numpy as np
 import pytest
+from arch_strategies import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -71,13 +72,13 @@ def few_combinations(space: Space) -> bool:
     return math.prod(len(choice.options) for choice in space.choices) <= 2000
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(spaces.filter(few_combinations))
 def test_size_is_the_number_of_assignments(space: Space):
     assert space.size == len(enumerate_assignments(space))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 @given(spaces, st.integers(0, 2**32 - 1))
 def test_every_sample_is_contained_and_comes_back_from_its_code(space: Space, seed: int):
     rng = np.random.default_rng(seed)
@@ -90,7 +91,7 @@ def test_every_sample_is_contained_and_comes_back_from_its_code(space: Space, se
         assert space.closest(network) == network
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(12), deadline=None)
 @given(spaces, st.sampled_from(["mobilenetv3_small_050", "mobilenetv4_conv_small", "mobilenetv1_100"]))
 def test_the_closest_of_a_foreigner_is_a_member(space: Space, name: str):
     foreigner = load(name)
@@ -98,7 +99,7 @@ def test_the_closest_of_a_foreigner_is_a_member(space: Space, name: str):
     assert space.contains(space.closest(foreigner))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(12), deadline=None)
 @given(spaces, spaces, st.integers(0, 2**32 - 1))
 def test_the_closest_of_another_spaces_sample_is_a_member(space: Space, other: Space, seed: int):
     near = space.closest(other.sample(np.random.default_rng(seed)))
@@ -106,7 +107,7 @@ def test_the_closest_of_another_spaces_sample_is_a_member(space: Space, other: S
     assert space.closest(near) == near
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(8), deadline=None)
 @given(spaces.filter(few_combinations))
 def test_membership_is_exact(space: Space):
     """A network with one thing changed is contained exactly if enumeration finds it."""

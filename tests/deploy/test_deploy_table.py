@@ -12,6 +12,7 @@ from train_helpers import small_network
 
 from ridgepoint.arch.network import place_blocks
 from ridgepoint.arch.zoo import load
+from ridgepoint.cost import calibrating
 from ridgepoint.cost.device import load_device
 from ridgepoint.cost.roofline import Roofline
 from ridgepoint.cost.table import LatencyTable, row_key
@@ -107,7 +108,9 @@ def test_an_unknown_runtime_is_told(tmp_path: Path):
 @pytest.fixture
 def few(monkeypatch):
     """A calibration of few networks, timed for a moment each."""
-    monkeypatch.setattr(sampling, "SAMPLES", 112)
+    monkeypatch.setattr(sampling, "SAMPLES", 40)
+    monkeypatch.setattr(sampling, "LEAST_SAMPLES", 32)
+    monkeypatch.setattr(calibrating, "LEAST_SAMPLES", 32)
     monkeypatch.setattr(sampling, "AGAIN", 8)
     monkeypatch.setattr(parts, "ROUNDS", 3)
     monkeypatch.setattr(parts, "ROUND_S", 0.001)
@@ -115,7 +118,7 @@ def few(monkeypatch):
 
 @pytest.mark.slow
 def test_a_calibration_goes_on_where_it_was_and_is_done_once(tmp_path: Path, few, monkeypatch):
-    """Interrupted after 24 networks, it times the other 88; then nothing more; then tables and rooflines use it."""
+    """Interrupted after 24 networks, it times the other 16; then nothing more; then tables and rooflines use it."""
     path, timed = tmp_path / "t.json", []
     real = sampling.time_parts
 
@@ -133,7 +136,7 @@ def test_a_calibration_goes_on_where_it_was_and_is_done_once(tmp_path: Path, few
     seen: list[float] = []
     host = HostTable(path=path, busy=True)
     host.calibrate(time_s=600, progress=lambda share, text: seen.append(share))
-    assert sum(timed) == 24 + 8 + 88 + 8, "what was saved is not timed again, the interrupted eight and the first are"
+    assert sum(timed) == 24 + 8 + 16 + 8, "what was saved is not timed again, the interrupted eight and the first are"
     assert seen == sorted(seen) and seen[-1] == 1.0
     timed.clear()
     HostTable(path=path, busy=True).calibrate(time_s=600)

@@ -1,5 +1,6 @@
 """Random networks from the whole language: any block mix that fits together, any valid size."""
 
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from ridgepoint.arch.blocks.attention import MobileMultiQueryAttention
@@ -11,6 +12,12 @@ from ridgepoint.arch.blocks.repvit import RepViT, RepViTReduction
 from ridgepoint.arch.conventions import Conventions
 from ridgepoint.arch.head import NormedHead, PooledHead, TokenHead
 from ridgepoint.arch.network import Network, Stage
+
+
+def examples(count: int) -> int:
+    """How many to draw: so many, and more of them where each run draws new ones."""
+    return count * settings.default.max_examples // 100
+
 
 ACTIVATIONS = ("relu", "relu6", "hard_swish", "hard_sigmoid", "sigmoid", "silu", "gelu", "gelu_tanh")
 channels = st.integers(1, 24)

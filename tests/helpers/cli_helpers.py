@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from unittest import mock
 
@@ -40,9 +40,9 @@ def run(*words: object, cwd: Path | None = None, timeout: float = 240) -> subpro
     return subprocess.CompletedProcess(["ridgepoint", *map(str, words)], process.returncode or 0, out, err)
 
 
-def start(*words: object, cwd: Path) -> Command:
+def start(*words: object, cwd: Path, changes: Mapping[str, object] | None = None) -> Command:
     """The command under way, which writes to `stderr.txt`; Ctrl-C reaches it even where the tests ignore it."""
-    return Command(words, cwd=cwd, stderr=cwd / "stderr.txt")
+    return Command(words, cwd=cwd, stderr=cwd / "stderr.txt", changes=changes)
 
 
 def wait_until(happened, process: Command, *, seconds: float = 180) -> None:

@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from multiprocessing import forkserver, get_context
 from multiprocessing.context import ForkServerContext
@@ -29,21 +29,32 @@ LOADED = (
 
 @cache
 def forks() -> ForkServerContext:
-    """Where such processes are started. They compute with one thread."""
+    """Where such processes are started. They compute with one thread, and their sets have another order than here."""
     context = get_context("forkserver")
     context.set_forkserver_preload(list(LOADED))
-    with mock.patch.dict(os.environ, {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}):
+    set_so = {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "4242"}
+    with mock.patch.dict(os.environ, set_so):
         forkserver.ensure_running()
     return context
 
 
 class Command:
-    """`ridgepoint` under way in a process of its own; may be asked what `subprocess.Popen` may be."""
+    """`ridgepoint` under way in a process of its own; may be asked what `subprocess.Popen` may be.
 
-    def __init__(self, words: Sequence[object], *, cwd: Path | None = None, stderr: Path | None = None):
+    `changes` are values that names of its modules have there, such as a patience that a test cannot have.
+    """
+
+    def __init__(
+        self,
+        words: Sequence[object],
+        *,
+        cwd: Path | None = None,
+        stderr: Path | None = None,
+        changes: Mapping[str, object] | None = None,
+    ):
         self._place = tempfile.TemporaryDirectory(prefix="command-")
         self._out, self._err = Path(self._place.name, "out"), stderr or Path(self._place.name, "err")
-        given = (list(map(str, words)), str(cwd or Path.cwd()), self._out, self._err, dict(os.environ))
+        given = (list(map(str, words)), str(cwd or Path.cwd()), self._out, self._err, dict(os.environ), changes or {})
         self._process = forks().Process(target=_be, args=given)
         self._out.touch(), self._err.touch()
         self._process.start()
@@ -70,10 +81,14 @@ class Command:
         return self._out.read_text(), self._err.read_text()
 
 
-def _be(words: list[str], cwd: str, out: Path, err: Path, environment: dict[str, str]) -> None:
+def _be(
+    words: list[str], cwd: str, out: Path, err: Path, environment: dict[str, str], changes: Mapping[str, object]
+) -> None:
     """The process itself."""
     from ridgepoint.cli.main import main
 
+    for name, value in changes.items():
+        mock.patch(name, value).start()
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(environment, OMP_NUM_THREADS="1")

@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -26,7 +27,7 @@ def first(split: ArraySplit, count: int) -> ArraySplit:
 
 
 BATCH, EPOCHS = 32, 2
-STEPS = EPOCHS * 16
+STEPS = EPOCHS * 8
 RECIPE = quick(
     batch_size=BATCH,
     augmentation=Augmentation(crop_scale=(0.8, 1.2), rotate=10.0, policy=RandAugment(magnitude=5)),
@@ -55,7 +56,19 @@ def live(folder: Path, *, workers: int, count: int, death: Death | None) -> None
     if count == 1:
         _train(folder, workers, death)
         return
-    torchrun = LaunchConfig(
+    try:
+        torchrun(count, _train, folder, workers, death)
+    except ChildFailedError as error:
+        _, first = error.get_first_failure()
+        peer_noticed = death is not None and "by peer" in str(error)  # before torchrun saw who died
+        if first.exitcode != -signal.SIGKILL and not peer_noticed:
+            raise
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def torchrun(count: int, work: Callable[..., object], *given: object) -> None:
+    """What `torchrun --nproc-per-node` does, with forks of this process, which has computed nothing."""
+    settings = LaunchConfig(
         min_nodes=1,
         max_nodes=1,
         nproc_per_node=count,
@@ -65,14 +78,7 @@ def live(folder: Path, *, workers: int, count: int, death: Death | None) -> None
         local_addr="localhost",
         start_method="fork",
     )
-    try:
-        elastic_launch(torchrun, _train)(folder, workers, death)
-    except ChildFailedError as error:
-        _, first = error.get_first_failure()
-        peer_noticed = death is not None and "by peer" in str(error)  # before torchrun saw who died
-        if first.exitcode != -signal.SIGKILL and not peer_noticed:
-            raise
-        os.kill(os.getpid(), signal.SIGKILL)
+    elastic_launch(settings, work)(*given)
 
 
 def _train(folder: Path, workers: int, death: Death | None) -> None:

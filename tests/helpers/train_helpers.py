@@ -1,7 +1,4 @@
-"""A small network, the digits, and a recipe that is quick; also run as a program that trains until it is killed."""
-
-import sys
-from pathlib import Path
+"""A small network, the digits, and a recipe that is quick."""
 
 import torch
 
@@ -9,13 +6,9 @@ from ridgepoint.arch.document import parse_network
 from ridgepoint.arch.network import Network
 from ridgepoint.data import choose_input, detect
 from ridgepoint.train.batches import TrainingData, training_data
-from ridgepoint.train.loop import Bound, Trained, train
-from ridgepoint.train.optimizer import SGD, AdamW
-from ridgepoint.train.processes import joined_by_torchrun
+from ridgepoint.train.loop import Trained
+from ridgepoint.train.optimizer import AdamW
 from ridgepoint.train.recipe import Ema, Recipe
-
-SHARED = {"optimizer": SGD(lr=0.1), "dropout": 0.0, "stochastic_depth": 0.0}
-"""For several processes: each draws its own dropout, and Adam makes much of gradients that are but rounding."""
 
 
 def small_network(width: int = 16) -> Network:
@@ -54,23 +47,3 @@ def same(left: Trained, right: Trained) -> bool:
     """Whether two trainings end with the same weights and statistics, bit for bit."""
     mine, other = left.model.state_dict(), right.model.state_dict()
     return mine.keys() == other.keys() and all(torch.equal(mine[name], other[name]) for name in mine)
-
-
-def main(folder: str) -> None:
-    """Train and save after every step, as one of several processes; the first says every step on stdout."""
-    torch.set_num_threads(1)
-    from ridgepoint.train import resumable
-
-    resumable.SAVE_EVERY_S = 0.0
-    with joined_by_torchrun() as processes:
-
-        def told(progress: float, record: dict[str, object]) -> None:
-            if processes.first:
-                print(record["step"], flush=True)
-
-        recipe = quick(**SHARED)
-        train(small_network(), digits(), recipe, bound=Bound(epochs=2), seed=3, folder=Path(folder), on_step=told)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1])

@@ -1,9 +1,13 @@
-"""Names of the zoo for laws of every network: the quick tests take a small one of each family, all tests take all."""
+"""Networks of the zoo for laws of every network, or of every block that a family has."""
 
 from collections.abc import Iterable
 from typing import Any
 
+import msgspec
 import pytest
+
+from ridgepoint.arch.network import Network
+from ridgepoint.arch.zoo import load
 
 FAMILIES = (
     "efficientformer_l1",
@@ -23,3 +27,10 @@ FAMILIES = (
 def every(names: Iterable[str]) -> list[Any]:
     """Parameters of a test, of which all but one of each family are slow."""
     return [pytest.param(name, marks=[] if name in FAMILIES else [pytest.mark.slow]) for name in names]
+
+
+def brief(name: str, **size: int) -> Network:
+    """A network of the zoo whose stages have each of their blocks once, for what is true of each block by itself."""
+    network = load(name).at(**size)
+    stages = (msgspec.structs.replace(stage, blocks=tuple(dict.fromkeys(stage.blocks))) for stage in network.stages)
+    return msgspec.structs.replace(network, stages=tuple(stages))

@@ -128,16 +128,19 @@ def test_graphs_are_told_apart_by_weight_shapes_attributes_and_wiring_and_not_by
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("study", "variant"), [(study.name, variant) for study in STUDIES.values() for variant in study.variants]
-)
-def test_every_variant_can_be_exported_and_run(study: str, variant: str, tmp_path: Path) -> None:
-    """The runtime computes what torch computes."""
-    made, shape = module(study, variant), STUDIES[study].variants[variant].input
-    path = tmp_path / "variant.onnx"
+@pytest.mark.parametrize("study", STUDIES)
+def test_every_variant_can_be_exported_and_run(study: str, tmp_path: Path) -> None:
+    """The runtime computes what torch computes; whole networks see small images."""
+    for variant in STUDIES[study].variants:
+        shape = STUDIES[study].variants[variant].input
+        check(study, variant, Shape(3, 64, 64) if shape.channels == 3 else shape, tmp_path / "variant.onnx")
+
+
+def check(study: str, variant: str, shape: Shape, path: Path) -> None:
+    made = module(study, variant)
     export_for_timing(made, shape, path, folded=STUDIES[study].variants[variant].folded)
     x = torch.randn(1, shape.channels, shape.height, shape.width)
     with torch.no_grad():
         expected = made(x).numpy()
     found = open_session(path).run(x.numpy())
-    assert abs(found - expected).max() <= 1e-3 * abs(expected).max()
+    assert abs(found - expected).max() <= 1e-3 * abs(expected).max(), variant

@@ -1,4 +1,4 @@
-"""Calibrations killed at random moments: `python tests/run/calibration_kills.py [--count 20]`.
+"""Calibrations killed at random moments, each after another row or more: `python calibration_kills.py [--count 20]`.
 
 After every kill the table can be read and holds all that it held before, unchanged; what goes on ends with every row.
 """
@@ -9,7 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from kills import SMALL, sitting
+from kills import SMALL, Command, sitting
 
 from ridgepoint.arch.network import place_blocks
 from ridgepoint.arch.zoo import load
@@ -17,24 +17,25 @@ from ridgepoint.cost.table import LatencyTable, Stored, row_key
 from ridgepoint.deploy.calibrate import load_table
 from ridgepoint.deploy.runtimes import find_runtime
 
-WIDTHS = range(16, 256, 8)
 
-
-def kill(count: int, *, seed: int, folder: Path) -> dict[str, Stored]:
+def kill(count: int, *, seed: int, folder: Path, networks: int = 30) -> dict[str, Stored]:
     """Kill the measuring of many networks' blocks so many times, then let it end; the rows.
 
     Raises:
         AssertionError: If anything that was kept is lost or changed, or a row is missing at the end.
     """
-    files = [folder / f"{width}.yaml" for width in WIDTHS]
-    for width, file in zip(WIDTHS, files, strict=True):
-        file.write_text(SMALL.replace("out_channels: 16", f"out_channels: {width}"))
+    files = [folder / f"{number}.yaml" for number in range(networks)]
+    for number, file in enumerate(files):
+        file.write_text(SMALL.replace("out_channels: 16", f"out_channels: {8 * number + 16}"))
     table, log, rng, known = folder / "table.json", folder / "log.txt", random.Random(seed), {}
     words = ["calibrate", "--table", str(table), "--busy", *(word for file in files for word in ("--model", str(file)))]
     for _ in range(count):
-        while sitting(words, log, killed_after_s=rng.uniform(0.2, 2.5)) is not None:
-            table.unlink()  # it was done: once more from the beginning
-            known = {}
+        process = Command(words, stderr=log)
+        while _rows(table).keys() <= known.keys() and process.poll() is None:
+            time.sleep(0.01)
+        time.sleep(rng.uniform(0.0, 0.3))
+        process.kill()
+        process.communicate()
         found = _rows(table)
         assert found.items() >= known.items(), "a row is lost, or another one than it was"
         known = found

@@ -2,19 +2,18 @@
 
     python tests/run/kills.py --count 200 --seed 1 --verbs train distill search fit
 
-Every sitting is a forked child of this process, which has loaded the program but computed nothing: so a kill costs what
-the child did, not the loading of torch. Exit code 0 where all ended bit for bit as undisturbed: weights, metrics,
-journal, and the result but for times.
+Every sitting is a fork of a process that has loaded the program but computed nothing: so a kill costs what the fork
+did, not the loading of torch. Exit code 0 where all ended bit for bit as undisturbed: weights, metrics, journal, and
+the result but for times.
 """
 
 import argparse
 import contextlib
 import itertools
 import json
-import os
+import math
 import random
 import shutil
-import signal
 import sys
 import tempfile
 import time
@@ -25,10 +24,9 @@ from typing import Any
 
 import msgspec
 
-import ridgepoint.distill.run
-import ridgepoint.fit.pipeline
-import ridgepoint.report.page  # noqa: F401 - all of it is loaded here, once
-from ridgepoint.cli.main import main
+sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
+from forks import Command
+
 from ridgepoint.files import is_leftover
 from ridgepoint.search.study import STUDY_FILE, read_candidates
 
@@ -83,35 +81,16 @@ def commands(folder: Path) -> dict[str, tuple[str, ...]]:
 
 
 def sitting(words: Sequence[str], log: Path, *, killed_after_s: float | None = None) -> int | None:
-    """Run a command in a forked child; its exit code, or None where it was killed before it ended."""
-    if (child := os.fork()) == 0:
-        _be(words, log)
-    end = None if killed_after_s is None else time.monotonic() + killed_after_s
-    while True:
-        ended, status = os.waitpid(child, 0 if end is None else os.WNOHANG)
-        if ended:
-            return os.waitstatus_to_exitcode(status)
+    """Run a command in a fork; its exit code, or None where it was killed before it ended."""
+    process = Command(words, stderr=log)
+    end = math.inf if killed_after_s is None else time.monotonic() + killed_after_s
+    while process.poll() is None:
         if time.monotonic() >= end:
-            os.kill(child, signal.SIGKILL)
-            os.waitpid(child, 0)
+            process.kill()
+            process.communicate()
             return None
-        time.sleep(0.001)
-
-
-def _be(words: Sequence[str], log: Path) -> None:
-    """The child: the program, with what it says in a file."""
-    code = 70
-    try:
-        with log.open("a") as said:
-            os.dup2(said.fileno(), 1)
-            os.dup2(said.fileno(), 2)
-        sys.argv = ["ridgepoint", *words]
-        try:
-            main()
-        except SystemExit as ended:
-            code = int(ended.code or 0)
-    finally:
-        os._exit(code)
+        time.sleep(0.002)
+    return process.returncode
 
 
 def essence(run: Path) -> dict[str, Any]:

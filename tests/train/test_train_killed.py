@@ -1,6 +1,5 @@
-"""Killed at ten moments and continued equals uninterrupted, bit for bit: however many workers and processes."""
+"""Killed and continued equals uninterrupted, bit for bit: at any kind of moment, with workers, in several processes."""
 
-import random
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -13,9 +12,6 @@ from mortal import STEPS, Death
 
 from ridgepoint.train.checkpoint import load_checkpoint
 from ridgepoint.train.resumable import CHECKPOINT
-
-SAVING = 6
-"""Deaths, of the ten, while a checkpoint is written."""
 
 Live = Callable[..., int]
 
@@ -57,31 +53,31 @@ def trained(folder: Path) -> dict[str, torch.Tensor]:
     return state["model"] | {f"averaged.{name}": value for name, value in state["averaged"].items()}
 
 
-def ten_deaths(rng: random.Random, count: int) -> list[Death]:
-    """At ten random steps, mid-epoch too, in random order of kind; only the first process saves."""
-    kinds = rng.sample([True] * SAVING + [False] * (10 - SAVING), 10)
-    return [
-        Death(step=step, touches=rng.randint(2, 4))
-        if saving
-        else Death(step=step, later_ms=rng.uniform(0, 15), rank=rng.randrange(count))
-        for step, saving in zip(sorted(rng.sample(range(1, STEPS - 3), 10)), kinds, strict=True)
-    ]
+DEATHS = {
+    (0, 1): [
+        Death(step=2, touches=3),
+        Death(step=5, later_ms=7.0),
+        Death(step=9, touches=2),
+        Death(step=12, touches=4),
+    ],
+    (2, 1): [Death(step=3, later_ms=2.0), Death(step=9, touches=3)],
+    (1, 2): [Death(step=3, touches=2), Death(step=9, later_ms=5.0, rank=1)],
+}
+"""By workers and processes: within steps and within saves, in the first epoch and the second."""
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("workers", "count"), [(0, 1), (1, 1), (2, 1), (1, 2)])
-def test_killed_at_ten_moments_and_continued(
-    live: Live, uninterrupted: Callable, tmp_path: Path, workers: int, count: int
-):
+@pytest.mark.parametrize(("workers", "count"), DEATHS)
+def test_killed_and_continued(live: Live, uninterrupted: Callable, tmp_path: Path, workers: int, count: int):
     half_written = 0
-    for death in ten_deaths(random.Random(10 * workers + count), count):
+    for death in DEATHS[workers, count]:
         assert live(tmp_path, workers=workers, count=count, death=death) == -signal.SIGKILL, f"it died of {death}"
         for unfinished in tmp_path.glob(f".{CHECKPOINT}.*"):
             unfinished.unlink()
             half_written += 1
         if (tmp_path / CHECKPOINT).exists():
             load_checkpoint(tmp_path / CHECKPOINT)  # whole, whatever the moment
-    assert half_written >= SAVING
+    assert half_written >= sum(death.touches > 0 for death in DEATHS[workers, count])
     assert live(tmp_path, workers=workers, count=count, death=None) == 0
     whole, continued = uninterrupted(count), trained(tmp_path)
     assert whole.keys() == continued.keys()

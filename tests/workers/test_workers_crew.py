@@ -2,16 +2,16 @@
 
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
 
 import pytest
+from cli_helpers import start, wait_until
 from database import postgresql
-from fit_helpers import SPACE, finish, start
+from forks import Command
 from msgspec.json import encode
+from worker_kills import command, journal, workers_of
 
 from ridgepoint.arch.zoo import load
 from ridgepoint.errors import InputError, RunError
@@ -20,93 +20,77 @@ from ridgepoint.fit.settings import FitSettings
 from ridgepoint.search.candidate import Candidate
 from ridgepoint.search.judges import Job
 from ridgepoint.search.method import Judgement, Proposal
-from ridgepoint.search.study import read_candidates
 from ridgepoint.workers.board import Board
 from ridgepoint.workers.crew import Crew
 
+CANDIDATES = 4
+
 
 def words(folder: Path, run: Path, *more: str) -> list[str]:
-    """Six candidates of random search, which proposes eight together."""
-    (folder / "tiny.yaml").write_text(SPACE)
-    return [
-        sys.executable, "-m", "ridgepoint", "search", str(folder / "tiny.yaml"), "digits", "--method", "random",
-        "--latency", "0.5ms", "--size", "16", "--evaluations", "6", "--set", "epochs=1", "--set", "short_epochs=2",
-        "--table", str(folder / "table.json"), "--out", str(run), "--seed", "5", "--busy", *more,
-    ]  # fmt: skip
+    return command(folder, run, *more, candidates=CANDIDATES)
+
+
+def found(search: Command, run: Path) -> list[tuple[object, ...]]:
+    """The journal of a search that is under way, when nothing more comes; what would follow is left out."""
+    wait_until((run / "steps" / "search.json").exists, search)
+    search.kill()
+    search.communicate()
+    return journal(run)
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A search in one process, with the latency table that it filled beside it."""
     folder = tmp_path_factory.mktemp("whole")
-    finish(words(folder, folder / "run"))
+    assert len(found(start(*words(folder, folder / "run"), cwd=folder), folder / "run")) == CANDIDATES
     return folder
 
 
-def journal(run: Path) -> list[tuple[object, ...]]:
-    return [
-        (c.name, c.network.digest, c.tabled_ms, c.short_accuracy) for c in read_candidates(run) if c.phase == "search"
-    ]
-
-
-def kill_one(url: str, search: subprocess.Popen[str]) -> int:
+def kill_one(url: str, search: Command) -> int:
     """SIGKILL the first worker that has taken a job; gives its process id."""
-    while True:
-        assert search.poll() is None, search.communicate()[1]
-        busy = [job.worker for run in Board(url).runs() for job in Board(url).still_open(run) if job.worker]
-        if busy:
-            pid = int(busy[0].rpartition(":")[2])
-            os.kill(pid, signal.SIGKILL)
-            return pid
-        time.sleep(0.05)
+    busy: list[str] = []
+
+    def is_busy() -> bool:
+        busy.extend(job.worker for run in Board(url).runs() for job in Board(url).still_open(run) if job.worker)
+        return bool(busy)
+
+    wait_until(is_busy, search)
+    pid = int(busy[0].rpartition(":")[2])
+    os.kill(pid, signal.SIGKILL)
+    return pid
 
 
 @pytest.mark.slow
-def test_workers_of_this_machine_one_of_them_killed(whole: Path, tmp_path: Path):
+def test_a_worker_of_this_machine_is_killed_and_then_the_search_which_takes_the_next_with_it(
+    whole: Path, tmp_path: Path
+):
+    """Another one takes the place of the first; resumed, the journal is the one of a single process."""
     url, run = f"sqlite:///{tmp_path}/jobs.db", tmp_path / "run"
-    search = start(words(whole, run, "--workers", "2", "--study", url))
-    kill_one(url, search)
-    _, told = search.communicate(timeout=300)
-    assert search.returncode == 0, told
-    assert journal(run) == journal(whole / "run")
-    assert Board(url).runs() == [], "nothing is left on the board"
-
-
-@pytest.mark.slow
-def test_a_killed_search_takes_its_workers_with_it_and_goes_on(whole: Path, tmp_path: Path):
-    url, run = f"sqlite:///{tmp_path}/jobs.db", tmp_path / "run"
-    asked = words(whole, run, "--workers", "2", "--study", url)
-    search = start(asked)
-    children: list[str] = []
-    while len(children) < 2 or not any(run.glob("study.db")) or len(journal(run)) < 2:
-        assert search.poll() is None, search.communicate()[1]
-        if len(children) < 2:
-            told = subprocess.run(["pgrep", "-P", str(search.pid)], capture_output=True, text=True).stdout
-            children = told.split()
-        time.sleep(0.05)
+    asked = words(whole, run, "--workers", "1", "--study", url)
+    search = start(*asked, cwd=tmp_path)
+    killed = kill_one(url, search)
+    wait_until(lambda: workers_of(search.pid) - {killed}, search)
+    left = workers_of(search.pid)
     search.kill()
     search.communicate()
-    until = time.monotonic() + 20
-    while any(Path(f"/proc/{pid}").exists() for pid in children):
+    until = time.monotonic() + 60
+    while any(Path(f"/proc/{pid}").exists() for pid in left):
         assert time.monotonic() < until, "a worker outlives its search"
-        time.sleep(0.2)
-    finish([*asked, "--resume"])
-    assert journal(run) == journal(whole / "run")
+        time.sleep(0.1)
+    assert found(start(*asked, "--resume", cwd=tmp_path), run) == journal(whole / "run")
+    assert Board(url).runs() == [], "nothing is left on the board"
 
 
 @pytest.mark.slow
 def test_workers_elsewhere_over_postgresql_one_of_them_killed(whole: Path, tmp_path: Path):
     """Two workers that only know the address; when the beats of the killed one stand still, the other takes over."""
     with postgresql() as url:
-        run = tmp_path / "run"
-        workers = [start([sys.executable, "-m", "ridgepoint", "worker", url, "--idle", "200s"]) for _ in range(2)]
-        search = start(words(whole, run, "--workers", "0", "--study", url))
+        run, soon = tmp_path / "run", {"ridgepoint.workers.crew.LOST_AFTER_S": 5.0}
+        workers = [start("worker", url, "--idle", "200s", cwd=tmp_path) for _ in range(2)]
+        search = start(*words(whole, run, "--workers", "0", "--study", url), cwd=tmp_path, changes=soon)
         try:
-            killed = kill_one(url, search)
-            _, told = search.communicate(timeout=400)
-            assert search.returncode == 0, told
-            assert killed in {worker.pid for worker in workers}
-            assert journal(run) == journal(whole / "run")
+            assert kill_one(url, search) in {worker.pid for worker in workers}
+            assert found(search, run) == journal(whole / "run")
         finally:
             for process in [search, *workers]:
                 process.kill()

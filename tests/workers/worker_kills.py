@@ -13,17 +13,18 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
-from fit_helpers import SPACE, finish, start
+import cli_helpers
+from fit_helpers import SPACE
 
 from ridgepoint.search.study import read_candidates
 
 
-def command(folder: Path, run: Path, *more: str) -> list[str]:
-    """A search of ten candidates, whose trainings last about a second."""
+def command(folder: Path, run: Path, *more: str, candidates: int = 10) -> list[str]:
+    """A search of some candidates, whose trainings last about a second; up to eight are proposed together."""
     (folder / "tiny.yaml").write_text(SPACE)
     return [
-        sys.executable, "-m", "ridgepoint", "search", str(folder / "tiny.yaml"), "digits", "--method", "random",
-        "--latency", "0.5ms", "--size", "16", "--evaluations", "10", "--set", "epochs=1", "--set", "short_epochs=2",
+        "search", str(folder / "tiny.yaml"), "digits", "--method", "random", "--latency", "50ms", "--size", "16",
+        "--evaluations", str(candidates), "--set", "epochs=1", "--set", "short_epochs=2",
         "--table", str(folder / "table.json"), "--out", str(run), "--seed", "5", "--busy", *more,
     ]  # fmt: skip
 
@@ -41,12 +42,12 @@ def killed_search(folder: Path, run: Path, *, kills: int, rng: random.Random) ->
     """
     words, killed = command(folder, run, "--workers", "2"), 0
     while True:
-        search = start(words)
+        search = cli_helpers.start(*words, cwd=folder)
         while search.poll() is None:
             time.sleep(rng.uniform(0.0, 4.0))
-            workers = _workers(search.pid)
+            workers = workers_of(search.pid)
             if killed < kills and workers:
-                os.kill(rng.choice(workers), signal.SIGKILL)
+                os.kill(rng.choice(sorted(workers)), signal.SIGKILL)
                 killed += 1
         told = search.communicate()[1]
         if search.returncode in (0, 3):
@@ -62,7 +63,7 @@ def check(kills: int, seed: int, folder: Path) -> int:
         AssertionError: If a journal is another one.
     """
     rng, killed, searches = random.Random(seed), 0, 0
-    finish(command(folder, folder / "whole"), may_miss=True)
+    assert cli_helpers.run(*command(folder, folder / "whole")).returncode in (0, 3)
     expected = journal(folder / "whole")
     while killed < kills:
         run = folder / f"killed-{searches}"
@@ -73,10 +74,10 @@ def check(kills: int, seed: int, folder: Path) -> int:
     return searches
 
 
-def _workers(pid: int) -> list[int]:
+def workers_of(pid: int) -> set[int]:
     """The processes that a search has started as workers, and that are ready."""
     found = subprocess.run(["pgrep", "-P", str(pid), "-f", "ridgepoint.workers.worker"], capture_output=True, text=True)
-    return [int(each) for each in found.stdout.split()]
+    return {int(each) for each in found.stdout.split()}
 
 
 if __name__ == "__main__":

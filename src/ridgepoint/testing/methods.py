@@ -54,23 +54,24 @@ def check(method: AnyMethod, folder: Path) -> None:
     Raises:
         AssertionError: If the method breaks a rule.
     """
-    check_determinism(method)
-    check_side_by_side(method)
-    check_resume(method, folder)
+    judge = Formula()
+    whole = search(method, make_problem(method, budget_ms=middle(method), judge=judge))
+    check_determinism(method, whole)
+    check_side_by_side(method, whole)
+    check_resume(method, whole, judge.judged, folder)
     check_budget(method)
-    check_going_on(method, folder)
-    check_latencies(method)
+    check_going_on(method, whole, folder)
+    check_latencies(method, whole)
     check_small_counts(method)
     check_space_of_one(method)
 
 
-def check_determinism(method: AnyMethod) -> None:
+def check_determinism(method: AnyMethod, whole: Sequence[Candidate]) -> None:
     """Equal seeds give equal journals; in a space, another seed gives another one."""
-    problems = [make_problem(method, budget_ms=middle(method), seed=seed) for seed in (0, 0, 1)]
-    first, again, other = (search(method, problem) for problem in problems)
-    assert journal(first) == journal(again), "equal seeds, equal journals"
+    assert journal(search(method, make_problem(method, budget_ms=middle(method)))) == journal(whole), "equal seeds"
     if known(method).takes == "space":
-        found = [[(candidate.network.digest, candidate.note) for candidate in each] for each in (first, other)]
+        other = search(method, make_problem(method, budget_ms=middle(method), seed=1))
+        found = [[(candidate.network.digest, candidate.note) for candidate in each] for each in (whole, other)]
         assert found[0] != found[1], "another seed, others"
 
 
@@ -85,17 +86,15 @@ class Together(InTurn):
         yield from reversed(found)
 
 
-def check_side_by_side(method: AnyMethod) -> None:
+def check_side_by_side(method: AnyMethod, whole: Sequence[Candidate]) -> None:
     """What is judged side by side gives the journal of what is judged in turn."""
-    in_turn, beside = (make_problem(method, budget_ms=middle(method)) for _ in range(2))
+    beside = make_problem(method, budget_ms=middle(method))
     candidates = run_search(beside, known(method).method, Study(), judges=Together(beside.judge))
-    assert journal(candidates) == journal(search(method, in_turn)), "side by side as in turn"
+    assert journal(candidates) == journal(whole), "side by side as in turn"
 
 
-def check_resume(method: AnyMethod, folder: Path) -> None:
+def check_resume(method: AnyMethod, whole: Sequence[Candidate], judged: Sequence[str], folder: Path) -> None:
     """Left after any number of candidates and taken up by a new process's objects: the same journal, nothing twice."""
-    first = Formula()
-    whole = search(method, make_problem(method, budget_ms=middle(method), judge=first))
     for left in sorted({0, 1, len(whole) // 2, len(whole)}):
         run = folder / f"left-{left}"
         run.mkdir()
@@ -105,7 +104,7 @@ def check_resume(method: AnyMethod, folder: Path) -> None:
         then = Formula()
         again = search(method, make_problem(method, budget_ms=middle(method), judge=then), run)
         assert journal(again) == journal(whole), f"resumed after {left} candidates: another journal"
-        assert then.judged == [judged for judged in first.judged if judged not in {c.name for c in whole[:left]}]
+        assert then.judged == [name for name in judged if name not in {c.name for c in whole[:left]}]
         assert journal(Study(run).candidates("search")) == journal(whole)
 
 
@@ -126,14 +125,13 @@ def check_budget(method: AnyMethod) -> None:
                 assert ms is not None and ms <= problem.budget_ms, f"{finalist.name} is over the budget"
 
 
-def check_going_on(method: AnyMethod, folder: Path) -> None:
+def check_going_on(method: AnyMethod, first: Sequence[Candidate], folder: Path) -> None:
     """Searched again for less: what is known is not judged anew, something within the smaller budget is; resumable."""
-    first = search(method, make_problem(method, budget_ms=middle(method)))
     best = max(_trained_within(first, middle(method)), key=lambda each: each.short_accuracy or 0.0)
     assert best.estimated_ms is not None
     less = 0.9 * best.estimated_ms
 
-    def further(run: Path | None, given: list[Candidate]) -> tuple[list[Candidate], Formula]:
+    def further(run: Path | None, given: Sequence[Candidate]) -> tuple[list[Candidate], Formula]:
         study, judge = Study(run), Formula()
         for candidate in given:
             study.record(candidate)
@@ -165,9 +163,9 @@ class Broken:
         return PredictedLatency(ms=self.ms, device="none", method="none", bytes_per_element=4)
 
 
-def check_latencies(method: AnyMethod) -> None:
+def check_latencies(method: AnyMethod, whole: Sequence[Candidate]) -> None:
     """Latencies are of the model that the problem has, and one that is none is refused."""
-    for candidate in search(method, make_problem(method, budget_ms=middle(method))):
+    for candidate in whole:
         assert candidate.predicted_ms is not None and candidate.predicted_ms > 0
         assert candidate.tabled_ms is None and candidate.measured_ms is None, "what was not measured is absent"
     for ms in (0.0, -1.0, float("nan"), float("inf")):

@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -182,6 +182,6 @@ def search(method: AnyMethod, problem: Problem, run: Path | None = None) -> list
     return run_search(problem, known(method).method, Study(run))
 
 
-def journal(candidates: list[Candidate]) -> list[tuple[object, ...]]:
+def journal(candidates: Sequence[Candidate]) -> list[tuple[object, ...]]:
     """All of the candidates that follows from the problem and the method."""
     return [(c.name, c.network.digest, c.parent, c.estimated_ms, c.short_accuracy, c.seed, c.note) for c in candidates]

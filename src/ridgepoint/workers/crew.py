@@ -54,6 +54,7 @@ def hire(
             threads=max(ALL_THREADS // max(workers, 1), 1),
             weights_of=lambda job: judge.weights_of(job.candidate, job.proposal),
             display=display,
+            lost_after_s=LOST_AFTER_S,
         )
         with crew:
             yield crew
