@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 # Two processes; the one that is done takes half of what the other has left.
 TWO := $(PYTEST) -n 2 --dist worksteal
+# Without kept bytecode each of the processes that tests start would compile torch anew, for a quarter of a minute.
+export PYTHONDONTWRITEBYTECODE :=
 # uv does in seconds what takes pip minutes, and is not everywhere.
 INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable
 INSTALL_BY_PIP = $(BIN)/pip install --quiet --constraint constraints.txt --editable

@@ -2,10 +2,13 @@
 
 import os
 import signal
+from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+from shared import place
 
 if TYPE_CHECKING:
     from ridgepoint.train.batches import TrainingData
@@ -20,6 +23,15 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test asks the hub but those t
 os.environ.pop("RIDGEPOINT_WEIGHTS", None)
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Where the latency tables of this test run lie, filled once for all of its processes; not the user's own."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = place(tmp_path_factory) / "cache"
+        patch.setenv("XDG_CACHE_HOME", str(folder))
+        yield folder
 
 
 @pytest.fixture(scope="session")

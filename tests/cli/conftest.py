@@ -4,29 +4,29 @@ from pathlib import Path
 
 import pytest
 from cli_helpers import FIT, mounted, run
+from shared import made_once
 
 
 @pytest.fixture(scope="session", autouse=True)
-def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The latency table of these tests: measured once, not the user's; one thread, for others work here too."""
-    patch = pytest.MonkeyPatch()
-    folder = tmp_path_factory.mktemp("cache")
-    patch.setenv("XDG_CACHE_HOME", str(folder))
-    patch.setenv("OMP_NUM_THREADS", "1")
-    patch.setenv("COLUMNS", "200")
-    yield folder
-    patch.undo()
+def terminal() -> Iterator[None]:
+    """A wide one; and one thread, for others work here too."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OMP_NUM_THREADS", "1")
+        patch.setenv("COLUMNS", "200")
+        yield
 
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of one tiny finished run on digits, what it printed beside it. Read it; change copies only."""
-    folder = tmp_path_factory.mktemp("finished") / "run"
-    done = run(*FIT, "--out", folder, "--json")
-    assert done.returncode == 0, done.stderr
-    (folder.parent / "stdout.txt").write_text(done.stdout)
-    (folder.parent / "stderr.txt").write_text(done.stderr)
-    return folder
+
+    def make(folder: Path) -> None:
+        done = run(*FIT, "--out", folder / "run", "--json")
+        assert done.returncode == 0, done.stderr
+        (folder / "stdout.txt").write_text(done.stdout)
+        (folder / "stderr.txt").write_text(done.stderr)
+
+    return made_once(tmp_path_factory, "finished", make) / "run"
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from cli_helpers import COMMAND, FIT, call, noise, run
+from fit_helpers import SPACE_FILE
 
 from ridgepoint.cli.main import app
 
@@ -33,7 +34,7 @@ def words(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
         "probe": ("--study", "stems", "--rounds", 3, "--busy"),
         "report": (finished,),
         "search": (
-            *("mobilenetv4_conv_32px", "digits", "--method", "random", "--latency", "5ms", "--evaluations", 1),
+            *(SPACE_FILE, "digits", "--method", "random", "--latency", "50ms", "--size", 16, "--evaluations", 1),
             *("--set", "short_epochs=1", "--set", "epochs=1", "--out", folder / "search", "--busy"),
         ),
         "show": ("mobileone_s0",),

@@ -58,6 +58,10 @@ def test_a_training_normalises_as_its_weights_want_and_the_file_says_so(
     assert done.returncode == 0, done.stderr
     assert "normalised as it wants: mean 0.5, deviation 0.5" in done.stderr
     assert preprocessing(tmp_path / "run")["mean"] == HALF
+
+
+def test_what_was_trained_hands_on_how_it_normalises(folder: Path, photos: Path, tmp_path: Path):
+    assert call("train", NAME, photos, "--weights", "auto", *TRAIN, "--out", tmp_path / "run").returncode == 0
     assert call("export", tmp_path / "run").returncode == 0
     assert load_artefact(tmp_path / "run" / "model.onnx").preprocessing.std == tuple(HALF)
     again = call("train", NAME, photos, "--weights", tmp_path / "run", *TRAIN, "--out", tmp_path / "next")

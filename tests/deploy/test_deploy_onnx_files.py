@@ -1,5 +1,6 @@
 """ONNX files from anywhere: weights beside them, strange graphs, damaged contents, and our own after other tools."""
 
+import inspect
 import json
 import os
 import shutil
@@ -34,6 +35,16 @@ def beside(exported: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def foreign(tmp_path: Path) -> Path:
     return relu(tmp_path / "good.onnx", [1, 3, 8, 8])
+
+
+def test_the_exporter_reads_its_translations_once(exported, trained, data, tmp_path, monkeypatch):
+    """They are some 500 functions, whose sources take it two seconds."""
+    read: list[object] = []
+    getsource = inspect.getsource
+    monkeypatch.setattr(inspect, "getsource", lambda what: read.append(what) or getsource(what))
+    about = {"network": small_network(), "preprocessing": data.preprocessing, "labels": tuple("0123456789")}
+    export_artefact(trained, tmp_path / "again.onnx", **about)
+    assert len(read) < 100
 
 
 def test_weights_are_read_beside_the_file_whatever_the_working_folder(exported, beside, data, tmp_path, monkeypatch):

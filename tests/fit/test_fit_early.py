@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from cli_helpers import call
-from fit_helpers import SPACE, finish, kill_when
+from fit_helpers import PROGRAM, SPACE_FILE, finish, kill_when
 from PIL import Image
 
 from ridgepoint.arch.zoo import load
@@ -28,7 +28,7 @@ COUNTED = (
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory) -> Path:
-    """Photographs of three colours, a folder of weights, a space of tiny networks."""
+    """Photographs of three colours and a folder of weights."""
     folder = tmp_path_factory.mktemp("early")
     rng = np.random.default_rng(0)
     for number, name in enumerate(("red", "green", "blue")):
@@ -41,25 +41,11 @@ def place(tmp_path_factory) -> Path:
     torch.manual_seed(0)
     save_weights(build(load(NAME)), folder / "weights" / f"{NAME}.in1k.safetensors")
     save_weights(build(load("mobileone_s0")), folder / "weights" / "mobileone_s0.apple_in1k.safetensors")
-    (folder / "tiny.yaml").write_text(SPACE)
     return folder
 
 
 def words(place: Path, run: Path, *more: str) -> list[str]:
-    space, table = str(place / "tiny.yaml"), str(place / "table.json")
-    return [
-        "fit",
-        str(place / "photos"),
-        "--latency",
-        "50ms",
-        "--space",
-        space,
-        "--table",
-        table,
-        "--out",
-        str(run),
-        *more,
-    ]
+    return ["fit", str(place / "photos"), "--latency", "50ms", "--space", str(SPACE_FILE), "--out", str(run), *more]
 
 
 @pytest.fixture
@@ -70,9 +56,8 @@ def weights(place: Path, monkeypatch) -> Path:
 
 @pytest.mark.slow
 def test_a_killed_fit_leaves_a_checked_file_and_goes_on_exactly(place: Path, weights: Path, tmp_path: Path):
-    command = [sys.executable, "-m", "ridgepoint"]
     killed, whole = tmp_path / "killed", tmp_path / "whole"
-    kill_when([*command, *words(place, killed, *COUNTED)], killed, "report.html", 0.0)
+    kill_when([*PROGRAM, *words(place, killed, *COUNTED)], killed, "report.html", 0.0)
     early = json.loads((killed / "result.json").read_text())
     assert (
         not early["finished"]
@@ -80,8 +65,8 @@ def test_a_killed_fit_leaves_a_checked_file_and_goes_on_exactly(place: Path, wei
         and early["parity"]["top1_agreement"] == 1
     )
     assert load_artefact(killed / "model.onnx").preprocessing.mean == HALF
-    finish([*command, *words(place, killed, *COUNTED), "--resume"])
-    finish([*command, *words(place, whole, *COUNTED)])
+    finish([*PROGRAM, *words(place, killed, *COUNTED), "--resume"])
+    finish([*PROGRAM, *words(place, whole, *COUNTED)])
     one, other = (json.loads((run / "result.json").read_text()) for run in (killed, whole))
     assert one["finished"] and [stage["name"] for stage in one["stages"]][:2] == [
         f"{NAME}-64px-frozen",
@@ -94,39 +79,43 @@ def test_a_killed_fit_leaves_a_checked_file_and_goes_on_exactly(place: Path, wei
     assert one["accuracy"]["val"] == max(stage["val_accuracy"] for stage in one["stages"])
 
 
+@pytest.mark.slow
 def test_time_ends_with_what_there_is_and_none_asks_for_nothing(place: Path, weights: Path, tmp_path: Path):
     short = call(*words(place, tmp_path / "short", "--time", "2s", "--busy"))
     assert short.returncode == 2 and "a classifier on published weights, takes about" in short.stderr
     assert not (tmp_path / "short").exists()
-    done = call(*words(place, tmp_path / "run", "--time", "40s", "--size", "64", "--busy", "--json"))
+    done = call(*words(place, tmp_path / "run", "--time", "28s", "--size", "64", "--busy", "--json"))
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
     assert result["finished"] and result["search"] is None and result["stages"][0]["name"] == f"{NAME}-64px-frozen"
     assert result["data"]["preprocessing"]["mean"] == list(HALF)
     assert any("of the validation images, there after" in note for note in result["notes"])
-    again = call(*words(place, tmp_path / "run", "--time", "40s", "--size", "64", "--busy", "--json"), "--resume")
+    again = call(*words(place, tmp_path / "run", "--time", "28s", "--size", "64", "--busy", "--json"), "--resume")
     assert json.loads(again.stdout)["accuracy"] == result["accuracy"]
     assert "Apple" not in done.stderr, "weights under closed terms are taken only where they are named"
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("given", ["auto", "hub"])
+@pytest.mark.parametrize(("given", "latency", "code"), [("auto", "50ms", 0), ("hub", "1us", 3)])
 def test_without_weights_a_fit_says_what_to_download_and_searches(
-    given: str, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    given: str, latency: str, code: int, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    """Nobody is asked by a fit of itself."""
+    """Nobody is asked by a fit of itself. Where no network meets the budget, the search is over soon."""
     looked_up: list[object] = []
     sys.addaudithook(lambda event, what: looked_up.append(what[0]) if event == "socket.getaddrinfo" else None)
     monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
     if given == "hub":
         monkeypatch.setenv("HF_ENDPOINT", "http://localhost:9")  # where nobody listens
-    done = call(*words(place, tmp_path / "run", *COUNTED), "--weights", given)
-    assert done.returncode == 0, done.stderr
+    done = call(*words(place, tmp_path / "run", *COUNTED), "--weights", given, "--latency", latency)
+    assert done.returncode == code, done.stderr
     told = {"auto": "none were asked for (--weights hub downloads some)", "hub": "no hub answers"}[given]
     assert f"No published weights are on this machine, and {told}" in done.stderr
     assert bool(looked_up) == (given == "hub")
     assert f"set {FOLDER} to that folder" in done.stderr
-    assert json.loads((tmp_path / "run" / "result.json").read_text())["stages"] == []
+    if code:
+        assert "no network meets 0.001 ms" in done.stderr, "the search was begun"
+    else:
+        assert json.loads((tmp_path / "run" / "result.json").read_text())["stages"] == []
 
 
 def test_terms_that_are_not_open_are_said_where_they_are_named(weights: Path):

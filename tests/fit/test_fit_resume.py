@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 from fit_helpers import COUNTED, command, finish, initialisers, kill_when, start
+from shared import made_once
 
 from ridgepoint.search.study import read_candidates
 
 # What has appeared when the process is killed, and the longest wait after that.
 MOMENTS = [
-    ("study.db", 1.5),  # the search: queueing starts, proposing, short trainings
+    ("study.db", 1.0),  # the search: queueing starts, proposing, short trainings
     ("steps/search.json", 0.3),  # finalists
     ("trainings/*/checkpoint.pt", 0.3),  # the first full training
     ("steps/trained-*.json", 0.5),  # the second
@@ -23,17 +24,14 @@ MOMENTS = [
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a run that nobody disturbed, with the table that it filled beside it."""
-    folder = tmp_path_factory.mktemp("whole")
-    finish(command(folder, folder / "run", folder / "table.json", *COUNTED))
-    return folder / "run"
+    """The folder of a run that nobody disturbed."""
+    return made_once(tmp_path_factory, "whole_fit", lambda folder: finish(command(folder / "run", *COUNTED))) / "run"
 
 
 @pytest.mark.slow
 def test_killed_at_five_moments_and_resumed(whole: Path, tmp_path: Path):
-    table, run = tmp_path / "table.json", tmp_path / "run"
-    shutil.copy(whole.parent / "table.json", table)
-    words, rng = command(tmp_path, run, table, *COUNTED), random.Random(2)
+    run = tmp_path / "run"
+    words, rng = command(run, *COUNTED), random.Random(2)
     for number, (pattern, longest) in enumerate(MOMENTS):
         kill_when(words if number == 0 else [*words, "--resume"], run, pattern, rng.uniform(0.0, longest))
         assert not (run / "result.json").exists(), "killed too late to tell anything"
@@ -48,8 +46,8 @@ def test_killed_at_five_moments_and_resumed(whole: Path, tmp_path: Path):
         assert (run / weights).read_bytes() == (whole / weights).read_bytes(), training
     assert initialisers(run / "model.onnx") == initialisers(whole / "model.onnx")
     assert mine["accuracy"] == other["accuracy"]
-    assert [(row["name"], row["accuracy"]) for row in mine["baselines"] + mine["finalists"]] == [
-        (row["name"], row["accuracy"]) for row in other["baselines"] + other["finalists"]
+    assert [(row["name"], row["accuracy"]) for row in mine["finalists"]] == [
+        (row["name"], row["accuracy"]) for row in other["finalists"]
     ]
     journal = [
         [(c.name, c.phase, c.network.digest, c.short_accuracy) for c in read_candidates(r)] for r in (run, whole)
@@ -65,8 +63,9 @@ def test_an_uninterrupted_fit_holds_what_it_promises(whole: Path):
     assert result["latency"]["ms"] <= result["latency"]["p90_ms"]
     assert result["parity"]["top1_agreement"] == 1.0 and result["parity"]["count"] == result["accuracy"]["count"]
     assert result["accuracy"]["split"] == "test"
-    assert len(result["baselines"]) == 1 and len(result["finalists"]) == 2
-    best = max(row["accuracy"]["val"] for row in result["baselines"] + result["finalists"] if row["met"])
+    assert result["search"]["method"] == "evolution" and "takes" in result["search"]["reason"]
+    assert len(result["finalists"]) == 2
+    best = max(row["accuracy"]["val"] for row in result["finalists"] if row["met"])
     assert result["accuracy"]["val"] == best, "the best of all that meet the budget was chosen"
     for key in ("artefact", "architecture", "labels", "report"):
         assert Path(result[key]).is_file(), key
@@ -79,22 +78,19 @@ def test_resuming_a_finished_fit_changes_nothing(whole: Path, tmp_path: Path):
     run = tmp_path / "run"
     shutil.copytree(whole, run)
     before = (run / "result.json").read_bytes(), (run / "model.onnx").read_bytes()
-    words = command(tmp_path, run, whole.parent / "table.json", *COUNTED)
-    words[words.index("--space") + 1] = str(whole.parent / "tiny.yaml")
-    assert "finished already" in finish([*words, "--resume"])
+    assert "finished already" in finish([*command(run, *COUNTED), "--resume"])
     assert before == ((run / "result.json").read_bytes(), (run / "model.onnx").read_bytes())
 
 
 @pytest.mark.clock
 @pytest.mark.slow
 def test_by_the_clock_a_resumed_fit_uses_the_time_that_was_left(whole: Path, tmp_path: Path):
-    """A minute in all. Killed in the search after some 10 s, then left alone for a while, which does not count."""
-    table, run, bound = tmp_path / "table.json", tmp_path / "run", 60.0
-    shutil.copy(whole.parent / "table.json", table)
-    words = command(tmp_path, run, table, "--time", f"{bound:g}s", "--baselines", "1")
-    kill_when(words, run, "study.db", 5.0)
+    """Half a minute in all. Killed in the search, then left alone for a while, which does not count."""
+    run, bound = tmp_path / "run", 30.0
+    words = command(run, "--time", f"{bound:g}s", "--baselines", "1")
+    kill_when(words, run, "study.db", 1.0)
     used = json.loads((run / "clock.json").read_text())["elapsed_s"]
-    assert 2.0 < used < bound / 2
+    assert 0.0 < used < bound
     plan = (run / "steps" / "plan.json").read_text()
     time.sleep(3.0)
     started = time.monotonic()
@@ -102,14 +98,14 @@ def test_by_the_clock_a_resumed_fit_uses_the_time_that_was_left(whole: Path, tmp
     sitting = time.monotonic() - started
     assert (run / "steps" / "plan.json").read_text() == plan, "what was planned stays"
     result = json.loads((run / "result.json").read_text())
-    assert used < result["wall_s"] < 1.25 * bound
+    assert used < result["wall_s"] < bound + 15.0
     assert sitting < 1.5 * (bound - used) + 10.0, "the program's start is not the run's time"
     assert result["wall_s"] == pytest.approx(used + sitting, abs=12.0)
 
 
 @pytest.mark.slow
-def test_a_run_is_not_begun_twice_in_one_folder(whole: Path, tmp_path: Path):
-    process = start(command(tmp_path, whole, whole.parent / "table.json", *COUNTED))
+def test_a_run_is_not_begun_twice_in_one_folder(whole: Path):
+    process = start(command(whole, *COUNTED))
     _, told = process.communicate(timeout=120)
     assert process.returncode == 2
     assert "holds a run already" in told and "--resume" in told and "Traceback" not in told

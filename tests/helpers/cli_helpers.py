@@ -11,13 +11,17 @@ from pathlib import Path
 from unittest import mock
 
 import numpy as np
+from fit_helpers import SPACE_FILE
 from forks import Command
 from PIL import Image
 
 from ridgepoint.cli.main import main
 
 COMMAND = [sys.executable, "-m", "ridgepoint"]
-TINY = ("--evaluations", "1", "--baselines", "0", "--set", "epochs=1", "--set", "short_epochs=1", "--busy")
+TINY = (
+    "--space", str(SPACE_FILE), "--size", "16", "--evaluations", "1", "--baselines", "0", "--set", "epochs=1",
+    "--set", "short_epochs=1", "--busy",
+)  # fmt: skip
 FIT = ("fit", "digits", "--latency", "50ms", *TINY)
 
 

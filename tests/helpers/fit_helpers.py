@@ -1,45 +1,33 @@
 """Fits of the digits that take seconds: a space of small networks, few epochs, run as a command that can be killed."""
 
-import os
-import subprocess
 import sys
 import time
 from pathlib import Path
 
 import onnx
+from forks import Command
 
-# Every network of it is far below the budget, so that no measurement decides anything.
-SPACE = """
-name: tiny
-input: [1, 16, 16]
-stem:
-  - {block: conv, kernel: 3, stride: 2, out_channels: {choice: [8, 16]}}
-stages:
-  - depth: {choice: [1, 2]}
-    blocks:
-      - {block: uib, start_kernel: {choice: [0, 3]}, middle_kernel: 3, expand_ratio: 2, stride: 2, out_channels: 24}
-      - {block: uib, start_kernel: 0, middle_kernel: {choice: [3, 5]}, expand_ratio: {choice: [2, 3]}, out_channels: 24}
-head: {head: pooled, conv_channels: {choice: [32, 48, 64]}}
-"""
+SPACE_FILE = Path(__file__).with_name("tiny.yaml")
+SPACE = SPACE_FILE.read_text()
 BUDGET = "0.5ms"
+PROGRAM = [sys.executable, "-m", "ridgepoint"]
 
 
-def command(folder: Path, run: Path, table: Path, *more: str) -> list[str]:
-    """The command line of a fit; the space's file is written into the folder."""
-    space = folder / "tiny.yaml"
-    space.write_text(SPACE)
+def command(run: Path, *more: str) -> list[str]:
+    """The command line of a fit."""
     return [
-        sys.executable, "-m", "ridgepoint", "fit", "digits", "--latency", BUDGET, "--size", "16",
-        "--space", str(space), "--table", str(table), "--out", str(run), "--busy", *more,
+        *PROGRAM, "fit", "digits", "--latency", BUDGET, "--size", "16", "--space", str(SPACE_FILE), "--out", str(run),
+        "--busy", *more,
     ]  # fmt: skip
 
 
-COUNTED = ("--evaluations", "3", "--set", "epochs=2", "--set", "short_epochs=1", "--baselines", "1", "--seed", "5")
+COUNTED = ("--evaluations", "3", "--set", "epochs=2", "--set", "short_epochs=1", "--baselines", "0", "--seed", "5")
 
 
-def start(words: list[str]) -> subprocess.Popen[str]:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environment)
+def start(words: list[str]) -> Command:
+    """A command line under way; as a fork of one that has loaded what its first words name."""
+    assert words[:3] == PROGRAM
+    return Command(words[3:])
 
 
 def finish(words: list[str], *, may_miss: bool = False) -> str:

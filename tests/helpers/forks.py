@@ -20,9 +20,12 @@ LOADED = (
     "onnxscript.function_libs.torch_lib.ops",  # what exports load
     "torch.onnx._internal.exporter._core",
     "sklearn.datasets",
+    "scipy.optimize",
+    "scipy.stats",
     "ridgepoint.distill.run",
     "ridgepoint.fit.pipeline",
     "ridgepoint.report.page",
+    "translations",
     "mortal",
 )
 

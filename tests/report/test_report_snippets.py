@@ -31,15 +31,11 @@ def code(preprocessing: Preprocessing, language: str, file: str = "model.onnx") 
     return next(each.code for each in found if each.key == language)
 
 
-@pytest.fixture(scope="module", params=[COLOUR, GREY], ids=["colour", "grey"])
-def app(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Preprocessing]:
-    """A folder with an exported network, its labels and photographs of several shapes and modes."""
-    preprocessing, folder = request.param, tmp_path_factory.mktemp("app")
+def make_app(folder: Path, preprocessing: Preprocessing, file: str, runtime: str) -> None:
+    """An exported network, its labels and photographs of several shapes and modes."""
     network = small("mobilenetv3_small_050").at(channels=preprocessing.channels)
-    model = build(network).eval()
-    for name, runtime in (("model.onnx", "onnxruntime"), ("model.pt2", "torch")):
-        about = {"network": network, "preprocessing": preprocessing, "labels": LABELS, "runtime": runtime}
-        export_artefact(model, folder / name, **about)
+    about = {"network": network, "preprocessing": preprocessing, "labels": LABELS, "runtime": runtime}
+    export_artefact(build(network).eval(), folder / file, **about)
     (folder / "labels.txt").write_text("".join(f"{label}\n" for label in LABELS), encoding="utf-8")
     rng = np.random.default_rng(0)
     for name, mode, size in (
@@ -49,13 +45,23 @@ def app(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     ):
         pixels = Image.fromarray(rng.integers(0, 256, (9, 9, 4), np.uint8), "RGBA")
         pixels.resize(size, Image.Resampling.BICUBIC).convert(mode).save(folder / name)
-    return folder, preprocessing
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("file", "unneeded"), [("model.onnx", "torch"), ("model.pt2", "onnxruntime")])
-def test_the_python_code_says_what_ridgepoint_says(app: tuple[Path, Preprocessing], file: str, unneeded: str) -> None:
-    folder, preprocessing = app
+@pytest.mark.parametrize(
+    ("preprocessing", "file", "runtime", "unneeded"),
+    [
+        (COLOUR, "model.onnx", "onnxruntime", "torch"),
+        (GREY, "model.onnx", "onnxruntime", "torch"),
+        (GREY, "model.pt2", "torch", "onnxruntime"),
+    ],
+    ids=["colour", "grey", "program of torch"],
+)
+def test_the_python_code_says_what_ridgepoint_says(
+    preprocessing: Preprocessing, file: str, runtime: str, unneeded: str, tmp_path: Path
+) -> None:
+    folder = tmp_path
+    make_app(folder, preprocessing, file, runtime)
     (folder / "app.py").write_text(code(preprocessing, "python", file), encoding="utf-8")
     photos = ["wide.png", "tall.jpg", "clear.png"]
     blocked = f"import sys; sys.modules['ridgepoint'] = sys.modules['{unneeded}'] = None; "
@@ -69,9 +75,10 @@ def test_the_python_code_says_what_ridgepoint_says(app: tuple[Path, Preprocessin
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="no node: the JavaScript is NOT run")
-def test_the_javascript_makes_the_same_input_and_answer(app: tuple[Path, Preprocessing]) -> None:
+@pytest.mark.parametrize("preprocessing", [COLOUR, GREY], ids=["colour", "grey"])
+def test_the_javascript_makes_the_same_input_and_answer(preprocessing: Preprocessing, tmp_path: Path) -> None:
     """In node, with a stand-in for the runtime that hands the input back: the pixels, the order, the softmax."""
-    folder, preprocessing = app
+    folder = tmp_path
     script = code(preprocessing, "javascript").replace(
         'import * as ort from "onnxruntime-web";',
         "const ort = { Tensor: class { constructor(kind, data, dims) { Object.assign(this, { data, dims }); } } };",

@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import nnls
 
 from ridgepoint.cost.device import Device
 from ridgepoint.cost.fitting import RIDGE_POINTS
@@ -81,6 +80,8 @@ class _Rooflines:
 
     def fit(self, learned: Indices) -> tuple[int, Array]:
         """The best of the ridge points, with milliseconds per MAC, per pass and per call; none is negative."""
+        from scipy.optimize import nnls  # not above: scipy takes longer to load than all else of a command's start
+
         learned = learned[self.telling[learned]]
         fits = []
         for at in range(len(RIDGE_POINTS)):

@@ -12,8 +12,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import nnls
-from scipy.stats import spearmanr
 
 from ridgepoint.arch.network import Network
 from ridgepoint.cost.device import Device, Fit
@@ -128,6 +126,8 @@ def fit_line(features: Features, given: Array) -> Line:
     Raises:
         ValueError: If there are too few networks for a line.
     """
+    from scipy.optimize import nnls
+
     if len(given) < MIN_ROWS:
         raise ValueError(f"{len(given)} latencies are left; a fit needs at least {MIN_ROWS}")
     found: list[tuple[float, Line]] = []
@@ -152,6 +152,8 @@ def leave_families_out(features: Features, given: Array, families: Sequence[str]
     Raises:
         ValueError: If leaving one family out leaves too few networks.
     """
+    from scipy.stats import spearmanr
+
     predicted = np.empty_like(given)
     for family in dict.fromkeys(families):
         out = np.array([each == family for each in families])

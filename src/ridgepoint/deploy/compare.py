@@ -5,7 +5,6 @@ from itertools import combinations
 
 import msgspec
 import numpy as np
-from scipy.stats import wilcoxon
 
 ALPHA = 0.01
 # Loading a file again moves its time by up to this share: where its weights lie in memory decides, and stays.
@@ -58,6 +57,8 @@ def compare(rounds_ms: Mapping[str, Sequence[float]]) -> list[Verdict]:
 
 
 def _p(ratio: np.ndarray) -> float:
+    from scipy.stats import wilcoxon  # not above: it takes a second to load
+
     return float(wilcoxon(ratio).pvalue) if ratio.any() else 1.0
 
 

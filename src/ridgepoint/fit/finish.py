@@ -47,7 +47,6 @@ from ridgepoint.run.result import (
     Stage,
 )
 from ridgepoint.search.candidate import Candidate
-from ridgepoint.search.study import Study
 from ridgepoint.train.accelerator import told
 from ridgepoint.train.folder import load_training, read_about
 from ridgepoint.train.loop import logits
@@ -92,10 +91,9 @@ def finish(job: FitJob, plan: Plan | None, trained: list[Candidate], *, last: bo
     write_entry(artefact, about, runtime, parity=parity.document())
     trained = [msgspec.structs.replace(c, test_accuracy=accuracies[c.name].artefact) for c in trained]
     if last:
-        study = Study(path)
         for candidate in trained:
             phase = "winner" if candidate.name == winner.name else candidate.phase
-            study.record(msgspec.structs.replace(candidate, phase=phase))
+            job.study.record(msgspec.structs.replace(candidate, phase=phase))
     if job.stages or not last:
         for each in trained:
             what = each.note or ("a zoo network, from nothing" if each.phase == "baseline" else "found by the search")
@@ -116,11 +114,10 @@ def conclude(job: FitJob, trained: list[Candidate]) -> dict[str, Any]:
     told = {rival.name: rival for rival in known.baselines}
     if known.doubts or told.keys() != {each.name for each in trained}:
         return finish(job, None, trained)
-    study = Study(job.run.path)
     for each in trained:
         ms, test = told[each.name].latency.ms, told[each.name].accuracy.artefact
         phase = "winner" if each.name == known.network.name else each.phase
-        study.record(msgspec.structs.replace(each, measured_ms=ms, test_accuracy=test, phase=phase))
+        job.study.record(msgspec.structs.replace(each, measured_ms=ms, test_accuracy=test, phase=phase))
     known.notes += not_searched(job)
     known.finished, known.phases, known.wall_s = True, _phases(job.run), job.run.elapsed
     write_record(job.run.path / RESULT, known)
@@ -310,7 +307,7 @@ def _search(job: FitJob) -> Search:
         space_size=float(prepared.space.size) if prepared.space else None,
         method=prepared.method.name,
         reason=prepared.method.reason,
-        evaluations=sum(c.train_s is not None for c in Study(job.run.path).candidates("search")),
+        evaluations=sum(c.train_s is not None for c in job.study.candidates("search")),
         gap=finalists["gap"] if (finalists := job.run.read_step("finalists", Found)) else None,
         seconds=job.run.phases.get("Search"),
     )

@@ -14,6 +14,7 @@ from ridgepoint.fit.prepare import Prepared
 from ridgepoint.fit.settings import FitSettings
 from ridgepoint.run.folder import RunFolder
 from ridgepoint.run.result import Stage
+from ridgepoint.search.study import Study
 
 
 class Stages(msgspec.Struct, kw_only=True):
@@ -41,6 +42,11 @@ class FitJob:
         """Keep that something was finished; of the same name only the first time counts."""
         if all(each.name != stage.name for each in self.stages):
             self.run.write_step("stages", msgspec.to_builtins(Stages(stages=[*self.stages, stage])))
+
+    @cached_property
+    def study(self) -> Study:
+        """The journal of the run; to open it takes a quarter of a second."""
+        return Study(self.run.path)
 
     @cached_property
     def latency(self) -> LatencyModel:

@@ -23,7 +23,6 @@ from ridgepoint.search.finalists import Finalists, choose_finalists
 from ridgepoint.search.judges import InTurn, Judges
 from ridgepoint.search.method import Problem
 from ridgepoint.search.methods import make_method_settings
-from ridgepoint.search.study import Study
 from ridgepoint.train.loop import Bound
 from ridgepoint.units import format_ms
 from ridgepoint.workers.crew import hire
@@ -115,7 +114,7 @@ def search(job: FitJob, plan: Plan, aim: Aim, number: int) -> int:
         found = run_search(
             problem,
             prepared.method.entry.method,
-            Study(run.path),
+            job.study,
             earlier=aim.earlier,
             judges=judges,
             done=done,
@@ -185,7 +184,7 @@ def clocked(job: FitJob, count: int) -> Finalists:
     Raises:
         NotMetError: If there is nothing to clock.
     """
-    study = Study(job.run.path)
+    study = job.study
     job.display.progress(0.9, "measuring finalists")
     found = choose_finalists(
         study.candidates("search")[:count],

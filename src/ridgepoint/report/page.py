@@ -115,7 +115,9 @@ def _phases(result: FitResult) -> list[Phase]:
     return [*result.phases, Phase(name=REST, seconds=rest)] if result.phases and rest >= 0.5 else result.phases
 
 
+@functools.cache
 def _template(part: Part) -> jinja2.Template:
+    """The page's, compiled once: a fit shows several results."""
     filters: dict[str, Callable[..., Any]] = {
         "ms": _or_unknown(format_ms),
         "count": _or_unknown(format_count),

@@ -1,5 +1,6 @@
 """Code that runs an exported file in an app, without ridgepoint, with this file's own preprocessing in it."""
 
+import functools
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -35,22 +36,28 @@ def snippets(preprocessing: Mapping[str, Any], *, file: str, labels: str = "labe
     except (msgspec.ValidationError, ValueError):
         return []
     templates = TEMPLATES / "app" / Path(file).suffix.removeprefix(".")
-    environment = jinja2.Environment(
+    numbers = {name: list(getattr(known, name)) for name in ("mean", "std")}
+    facts = msgspec.to_builtins(known) | numbers | {"canvas": known.canvas, "file": file, "labels": labels}
+    facts |= {"file_stem": Path(file).stem, "labels_stem": Path(labels).stem, "floats": _floats}
+    return [
+        Snippet(key, title, _environment(templates).get_template(f"{key}.jinja").render(facts))
+        for key, title in LANGUAGES.items()
+        if (templates / f"{key}.jinja").is_file()
+    ]
+
+
+@functools.cache
+def _environment(templates: Path) -> jinja2.Environment:
+    """Of the templates for files of one kind, which are compiled once."""
+    made = jinja2.Environment(
         loader=jinja2.FileSystemLoader([templates, TEMPLATES / "app"]),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"python": repr, "script": json.dumps}
-    numbers = {name: list(getattr(known, name)) for name in ("mean", "std")}
-    facts = msgspec.to_builtins(known) | numbers | {"canvas": known.canvas, "file": file, "labels": labels}
-    facts |= {"file_stem": Path(file).stem, "labels_stem": Path(labels).stem, "floats": _floats}
-    return [
-        Snippet(key, title, environment.get_template(f"{key}.jinja").render(facts))
-        for key, title in LANGUAGES.items()
-        if (templates / f"{key}.jinja").is_file()
-    ]
+    made.filters |= {"python": repr, "script": json.dumps}
+    return made
 
 
 def _floats(values: list[float]) -> str:

@@ -1,5 +1,7 @@
 """Writing ONNX files: checked, with metadata, for people; or fast, for the clock."""
 
+import contextlib
+import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -20,6 +22,7 @@ def write_checked(
     batch: Batch,
 ) -> None:
     """A file that ships, with the names of what it gives."""
+    keep_translations()
     shapes = None
     if batch == "dynamic":  # a batch of 1 would be taken for a fixed one
         example, shapes = torch.cat([example, example]), ({0: torch.export.Dim.DYNAMIC},)
@@ -38,6 +41,18 @@ def write_checked(
     _forget_shapes_of_weights(proto)
     onnx.checker.check_model(proto)
     onnx.save(proto, path)
+
+
+@functools.cache
+def keep_translations() -> None:
+    """Have torch's exporter keep its translations of operators, whose sources it reads for every file, for two seconds.
+
+    A torch or onnxscript of another make goes on as it is.
+    """
+    with contextlib.suppress(ImportError, AttributeError):
+        from torch.onnx._internal.exporter._registration import onnxscript_apis
+
+        onnxscript_apis.get_torchlib_ops = functools.cache(onnxscript_apis.get_torchlib_ops)
 
 
 def write_fast(module: nn.Module, example: torch.Tensor, path: Path) -> None:
