@@ -17,29 +17,43 @@ from test_cli_distill import SMALL
 TINY = ("--size", 16, "--set", "epochs=1", "--set", "batch_size=8", "--seed", 9)
 
 
-@pytest.fixture
-def photos(tmp_path: Path) -> Path:
-    return folder_of(tmp_path / "photos", {"cat": 12, "dog": 12}, suffix=".png")
-
-
-@pytest.fixture
-def small(tmp_path: Path) -> Path:
-    path = tmp_path / "small.yaml"
-    path.write_text(SMALL)
-    return path
-
-
-@pytest.fixture
-def begun(small: Path, photos: Path, tmp_path: Path) -> Path:
-    """A finished training, started from weights, by a recipe of one's own."""
-    base, recipe = tmp_path / "base", tmp_path / "mine.yaml"
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Photographs, a network, and a finished training of it, started from weights, by a recipe of one's own."""
+    folder = tmp_path_factory.mktemp("made") / "place"
+    photos, small = folder_of(folder / "photos", {"cat": 12, "dog": 12}, suffix=".png"), folder / "small.yaml"
+    base, recipe, start = folder / "base", folder / "mine.yaml", folder / "start.safetensors"
+    small.write_text(SMALL)
     assert call("train", small, photos, *TINY, "--out", base).returncode == 0
     recipe.write_text(yaml.safe_dump(json.loads((base / "result.json").read_text())["recipe"]))
-    shutil.copy(base / "weights.safetensors", tmp_path / "start.safetensors")
-    words = (*TINY, "--weights", tmp_path / "start.safetensors", "--recipe", recipe, "--out", tmp_path / "run")
-    done = call("train", small, photos, *words)
+    shutil.copy(base / "weights.safetensors", start)
+    done = call("train", small, photos, *TINY, "--weights", start, "--recipe", recipe, "--out", folder / "run")
     assert done.returncode == 0, done.stderr
-    return tmp_path / "run"
+    shutil.copytree(folder, folder.with_name("copy"))
+    return folder
+
+
+@pytest.fixture
+def place(made: Path) -> Path:
+    """The same at the same place, whatever a test before did to it."""
+    shutil.rmtree(made)
+    return Path(shutil.copytree(made.with_name("copy"), made))
+
+
+@pytest.fixture
+def photos(place: Path) -> Path:
+    return place / "photos"
+
+
+@pytest.fixture
+def small(place: Path) -> Path:
+    return place / "small.yaml"
+
+
+@pytest.fixture
+def begun(place: Path) -> Path:
+    """The finished training."""
+    return place / "run"
 
 
 def rename_class(photos: Path) -> None:
@@ -84,10 +98,10 @@ def test_other_content_at_the_same_place_is_refused(begun: Path, small: Path, ph
     assert {path.name: path.read_bytes() for path in begun.glob("*.*")} == before
 
 
-def test_what_was_moved_goes_on(begun: Path, small: Path, photos: Path, tmp_path: Path):
+def test_what_was_moved_goes_on(begun: Path, small: Path, photos: Path, place: Path, tmp_path: Path):
     moved = tmp_path / "elsewhere"
     moved.mkdir()
-    for path in (photos, small, tmp_path / "start.safetensors", tmp_path / "mine.yaml"):
+    for path in (photos, small, place / "start.safetensors", place / "mine.yaml"):
         shutil.move(path, moved / path.name)
     refused(call("train", small, photos, "--out", begun, "--resume"), "small.yaml")
     words = ("--weights", moved / "start.safetensors", "--recipe", moved / "mine.yaml")
@@ -153,9 +167,7 @@ def test_a_folder_at_which_another_process_is_at_work_is_refused_by_every_verb(
 
 
 @pytest.mark.slow
-def test_the_second_of_two_processes_is_refused(small: Path, photos: Path, tmp_path: Path):
-    base = tmp_path / "base"
-    assert call("train", small, photos, *TINY, "--out", base).returncode == 0
+def test_the_second_of_two_processes_is_refused(small: Path, photos: Path, place: Path, tmp_path: Path):
     words = ("train", small, photos, *TINY[2:], "--size", 32, "--set", "epochs=100000", "--out", tmp_path / "run")
     process = start(*words, cwd=tmp_path)
     try:
@@ -164,7 +176,7 @@ def test_the_second_of_two_processes_is_refused(small: Path, photos: Path, tmp_p
         at_work = f"process {process.pid} is at work on it. Wait until it ends, or give"
         refused(call(*words, "--resume"), at_work)
         finished = tmp_path / "run" / "trainings" / "one"  # as of a fit that goes on
-        shutil.copytree(base, finished)
+        shutil.copytree(place / "base", finished)
         refused(call("export", finished), at_work, "a place outside with --out")
         assert call("export", finished, "--out", tmp_path / "model.onnx").returncode == 0
         refused(call("report", finished), at_work)
