@@ -1,133 +1,123 @@
-"""The contract of blocks: whatever kind there is, it is shown, drawn, counted, built, folded, exported and narrowed.
-
-No kind is named here: examples are made from what a block declares of its fields.
-"""
+"""The contract of blocks: every kind keeps it, no kind is named here, and a fault of a kind is found by its law."""
 
 import json
-import typing
 from collections.abc import Iterator
 from contextlib import suppress
-from itertools import product
-from typing import Annotated
-from xml.etree import ElementTree
+from typing import Annotated, ClassVar
 
 import msgspec
 import pytest
-import torch
 from cli_helpers import call
-from nn_helpers import randomise, relative_error
-from torch import nn
 
 import ridgepoint as rp
 from ridgepoint.arch.blocks import BLOCKS, BlockBase
 from ridgepoint.arch.choice import covering
+from ridgepoint.arch.conventions import Conventions
 from ridgepoint.arch.document import dump_network, parse_network
-from ridgepoint.arch.head import TokenHead
-from ridgepoint.arch.layer import BatchNorm, MultiQueryAttention
-from ridgepoint.arch.network import Network, Stage, place_blocks
-from ridgepoint.arch.recipe import walk
-from ridgepoint.arch.roles import (
-    BRANCHES,
-    DIM,
-    EXPANSION,
-    HEADS,
-    KERNEL,
-    OUT,
-    RESIDUAL,
-    SE,
-    SIZES,
-    SQUEEZE,
-    STRIDE,
-    roles_of,
-)  # fmt: skip
+from ridgepoint.arch.layer import Average, Conv2d
+from ridgepoint.arch.network import Network, place_blocks
+from ridgepoint.arch.part import Look
+from ridgepoint.arch.recipe import IDENTITY, Parallel, Recipe, chain
+from ridgepoint.arch.roles import Expansion, Out
+from ridgepoint.arch.shape import Shape
 from ridgepoint.arch.shrink import knobs, turn
-from ridgepoint.arch.space import Space, load_space, parse_space
+from ridgepoint.arch.space import Space, load_space
 from ridgepoint.arch.vocabulary import SHORTHANDS, vocabulary
 from ridgepoint.arch.wiring import inherits
 from ridgepoint.arch.zoo import list_spaces
-from ridgepoint.cost.count import cost
 from ridgepoint.cost.samples import _space as calibrated
-from ridgepoint.cost.space_table import compile_space
 from ridgepoint.data.preprocess import Preprocessing
 from ridgepoint.errors import ArchitectureError
 from ridgepoint.nn.build import build
-from ridgepoint.nn.fuse import fuse
-from ridgepoint.nn.inherit import inherit
-from ridgepoint.nn.supernet import Supernet
 from ridgepoint.report.blocks import block_rows
-from ridgepoint.report.drawing import draw
-from ridgepoint.report.ink import HUES
-from ridgepoint.report.space_drawing import draw_space
-from ridgepoint.report.space_rows import space_stages
 from ridgepoint.search.methods.tunas import OPERATORS, WIDTHS
+from ridgepoint.testing.blocks import CHECKS, check, examples, network_of
 
-CHANNELS = 16
-OPTIONS = {
-    OUT: (24, CHANNELS), EXPANSION: (32, CHANNELS), SQUEEZE: (8, None), HEADS: (2, 1), DIM: (8,), KERNEL: (3, 0),
-    STRIDE: (1, 2), BRANCHES: (2, 1), SE: (True, False), RESIDUAL: (None,),
-}  # fmt: skip
 KINDS = list(BLOCKS)
 
 
-def examples(kind: type[BlockBase]) -> list[BlockBase]:
-    """Blocks of a kind in every combination of the options that its fields' roles have."""
-    fields = {field: OPTIONS[role] for field, role in roles_of(kind).items()}
-    found = []
-    for values in product(*fields.values()):
-        row = {"block": kind.tag(), **dict(zip(fields, values, strict=True))}
-        try:
-            found.append(msgspec.convert(row, kind))
-            place_blocks(network_of(found[-1]))
-        except msgspec.ValidationError:
-            continue
-        except ArchitectureError:
-            found.pop()
-    return found
+@pytest.mark.parametrize("law", CHECKS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_keeps_the_contract(kind, law, tmp_path):
+    CHECKS[law](BLOCKS[kind], tmp_path)
 
 
-def network_of(*blocks: BlockBase, each: int = 2) -> Network:
-    """Each block between others that it could share its width with, and a head that takes maps and tokens."""
-    return Network(
-        name="example",
-        input=(3, 12, 12),
-        stem=(BLOCKS["conv"](out_channels=CHANNELS),),
-        stages=tuple(Stage(blocks=(block, block.unstrided())[:each]) for block in blocks),
-        head=TokenHead(),
-        num_classes=5,
-    )
+class Toy(BlockBase, frozen=True, tag="toy_conv"):
+    """A convolution, told by a kind that no document knows."""
+
+    look: ClassVar = Look("toy", "toy", "Toy", "teal")
+    out_channels: Out
+
+    def recipe(self, shape: Shape, conventions: Conventions) -> Recipe:
+        return chain(unit=conventions.conv(shape.channels, self.out_channels))
 
 
-def space_of(kind: type[BlockBase]) -> Space:
-    """A space in which everything of a block is open that may be."""
-    row = {"block": kind.tag()}
-    for field, role in roles_of(kind).items():
-        options = sorted({getattr(block, field) for block in examples(kind)}, key=lambda each: (each is None, each))
-        more = [64] if role in (OUT, EXPANSION) else [5] if role == KERNEL else []
-        row[field] = {"choice": [*options, *more]}
-    stages = [{"blocks": [{"block": "conv", "out_channels": CHANNELS}, row, {"choice": [row, None]}]}]
-    raw = {"name": "open", "input": [3, 12, 12], "stages": stages, "head": {"head": "tokens"}, "num_classes": 5}
-    return parse_space(raw, source="open")
+class Unroled(Toy, frozen=True, tag="toy_unroled"):
+    depth: Annotated[int, msgspec.Meta(ge=1)] = 1
 
 
-def test_every_kind_has_examples_and_its_own_look():
-    assert len(KINDS) >= 12
+class KeepsItsNorm(Toy, frozen=True, tag="toy_norm"):
+    def recipe(self, shape: Shape, conventions: Conventions) -> Recipe:
+        branches = (("skip", IDENTITY), ("norm", conventions.norm(shape.channels)))
+        return chain(rep=Parallel(branches, Average()), unit=conventions.conv(shape.channels, self.out_channels))
+
+
+class Stiff(Toy, frozen=True, tag="toy_stiff"):
+    """Says that it has a width, and has its input's."""
+
+    expand_channels: Expansion = 32
+
+    def recipe(self, shape: Shape, conventions: Conventions) -> Recipe:
+        wide = shape.channels
+        return chain(expand=conventions.conv(shape.channels, wide), unit=conventions.conv(wide, self.out_channels))
+
+
+class Fixed(Toy, frozen=True, tag="toy_fixed"):
+    """Kernels that no dilation reaches, for it undoes it."""
+
+    def wired(self, shape: Shape, conventions: Conventions) -> Recipe:
+        wide = Conv2d(in_channels=shape.channels, out_channels=self.out_channels, kernel=3)
+        return chain(conv=wide, norm=conventions.norm(self.out_channels))
+
+    recipe = wired
+
+
+FAULTS = [
+    (Unroled, "has_a_look_and_a_role_for_every_number", "a number without a role: .*depth"),
+    (KeepsItsNorm, "is_counted_built_and_folded_to_no_norm", "norms are left after folding"),
+    (Stiff, "shrinks_in_every_width_and_the_child_inherits", "expand_channels never shrinks"),
+    (Fixed, "dilates_or_says_why_not", "dilation changes nothing"),
+]
+
+
+@pytest.mark.parametrize(("kind", "law", "told"), FAULTS)
+def test_a_fault_is_found(kind, law, told, tmp_path):
+    CHECKS[law](Toy, tmp_path)
+    with pytest.raises(AssertionError, match=told):
+        CHECKS[law](kind, tmp_path)
+
+
+def test_check_names_the_kind_and_the_law():
+    with pytest.raises(
+        AssertionError, match="block 'toy_unroled' breaks 'has_a_look_and_a_role_for_every_number': a num"
+    ):
+        check(Unroled)
+
+
+def test_every_kind_has_its_own_look_and_a_key_one_role():
+    assert len(KINDS) >= 12 and not OPERATORS & WIDTHS
     looks = [kind.general_look() for kind in BLOCKS.values()]
-    assert all(kind.look is not None for kind in BLOCKS.values())
     assert len({look.name for look in looks}) == len(looks)
-    for kind in BLOCKS.values():
-        assert examples(kind), kind
-        for block in examples(kind):
-            look = block.own_look()
-            assert look.hue in HUES and look.kind.isidentifier() and look.name and look.words
 
 
-def test_a_key_has_one_role_wherever_it_stands():
-    for kind in BLOCKS.values():
-        for field, role in roles_of(kind).items():
-            assert vocabulary()[field] == role, (kind, field)
-        numbers = {field.name for field in msgspec.structs.fields(kind) if typing.get_origin(field.type) is Annotated}
-        assert numbers - {"kv_stride"} <= roles_of(kind).keys(), "a number without a role would only ever be drawn"
-    assert not OPERATORS & WIDTHS
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_verb_shows_it_by_name(kind, tmp_path):
+    network = network_of(*examples(BLOCKS[kind]))
+    path = tmp_path / "example.yaml"
+    path.write_text(dump_network(network))
+    names = {block.own_look().name for block in examples(BLOCKS[kind])}
+    shown = call("show", path, "--json")
+    assert shown.returncode == 0 and names <= {row["kind"] for row in json.loads(shown.stdout)["blocks"]}
 
 
 @pytest.mark.parametrize("name", [*list_spaces(), "calibration"])
@@ -153,87 +143,6 @@ def networks_of(space: Space) -> Iterator[Network]:
     for template in covering(space.template, space.name):
         with suppress(ArchitectureError):
             yield parse_network(template, source=space.name)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_it_is_shown_and_drawn_in_a_network(kind, tmp_path):
-    network = network_of(*examples(BLOCKS[kind]))
-    rows = [row for row in block_rows(network) if row.path.startswith("stages")]
-    names = {block.own_look().name for block in examples(BLOCKS[kind])}
-    assert {row.name for row in rows} == names and not any(row.kind == "head" for row in rows)
-    root = ElementTree.fromstring(draw(network))
-    text = " ".join(root.itertext())
-    assert all(name in text for name in names)
-    css = root.findtext("{http://www.w3.org/2000/svg}style") or ""
-    assert all(f".k-{row.kind}{{" in css for row in rows)
-    path = tmp_path / "example.yaml"
-    path.write_text(dump_network(network))
-    shown = call("show", path, "--json")
-    assert shown.returncode == 0 and names <= {row["kind"] for row in json.loads(shown.stdout)["blocks"]}
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_it_is_shown_drawn_and_counted_in_a_space(kind, tmp_path):
-    space = space_of(BLOCKS[kind])
-    row = space_stages(space)[0].rows[1]
-    assert row.name == BLOCKS[kind].general_look().name
-    for field, role in roles_of(BLOCKS[kind]).items():
-        assert role.called(field) in row.options, field
-    ElementTree.fromstring(draw_space(space))
-    assignment = space.complete(lambda choice: len(choice.options) - 1)
-    table = compile_space(space)
-    assert table.macs("deploy").one(assignment) == cost(space.decode(assignment), form="deploy").macs
-
-
-@pytest.mark.parametrize("kind", KINDS)
-@torch.no_grad()
-def test_it_is_counted_built_and_folded_to_no_norm(kind):
-    """But for the norm before attention, which has no convolution next to it."""
-    network = network_of(*examples(BLOCKS[kind]))
-    model = randomise(build(network), size=12)
-    assert sum(parameter.numel() for parameter in model.parameters()) == cost(network).params
-    folded = fuse(model)
-    assert sum(parameter.numel() for parameter in folded.parameters()) == cost(network, form="deploy").params
-    x = torch.randn(2, *network.input)
-    assert relative_error(folded(x), model(x)) < 1e-4
-    kept = [isinstance(module, nn.modules.batchnorm._BatchNorm) for module in folded.modules()]
-    attentions = [
-        isinstance(layer, MultiQueryAttention)
-        for placed in place_blocks(network, deploy=True)
-        for layer in walk(placed.recipe)
-    ]
-    assert sum(kept) == sum(attentions)
-    layers = [layer for placed in place_blocks(network, deploy=True) for layer in walk(placed.recipe)]
-    assert sum(isinstance(layer, BatchNorm) for layer in layers) == sum(kept)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-@torch.no_grad()
-def test_every_width_of_it_shrinks_and_the_child_inherits(kind):
-    turned = set()
-    for block in examples(BLOCKS[kind]):
-        network = network_of(block)
-        parent = build(network).eval()
-        for knob in knobs(network):
-            children = [child for width in knob.narrower if (child := turn(network, knob, width)) is not None]
-            for child in children[:1]:
-                heir = inherit(child, parent)
-                assert heir(torch.zeros(1, *network.input)).shape == (1, 5)
-                turned |= {(knob.kind, knob.field), (knob.kind, "")} if "stages" in str(knob) else set()
-    for field, role in roles_of(BLOCKS[kind]).items():
-        wanted = {EXPANSION: ("expansion", field), HEADS: ("heads", field), OUT: ("bottleneck", "")}.get(role)
-        assert wanted is None or wanted in turned, field
-    assert set(roles_of(BLOCKS[kind]).values()) & set(SIZES)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_all_of_it_shares_the_weights_of_one_supernet(kind):
-    space = space_of(BLOCKS[kind])
-    net = Supernet(space)
-    for index in (0, -1):
-        assignment = space.complete(lambda choice: range(len(choice.options))[index])  # noqa: B023
-        net(torch.randn(2, 3, 12, 12), net.steps(assignment)).sum().backward()
-        assert net.extract(assignment).network == space.decode(assignment)
 
 
 def test_all_kinds_together_are_exported(tmp_path):

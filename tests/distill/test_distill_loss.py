@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from train_helpers import quick, same, small_network
 
-from ridgepoint.arch.head import TokenHead
+from ridgepoint.arch.heads.classification import TokenHead
 from ridgepoint.distill.lessons import Lessons, OnlineLessons
 from ridgepoint.distill.loss import soft_loss, two_head_loss
 from ridgepoint.distill.mixture import MixtureBatches, Targets, variations

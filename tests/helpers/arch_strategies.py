@@ -10,7 +10,7 @@ from ridgepoint.arch.blocks.inverted import FusedInvertedBottleneck, InvertedBot
 from ridgepoint.arch.blocks.mobileone import MobileOne, RepConv
 from ridgepoint.arch.blocks.repvit import RepViT, RepViTReduction
 from ridgepoint.arch.conventions import Conventions
-from ridgepoint.arch.head import NormedHead, PooledHead, TokenHead
+from ridgepoint.arch.heads.classification import NormedHead, PooledHead, TokenHead
 from ridgepoint.arch.network import Network, Stage
 
 

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from torch import Tensor
 
 from ridgepoint.arch.closing import Closing
-from ridgepoint.arch.head import PooledHead
+from ridgepoint.arch.heads.classification import PooledHead
 from ridgepoint.data import ArraySplit, Augmentation, Dataset, Preprocessing, Split, choose_input
 from ridgepoint.data.images import FolderSource, digest_of
 from ridgepoint.report.parts.part import Part, Section

@@ -9,7 +9,7 @@ from ridgepoint.arch import layer as kinds
 from ridgepoint.arch.blocks.attention import MobileMultiQueryAttention
 from ridgepoint.arch.blocks.convolution import Conv
 from ridgepoint.arch.blocks.inverted import InvertedBottleneck, UniversalInvertedBottleneck
-from ridgepoint.arch.head import PooledHead
+from ridgepoint.arch.heads.classification import PooledHead
 from ridgepoint.arch.network import Network, Stage, lower
 from ridgepoint.arch.zoo import load
 from ridgepoint.cost.table import Stored

@@ -4,8 +4,13 @@ from typing import Any
 
 import msgspec
 
-from ridgepoint.arch.head import Head
+from ridgepoint.arch.choice import closings
+from ridgepoint.arch.document import convert
+from ridgepoint.arch.heads import HEADS, Head
+from ridgepoint.arch.heads.base import Answer, HeadBase
 from ridgepoint.arch.network import Network
+from ridgepoint.arch.space import Space
+from ridgepoint.errors import ArchitectureError
 
 
 class Closing(msgspec.Struct, frozen=True, kw_only=True):
@@ -14,17 +19,55 @@ class Closing(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         num_classes: What the head is made for, by default one number a class.
         head: The task's own; None keeps each network's.
+        answers: What a head that is kept has to give.
     """
 
     num_classes: int
     head: Head | None = None
+    answers: Answer = "classes"
 
     def close(self, network: Network) -> Network:
-        """A network with this end."""
+        """A network with this end.
+
+        Raises:
+            ArchitectureError: If it keeps its head, which gives something else.
+        """
         closed = network.with_classes(self.num_classes)
-        return closed if self.head is None else msgspec.structs.replace(closed, head=self.head)
+        if self.head is not None:
+            return msgspec.structs.replace(closed, head=self.head)
+        check_answers(network.head, self.answers, network.name)
+        return closed
+
+    def fits(self, network: Network) -> bool:
+        """Whether a network can have this end."""
+        return self.head is not None or network.head.answers == self.answers
+
+    def close_space(self, space: Space, **values: Any) -> Space:
+        """A search space with this end, and other top-level keys replaced.
+
+        Raises:
+            ArchitectureError: If it keeps a head, which gives something else.
+        """
+        if self.head is None:
+            for head, _ in closings(space.template.get("head", {"head": "pooled"}), {}):
+                check_answers(convert(head, Head, where="head", source=space.name), self.answers, space.name)
+        return space.closed(**values, **self.keys())
 
     def keys(self) -> dict[str, Any]:
         """The same for a search space, as `Space.closed` takes it."""
         head = {} if self.head is None else {"head": msgspec.to_builtins(self.head)}
         return {"num_classes": self.num_classes, **head}
+
+
+def check_answers(head: HeadBase, wanted: Answer, name: str) -> None:
+    """Make sure that a head gives what is wanted.
+
+    Raises:
+        ArchitectureError: If it gives something else; the message lists heads that do.
+    """
+    if head.answers != wanted:
+        fitting = ", ".join(sorted(tag for tag, kind in HEADS.items() if kind.answers == wanted))
+        raise ArchitectureError(
+            f"{name}: its head, {head.tag()}, gives {head.answers}; what is wanted here is {wanted}. Allowed: a "
+            f"network with one of the heads {fitting}"
+        )

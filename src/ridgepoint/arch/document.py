@@ -15,7 +15,7 @@ import msgspec
 
 from ridgepoint.arch.blocks import Block
 from ridgepoint.arch.conventions import Conventions
-from ridgepoint.arch.head import Head
+from ridgepoint.arch.heads import Head
 from ridgepoint.arch.layer import round_channels
 from ridgepoint.arch.network import Network, Stage, place_blocks
 from ridgepoint.documents import Raw, dump_document

@@ -5,11 +5,11 @@ matching module. Counts are for one image and follow one convention: a multiply-
 linear layers and the two products of attention count; normalisation, activation, pooling, softmax and additions do not.
 """
 
-from typing import Literal, TypeAlias
+from typing import ClassVar, Literal, TypeAlias
 
 import msgspec
 
-from ridgepoint.arch.shape import Shape
+from ridgepoint.arch.shape import Shape, together
 from ridgepoint.errors import ArchitectureError
 
 ActivationKind = Literal["none", "relu", "relu6", "hard_swish", "hard_sigmoid", "sigmoid", "silu", "gelu", "gelu_tanh"]
@@ -49,6 +49,7 @@ class Conv2d(Layer, frozen=True):
     groups: int = 1
     bias: bool = False
     padding: Padding = "symmetric"
+    dilation: ClassVar[int] = 1
 
     def output(self, *inputs: Shape) -> Shape:
         """(C, H, W) to (C', ceil(H/stride), ceil(W/stride))."""
@@ -65,6 +66,17 @@ class Conv2d(Layer, frozen=True):
     def params(self) -> int:
         """Kernel weights, and one bias per output channel if there is one."""
         return self.kernel**2 * (self.in_channels // self.groups) * self.out_channels + self.bias * self.out_channels
+
+
+class DilatedConv2d(Conv2d, frozen=True):
+    """A convolution whose kernel leaves out pixels: its taps are `dilation` pixels apart.
+
+    A class of its own, so that what was known of convolutions before there were dilated ones goes by the same digests.
+
+    Source: DeepLab, arXiv:1606.00915, section 3.1.
+    """
+
+    dilation: int = 2  # type: ignore[misc]
 
 
 class Linear(Layer, frozen=True):
@@ -268,6 +280,65 @@ class Gate(Layer, frozen=True):
         features, gate = inputs
         gate.expect_channels(features.channels, by="a squeeze-excitation gate")
         return features
+
+
+class Resize(Layer, frozen=True):
+    """The first branch at the height and width of the second; bilinear, corners not aligned."""
+
+    def output(self, *inputs: Shape) -> Shape:
+        """(C, H, W) and (C', H', W') to (C, H', W')."""
+        given, like = inputs
+        given.expect("map", by="a resize")
+        like.expect("map", by="a resize")
+        return Shape(given.channels, like.height, like.width)
+
+
+class ToRows(Layer, frozen=True):
+    """A map of several times so many channels as rows of so many columns, by position and then one after the other.
+
+    Source: torchvision's and others' order of a detector's boxes.
+    """
+
+    columns: int
+
+    def output(self, *inputs: Shape) -> Shape:
+        """(A*columns, H, W) to (H*W*A, columns)."""
+        (given,) = inputs
+        given.expect("map", by="a reshape to rows")
+        return Shape(self.columns, given.height * given.channels // self.columns, given.width, layout="tokens")
+
+
+class Concat(Layer, frozen=True):
+    """The rows of all branches, one below the other."""
+
+    def output(self, *inputs: Shape) -> Shape:
+        """(N, C), (M, C), ... to (N + M + ..., C)."""
+        for each in inputs:
+            each.expect("tokens", by="a concatenation of rows")
+            each.expect_channels(inputs[0].channels, by="a concatenation of rows")
+        return Shape(inputs[0].channels, sum(each.positions for each in inputs), layout="tokens")
+
+
+class Routing(Layer, frozen=True):
+    """Base of what chooses or gathers maps: nothing is computed, read or written."""
+
+
+class Pick(Routing, frozen=True):
+    """One of the maps that flow together."""
+
+    index: int
+
+    def output(self, *inputs: Shape) -> Shape:
+        """The map of that number."""
+        return inputs[0].maps[self.index]
+
+
+class Bundle(Routing, frozen=True):
+    """All branches, which flow on together."""
+
+    def output(self, *inputs: Shape) -> Shape:
+        """What all of them are."""
+        return together(*inputs)
 
 
 class MultiQueryAttention(Layer, frozen=True):

@@ -10,10 +10,12 @@ import msgspec
 from ridgepoint.arch.blocks import Block
 from ridgepoint.arch.conventions import Conventions
 from ridgepoint.arch.fold import fold
-from ridgepoint.arch.head import Head, PooledHead
+from ridgepoint.arch.heads import Head, HeadBase
+from ridgepoint.arch.heads.classification import PooledHead
 from ridgepoint.arch.recipe import PlacedLayer, Recipe, place
 from ridgepoint.arch.roles import Count
-from ridgepoint.arch.shape import Shape
+from ridgepoint.arch.shape import Shape, together
+from ridgepoint.arch.taps import leaving
 from ridgepoint.errors import ArchitectureError
 from ridgepoint.validation import Name
 
@@ -75,11 +77,56 @@ class Network(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class State(NamedTuple):
-    """All that a part needs to know of what is before it."""
+    """All that a part needs to know of what is before it.
+
+    `tapped` are the maps that the head wants, and what of them there is so far; where it wants none, nothing is counted
+    of `reduction`, the input pixels of one position along one side.
+    """
 
     shape: Shape
     conventions: Conventions
     num_classes: int
+    tapped: tuple[tuple[int | str, Shape | None], ...] = ()
+    reduction: int = 1
+
+    @classmethod
+    def first(cls, shape: Shape, conventions: Conventions, num_classes: int, taps: Iterable[int | str]) -> "State":
+        """What reaches the first part of a network whose head has these taps."""
+        tapped = tuple([(tap, shape if tap == 1 else None) for tap in taps])
+        return cls(shape, conventions, num_classes, tapped)
+
+    def reaching(self, part: Block | Head) -> Shape:
+        """What a part gets: the shape before it, and the maps that it taps.
+
+        Raises:
+            ArchitectureError: If no block before it leaves one of them.
+        """
+        if not part.taps:
+            return self.shape
+        known = dict(self.tapped)
+        maps = []
+        for tap in part.taps:
+            if (shape := known.get(tap)) is None:
+                raise ArchitectureError(
+                    f": taps {tap}, and nothing before it leaves that. Allowed: the path of a block, such as "
+                    "stages.1.0, of a part of one that ends in an activation, such as stages.4.0.expand, or the input "
+                    "pixels of one position of a map, such as 8"
+                )
+            maps.append(shape)
+        return together(self.shape, *maps)
+
+    def after(self, path: str, site: "Site", output: Shape) -> "State":
+        """What is before the next part.
+
+        Raises:
+            ArchitectureError: If a part is tapped where folding would change what leaves it.
+        """
+        reduction = self.reduction * site.part.reduction
+        tapped = []
+        for tap, old in self.tapped:
+            new = leaving(tap, path, reduction, output, lambda: _placed(*site, False).layers)
+            tapped.append((tap, new or old))
+        return State(output, self.conventions, self.num_classes, tuple(tapped), reduction)
 
 
 class Site(NamedTuple):
@@ -109,7 +156,9 @@ def stream(network: Network, make: Callable[[Site], M]) -> Iterator[tuple[str, S
     Raises:
         ArchitectureError: If the network is impossible; the message starts with the part's path.
     """
-    return follow(network.parts(), State(network.input_shape, network.conventions, network.num_classes), make)
+    taps = network.head.taps
+    state = State.first(network.input_shape, network.conventions, network.num_classes, taps)
+    return follow(network.parts(), state, make)
 
 
 def follow(
@@ -121,13 +170,14 @@ def follow(
         ArchitectureError: If a part cannot take what reaches it; the message starts with its path.
     """
     for path, part in parts:
-        site = Site(part, *state)
         try:
+            shape = state.reaching(part) if state.tapped else state.shape  # asked first: this is a search's inner loop
+            site = Site(part, shape, state.conventions, state.num_classes)
             made = make(site)
+            state = state.after(path, site, made.output) if state.tapped else state._replace(shape=made.output)
         except ArchitectureError as error:
             raise ArchitectureError(f"{path}{error}") from None
         yield path, site, made
-        state = state._replace(shape=made.output)
 
 
 class PlacedBlock(msgspec.Struct, frozen=True):
@@ -186,10 +236,10 @@ def place_row(part: Block | Head, shape: Shape, conventions: Conventions, num_cl
         ArchitectureError: If it cannot take the shape; the message lacks only the block's path in front.
     """
     try:
-        if isinstance(part, Head):
+        if isinstance(part, HeadBase):
             recipe = part.recipe(shape, conventions, num_classes)
         else:
-            recipe = part.recipe(shape, conventions)
+            recipe = part.wired(shape, conventions)
     except ArchitectureError as error:
         raise ArchitectureError(f": {error}") from None
     recipe = fold(recipe) if deploy else recipe
@@ -213,5 +263,7 @@ def placed_parts(network: Network, *, deploy: bool = False) -> tuple[tuple[Site,
 
 @lru_cache(maxsize=4096)
 def _digest(network: Network) -> str:
-    # Not of the JSON: that leaves a default out only where the very object is the default's.
-    return hashlib.sha256(repr(network).encode()).hexdigest()[:16]
+    # Not of the JSON: that leaves a default out only where the very object is the default's. Without what the language
+    # did not know at first, where it says nothing: digests name what tables and journals of older versions hold.
+    told = repr(network).replace(", dilation=1)", ")")
+    return hashlib.sha256(told.encode()).hexdigest()[:16]

@@ -58,6 +58,11 @@ class Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         return {name: getattr(self, name) for name in fields_with(type(self), *roles)}
 
     @property
+    def taps(self) -> tuple[int | str, ...]:
+        """The maps that it takes beside what reaches it; only heads take some."""
+        return ()
+
+    @property
     def reduction(self) -> int:
         """How many input pixels one output pixel stands for, along one side."""
         reduction = 1

@@ -41,9 +41,12 @@ HIDDEN = Role("", "hidden", "width")
 OUT = Role("out_channels", "", "width")
 DIM = Role("")
 STRIDE = Role("stride")
+DILATION = Role("dilation", "dilation", "operator")
 RESIDUAL = Role("residual")
+TAP = Role("")
 ROLES = (
-    KERNEL, EXPAND_RATIO, EXPANSION, SE_RATIO, SQUEEZE, SE, REPEAT, BRANCHES, HEADS, HIDDEN, OUT, DIM, STRIDE, RESIDUAL,
+    KERNEL, EXPAND_RATIO, EXPANSION, SE_RATIO, SQUEEZE, SE, REPEAT, BRANCHES, HEADS, HIDDEN, OUT, DIM, STRIDE, DILATION,
+    RESIDUAL, TAP,
 )  # fmt: skip
 # What a child of a network may have less of.
 SIZES = (OUT, EXPANSION, SQUEEZE, HEADS, DIM)
@@ -57,11 +60,18 @@ Hidden: TypeAlias = Annotated[Count, HIDDEN]
 Heads: TypeAlias = Annotated[Count, HEADS]
 Dim: TypeAlias = Annotated[Count, DIM]
 Stride: TypeAlias = Annotated[Count, STRIDE]
+Dilation: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=64), DILATION]
 Kernel: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=255), KERNEL]
 KernelOrNone: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=255), KERNEL]
 Branches: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=64), BRANCHES]
 SqueezeExcite: TypeAlias = Annotated[bool, SE]
 Residual: TypeAlias = Annotated[bool | None, RESIDUAL]
+# A map: what leaves a block (`stages.1.0`) or a part of one that ends in an activation (`stages.4.0.expand`), by its
+# path in the tables of costs; or the last one of which a position stands for so many input pixels, 1 being the image.
+_PATH = r"^(stem|stages\.\d+)\.\d+(\.\w+)*$"
+Tap: TypeAlias = Annotated[
+    Annotated[int, msgspec.Meta(ge=1, le=1024)] | Annotated[str, msgspec.Meta(pattern=_PATH)], TAP
+]
 
 
 @lru_cache(maxsize=1024)

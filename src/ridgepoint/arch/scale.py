@@ -1,14 +1,15 @@
-"""Whole-network edits: width multipliers, and fewer strides for small images."""
+"""Whole-network edits: width multipliers, fewer strides for small images, and dilated kernels instead of strides."""
 
 from collections.abc import Collection
 
 import msgspec
 
 from ridgepoint.arch.blocks import Block
-from ridgepoint.arch.head import PooledHead
+from ridgepoint.arch.heads.classification import PooledHead
 from ridgepoint.arch.layer import round_channels
-from ridgepoint.arch.network import Network, Stage
+from ridgepoint.arch.network import Network, Stage, place_blocks
 from ridgepoint.arch.roles import EXPANSION, OUT, SQUEEZE
+from ridgepoint.errors import ArchitectureError
 
 
 def scale_width(network: Network, width: float, *, keep: Collection[str] = ()) -> Network:
@@ -91,3 +92,41 @@ def limit_stride(network: Network, limit: int) -> Network:
     stem = tuple(row(block) for block in network.stem)
     stages = tuple(Stage(blocks=tuple(row(block) for block in stage.blocks)) for stage in network.stages)
     return msgspec.structs.replace(network, stem=stem, stages=stages)
+
+
+def with_output_stride(network: Network, stride: int, *, eager: bool = False) -> Network:
+    """The same network with finer last maps: later strides are 1, and later kernels dilate to see what they saw.
+
+    What the last stage gave before lies at every second (fourth, ...) position of what it gives now, but for
+    squeeze-excitation and attention, which look at all positions.
+
+    Args:
+        network: The network.
+        stride: How many input pixels one position of the last stage is to stand for, along one side.
+        eager: Whether a block that loses its stride dilates already, as torchvision's MobileNetV3 does.
+
+    Raises:
+        ArchitectureError: If no block ends at the stride, or a kernel that would dilate cannot.
+
+    Source: DeepLab, arXiv:1606.00915, section 3.1; MobileNetV3, arXiv:1905.02244, section 6.4 (stride 16).
+    """
+    now, dilation, reached = 1, 1, [1]
+
+    def row(block: Block) -> Block:
+        nonlocal now, dilation
+        if now * block.reduction <= stride and dilation == 1:
+            now *= block.reduction
+            reached.append(now)
+            return block
+        before, dilation = dilation, dilation * block.reduction
+        own = dilation if eager else before
+        return msgspec.structs.replace(block.unstrided(), dilation=block.dilation * own)
+
+    stem = tuple(row(block) for block in network.stem)
+    stages = tuple(Stage(blocks=tuple(row(block) for block in stage.blocks)) for stage in network.stages)
+    if now != stride:
+        allowed = ", ".join(map(str, dict.fromkeys([*reached, total_stride(network)])))
+        raise ArchitectureError(f"{network.name}: has no output stride of {stride}. Allowed: {allowed}")
+    edited = msgspec.structs.replace(network, stem=stem, stages=stages)
+    place_blocks(edited)
+    return edited

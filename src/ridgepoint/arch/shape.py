@@ -6,7 +6,7 @@ import msgspec
 
 from ridgepoint.errors import ArchitectureError
 
-Layout = Literal["map", "tokens", "vector"]
+Layout = Literal["map", "tokens", "vector", "maps"]
 
 
 class Shape(msgspec.Struct, frozen=True):
@@ -29,6 +29,11 @@ class Shape(msgspec.Struct, frozen=True):
     def positions(self) -> int:
         """Height times width: pixels of a map, number of tokens, 1 for a vector."""
         return self.height * self.width
+
+    @property
+    def maps(self) -> "tuple[Shape, ...]":
+        """Itself, or all that flow together."""
+        return (self,)
 
     def __str__(self) -> str:
         if self.layout == "vector":
@@ -53,3 +58,28 @@ class Shape(msgspec.Struct, frozen=True):
         """
         if self.channels != channels:
             raise ArchitectureError(f"{by} takes {channels} channels, but its input is {self}")
+
+
+class Maps(Shape, frozen=True):
+    """Several shapes that flow together, the last map of a network and those that its head taps; named by the first."""
+
+    every: tuple[Shape, ...] = ()
+
+    @property
+    def maps(self) -> tuple[Shape, ...]:
+        """All of them."""
+        return self.every
+
+    @property
+    def elements(self) -> int:
+        """How many numbers one image has in all of them."""
+        return sum(shape.elements for shape in self.maps)
+
+    def __str__(self) -> str:
+        return " and ".join(map(str, self.maps))
+
+
+def together(*shapes: Shape) -> Shape:
+    """Shapes that flow together; one alone is itself."""
+    first = shapes[0]
+    return Maps(first.channels, first.height, first.width, "maps", shapes) if len(shapes) > 1 else first

@@ -111,7 +111,7 @@ def narrowed(network: Network, share: float) -> Network:
 def _is_own(block: Block, field: str, width: int, given: Shape, conventions: Conventions) -> bool:
     """Whether an expansion may differ from the input's width; else it follows that: nothing in the block widens."""
     other = msgspec.structs.replace(block, **{field: width + given.channels})
-    return inherits(other.recipe(given, conventions), block.recipe(given, conventions))
+    return inherits(other.wired(given, conventions), block.wired(given, conventions))
 
 
 def _narrowed(
@@ -135,7 +135,7 @@ def _narrowed(
     for more in ({}, told, following, following | told):
         widths = changes | more
         row = msgspec.structs.replace(block, **widths, **_squeezed(block, widths, channels / given.channels))
-        if inherits(row.recipe(shape, network.conventions), wired):
+        if inherits(row.wired(shape, network.conventions), wired):
             return row
     return None
 

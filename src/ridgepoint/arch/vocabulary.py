@@ -1,10 +1,9 @@
 """The keys that rows of networks and spaces may have, and what they decide: fields of blocks and heads, shorthands."""
 
 from functools import lru_cache
-from typing import get_args
 
 from ridgepoint.arch.blocks import BLOCKS
-from ridgepoint.arch.head import Head
+from ridgepoint.arch.heads import HEADS, HeadBase
 from ridgepoint.arch.part import Look, Part
 from ridgepoint.arch.roles import EXPAND_RATIO, REPEAT, ROLES, SE_RATIO, Role, roles_of
 
@@ -14,7 +13,7 @@ SHORTHANDS = {role.plain: role for role in (EXPAND_RATIO, SE_RATIO, REPEAT)}
 @lru_cache(maxsize=1)
 def vocabulary() -> dict[str, Role]:
     """Every key that has a role, in the order of the roles."""
-    kinds: list[type[Part]] = [*BLOCKS.values(), *get_args(Head)]
+    kinds: list[type[Part]] = [*BLOCKS.values(), *HEADS.values()]
     found = SHORTHANDS | {key: role for kind in kinds for key, role in roles_of(kind).items()}
     return dict(sorted(found.items(), key=lambda each: ROLES.index(each[1])))
 
@@ -31,4 +30,4 @@ def keys_that_decide(what: str) -> frozenset[str]:
 
 def look_of(kind: str) -> Look:
     """How rows of a kind are shown: of a block by its tag, or of a head."""
-    return BLOCKS[kind].general_look() if kind in BLOCKS else get_args(Head)[0].general_look()
+    return BLOCKS[kind].general_look() if kind in BLOCKS else HeadBase.general_look()

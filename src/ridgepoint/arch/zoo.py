@@ -1,6 +1,7 @@
 """The zoo: published networks by timm's names, each one YAML file in `zoo/`: its table, and what is published of it.
 
-A variant is a short table of its own: `base: mobilenetv3_small_100`, `width: 0.5`, `keep: [stem, hidden]`.
+A variant is a short table of its own: `base: mobilenetv3_small_100`, `width: 0.5`, `keep: [stem, hidden]`. So is a
+network with the body of another one and a head of its own: `base: ...`, `output_stride: 16`, `head: {head: lraspp}`.
 """
 
 import fnmatch
@@ -12,10 +13,11 @@ import msgspec
 
 from ridgepoint.arch.conventions import Conventions
 from ridgepoint.arch.document import convert, expect_mapping, parse_network
-from ridgepoint.arch.network import Network
+from ridgepoint.arch.heads import Head
+from ridgepoint.arch.network import Network, place_blocks
 from ridgepoint.arch.published import Published, PublishedTop1
 from ridgepoint.arch.roles import Count
-from ridgepoint.arch.scale import scale_width
+from ridgepoint.arch.scale import scale_width, with_output_stride
 from ridgepoint.documents import Raw, read_document
 from ridgepoint.errors import ArchitectureError, nearest, shown
 from ridgepoint.validation import Name
@@ -25,7 +27,10 @@ SPACES = Path(__file__).parent / "spaces"
 
 
 class Variant(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A network told as a change of another one."""
+    """A network told as a change of another one.
+
+    `output_stride` is that of `with_output_stride`; with `dilate: eager` blocks that lose a stride dilate already.
+    """
 
     name: Name
     base: str
@@ -33,6 +38,10 @@ class Variant(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     keep: tuple[Literal["stem", "hidden", "conv"], ...] = ()
     input: tuple[Count, Count, Count] | None = None
     conventions: dict[str, Raw] = {}
+    output_stride: Count | None = None
+    dilate: Literal["after", "eager"] = "after"
+    head: Head | None = None
+    num_classes: Count | None = None
 
 
 def list_models(pattern: str = "*") -> list[str]:
@@ -106,9 +115,21 @@ def _parse_network(raw: Raw, *, source: str) -> Network:
     network = base if variant.width == 1.0 else scale_width(base, variant.width, keep=variant.keep)
     merged = {**msgspec.to_builtins(base.conventions), **variant.conventions}
     conventions: Conventions = convert(merged, Conventions, where="conventions", source=source)
-    return msgspec.structs.replace(
-        network, name=variant.name, input=variant.input or base.input, conventions=conventions
+    network = msgspec.structs.replace(
+        network,
+        name=variant.name,
+        input=variant.input or base.input,
+        conventions=conventions,
+        head=variant.head or network.head,
+        num_classes=variant.num_classes or base.num_classes,
     )
+    try:
+        if variant.output_stride:
+            network = with_output_stride(network, variant.output_stride, eager=variant.dilate == "eager")
+        place_blocks(network)
+    except ArchitectureError as error:
+        raise ArchitectureError(f"{source}: {error}") from None
+    return network
 
 
 @lru_cache(maxsize=2)

@@ -12,7 +12,7 @@ import msgspec
 
 from ridgepoint.arch.blocks import Block
 from ridgepoint.arch.conventions import Conventions
-from ridgepoint.arch.head import Head
+from ridgepoint.arch.heads import Head
 from ridgepoint.arch.network import Network, place_row, stream
 from ridgepoint.arch.shape import Shape
 from ridgepoint.cost.fusing import Fusing, fusing_named, passes

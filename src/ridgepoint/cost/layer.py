@@ -10,6 +10,7 @@ from ridgepoint.arch.layer import (
     LayerScale,
     Linear,
     MultiQueryAttention,
+    Routing,
     SelfAttention,
 )
 from ridgepoint.arch.recipe import PlacedLayer
@@ -53,8 +54,13 @@ class LayerCost(msgspec.Struct, frozen=True, gc=False):
 
 
 def count_layer(placed: PlacedLayer) -> list[LayerCost]:
-    """One layer's cost; attention gives three: both products and the softmax between them, as runtimes run it."""
+    """One layer's cost; attention gives three: both products and the softmax between them, as runtimes run it.
+
+    What only routes maps gives none.
+    """
     layer, inputs = placed.layer, placed.inputs
+    if isinstance(layer, Routing):
+        return []
     if isinstance(layer, _ATTENTION):
         return _attention(placed, layer)
     params = layer.params()

@@ -17,7 +17,7 @@ import numpy as np
 from ridgepoint.arch.blocks import Block
 from ridgepoint.arch.blocks.convolution import Conv
 from ridgepoint.arch.conventions import Conventions
-from ridgepoint.arch.head import TokenHead
+from ridgepoint.arch.heads.classification import TokenHead
 from ridgepoint.arch.network import Network, Stage
 from ridgepoint.arch.roles import OUT
 from ridgepoint.arch.shape import Shape

@@ -5,6 +5,7 @@ enough; few, as long as rows share their widths.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import product
 from typing import Any, NamedTuple
 
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from ridgepoint.arch.blocks import Block
 from ridgepoint.arch.choice import Choice, close, walk
 from ridgepoint.arch.document import convert, parse_network, parse_rows
-from ridgepoint.arch.head import Head
+from ridgepoint.arch.heads import Head, HeadBase
 from ridgepoint.arch.network import Site, State, follow, place_row
 from ridgepoint.arch.space import Space
 from ridgepoint.errors import ArchitectureError, InputError
@@ -87,12 +88,32 @@ class _Follower:
         """The cases of every row in turn, the head last."""
         template, left = self.space.template, MAX_CASES
         ways, numbers = self.closings({key: template[key] for key in _SHARED if key in template})
-        starts = np.array([self.number(_start(values, self.space.name)) for values, _ in ways])
+        taps = self.taps()
+        starts = np.array([self.number(_start(values, self.space.name, taps)) for values, _ in ways])
         reaching = Cases(numbers.names, starts[numbers.numbers]).reduced()
         for where, row in _rows(template):
             found, reaching = self.follow(where, row, reaching, left)
             left -= found.numbers.size
             yield found
+
+    def taps(self) -> tuple[int, ...]:
+        """The maps that any head of the space taps.
+
+        Raises:
+            InputError: If one is told by a path: which block that is hangs on what is chosen.
+        """
+        heads: list[HeadBase] = []
+        for content, _ in self.closings(self.space.template.get("head", {"head": "pooled"}))[0]:
+            with suppress(ArchitectureError):
+                heads.append(convert(content, Head, where="head", source=self.space.name))
+        wanted = dict.fromkeys(tap for head in heads for tap in head.taps)
+        for tap in wanted:
+            if not isinstance(tap, int):
+                raise InputError(
+                    f"{self.space.name}: head: taps {tap}. Allowed in a space: input pixels of one position, such as "
+                    "8, which stand for the last map there, whichever block leaves it"
+                )
+        return tuple(tap for tap in wanted if isinstance(tap, int))
 
     def closings(self, node: Any) -> tuple[list[tuple[Any, frozenset[str]]], Cases]:
         """The distinct contents that closing a node can give, each with the choices it asks for, and their numbers."""
@@ -164,13 +185,13 @@ def _close(node: Any, options: Mapping[str, int]) -> tuple[Any, frozenset[str]]:
     return close(node, pick), frozenset(asked)
 
 
-def _start(values: Mapping[str, Any], name: str) -> State | None:
+def _start(values: Mapping[str, Any], name: str, taps: Sequence[int]) -> State | None:
     """What reaches the first row; None where the values are impossible."""
     try:
         bare = parse_network({"name": name, "stages": [], **values}, source=name)
     except ArchitectureError:
         return None
-    return State(bare.input_shape, bare.conventions, bare.num_classes)
+    return State.first(bare.input_shape, bare.conventions, bare.num_classes, taps)
 
 
 def _place(state: State | None, content: Any, name: str) -> tuple[tuple[Site, ...] | None, State | None]:
@@ -184,9 +205,10 @@ def _place(state: State | None, content: Any, name: str) -> tuple[tuple[Site, ..
             parts = (convert(content["head"], Head, where="head", source=name),)
         else:
             parts, _ = parse_rows(content["blocks"], state.shape.channels, where="blocks", source=name)
-        for _, site, row in follow([("", part) for part in parts], state, lambda site: place_row(*site, deploy=False)):
-            sites.append(site)
-            state = state._replace(shape=row.output)
+        for part in parts:
+            for _, site, row in follow([("", part)], state, lambda site: place_row(*site, deploy=False)):
+                sites.append(site)
+                state = state.after("", site, row.output) if state.tapped else state._replace(shape=row.output)
     except ArchitectureError:
         return None, None
     return tuple(sites), state

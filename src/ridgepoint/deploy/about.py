@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from ridgepoint.arch.closing import check_answers
 from ridgepoint.arch.network import Network
 from ridgepoint.data.preprocess import Preprocessing
 from ridgepoint.data.trained_on import TrainedOn
@@ -56,8 +57,11 @@ def make_about(**fields: Any) -> About:
 
     Raises:
         InputError: If there is not one label for each class.
+        ArchitectureError: If the task is classification, and the network gives something else.
     """
     about = About(**fields, version=importlib.metadata.version("ridgepoint"))
+    if about.task == "classification":
+        check_answers(about.network.head, "classes", about.network.name)
     if len(about.labels) != about.network.num_classes:
         raise InputError(
             f"{len(about.labels)} labels are given, and the network has {about.network.num_classes} classes. Give a "

@@ -125,6 +125,7 @@ def _example(shape: Shape) -> torch.Tensor:
         "map": (shape.channels, shape.height, shape.width),
         "tokens": (shape.positions, shape.channels),
         "vector": (shape.channels,),
+        "maps": (shape.elements,),
     }
     return torch.zeros(1, *sizes[shape.layout])
 

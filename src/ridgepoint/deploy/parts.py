@@ -72,6 +72,24 @@ def part_of(blocks: Sequence[PlacedBlock]) -> Part:
     torch.manual_seed(0)
     grid, first = layers.Grid(), blocks[0].input
     grid.size = (first.height, first.width)  # of the map that tokens come from, if tokens come in
-    module = nn.Sequential(*(module_of(block.recipe, block.input, grid, 0.0, 0.0) for block in blocks))
+    parts = [module_of(block.recipe, block.input, grid, 0.0, 0.0) for block in blocks]
+    module = nn.Sequential(*([_Apart(first)] if first.layout == "maps" else []), *parts)
     initialise(module)
     return module.eval(), first
+
+
+class _Apart(nn.Module):
+    """Several maps out of one vector, because a part that is timed has one input; it costs a copy.
+
+    Shape: (B, elements of all) -> a tuple of (B, C, H, W).
+    """
+
+    def __init__(self, shape: Shape):
+        super().__init__()
+        self.shapes = [(each.channels, each.height, each.width) for each in shape.maps]
+        self.sizes = [each.elements for each in shape.maps]
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Split and reshape."""
+        pieces = x.split(self.sizes, 1)
+        return tuple(piece.unflatten(1, shape) for piece, shape in zip(pieces, self.shapes, strict=True))

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ridgepoint.arch.head import TokenHead
+from ridgepoint.arch.heads.classification import TokenHead
 from ridgepoint.data import Dataset, Split, decode, detect
 from ridgepoint.display import Display
 from ridgepoint.distill.lessons import Lessons, OnlineLessons

@@ -240,7 +240,7 @@ def choose_space(closing: Closing, preprocessing: Preprocessing, name: str | Non
     name = name or (f"{usual}_32px" if small else usual)
     sizes = [size] if small else sorted({max(64, round(size * share / 32) * 32) for share in (0.6, 0.8)} | {size})
     side = Choice("resolution", tuple(sizes)) if len(sizes) > 1 else size
-    space = load_space(name).closed(input=[preprocessing.channels, side, side], **closing.keys())
+    space = closing.close_space(load_space(name), input=[preprocessing.channels, side, side])
     reason = (
         f"Search space {name}: images of {size} px keep their resolution in the stem; total stride 8."
         if small

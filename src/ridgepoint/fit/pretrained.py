@@ -21,7 +21,10 @@ def networks_for(weights: str, closing: Closing, *, channels: int, height: int, 
     elements = sum(tensor.numel() for tensor in read_weights(weights).tensors.values())
     found, reasons = [], {}
     for name in list_models():
-        network = closing.close(load(name).at(channels=channels, height=height, width=width))
+        network = load(name).at(channels=channels, height=height, width=width)
+        if not closing.fits(network):
+            continue
+        network = closing.close(network)
         if cost(network.with_classes(1), form="deploy").params > elements:  # without building what is far too large
             continue
         try:

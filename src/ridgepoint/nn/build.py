@@ -10,8 +10,10 @@ from ridgepoint.arch import layer as spec
 from ridgepoint.arch.network import Network, place_blocks
 from ridgepoint.arch.recipe import Chain, Parallel, Recipe, place
 from ridgepoint.arch.shape import Shape
+from ridgepoint.arch.taps import tap_paths
 from ridgepoint.nn import layers
 from ridgepoint.nn.depthwise import COLUMNS, DepthwiseConv2d
+from ridgepoint.nn.taps import run
 
 ACTIVATIONS: dict[str, Callable[..., nn.Module]] = {
     "relu": nn.ReLU,
@@ -31,7 +33,8 @@ IN_PLACE = ("relu", "relu6", "hard_swish", "silu")
 class BuiltNetwork(nn.Module):
     """A network with weights.
 
-    Shape: (B, channels, H, W) -> (B, num_classes). H and W may differ from the network's own input size.
+    Shape: (B, channels, H, W) -> what its head gives: (B, num_classes), or a class map (B, num_classes, H', W'). H and
+    W may differ from the network's own input size.
     """
 
     def __init__(self, network: Network, *, drop_rate: float = 0.0, drop_path_rate: float = 0.0):
@@ -52,12 +55,19 @@ class BuiltNetwork(nn.Module):
             )
         )
         self.head = modules["head"]
+        self.taps = tap_paths(network.head.taps, [(path, block.reduction) for path, block in network.rows()])
         initialise(self)
 
     def forward(self, x: Tensor) -> Tensor:
         """Stem, stages, head."""
-        logits: Tensor = self.head(self.stages(self.stem(x)))
-        return logits
+        answer: Tensor
+        if not self.taps:
+            answer = self.head(self.stages(self.stem(x)))
+            return answer
+        found = {"": x}
+        last = run(self.stages, run(self.stem, x, "stem", self.taps, found), "stages", self.taps, found)
+        answer = self.head((last, *(found[path] for path in self.taps)))
+        return answer
 
 
 def build(
@@ -130,7 +140,20 @@ def _leaf(layer: spec.Layer, shape: Shape, grid: layers.Grid, drop_rate: float, 
             return layers.SelfAttention(layer, grid)
         case spec.MultiQueryAttention():
             return layers.MultiQueryAttention(layer)
-        case spec.GlobalPool() | spec.Add() | spec.Subtract() | spec.Gate() | spec.Average():
+        case spec.Pick():
+            return layers.Pick(layer.index)
+        case spec.ToRows():
+            return layers.ToRows(layer.columns)
+        case (
+            spec.GlobalPool()
+            | spec.Add()
+            | spec.Subtract()
+            | spec.Gate()
+            | spec.Average()
+            | spec.Resize()
+            | spec.Concat()
+            | spec.Bundle()
+        ):
             join: nn.Module = getattr(layers, type(layer).__name__)()
             return join
     raise AssertionError(f"no module for {layer}")
@@ -138,13 +161,14 @@ def _leaf(layer: spec.Layer, shape: Shape, grid: layers.Grid, drop_rate: float, 
 
 def _conv(layer: spec.Conv2d) -> nn.Conv2d:
     same = layer.padding == "same" and layer.stride > 1
-    wide = layer.groups == layer.in_channels == layer.out_channels and layer.kernel > COLUMNS
+    wide = layer.groups == layer.in_channels == layer.out_channels and layer.kernel > COLUMNS and layer.dilation == 1
     return (layers.SameConv2d if same else DepthwiseConv2d if wide else nn.Conv2d)(
         layer.in_channels,
         layer.out_channels,
         layer.kernel,
         stride=layer.stride,
-        padding=0 if same else layer.kernel // 2,
+        padding=0 if same else layer.dilation * (layer.kernel // 2),
+        dilation=layer.dilation,
         groups=layer.groups,
         bias=layer.bias,
     )

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from ridgepoint.arch.head import PooledHead
+from ridgepoint.arch.heads.classification import PooledHead
 from ridgepoint.arch.network import place_blocks
 from ridgepoint.errors import InputError
 from ridgepoint.nn.build import BuiltNetwork

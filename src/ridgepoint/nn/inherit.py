@@ -18,6 +18,7 @@ from ridgepoint.arch.blocks import Block
 from ridgepoint.arch.network import Network, place_blocks
 from ridgepoint.arch.recipe import Chain, Parallel, Recipe
 from ridgepoint.arch.roles import SIZES
+from ridgepoint.arch.taps import tap_paths
 from ridgepoint.arch.wiring import is_silent
 from ridgepoint.errors import InheritanceError
 from ridgepoint.nn.build import BuiltNetwork, build
@@ -119,9 +120,12 @@ def _walk(child: Network, parent: BuiltNetwork) -> "_Walk":
     mine = {placed.path: placed for placed in place_blocks(child)}
     theirs = {placed.path: placed for placed in place_blocks(parent.network)}
     walk = _Walk(child.name, parent)
-    axis = Axis(parent.network.input[0], child.input[0])
+    axis = walk.axes[""] = Axis(parent.network.input[0], child.input[0])
+    taps = tap_paths(child.head.taps, [(path, block.reduction) for path, block in child.rows()])
     for path, other in _matched(child, parent.network):
         walk.last = None
+        if path == "head" and taps:
+            walk.bundle = [axis, *(walk.axes[tap] for tap in taps)]
         axis = walk.part(theirs[other].recipe, mine[path].recipe, other, path, axis)
     if axis.parent != axis.child:
         raise InheritanceError(
@@ -179,6 +183,8 @@ class _Walk:
         self.taken: dict[str, _Taken] = {}
         self.fresh: dict[str, Tensor] = {}
         self.last: Tensor | None = None  # what the layer before wrote, as long as only gains follow
+        self.axes: dict[str, Axis] = {}  # of what leaves each part, by the child's path
+        self.bundle: list[Axis] = []  # of the maps that flow together, where several do
 
     def state(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
         """The child's tensors, cut from the parent's."""
@@ -193,6 +199,10 @@ class _Walk:
 
     def part(self, theirs: Recipe, mine: Recipe, key: str, own: str, axis: Axis) -> Axis:
         """The axis of a recipe's output, given its input's; `key` is its place in the parent, `own` in the child."""
+        self.axes[own] = self._part(theirs, mine, key, own, axis)
+        return self.axes[own]
+
+    def _part(self, theirs: Recipe, mine: Recipe, key: str, own: str, axis: Axis) -> Axis:
         if isinstance(mine, Chain) and isinstance(theirs, Chain):
             if [name for name, _ in theirs.parts] != [name for name, _ in mine.parts]:
                 raise self._unlike(key)
@@ -231,6 +241,11 @@ class _Walk:
         if isinstance(mine, spec.MultiQueryAttention):
             assert isinstance(theirs, spec.MultiQueryAttention)
             return self._shared_attention(theirs, mine, own, *axes)
+        if isinstance(mine, spec.Bundle):
+            self.bundle = axes
+            return axes[0]
+        if isinstance(mine, spec.Resize | spec.Concat):
+            return axes[0]
         if isinstance(mine, spec.Gate):
             features, gate = axes
             gate.rule = lambda: features.kept
@@ -260,6 +275,9 @@ class _Walk:
                 return self._self_attention(theirs, mine, key, own, axis)
             case spec.StochasticDepth():
                 pass
+            case spec.Pick():
+                self.last = None
+                return self.bundle[mine.index]
             case _:
                 self.last = None
         return axis

@@ -52,9 +52,10 @@ class SameConv2d(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Pad by what this input size needs, then convolve."""
+        reaches = [apart * (kernel - 1) + 1 for kernel, apart in zip(self.kernel_size, self.dilation, strict=True)]
         pads = [
-            max(((size + stride - 1) // stride - 1) * stride + kernel - size, 0)  # a tracer's -(-a // b) is not ceil
-            for size, stride, kernel in zip(x.shape[-2:], self.stride, self.kernel_size, strict=True)
+            max(((size + stride - 1) // stride - 1) * stride + reach - size, 0)  # a tracer's -(-a // b) is not ceil
+            for size, stride, reach in zip(x.shape[-2:], self.stride, reaches, strict=True)
         ]
         (high, wide) = pads
         return super().forward(F.pad(x, (wide // 2, wide - wide // 2, high // 2, high - high // 2)))
@@ -255,6 +256,55 @@ class Gate(nn.Module):
     def forward(self, features: Tensor, gate: Tensor) -> Tensor:
         """Element-wise."""
         return features * gate
+
+
+class Resize(nn.Module):
+    """Features at the height and width of a map; bilinear, corners not aligned."""
+
+    def forward(self, features: Tensor, like: Tensor) -> Tensor:
+        """(B, C, H, W) and (B, C', H', W') to (B, C, H', W')."""
+        return F.interpolate(features, like.shape[-2:], mode="bilinear", align_corners=False)
+
+
+class ToRows(nn.Module):
+    """(B, A*columns, H, W) -> (B, H*W*A, columns)."""
+
+    def __init__(self, columns: int):
+        super().__init__()
+        self.columns = columns
+
+    def forward(self, x: Tensor) -> Tensor:
+        """By position, and at each one anchor after the other."""
+        rows_BHWAK: Tensor = x.unflatten(1, (-1, self.columns)).permute(0, 3, 4, 1, 2)
+        return rows_BHWAK.flatten(1, 3)
+
+
+class Concat(nn.Module):
+    """(B, N, C), (B, M, C), ... -> (B, N + M + ..., C)."""
+
+    def forward(self, *rows: Tensor) -> Tensor:
+        """One below the other."""
+        return torch.cat(rows, 1)
+
+
+class Pick(nn.Module):
+    """One of several maps."""
+
+    def __init__(self, index: int):
+        super().__init__()
+        self.index = index
+
+    def forward(self, maps: Sequence[Tensor]) -> Tensor:
+        """The map of that number."""
+        return maps[self.index]
+
+
+class Bundle(nn.Module):
+    """Maps that go on together."""
+
+    def forward(self, *maps: Tensor) -> Sequence[Tensor]:
+        """As they are."""
+        return maps
 
 
 class Average(nn.Module):

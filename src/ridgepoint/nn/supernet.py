@@ -31,6 +31,7 @@ from ridgepoint.arch.network import Site, place_row
 from ridgepoint.arch.shape import Shape
 from ridgepoint.arch.space import Space
 from ridgepoint.cost.space_table import compile_space
+from ridgepoint.errors import InputError
 from ridgepoint.nn import layers
 from ridgepoint.nn.build import ATTENTION_PROJECTIONS, BuiltNetwork, build, initialise, module_of
 
@@ -72,6 +73,11 @@ class Supernet(nn.Module):
         super().__init__()
         self.space = space
         self.table = compile_space(space)
+        if any(site.part.taps for _, site in self.table.possible()):
+            raise InputError(
+                f"{space.name}: its head taps maps from within the network, and networks with shared weights have none "
+                "such. Allowed: another head, or a method that trains candidates one by one"
+            )
         self.grid = layers.Grid()
         self.weights = nn.ParameterDict(_largest(self.table.possible()))
         _align(dict(self.weights.items()))

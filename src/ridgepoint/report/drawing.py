@@ -39,7 +39,7 @@ def draw(network: Network) -> str:
     grouped = stages(rows)
     scale = _Scale(
         channels=max(width for row in rows for width in _drawn_widths(row)),
-        pixels=max(max(row.output.height, row.output.width) for row in rows),
+        pixels=max(max(row.output.height, row.output.width) for row in rows if row.output.layout != "maps"),
         macs=total,
         group_macs=max(group.row.deploy_macs * group.repeat for _, groups in grouped for group in groups),
     )
@@ -110,6 +110,8 @@ def _resolution(stage: str, output: Shape, y: int, height: int, pixels: int) -> 
     middle = y + min(height, 2 * _BAND) / 2
     if output.layout == "vector":
         return caption(24, middle - 4, stage, "b") + caption(24, middle + 13, f"{output.channels} classes", "m s n")
+    if output.layout == "maps":
+        return caption(24, middle - 4, stage, "b") + caption(24, middle + 13, f"{output.positions:,} boxes", "m s n")
     wide, tall = (max(3.0, _SQUARE * side / pixels) for side in (output.width, output.height))
     corner = f'x="{134 - wide / 2:.1f}" y="{middle - tall / 2:.1f}"'
     square = f'<rect class="res" {corner} width="{wide:.1f}" height="{tall:.1f}"/>'

@@ -11,7 +11,6 @@ by its name and by its files' names is a part of the contract.
 """
 
 import copy
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -34,6 +33,7 @@ from ridgepoint.deploy.runtimes.runtime import Runtime
 from ridgepoint.errors import InputError
 from ridgepoint.nn.build import build
 from ridgepoint.system import allowed_cpus
+from ridgepoint.testing.laws import hold
 
 LABELS = ("Küche", "猫", 'quo"te', "")
 TRAINED_ON = TrainedOn(name="kit", fingerprint="0" * 64, seed=7, counts={"train": 8, "val": 2, "test": 2})
@@ -45,12 +45,7 @@ def check(runtime: Runtime) -> None:
     Raises:
         AssertionError: Naming what it does not do.
     """
-    for name, law in CHECKS.items():
-        with tempfile.TemporaryDirectory() as folder:
-            try:
-                law(runtime, Path(folder))
-            except Exception as error:
-                raise AssertionError(f"runtime '{runtime.name}' breaks '{name}': {error}") from error
+    hold(runtime, CHECKS, called=f"runtime '{runtime.name}'")
 
 
 def is_found_and_tells_its_conditions(runtime: Runtime, folder: Path) -> None:

@@ -5,19 +5,27 @@ from typing import Self
 import msgspec
 
 from ridgepoint.arch.conventions import Conventions
+from ridgepoint.arch.dilate import dilated
 from ridgepoint.arch.layer import ToMap
 from ridgepoint.arch.part import Part
 from ridgepoint.arch.recipe import Recipe
-from ridgepoint.arch.roles import OUT, STRIDE
+from ridgepoint.arch.roles import OUT, STRIDE, Dilation
 from ridgepoint.arch.shape import Shape
 
 
-class BlockBase(Part, frozen=True, tag_field="block"):
+class BlockBase(Part, frozen=True, kw_only=True, tag_field="block"):
     """Base of all blocks. A subclass with a tag, in any module of this folder, is a kind of block."""
+
+    dilation: Dilation = 1
 
     def recipe(self, shape: Shape, conventions: Conventions) -> Recipe:
         """The block's layers for an input of the given shape: the only place where its topology is written."""
         raise NotImplementedError
+
+    def wired(self, shape: Shape, conventions: Conventions) -> Recipe:
+        """The recipe as it is built: with the taps of every kernel `dilation` pixels apart."""
+        recipe = self.recipe(shape, conventions)
+        return recipe if self.dilation == 1 else dilated(recipe, self.dilation)
 
     @property
     def sets_width(self) -> bool:

@@ -4,7 +4,7 @@ from ridgepoint.arch.blocks import Block
 from ridgepoint.arch.blocks.efficientformer import AttentionMixer, PoolMixer
 from ridgepoint.arch.blocks.inverted import UniversalInvertedBottleneck
 from ridgepoint.arch.conventions import Conventions
-from ridgepoint.arch.head import TokenHead
+from ridgepoint.arch.heads.classification import TokenHead
 from ridgepoint.arch.network import Network, Stage
 from ridgepoint.probe.finding import Finding
 from ridgepoint.probe.study import Study

@@ -1,8 +1,7 @@
-"""Heads: from the last stage's output to one number per class."""
-
-from typing import ClassVar, TypeAlias
+"""Heads of classification: from the last stage's output to one number per class."""
 
 from ridgepoint.arch.conventions import Conventions
+from ridgepoint.arch.heads.base import HeadBase
 from ridgepoint.arch.layer import (
     ActivationKind,
     Average,
@@ -13,25 +12,9 @@ from ridgepoint.arch.layer import (
     ToTokens,
     ToVector,
 )
-from ridgepoint.arch.part import Look, Part
 from ridgepoint.arch.recipe import Parallel, Recipe, chain
 from ridgepoint.arch.roles import Hidden
 from ridgepoint.arch.shape import Shape
-
-
-class HeadBase(Part, frozen=True, tag_field="head"):
-    """Base of all heads."""
-
-    look: ClassVar = Look("head", "head", "Head", "graphite")
-
-    def recipe(self, shape: Shape, conventions: Conventions, num_classes: int) -> Recipe:
-        """The head's layers for an input of the given shape."""
-        raise NotImplementedError
-
-    @property
-    def detail(self) -> str:
-        """Its kind."""
-        return self.tag()
 
 
 class PooledHead(HeadBase, frozen=True, tag="pooled"):
@@ -110,6 +93,3 @@ class NormedHead(HeadBase, frozen=True, tag="normed"):
             if self.distilled
             else classifier,
         )
-
-
-Head: TypeAlias = PooledHead | TokenHead | NormedHead
