@@ -85,7 +85,7 @@ class Fixed(Toy, frozen=True, tag="toy_fixed"):
 FAULTS = [
     (Unroled, "has_a_look_and_a_role_for_every_number", "a number without a role: .*depth"),
     (KeepsItsNorm, "is_counted_built_and_folded_to_no_norm", "norms are left after folding"),
-    (Stiff, "shrinks_in_every_width_and_the_child_inherits", "expand_channels never shrinks"),
+    (Stiff, "shrinks_in_every_width_and_the_child_inherits", "narrowing the expansion of stages.0.0 saves nothing"),
     (Fixed, "dilates_or_says_why_not", "dilation changes nothing"),
 ]
 

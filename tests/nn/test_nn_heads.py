@@ -169,7 +169,10 @@ def test_the_files_of_the_network_and_of_its_head_alone_answer_alike(tmp_path):
 
 def test_what_cannot_take_such_networks_yet_says_so(tmp_path):
     network = small()
-    about = {"preprocessing": Preprocessing(height=64, width=64), "labels": list("abcde")}
+    about = {
+        "preprocessing": Preprocessing(height=64, width=64, channels=3, resize=64, mean=(0.5,) * 3, std=(0.5,) * 3),
+        "labels": list("abcde"),
+    }
     with pytest.raises(ArchitectureError, match="gives a class map; what is wanted here is classes"):
         rp.export(build(network).eval(), tmp_path / "model.onnx", network=network, **about)
     with pytest.raises(InputError, match="taps maps from within the network"):

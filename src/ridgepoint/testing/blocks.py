@@ -197,6 +197,7 @@ def shrinks_in_every_width_and_the_child_inherits(kind: Kind, folder: Path) -> N
         for knob in knobs(network):
             child = next((child for width in knob.narrower if (child := turn(network, knob, width)) is not None), None)
             if child is not None:
+                assert cost(child).params < cost(network).params, f"narrowing the {knob} saves nothing"
                 assert inherit(child, parent)(torch.zeros(1, *network.input)).shape == (1, 5)
                 turned |= {(knob.kind, knob.field), (knob.kind, "")} if "stages" in str(knob) else set()
     for field, role in roles_of(kind).items():
