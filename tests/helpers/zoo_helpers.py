@@ -17,6 +17,7 @@ FAMILIES = (
     "mobilenetv4_conv_small_035",
     "mobilenetv4_hybrid_medium_075",
     "mobileone_s0",
+    "repghostnet_050",
     "repvit_m0_9",
     "tf_efficientnet_lite0",
     "tf_mobilenetv2_100",

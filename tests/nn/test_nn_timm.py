@@ -45,8 +45,9 @@ def assert_same_in_both_precisions(model, reference, sizes) -> None:
     assert_same(model.double(), reference.double(), sizes, dtype=torch.float64, allowed=1e-5)
 
 
-def test_every_network_of_the_zoo_is_compared_at_least_with_another_padding():
-    for name in list_models():
+def test_every_classifier_of_the_zoo_is_compared_at_least_with_another_padding():
+    """Networks with other heads are compared in test_nn_heads.py."""
+    for name in [name for name in list_models() if load(name).head.answers == "classes"]:
         plain = name.removeprefix("tf_")
         assert {plain, f"tf_{plain}"} & set(NAMES), f"timm has no {name}"
 
@@ -62,10 +63,13 @@ def test_logits_equal_timms(name):
     assert_same_in_both_precisions(model, reference, (default,) if one_size else SMALL_SIZES)
 
 
-@pytest.mark.parametrize("name", every(NAMES))
+@pytest.mark.parametrize("name", every(name for name in NAMES if not name.startswith("repghostnet")))
 @torch.no_grad()
 def test_feature_maps_equal_timms(name):
-    """Random norm gains and statistics too, so that every tap's place before or after an activation matters."""
+    """But for RepGhostNet, of which timm gives the first map at each resolution and we the last, as of all others.
+
+    Random norm gains and statistics too, so that every tap's place before or after an activation matters.
+    """
     source = randomise(timm.create_model(name), size=own_size(name, 128))
     reference = timm.create_model(name, features_only=True)
     wanted = reference.state_dict()
