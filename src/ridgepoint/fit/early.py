@@ -12,14 +12,15 @@ from ridgepoint.display import Display
 from ridgepoint.errors import DivergedError
 from ridgepoint.fit.bound import seconds_allowed
 from ridgepoint.fit.finish import finish
-from ridgepoint.fit.frozen import linear_classifier, put
+from ridgepoint.fit.folds import FOLDS, Folded, fold
+from ridgepoint.fit.frozen import FEW, linear_classifier, put
 from ridgepoint.fit.job import FitJob
 from ridgepoint.fit.opening import STEP as OPENING
 from ridgepoint.fit.opening import Opening, choose_opening
 from ridgepoint.fit.policy import POLICY
 from ridgepoint.fit.prepare import Prepared
 from ridgepoint.fit.settings import FitSettings
-from ridgepoint.fit.steps import TrainedOne
+from ridgepoint.fit.steps import Count, TrainedOne
 from ridgepoint.fit.teach import keep, teach
 from ridgepoint.fit.threads import pace, set_training_threads
 from ridgepoint.nn.build import build
@@ -38,6 +39,8 @@ FROZEN, FINETUNED = "frozen", "finetuned"
 FIRST_FILE = "first-file"  # a step: how long export, check and clock took
 EACH = 0.4  # of the seconds that the end takes with one network, for each further one
 LEAST_CROP = 0.6  # of an image's area
+MOST_EPOCHS = 20  # of few images
+LEAST_TO_FOLD = 12  # training images
 ANOTHER_S = 45.0  # in less, no further network is fine-tuned
 
 
@@ -54,9 +57,13 @@ class Further(msgspec.Struct, kw_only=True):
 
 
 class Share(msgspec.Struct, kw_only=True):
-    """How long weights are fine-tuned, None by the recipe's epochs; whether others are after them, and a search."""
+    """How long weights are fine-tuned; whether others are after them, and a search.
+
+    Seconds, or else epochs, which are the recipe's if neither is given.
+    """
 
     seconds: Seconds | None = None
+    epochs: Count | None = None
     finetuned: bool = True
     more: bool = False
     searched: bool = True
@@ -84,7 +91,10 @@ def begin_with_weights(
         opened = choose_opening(run, prepared, job.host, reached, limit_ms=job.limit_ms, display=display)
         if opened.opening is None:
             return [], True
-        openings = [opened.opening, *opened.near(POLICY.finetuned - 1, POLICY.opening_near)]
+        further = (
+            POLICY.finetuned - 1 if len(prepared.dataset.val) >= FEW else 0
+        )  # few images cannot tell networks apart
+        openings = [opened.opening, *opened.near(further, POLICY.opening_near)]
         trained = [frozen(run, prepared, opened.opening, display)] if prepared.task is CLASSIFICATION else []
         if trained and run.read_step(FIRST_FILE) is None:
             started = run.elapsed
@@ -101,7 +111,12 @@ def begin_with_weights(
             searched = share.searched
             if trained and not share.finetuned:
                 break
-            better = finetuned(run, prepared, opening, share, display)
+            folded = folds(run, prepared, opening, share, display)
+            if folded is not None and not folded.worth_it:
+                continue
+            better = finetuned(run, prepared, opening, share, display, why="" if folded is None else f"; {folded.told}")
+            if better is not None and folded is not None:  # which has decided, and few validation images must not
+                del trained[-1]
             trained += [] if better is None else [better]
             to_show = better is not None and better.name not in {stage.name for stage in job.stages}
             if to_show and (share.searched or share.more):
@@ -164,11 +179,29 @@ def frozen(run: RunFolder[FitSettings], prepared: Prepared, opening: Opening, di
     return _told(candidate, known)
 
 
-def finetuned(
+def folds(
     run: RunFolder[FitSettings], prepared: Prepared, opening: Opening, share: Share, display: Display
+) -> Folded | None:
+    """Whether fine-tuning is worth it, by all images; None where those of validation are enough to tell later."""
+    head = run.read_step(f"trained-{_candidate(run, opening, FROZEN, note='').name}", TrainedOne)
+    if head is None or len(prepared.dataset.val) >= FEW or len(prepared.dataset.train) < LEAST_TO_FOLD:
+        return None
+    recipe = recipe_of(run, prepared, _candidate(run, opening, FINETUNED, note=""), head=head)
+    epochs, data = share.epochs or recipe.epochs, data_for(prepared, opening)
+    try:
+        found = fold(run, prepared, opening, data, recipe, epochs=epochs, display=display)
+    except DivergedError as error:
+        display.warn(f"{opening.network.name}: {error}")
+        return None
+    display.say(f"{opening.network.name}: {found.told}")
+    return found
+
+
+def finetuned(
+    run: RunFolder[FitSettings], prepared: Prepared, opening: Opening, share: Share, display: Display, *, why: str = ""
 ) -> Candidate | None:
     """The same network, all of it taught by the recipe `finetune`, from there or as published; None if it diverged."""
-    candidate = _candidate(run, opening, FINETUNED, note="from published weights, all of it fine-tuned")
+    candidate = _candidate(run, opening, FINETUNED, note=f"from published weights, all of it fine-tuned{why}")
     known = run.read_step(f"trained-{candidate.name}", TrainedOne)
     if known is None:
         before = _candidate(run, opening, FROZEN, note="").name
@@ -181,7 +214,7 @@ def finetuned(
                 candidate,
                 data_for(prepared, opening),
                 recipe=recipe,
-                bound=Bound(epochs=recipe.epochs) if share.seconds is None else Bound(seconds=share.seconds),
+                bound=Bound(seconds=share.seconds) if share.seconds else Bound(epochs=share.epochs or recipe.epochs),
                 initial=str(first) if first.exists() else opening.weights.path,
                 told=display.progress,
             )
@@ -250,6 +283,9 @@ def share_of_time(job: FitJob, opening: Opening, number: int, count: int, *, mad
         seconds = usable_s / times
         enough = seconds >= POLICY.finetuning_least_s
         share = Share(seconds=seconds, finetuned=enough, more=times > 1, searched=searched)
+        if len(data.val) < FEW:  # all that is learnt in parts and then in whole is as long, so epochs tell how long
+            epochs = min(int(seconds / (FOLDS * epoch_s)), MOST_EPOCHS)
+            share = Share(epochs=max(epochs, 1), finetuned=epochs > 0, more=times > 1, searched=searched)
     run.write_step(step, msgspec.to_builtins(share))
     return share
 
