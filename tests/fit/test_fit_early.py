@@ -123,3 +123,10 @@ def test_without_weights_a_fit_says_what_to_download_and_searches(
 def test_terms_that_are_not_open_are_said_where_they_are_named(weights: Path):
     assert not start_from("mobileone_s0.apple_in1k").open_licence
     assert "Apple's own licence" in start_from("mobileone_s0").told()
+
+
+def test_of_a_network_with_several_weights_those_that_lie_here_come_first(tmp_path: Path, monkeypatch):
+    monkeypatch.setenv(FOLDER, str(tmp_path))
+    name = "mobilenetv4_conv_small.e3600_r256_in1k"
+    save_weights(build(load("mobilenetv4_conv_small")), tmp_path / f"{name}.safetensors")
+    assert start_from("mobilenetv4_conv_small").name == name

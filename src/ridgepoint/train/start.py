@@ -18,7 +18,7 @@ from ridgepoint.nn.published import (
     published_weights,
     weights_of,
 )
-from ridgepoint.nn.reach import reach
+from ridgepoint.nn.reach import first_lying, reach
 from ridgepoint.nn.weights import normalisation_of
 from ridgepoint.run.folder import RunFolder
 from ridgepoint.run.origin import digest_file
@@ -85,7 +85,8 @@ def start_from(given: str, *, network: str | None = None, patience_s: float | No
     """Weights by what was typed, other than `auto`, `hub` and `none`.
 
     Args:
-        given: A name or tag of published weights, a file, a hub id, or the folder of a training.
+        given: A name or tag of published weights, a file, a hub id, or the folder of a training. Of a network that has
+            several, those on this machine come first.
         network: The zoo's name of the network that is to start from them, where that is known.
         patience_s: How long the hub may take; as long as its own client waits if left open.
 
@@ -105,6 +106,8 @@ def start_from(given: str, *, network: str | None = None, patience_s: float | No
         if network is not None and known.network != network and network in {row.network for row in published_weights()}:
             allowed = nearest(given, [row.tag for row in weights_of(network)])
             raise InputError(f"--weights {given}: these are weights of {known.network}, not of {network}; {allowed}")
+        if given == known.network and (here := first_lying(weights_of(given))) is not None:
+            known = here.published
         return of_published(known, patience_s=patience_s)
     if path.suffix == "" and not exists(path) and "/" not in given:
         names = [row.name for row in published_weights() if network in (None, row.network)]
