@@ -259,7 +259,7 @@ def measure(model: Network | str | Path, *, runtime: str | None = None, threads:
 
     Args:
         model: A path to an exported file, a zoo name, or a network.
-        runtime: The runtime that loads the file: onnxruntime, torch or torch_compile; by default the file's own.
+        runtime: The runtime that loads the file: onnxruntime, torch, openvino or another; by default the file's own.
         threads: Threads inside one inference.
 
     Raises:

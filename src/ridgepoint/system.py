@@ -8,6 +8,7 @@ import contextlib
 import ctypes
 import multiprocessing
 import os
+import signal
 import sys
 from collections.abc import Callable, Collection, Iterator
 from multiprocessing.context import BaseContext
@@ -182,3 +183,12 @@ def in_forked_children(act: Callable[[], None]) -> None:
 def fork_context() -> BaseContext | None:
     """How processes are made that begin as copies of this one; None where the system cannot."""
     return multiprocessing.get_context("fork") if "fork" in multiprocessing.get_all_start_methods() else None
+
+
+def end_with_parent() -> None:
+    """End this process when the one that made it ends; where the system cannot do that, nothing.
+
+    Source: man 2 prctl, PR_SET_PDEATHSIG.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)

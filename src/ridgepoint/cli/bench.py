@@ -33,7 +33,7 @@ def bench(
 ) -> None:
     """Clock models side by side in interleaved rounds: time, memory, size, and which of them really differ.
 
-    Every model runs in every runtime named that loads it: onnxruntime takes .onnx files, torch and torch_compile .pt2.
+    Every model runs in every runtime named that loads it: onnxruntime takes .onnx files, litert .tflite and so on.
     A file that cannot be run is named at the end, with exit code 2; the others are clocked.
 
     Example: ridgepoint bench mobilenetv3_small_100 my_model.onnx --runtime onnxruntime --runtime torch --threads 2

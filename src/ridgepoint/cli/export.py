@@ -18,9 +18,12 @@ def export(
         str | None, typer.Option(help="What the file is for and is checked in.  [default: by --format or --out]")
     ] = None,
     format: Annotated[
-        str | None, typer.Option(help="What its name ends in, such as onnx or pt2.  [default: the runtime's]")
+        str | None, typer.Option(help="What its name ends in, such as onnx, xml or tflite.  [default: the runtime's]")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="The file.  [default: model.onnx or the like in the folder]")] = None,
+    precision: Annotated[
+        str | None, typer.Option(help="float32 or float16, where the runtime writes both.  [default: its usual one]")
+    ] = None,
     dynamic_batch: Annotated[bool, typer.Option("--dynamic-batch", help="Leave the batch size open.")] = False,
     force: ForceFlag = False,
     json_output: JsonFlag = False,
@@ -30,6 +33,8 @@ def export(
     Example: ridgepoint export runs/train/mobilenetv3_small_050 --dynamic-batch
     """
     writer = _writer(runtime, format, out)
+    writer.expect_writing()
+    writer.expect_precision(precision or writer.precisions[0])
 
     import torch
 
@@ -63,6 +68,7 @@ def export(
             trained_on=about.data,
             task=task.name,
             outputs=task.outputs,
+            precision=precision,
             batch="dynamic" if dynamic_batch else "static",
         )
         parity = None
@@ -75,6 +81,7 @@ def export(
         "file": str(path),
         "format": writer.suffix.removeprefix("."),
         "runtime": writer.name,
+        "precision": told.precision,
         "parity": None if parity is None else parity.document(),
     }
     if json_output:
@@ -82,7 +89,8 @@ def export(
         return
     if parity is None:
         console().print(
-            f"{path}: written, and not compared with its source: {writer.name} runs no files on this system"
+            f"{path}: written in {told.precision}, and not compared with its source: {writer.name} runs no files on "
+            "this system"
         )
         return
     console().print(

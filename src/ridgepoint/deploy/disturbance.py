@@ -11,6 +11,9 @@ from types import TracebackType
 
 from ridgepoint.system import IDLE, STOLEN, TICKS_PER_S, ThreadWaits, cpu_ticks
 
+ELSEWHERE_S: dict[int, float] = {}
+"""Seconds that other processes of ours have computed, by their numbers: they are not others."""
+
 
 class Disturbance:
     """Counts from its making on; a context manager, for it holds files open. Threads made later do not count."""
@@ -22,7 +25,7 @@ class Disturbance:
 
     def look(self) -> None:
         """Begin to count what others do to the machine and its host."""
-        self._began, self._own_s = cpu_ticks(), time.process_time()
+        self._began, self._own_s = cpu_ticks(), _own_s()
 
     def lost_s(self, cores: Sequence[int] = ()) -> float:
         """Seconds that this process's threads were ready to run and did not, since the making.
@@ -44,7 +47,7 @@ class Disturbance:
         if not whole:
             return 0.0
         busy = whole - sum(sum(each[IDLE]) for each in passed)
-        own = (time.process_time() - self._own_s) * TICKS_PER_S
+        own = (_own_s() - self._own_s) * TICKS_PER_S
         return min(max(busy - own, 0.0) / whole, 1.0)
 
     def _waited_s(self) -> float:
@@ -60,3 +63,8 @@ class Disturbance:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._waits.close()
+
+
+def _own_s() -> float:
+    """Seconds that we have computed, here and in the processes that we have others' libraries run in."""
+    return time.process_time() + sum(ELSEWHERE_S.values())

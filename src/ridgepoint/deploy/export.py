@@ -23,6 +23,7 @@ from ridgepoint.deploy.find import told_beside, told_inside
 from ridgepoint.deploy.runtimes import DEFAULT, find_runtime
 from ridgepoint.deploy.runtimes.runtime import Batch, Runtime, part_name
 from ridgepoint.files import make_folder, save_atomic
+from ridgepoint.nn.forms import in_form
 from ridgepoint.nn.fuse import fuse
 
 
@@ -34,6 +35,7 @@ def export_artefact(
     preprocessing: Preprocessing,
     labels: Sequence[str],
     runtime: str = DEFAULT,
+    precision: str | None = None,
     batch: Batch = "static",
     trained_on: TrainedOn | None = None,
     task: str = "classification",
@@ -52,6 +54,7 @@ def export_artefact(
         preprocessing: How an image becomes the model's input.
         labels: One name per class.
         runtime: What writes it, and will run it.
+        precision: Of the multiplications; left out, the runtime's usual one.
         batch: `static` fixes batch 1, which runtimes optimise best; `dynamic` leaves the batch open.
         task: What its answers are.
         outputs: The names of what it gives.
@@ -63,6 +66,8 @@ def export_artefact(
         RunError: If the files cannot be written.
     """
     writer = find_runtime(runtime)
+    writer.expect_writing()
+    precision = writer.expect_precision(precision or writer.precisions[0])
     about = make_about(
         labels=tuple(labels),
         preprocessing=preprocessing,
@@ -70,12 +75,14 @@ def export_artefact(
         trained_on=trained_on,
         task=task,
         outputs=tuple(outputs),
+        precision=precision,
     )
     example = torch.zeros(1, preprocessing.channels, preprocessing.height, preprocessing.width)
     with tempfile.TemporaryDirectory() as folder:
         made = Path(folder) / path.name
         with _quiet():
-            writer.export(fuse(model), example, made, about=about, batch=batch)
+            written = fuse(model, target=writer.form, example=example)
+            writer.export(written, example, made, about=about, precision=precision, batch=batch)
         _put(made, path, writer)
     write_entry(path, about, writer)
     return about
@@ -116,8 +123,11 @@ def export_for_timing(
         InputError: If the runtime is unknown or cannot work here.
     """
     writer, model = find_runtime(runtime), model.eval()
+    writer.expect_writing()
+    example = _example(shape)
     with _quiet():
-        writer.export(fuse(model) if folded else model, _example(shape), path, about=None)
+        written = in_form(fuse(model) if folded else model, writer.form, example)
+        writer.export(written, example, path, about=None)
 
 
 def _example(shape: Shape) -> torch.Tensor:

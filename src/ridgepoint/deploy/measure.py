@@ -27,12 +27,11 @@ from ridgepoint.deploy.cores import choose_cores, on_core
 from ridgepoint.deploy.disturbance import Disturbance
 from ridgepoint.deploy.reference import ENOUGH_RUNS, References, references
 from ridgepoint.deploy.runtimes import DEFAULT, find_runtime, open_session
-from ridgepoint.deploy.runtimes.session import Session
+from ridgepoint.deploy.runtimes.session import LEAST_RUNS, Session
 from ridgepoint.deploy.timing import Timing, Turn
 from ridgepoint.errors import InputError
 
 WARMUP, ROUNDS, ROUND_S = 10, 30, 0.02
-LEAST_RUNS = 3
 REFERENCE_EVERY_S, REFERENCE_S = 0.15, 0.005
 PATIENCE_S, PAUSE_S = 15.0, 0.05  # for turns that do not count: in all, and before one is taken again
 REST_S = 0.25  # before all rounds are taken again, while there is doubt and patience
@@ -235,9 +234,10 @@ class _Umpire:
         """Count time on what did not tell anything."""
         self._left_s -= seconds
 
-    def lost_s(self, session: Session) -> float:
-        """Seconds lost to others so far."""
-        return self._disturbance.lost_s(self.cores(session))
+    def turn(self, session: Session, image: np.ndarray, seconds: float) -> Turn:
+        """A session's turn in its place."""
+        cores = self.cores(session)
+        return session.turn(image, seconds=seconds, cores=cores, lost_s=lambda: self._disturbance.lost_s(cores))
 
     def take_again(self, turn: Turn, seconds: float) -> bool:
         """Whether a turn that lasted so long does not count and there is patience for another one."""
@@ -267,25 +267,11 @@ class _Lane:
         best: Turn | None = None
         while True:
             began = time.perf_counter()
-            turn = self._turn(seconds, umpire)
+            turn = umpire.turn(self.session, self.image, seconds)
             best = turn if best is None or turn.lost < best.lost else best
             if not umpire.take_again(turn, time.perf_counter() - began):
                 break
         self.turns.append(best)
-
-    def _turn(self, seconds: float, umpire: _Umpire) -> Turn:
-        """Milliseconds of single runs; the first run finds the caches full of others' data and is left out."""
-        times: list[float] = []
-        with on_core(umpire.cores(self.session)):
-            self.session.run(self.image)
-            lost_s, began = umpire.lost_s(self.session), time.perf_counter()
-            while len(times) < LEAST_RUNS or time.perf_counter() < began + seconds:
-                start = time.perf_counter()
-                self.session.run(self.image)
-                times.append((time.perf_counter() - start) * 1e3)
-            lasted_s = time.perf_counter() - began
-            lost_s = umpire.lost_s(self.session) - lost_s
-        return Turn(times, lost_s / lasted_s if lasted_s else 0.0)
 
 
 def example_image(session: Session) -> np.ndarray:

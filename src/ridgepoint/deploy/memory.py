@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from ridgepoint.deploy.measure import example_image
-from ridgepoint.deploy.runtimes import find_runtime, open_session
+from ridgepoint.deploy.runtimes import find_runtime
 from ridgepoint.system import forget_peak_memory, peak_bytes, resident_bytes, tells_peak_memory
 
 _RUNS = 3
@@ -25,10 +25,11 @@ def peak_memory_bytes(path: Path, *, runtime: str, threads: int) -> int | None:
 
 
 def _growth(path: Path, runtime: str, threads: int) -> int:
-    find_runtime(runtime).session_class()  # imports it
+    loading = find_runtime(runtime)
+    loading.session_class()  # imports it
     forget_peak_memory()
     before = resident_bytes()
-    session = open_session(path, runtime=runtime, threads=threads)
+    session = loading.open_inside(path, threads=threads)
     image = example_image(session)
     for _ in range(_RUNS):
         session.run(image)

@@ -9,11 +9,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 
-from ridgepoint.errors import InputError, ParityError
+from ridgepoint.errors import InputError, ParityError, nearest
 from ridgepoint.nn import layers
 from ridgepoint.nn.build import BuiltNetwork
 from ridgepoint.nn.count import count
 from ridgepoint.nn.depthwise import DepthwiseConv2d
+from ridgepoint.nn.forms import FORMS, in_form
 from ridgepoint.nn.norms import statistics
 from ridgepoint.units import format_count
 
@@ -23,7 +24,7 @@ CONVOLUTIONS = (nn.Conv2d, layers.SameConv2d, DepthwiseConv2d)
 TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-10}
 
 
-def fuse(model: nn.Module) -> nn.Module:
+def fuse(model: nn.Module, *, target: str | None = None, example: Tensor | None = None) -> nn.Module:
     """A copy of the model in deploy form; the model itself is left as it is.
 
     Folds batch norm and layer scale into the convolution or linear layer before them (a batch norm with none before it
@@ -35,9 +36,13 @@ def fuse(model: nn.Module) -> nn.Module:
     Args:
         model: Any module in eval mode: one of ours, or one that contains ours or `nn.Sequential` conv-norm pairs. In a
             plain `nn.Sequential` the places of folded norms stay, so that indices keep their meaning.
+        target: Also write attention, biases and gates as one runtime takes them in whole, for one size of images: a
+            runtime's `form`, one of `ridgepoint.nn.forms.FORMS`.
+        example: An input of that size; left out, the size is the network's own.
 
     Raises:
-        InputError: If the model is in train mode: batch norm would use batch statistics, which cannot be folded.
+        InputError: If the model is in train mode: batch norm would use batch statistics, which cannot be folded; or if
+            the target is unknown, or nobody tells the size.
         ParityError: If a folded part does not compute what it computed before.
 
     Source: RepVGG, arXiv:2101.03697, section 3.3; MobileOne, arXiv:2206.04040, section 3.2.
@@ -47,7 +52,13 @@ def fuse(model: nn.Module) -> nn.Module:
             "fuse was given a model in train mode, where batch norm uses the statistics of each batch and cannot be "
             "folded. Call model.eval() first."
         )
+    if target is not None and target not in FORMS:
+        raise InputError(f"fuse was given target='{target}'; {nearest(target, FORMS)}")
     fused = _fused(copy.deepcopy(model))
+    if target is not None:
+        if example is None and not isinstance(model, BuiltNetwork):
+            raise InputError("fuse was given a target and no example: a form is for one size of input. Give example=")
+        fused = in_form(fused, target, torch.zeros(1, *model.network.input) if example is None else example)
     if LOG.isEnabledFor(logging.INFO):
         LOG.info("%s: %s before, %s after folding", type(model).__name__, _described(model), _described(fused))
     return fused

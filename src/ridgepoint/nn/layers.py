@@ -173,11 +173,18 @@ class SelfAttention(nn.Module):
         batch, count, _ = x.shape
         heads_BHND = x.view(batch, count, self.heads, -1).transpose(1, 2)
         split = heads_BHND.split((self.key_dim, self.key_dim, self.value_dim), dim=3)
-        query_RND, key_RND, value_RND = (part.flatten(0, 1) for part in split)
-        products_RNN = torch.bmm(query_RND * self.key_dim**-0.5, key_RND.transpose(1, 2))
-        shares_BHNN = (products_RNN.unflatten(0, (batch, self.heads)) + self.offset_bias()).softmax(-1)
-        mixed_BHND: Tensor = torch.bmm(shares_BHNN.flatten(0, 1), value_RND).unflatten(0, (batch, self.heads))
+        query_BHND, key_BHND, value_BHND = split
+        mixed_BHND = self.mix(query_BHND * self.key_dim**-0.5, key_BHND, value_BHND)
         return mixed_BHND.transpose(1, 2).reshape(batch, count, -1)
+
+    def mix(self, query_BHND: Tensor, key_BHND: Tensor, value_BHND: Tensor) -> Tensor:
+        """Values weighted by the softmax of products plus bias; heads are merged with the batch, as `bmm` wants it."""
+        heads = query_BHND.shape[:2]
+        query_RND, key_RND, value_RND = (part.flatten(0, 1) for part in (query_BHND, key_BHND, value_BHND))
+        products_RNN = torch.bmm(query_RND, key_RND.transpose(1, 2))
+        shares_BHNN = (products_RNN.unflatten(0, heads) + self.offset_bias()).softmax(-1)
+        mixed_BHND: Tensor = torch.bmm(shares_BHNN.flatten(0, 1), value_RND).unflatten(0, heads)
+        return mixed_BHND
 
     def offset_bias(self) -> Tensor:
         """The bias for every pair of positions of the current grid, (heads, N, N)."""
@@ -212,7 +219,7 @@ class MultiQueryAttention(nn.Module):
         """Softmax of scaled products, in the form that copies nothing for the memory format at hand."""
         key_BDM, value_BDM = (key * self.key_dim**-0.5).flatten(2), value.flatten(2)
         apart = query.is_contiguous() and not query.is_contiguous(memory_format=torch.channels_last)
-        if apart and not (torch.compiler.is_compiling() or torch.onnx.is_in_onnx_export()):
+        if apart and not torch.compiler.is_compiling():
             return self.by_channel(query, key_BDM, value_BDM)
         return self.by_position(query, key_BDM, value_BDM)
 

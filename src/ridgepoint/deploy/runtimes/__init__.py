@@ -24,6 +24,11 @@ RUNTIMES = {
     "onnxruntime": "ridgepoint.deploy.runtimes.onnxruntime:OnnxRuntime",
     "torch": "ridgepoint.deploy.runtimes.torch:Torch",
     "torch_compile": "ridgepoint.deploy.runtimes.torch_compile:TorchCompile",
+    "openvino": "ridgepoint.deploy.runtimes.openvino:OpenVino",
+    "litert": "ridgepoint.deploy.runtimes.litert:LiteRt",
+    "executorch": "ridgepoint.deploy.runtimes.executorch:ExecuTorch",
+    "ncnn": "ridgepoint.deploy.runtimes.ncnn:Ncnn",
+    "coreml": "ridgepoint.deploy.runtimes.coreml:CoreMl",
 }
 """Where each is; ours go before others of the same name, and before each other where several load a file."""
 

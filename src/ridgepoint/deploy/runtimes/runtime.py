@@ -7,6 +7,7 @@ called and which files it takes must be known where the library is not installed
 import abc
 import hashlib
 import importlib.metadata
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -16,6 +17,7 @@ from ridgepoint.deploy.about import About
 from ridgepoint.deploy.runtimes.session import Graph, Session
 from ridgepoint.errors import InputError, nearest
 from ridgepoint.files import check_regular, digest_file
+from ridgepoint.system import fork_context
 
 if TYPE_CHECKING:
     import torch
@@ -35,6 +37,8 @@ class Runtime(abc.ABC):
         extra: ridgepoint's extra that installs them; None where they come with ridgepoint or are installed by name.
         precisions: What it can be told to write, the usual one first.
         runs_here: Whether files run on this system, not only on others.
+        form: How a network is written down for it, one of `ridgepoint.nn.forms.FORMS`.
+        hosted: Whether its files are opened in processes of their own: those of libraries that a damaged file kills.
     """
 
     name: ClassVar[str]
@@ -43,6 +47,8 @@ class Runtime(abc.ABC):
     extra: ClassVar[str | None] = None
     precisions: ClassVar[tuple[str, ...]] = ("float32",)
     runs_here: ClassVar[bool] = True
+    form: ClassVar[str] = "any"
+    hosted: ClassVar[bool] = False
 
     @abc.abstractmethod
     def export(
@@ -86,6 +92,18 @@ class Runtime(abc.ABC):
             InputError: If it cannot be loaded.
         """
         self.expect_running()
+        if not self.hosted:
+            return self.open_inside(path, threads=threads, pinned=pinned)
+        from ridgepoint.deploy.runtimes.hosted import HostedSession
+
+        return HostedSession(path, threads=threads, pinned=pinned, runtime=self.name, version=self.version)
+
+    def open_inside(self, path: Path, *, threads: int = 1, pinned: bool = True) -> Session:
+        """Load an artefact into this process, which whatever the file does may end.
+
+        Raises:
+            InputError: If it cannot be loaded.
+        """
         return self.session_class()(path, threads=threads, pinned=pinned)
 
     def about(self, path: Path) -> About | None:
@@ -141,12 +159,12 @@ class Runtime(abc.ABC):
 
     def missing(self) -> str | None:
         """Why it cannot work here, with the line to type; None if it can."""
-        for package in self.packages:
-            try:
-                importlib.metadata.version(package)
-            except importlib.metadata.PackageNotFoundError:
-                wanted = f"'ridgepoint[{self.extra}]'" if self.extra else package
-                return f"needs {package}, which is not installed. Install it with: pip install {wanted}"
+        if self.hosted and fork_context() is None:
+            return "needs a system that can copy a process: Linux or macOS. Give another --runtime"
+        return lacking(self.packages, self.extra)
+
+    def missing_to_write(self) -> str | None:
+        """Why it cannot write files here, though it may run them, with the line to type; None if it can."""
         return None
 
     def conditions(self, threads: int, precision: str = "float32") -> Conditions:
@@ -176,6 +194,27 @@ class Runtime(abc.ABC):
                 f"{self.name}. Give another --runtime"
             )
 
+    def expect_writing(self) -> None:
+        """Refuse to write files where what writes them is not installed.
+
+        Raises:
+            InputError: If it is not.
+        """
+        if (why := self.missing_to_write()) is not None:
+            raise InputError(f"to write files, runtime '{self.name}' {why}")
+
+    def expect_static(self, batch: Batch) -> None:
+        """Refuse an open batch where files are for one image.
+
+        Raises:
+            InputError: If the batch is to be left open.
+        """
+        if batch != "static":
+            raise InputError(
+                f"runtime '{self.name}' writes files for one image at a time: leave --dynamic-batch out, or give "
+                "--runtime onnxruntime"
+            )
+
     def expect_precision(self, precision: str) -> str:
         """The precision, if the runtime writes it.
 
@@ -187,6 +226,17 @@ class Runtime(abc.ABC):
                 f"runtime '{self.name}' writes no {precision} files; {nearest(precision, self.precisions)}"
             )
         return precision
+
+
+def lacking(packages: Iterable[str], extra: str | None) -> str | None:
+    """What is to be done about the first package that is not installed; None if all are."""
+    for package in packages:
+        try:
+            importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            wanted = f"'ridgepoint[{extra}]'" if extra else package
+            return f"needs {package}, which is not installed. Install it with: pip install {wanted}"
+    return None
 
 
 def part_name(path: Path, file: Path) -> str:

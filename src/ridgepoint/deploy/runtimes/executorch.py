@@ -1,0 +1,48 @@
+"""ExecuTorch on the CPU with XNNPACK: `.pte` files."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ridgepoint.deploy.about import About
+from ridgepoint.deploy.runtimes.runtime import Batch, Runtime
+from ridgepoint.deploy.runtimes.session import Session
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+
+class ExecuTorch(Runtime):
+    """One file for one image."""
+
+    name, suffix, extra, form = "executorch", ".pte", "executorch", "executorch"
+    packages = ("executorch",)
+    hosted = True
+
+    def export(
+        self,
+        module: "nn.Module",
+        example: "torch.Tensor",
+        path: Path,
+        *,
+        about: About | None,
+        precision: str = "float32",
+        batch: Batch = "static",
+    ) -> None:
+        """See `Runtime`."""
+        self.expect_precision(precision)
+        self.expect_static(batch)
+        import torch
+        from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
+        from executorch.exir import to_edge_transform_and_lower
+
+        with torch.no_grad():
+            program = torch.export.export(module, (example,))
+        lowered = to_edge_transform_and_lower(program, partitioner=[XnnpackPartitioner()])
+        path.write_bytes(lowered.to_executorch().buffer)
+
+    def session_class(self) -> type[Session]:
+        """See `Runtime`."""
+        from ridgepoint.deploy.runtimes.executorch_session import ExecuTorchSession
+
+        return ExecuTorchSession

@@ -1,0 +1,47 @@
+"""LiteRT, formerly TensorFlow Lite, on the CPU with XNNPACK: `.tflite` files."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ridgepoint.deploy.about import About
+from ridgepoint.deploy.runtimes.runtime import Batch, Runtime, lacking
+from ridgepoint.deploy.runtimes.session import Session
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+
+class LiteRt(Runtime):
+    """One file for one image, (1, C, H, W); an extra runs files, and another one, which is much larger, writes them."""
+
+    name, suffix, extra, form = "litert", ".tflite", "litert", "litert"
+    packages = ("ai-edge-litert",)
+    hosted = True
+
+    def export(
+        self,
+        module: "nn.Module",
+        example: "torch.Tensor",
+        path: Path,
+        *,
+        about: About | None,
+        precision: str = "float32",
+        batch: Batch = "static",
+    ) -> None:
+        """See `Runtime`."""
+        self.expect_precision(precision)
+        self.expect_static(batch)
+        import litert_torch
+
+        litert_torch.convert(module, (example,)).export(str(path))
+
+    def missing_to_write(self) -> str | None:
+        """See `Runtime`."""
+        return lacking(("litert-torch",), "litert-convert")
+
+    def session_class(self) -> type[Session]:
+        """See `Runtime`."""
+        from ridgepoint.deploy.runtimes.litert_session import LiteRtSession
+
+        return LiteRtSession

@@ -1,0 +1,155 @@
+"""Deploy forms: what a network computes, written down as one runtime takes it in whole.
+
+A runtime hands the network to its kernels in parts, and ends a part at every operator that these do not know. How
+attention, biases and gates are written decides how many parts there are, so each runtime has a form of its own. No
+module asks who is tracing it.
+"""
+
+import copy
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ridgepoint.errors import ParityError
+from ridgepoint.nn import layers
+from ridgepoint.nn.depthwise import DepthwiseConv2d
+
+TOLERANCE = 1e-4  # of the largest value: sums in another order; a wrong form is off by orders of magnitude more
+Forms = Mapping[type[nn.Module], Callable[[Any], nn.Module]]
+"""By the class of a module, what makes the one that takes its place."""
+
+
+class BakedSelfAttention(layers.SelfAttention):
+    """Self-attention with the biases of all pairs of positions as a constant, for the one grid that it saw last.
+
+    Looked up from offsets, they are a dozen operators on integers, at which parts end and which ncnn does not know.
+    """
+
+    def __init__(self, source: layers.SelfAttention):
+        nn.Module.__init__(self)
+        self.heads, self.key_dim, self.value_dim = source.heads, source.key_dim, source.value_dim
+        self.register_buffer("pairs", source.offset_bias().detach().clone())
+
+    def offset_bias(self) -> Tensor:
+        """The constant, (heads, N, N)."""
+        pairs = self.pairs
+        assert isinstance(pairs, Tensor)
+        return pairs
+
+
+class UnmergedSelfAttention(BakedSelfAttention):
+    """The same with heads as an axis of their own: merged with the batch, ncnn loses track of where images end."""
+
+    def mix(self, query_BHND: Tensor, key_BHND: Tensor, value_BHND: Tensor) -> Tensor:
+        """See `SelfAttention`."""
+        return (query_BHND @ key_BHND.transpose(2, 3) + self.offset_bias()).softmax(-1) @ value_BHND
+
+
+class AttentionByPosition(layers.MultiQueryAttention):
+    """Shared-key attention in the form for files, whatever lies in the memory how."""
+
+    def __init__(self, source: layers.MultiQueryAttention):
+        nn.Module.__init__(self)
+        self.heads, self.key_dim, self.value_dim = source.heads, source.key_dim, source.value_dim
+
+    def forward(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        """See `MultiQueryAttention`."""
+        return self.by_position(query, (key * self.key_dim**-0.5).flatten(2), value.flatten(2))
+
+
+class AttentionInPairs(AttentionByPosition):
+    """The same as a product of two batches, for one image.
+
+    LiteRT's converter takes a product of one batch for a fully connected layer, whose weights XNNPACK wants constant.
+    """
+
+    def by_position(self, query: Tensor, key_BDM: Tensor, value_BDM: Tensor) -> Tensor:
+        """Half of the heads' rows in each batch."""
+        batch, _, height, width = query.shape
+        rows_PRD = query.permute(0, 2, 3, 1).reshape(2, batch * height * width * self.heads // 2, self.key_dim)
+        shares_PRM = torch.bmm(rows_PRD, key_BDM.expand(2, -1, -1)).softmax(-1)
+        mixed_PRD = torch.bmm(shares_PRM, value_BDM.transpose(1, 2).expand(2, -1, -1))
+        return mixed_PRD.reshape(batch, height, width, self.heads * self.value_dim).permute(0, 3, 1, 2).contiguous()
+
+
+class ClampedHardsigmoid(nn.Module):
+    """A hard sigmoid as a scaled clamp: ExecuTorch leaves two scalars of the usual operator outside of its delegate."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Element-wise."""
+        return (x * (1 / 6) + 0.5).clamp(0, 1)
+
+
+def _in_pairs(module: layers.MultiQueryAttention) -> nn.Module:
+    return (AttentionByPosition if module.heads % 2 else AttentionInPairs)(module)
+
+
+def _as(kind: type[nn.Module]) -> Callable[[nn.Module], nn.Module]:
+    """A module as one of the class that it derives from."""
+
+    def plain(module: nn.Module) -> nn.Module:
+        made = copy.copy(module)
+        made.__class__, made._forward_hooks = kind, OrderedDict()
+        return made
+
+    return plain
+
+
+# Torch's own classes for ours that differ from them in speed alone, or in training.
+_ANY: Forms = {
+    DepthwiseConv2d: _as(nn.Conv2d),
+    layers.AveragePool: _as(nn.AvgPool2d),
+    layers.SelfAttention: BakedSelfAttention,
+    layers.MultiQueryAttention: AttentionByPosition,
+}
+FORMS: Mapping[str, Forms] = {
+    "any": _ANY,
+    "executorch": {**_ANY, nn.Hardsigmoid: lambda _: ClampedHardsigmoid()},
+    "litert": {**_ANY, layers.MultiQueryAttention: _in_pairs},
+    "ncnn": {**_ANY, layers.SelfAttention: UnmergedSelfAttention},
+}
+"""By target; `any` for runtimes whose compilers bring the usual operators into one graph by themselves."""
+
+
+@torch.no_grad()
+def in_form(module: nn.Module, target: str, example: Tensor) -> nn.Module:
+    """A copy of a module in the form of a target, for images of one size; each part that is changed is checked.
+
+    Args:
+        module: In eval mode.
+        target: One of `FORMS`.
+        example: An input, (B, ...); its size is what the form is for, its values do not matter.
+
+    Raises:
+        ParityError: If a part does not compute in its form what it computed before.
+    """
+    module, forms = copy.deepcopy(module), FORMS[target]
+    made: dict[nn.Module, nn.Module] = {}
+
+    def see(part: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        made[part] = forms[type(part)](part)
+        _check(part, output, made[part](*inputs))
+
+    hooks = [part.register_forward_hook(see) for part in module.modules() if type(part) in forms]
+    if hooks:
+        generator = torch.Generator().manual_seed(0)
+        module(torch.randn(example.shape, generator=generator).to(example.device, example.dtype))
+    for hook in hooks:
+        hook.remove()
+    for name, part in list(module.named_modules(remove_duplicate=False)):
+        if part in made and name:
+            owner, _, key = name.rpartition(".")
+            setattr(module.get_submodule(owner), key, made[part])
+    return made.get(module, module)
+
+
+def _check(part: nn.Module, expected: Tensor, found: Tensor) -> None:
+    error = ((expected - found).abs().max() / expected.abs().max().clamp_min(1e-12)).item()
+    if not error <= TOLERANCE:
+        raise ParityError(
+            f"the form of {part} for its runtime does not compute what it computes: relative error {error:.2g} on "
+            f"random input, allowed {TOLERANCE:.0e}"
+        )

@@ -1,0 +1,61 @@
+"""Deploy forms: what each target gets computes the same, has no module left that asks who looks, and is checked."""
+
+import pytest
+import torch
+from torch import nn
+
+from ridgepoint.arch.zoo import load
+from ridgepoint.errors import InputError, ParityError
+from ridgepoint.nn import layers
+from ridgepoint.nn.build import build
+from ridgepoint.nn.depthwise import DepthwiseConv2d
+from ridgepoint.nn.forms import FORMS, AttentionInPairs, ClampedHardsigmoid, UnmergedSelfAttention, in_form
+from ridgepoint.nn.fuse import fuse
+
+OURS = (DepthwiseConv2d, layers.AveragePool)
+ATTENTION = {"mobilenetv4_hybrid_medium": layers.MultiQueryAttention, "efficientformer_l1": layers.SelfAttention}
+
+
+@pytest.fixture(scope="module", params=["mobilenetv4_hybrid_medium", "efficientformer_l1", "mobilenetv3_small_050"])
+def model(request) -> nn.Module:
+    torch.manual_seed(0)
+    built = build(load(request.param).at(height=64), num_classes=8).eval()
+    for name, parameter in built.named_parameters():
+        if name.endswith("bias") and parameter.dim() == 2:  # attention's, which begin as zeros
+            nn.init.normal_(parameter)
+    return built
+
+
+@pytest.mark.parametrize("target", FORMS)
+def test_a_form_computes_the_same(model: nn.Module, target: str):
+    formed, x = fuse(model, target=target), torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        torch.testing.assert_close(formed(x), model(x), rtol=1e-3, atol=1e-4)
+    kinds = {type(each) for each in formed.modules()}
+    assert not kinds & {*OURS, layers.SelfAttention, layers.MultiQueryAttention}
+    assert not any(each._forward_hooks for each in [*model.modules(), *formed.modules()])
+
+
+@pytest.mark.parametrize(
+    ("target", "kind"),
+    [("executorch", ClampedHardsigmoid), ("litert", AttentionInPairs), ("ncnn", UnmergedSelfAttention)],
+)
+def test_each_target_has_what_it_needs(target: str, kind: type[nn.Module]):
+    names = {ClampedHardsigmoid: "mobilenetv3_small_050", AttentionInPairs: "mobilenetv4_hybrid_medium"}
+    network = load(names.get(kind, "efficientformer_l1")).at(height=64)
+    found = {name: fuse(build(network).eval(), target=name) for name in (target, "any")}
+    assert any(type(each) is kind for each in found[target].modules())
+    assert not any(type(each) is kind for each in found["any"].modules())
+
+
+def test_a_form_that_computes_something_else_is_found(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(ClampedHardsigmoid, "forward", lambda self, x: (x / 6 + 0.4).clamp(0, 1))
+    with pytest.raises(ParityError, match="Hardsigmoid"):
+        in_form(nn.Sequential(nn.Hardsigmoid()), "executorch", torch.zeros(1, 2, 3, 3))
+
+
+def test_what_is_missing_or_unknown_is_told():
+    with pytest.raises(InputError, match=r"target='tflite'; .*litert"):
+        fuse(nn.Sequential(), target="tflite")
+    with pytest.raises(InputError, match="Give example"):
+        fuse(nn.Sequential(), target="ncnn")
