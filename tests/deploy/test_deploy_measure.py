@@ -22,6 +22,7 @@ from ridgepoint.deploy.export import export_for_timing
 from ridgepoint.deploy.measure import measure, time_sessions
 from ridgepoint.deploy.reference import References
 from ridgepoint.deploy.runtimes import find_runtime
+from ridgepoint.deploy.runtimes import session as running
 from ridgepoint.deploy.timing import Slowdown, Timing, Turn, doubts
 from ridgepoint.errors import InputError
 from ridgepoint.nn.build import build
@@ -53,7 +54,7 @@ class Clock:
         return self.busy
 
 
-class Session:
+class Session(running.Session):
     """Takes `ms` on a fresh machine; `also` is what it adds in some runs, which no reference sees."""
 
     path, runtime, version, metadata, input_shape, threads, cores = Path("f"), "fake", "0", {}, (1, 2, 2), 1, ()
@@ -72,7 +73,8 @@ class Session:
 @pytest.fixture
 def clock(monkeypatch) -> Clock:
     found = Clock()
-    monkeypatch.setattr(measuring, "time", SimpleNamespace(perf_counter=found.perf_counter, sleep=found.sleep))
+    for module in (measuring, running):
+        monkeypatch.setattr(module, "time", SimpleNamespace(perf_counter=found.perf_counter, sleep=found.sleep))
     monkeypatch.setattr(measuring, "REFERENCE_EVERY_S", -1.0)
     monkeypatch.setattr(measuring, "Disturbance", lambda: contextlib.nullcontext(found))
     return found

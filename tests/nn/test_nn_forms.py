@@ -57,5 +57,5 @@ def test_a_form_that_computes_something_else_is_found(monkeypatch: pytest.Monkey
 def test_what_is_missing_or_unknown_is_told():
     with pytest.raises(InputError, match=r"target='tflite'; .*litert"):
         fuse(nn.Sequential(), target="tflite")
-    with pytest.raises(InputError, match="Give example"):
+    with pytest.raises(InputError, match="Give one"):
         fuse(nn.Sequential(), target="ncnn")

@@ -26,6 +26,16 @@ from ridgepoint.files import make_folder, save_atomic
 from ridgepoint.nn.forms import in_form
 from ridgepoint.nn.fuse import fuse
 
+TALKATIVE = (
+    "torch.onnx",
+    "onnxscript",
+    "torch.export",
+    "torch.utils._pytree",
+    "executorch",
+    "litert_torch",
+    "coremltools",
+)
+
 
 def export_artefact(
     model: nn.Module,
@@ -143,12 +153,16 @@ def _example(shape: Shape) -> torch.Tensor:
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Exporters print and warn about themselves; none of it concerns the user."""
-    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "torch.export")]
+    loggers = [logging.getLogger(name) for name in TALKATIVE]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.ERROR)
     try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        with (
+            warnings.catch_warnings(),
+            contextlib.redirect_stdout(io.StringIO()),
+            contextlib.redirect_stderr(io.StringIO()),
+        ):
             warnings.simplefilter("ignore")
             yield
     finally:

@@ -56,9 +56,11 @@ def fuse(model: nn.Module, *, target: str | None = None, example: Tensor | None 
         raise InputError(f"fuse was given target='{target}'; {nearest(target, FORMS)}")
     fused = _fused(copy.deepcopy(model))
     if target is not None:
-        if example is None and not isinstance(model, BuiltNetwork):
-            raise InputError("fuse was given a target and no example: a form is for one size of input. Give example=")
-        fused = in_form(fused, target, torch.zeros(1, *model.network.input) if example is None else example)
+        if example is None:
+            if not isinstance(model, BuiltNetwork):
+                raise InputError("fuse was given a target and no example: a form is for one size of input. Give one")
+            example = torch.zeros(1, *model.network.input)
+        fused = in_form(fused, target, example)
     if LOG.isEnabledFor(logging.INFO):
         LOG.info("%s: %s before, %s after folding", type(model).__name__, _described(model), _described(fused))
     return fused

@@ -99,7 +99,7 @@ class Server:
     """One artefact in this process, for as long as the other side asks."""
 
     def __init__(self, runtime: Runtime):
-        self.runtime = runtime
+        self.runtime, self.path = runtime, Path()
         self.session: Session | None = None
 
     def serve(self, connection: Connection) -> None:
@@ -122,11 +122,11 @@ class Server:
         except InputError as error:
             return Refused(str(error))
         except Exception as error:  # libraries raise what they like
-            return Refused(f"{self.runtime.name} fails: {first_line(error)}")
+            return Refused(f"{self.path}: {self.runtime.name} fails: {first_line(error)}")
 
     def open(self, request: Open) -> Session:
         """The session, which this process's memory is bounded for."""
-        path = Path(request.path)
+        self.path = path = Path(request.path)
         if request.cores:
             pin(request.cores)  # the runtime's threads will have what this one has
         self.bound = limited_growth(LEAST_BYTES + PER_FILE_BYTE * self.runtime.size_bytes(path))

@@ -49,7 +49,8 @@ class HostedSession(Session):
         super().__init__(path, threads=threads, pinned=pinned)
         self.runtime, self.version = runtime, version
         self.cores = choose_cores(threads) if pinned else ()
-        self._connection, self._process = _host(runtime, os.getpid()).connect(path)
+        self._host = _host(runtime, os.getpid())  # with which its process would end
+        self._connection, self._process = self._host.connect(path)
         opened = self._ask(Open(str(path.absolute()), threads, self.cores), Opened, "opened", OPEN_S)
         self.input_shape, self.precision = opened.input_shape, opened.precision
         self.partitions = opened.partitions

@@ -1,5 +1,8 @@
 """LiteRT, formerly TensorFlow Lite, on the CPU with XNNPACK: `.tflite` files."""
 
+import contextlib
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,7 +37,8 @@ class LiteRt(Runtime):
         self.expect_static(batch)
         import litert_torch
 
-        litert_torch.convert(module, (example,)).export(str(path))
+        with _without_logs():
+            litert_torch.convert(module, (example,)).export(str(path))
 
     def missing_to_write(self) -> str | None:
         """See `Runtime`."""
@@ -45,3 +49,16 @@ class LiteRt(Runtime):
         from ridgepoint.deploy.runtimes.litert_session import LiteRtSession
 
         return LiteRtSession
+
+
+@contextlib.contextmanager
+def _without_logs() -> Iterator[None]:
+    """The converter logs from C++, past all that Python could do about it."""
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
