@@ -141,7 +141,7 @@ def _cells(row: Any) -> list[str]:
     latency, memory = row.latency, row.latency.peak_memory_bytes
     return [
         row.model,
-        latency.runtime,
+        latency.runtime if latency.precision == "float32" else f"{latency.runtime}, {latency.precision}",
         str(latency.threads),
         format_ms(latency.ms),
         format_ms(latency.median_ms),

@@ -37,11 +37,20 @@ def evaluate(
     part = choose_part(artefact, data, split=split, seed=seed, data_root=data_root)
     found, task = score_on(artefact, part), find_task(artefact.task)
     if json_output:
-        told = {"file": str(file), "data": data, "split": part.split, "trained_on_it": part.known, "note": part.note}
+        precision = artefact.session.precision
+        told = {
+            "file": str(file),
+            "precision": precision,
+            "data": data,
+            "split": part.split,
+            "trained_on_it": part.known,
+            "note": part.note,
+        }
         parts = found.told(task.by_label, artefact.labels)
         emit_json(told | {"task": task.name, task.metric: found.value, **parts, "count": found.count})
         return
-    console().print(f"{file} on {data} ({part.split}, {found.count} images): {task.metric} {found.value:.4f}")
+    of = "" if artefact.session.precision == "float32" else f", {artefact.session.precision},"
+    console().print(f"{file}{of} on {data} ({part.split}, {found.count} images): {task.metric} {found.value:.4f}")
     console().print(part.note)
     for line in task.tell(found, artefact.labels):
         console().print(line)

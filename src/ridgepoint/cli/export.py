@@ -1,15 +1,16 @@
-"""`ridgepoint export`: a trained model as a checked file."""
+"""`ridgepoint export`: a trained model as a checked file, in float or, where that is worth it, in int8."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ridgepoint.cli.output import MODEL, ForceFlag, JsonFlag, console, destination, emit_json
+from ridgepoint.cli.output import MODEL, Busy, ForceFlag, JsonFlag, console, destination, emit_json
 from ridgepoint.errors import InputError, nearest
 
 if TYPE_CHECKING:
     from ridgepoint.deploy.runtimes.runtime import Runtime
+    from ridgepoint.deploy.verify import Parity
 
 
 def export(
@@ -25,37 +26,93 @@ def export(
         str | None, typer.Option(help="float32 or float16, where the runtime writes both.  [default: its usual one]")
     ] = None,
     dynamic_batch: Annotated[bool, typer.Option("--dynamic-batch", help="Leave the batch size open.")] = False,
+    int8: Annotated[
+        bool, typer.Option("--int8", help="Also in 8-bit integers, if they are as good, faster and smaller.")
+    ] = False,
+    max_drop: Annotated[
+        float, typer.Option(min=0.0, max=100.0, help="With --int8: points of accuracy that it may lose.")
+    ] = 1.0,
+    data: Annotated[
+        str | None, typer.Option(help="With --int8: the images of the training.  [default: where they lay then]")
+    ] = None,
+    data_root: Annotated[Path | None, typer.Option(help="Where torchvision data sets lie or go.")] = None,
+    busy: Busy = False,
     force: ForceFlag = False,
     json_output: JsonFlag = False,
 ) -> None:
     """Fold, export, reload in the runtime and compare with the source; labels and preprocessing go along.
 
-    Example: ridgepoint export runs/train/mobilenetv3_small_050 --dynamic-batch
+    With --int8 the float file is quantised by training images, in the run's folder `int8`. It is written only if images
+    that no training has seen tell that it loses less than --max-drop, and if it is faster by the clock and smaller than
+    the float file; else the exit code is 3, and the reason is told.
+
+    Example: ridgepoint export runs/train/mobilenetv3_small_050 --int8
     """
     writer = _writer(runtime, format, out)
     writer.expect_writing()
     writer.expect_precision(precision or writer.precisions[0])
+    if int8:
+        if dynamic_batch:
+            raise InputError("--int8 and --dynamic-batch are both given. int8 is clocked for one image: give one")
+        if precision is not None:
+            raise InputError(f"--int8 and --precision {precision} are both given, and name two precisions: give one")
+        from ridgepoint.cli.int8 import export_int8
 
-    import torch
+        options = {"most_drop": max_drop / 100, "data": data, "data_root": data_root, "busy": busy}
+        export_int8(run, writer, out=out, force=force, json_output=json_output, **options)  # type: ignore[arg-type]
+        return
 
-    from ridgepoint.deploy.artefact import load_artefact
-    from ridgepoint.deploy.companion import is_told, write_entry
-    from ridgepoint.deploy.export import export_artefact
     from ridgepoint.deploy.find import find_artefact
     from ridgepoint.deploy.runtimes import model_file
-    from ridgepoint.deploy.verify import verify
-    from ridgepoint.run.folder import writing_into
-    from ridgepoint.tasks.reading import find_task
-    from ridgepoint.train.folder import load_training, training_of
+    from ridgepoint.train.folder import training_of
 
     if out is None and training_of(run) != run:
         raise InputError(
             f"{run}: holds a fit, whose {find_artefact(run)[0]} is exported, checked and clocked already. For another "
             "form give --out, for example --out batch.onnx --dynamic-batch"
         )
+    path = out or run / model_file(writer.name)
+    path, written, parity = write_float(
+        run, writer, path, precision=precision, dynamic_batch=dynamic_batch, force=force
+    )
+    document = float_document(path, writer, written, parity)
+    if json_output:
+        emit_json(document)
+        return
+    if parity is None:
+        console().print(
+            f"{path}: written in {written}, and not compared with its source: {writer.name} runs no files on "
+            "this system"
+        )
+        return
+    console().print(
+        f"{path}: agrees with its source on {parity.count} random images, largest difference of outputs "
+        f"{parity.max_abs_diff:.2g}. How good it is: ridgepoint eval {path} DATA"
+    )
+
+
+def write_float(
+    run: Path,
+    writer: "Runtime",
+    path: Path,
+    *,
+    precision: str | None = None,
+    dynamic_batch: bool = False,
+    force: bool = False,
+) -> tuple[Path, str, "Parity | None"]:
+    """The file in float, its precision, and how far it agrees with its source, where the runtime runs here."""
+    import torch
+
+    from ridgepoint.deploy.artefact import load_artefact
+    from ridgepoint.deploy.companion import is_told, write_entry
+    from ridgepoint.deploy.export import export_artefact
+    from ridgepoint.deploy.verify import verify
+    from ridgepoint.run.folder import writing_into
+    from ridgepoint.tasks.reading import find_task
+    from ridgepoint.train.folder import load_training
+
     model, about = load_training(run)
     task = find_task(about.task)
-    path = out or run / model_file(writer.name)
     path = destination(path, option="--out", mark=MODEL, force=force or is_told(path, writer))
     with writing_into(path):
         told = export_artefact(
@@ -71,32 +128,24 @@ def export(
             precision=precision,
             batch="dynamic" if dynamic_batch else "static",
         )
-        parity = None
-        if writer.runs_here:
-            shape = (32, about.preprocessing.channels, about.preprocessing.height, about.preprocessing.width)
-            noise = torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-            parity = verify(model, load_artefact(path, runtime=writer.name), noise, agree=task.agree)
-            write_entry(path, told, writer, parity=parity.document())
-    document = {
+        if not writer.runs_here:
+            return path, told.precision, None
+        shape = (32, about.preprocessing.channels, about.preprocessing.height, about.preprocessing.width)
+        noise = torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+        parity = verify(model, load_artefact(path, runtime=writer.name), noise, agree=task.agree)
+        write_entry(path, told, writer, parity=parity.document())
+        return path, told.precision, parity
+
+
+def float_document(path: Path, writer: "Runtime", precision: str, parity: "Parity | None") -> dict[str, Any]:
+    """What is told of a file in float."""
+    return {
         "file": str(path),
         "format": writer.suffix.removeprefix("."),
         "runtime": writer.name,
-        "precision": told.precision,
+        "precision": precision,
         "parity": None if parity is None else parity.document(),
     }
-    if json_output:
-        emit_json(document)
-        return
-    if parity is None:
-        console().print(
-            f"{path}: written in {told.precision}, and not compared with its source: {writer.name} runs no files on "
-            "this system"
-        )
-        return
-    console().print(
-        f"{path}: agrees with its source on {parity.count} random images, largest difference of outputs "
-        f"{parity.max_abs_diff:.2g}. How good it is: ridgepoint eval {path} DATA"
-    )
 
 
 def _writer(runtime: str | None, format: str | None, out: Path | None) -> "Runtime":

@@ -3,7 +3,7 @@
 import contextlib
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -21,6 +21,7 @@ from ridgepoint.cost.tabled import TabledModel
 from ridgepoint.deploy.export import export_for_timing
 from ridgepoint.deploy.measure import PATIENCE_S, measure
 from ridgepoint.deploy.parts import part_of, time_parts
+from ridgepoint.deploy.quantize.timing import quantise_for_timing
 from ridgepoint.deploy.reference import reference_files
 from ridgepoint.deploy.runtimes import DEFAULT, find_runtime
 from ridgepoint.deploy.sampling import Progress, time_samples
@@ -44,13 +45,23 @@ class HostTable:
         threads: Threads inside one inference.
         path: The table's file; by default one per machine, runtime, version and threads in the user's cache folder.
         busy: Accept times taken while the machine is busy, and do not wait for a calm one.
+        precision: In what whole networks are clocked: `float32`, `int8`, or `auto`, whichever is faster. Rows of blocks
+            are in float32.
 
     Raises:
         NotMeasurableError: Here and wherever something is measured: if times are not to be relied on, unless `busy`.
     """
 
-    def __init__(self, *, runtime: str = DEFAULT, threads: int = 1, path: Path | None = None, busy: bool = False):
-        self.busy = busy
+    def __init__(
+        self,
+        *,
+        runtime: str = DEFAULT,
+        threads: int = 1,
+        path: Path | None = None,
+        busy: bool = False,
+        precision: str = "float32",
+    ):
+        self.busy, self.precision = busy, precision
         conditions = find_runtime(runtime).conditions(threads)
         self.path = path or table_path(runtime, threads)
         if self.path.exists():
@@ -106,12 +117,13 @@ class HostTable:
 
     def measure_networks(self, networks: Mapping[str, Network]) -> dict[str, float]:
         """Milliseconds of whole networks as exported files, side by side; what is known is not repeated."""
-        wanted = {name: network for name, network in networks.items() if network.digest not in self.table.networks}
+        known = self.table.networks
+        wanted = {name: network for name, network in networks.items() if self._key(network) not in known}
         if wanted:
             for name, found in self.clock(wanted).items():
-                self.table.networks[wanted[name].digest] = self._kept(found)
+                known[self._key(wanted[name])] = self._kept(found)
             self.table.save(self.path)
-        return {name: self.table.networks[network.digest].ms for name, network in networks.items()}
+        return {name: known[self._key(network)].ms for name, network in networks.items()}
 
     def clock(self, networks: Mapping[str, Network], *, patience_s: float | None = None) -> dict[str, MeasuredLatency]:
         """Networks clocked now, side by side, as exported files with fresh weights.
@@ -124,17 +136,18 @@ class HostTable:
         """
         conditions = self.table.conditions
         with tempfile.TemporaryDirectory() as folder:
-            suffix = find_runtime(conditions.runtime).suffix
-            files = {name: Path(folder) / f"{index}{suffix}" for index, name in enumerate(networks)}
-            for name, network in networks.items():
-                export_for_timing(build(network), network.input_shape, files[name], conditions.runtime)
-            clocked = measure(
+            files: dict[str, Path] = {}
+            for index, (name, network) in enumerate(networks.items()):
+                files |= {f"{name} {form}": file for form, file in self._forms(network, Path(folder) / str(index))}
+            of_forms = measure(
                 files,
                 runtime=conditions.runtime,
                 threads=conditions.threads,
                 patience_s=self._patience_s if patience_s is None else patience_s,
-                macs={name: cost(network, form="deploy").macs for name, network in networks.items()},
+                macs={f"{name} float32": cost(network, form="deploy").macs for name, network in networks.items()},
             )
+        forms = [[of_forms[key] for key in (f"{name} float32", f"{name} int8") if key in of_forms] for name in networks]
+        clocked = {name: min(found, key=lambda each: each.ms) for name, found in zip(networks, forms, strict=True)}
         if self.table.calibration is None:
             return clocked
         low, high = self.table.calibration.measured
@@ -142,6 +155,20 @@ class HostTable:
             name: msgspec.structs.replace(found, low_ms=found.ms * low, high_ms=found.ms * high)
             for name, found in clocked.items()
         }
+
+    def _forms(self, network: Network, folder: Path) -> Iterator[tuple[str, Path]]:
+        """Files of a network for the clock alone, in every precision that may ship."""
+        runtime = find_runtime(self.table.conditions.runtime)
+        folder.mkdir()
+        path = folder / f"float32{runtime.suffix}"
+        export_for_timing(build(network), network.input_shape, path, runtime.name)
+        if self.precision != "int8":
+            yield "float32", path
+        if self.precision != "float32":
+            yield "int8", quantise_for_timing(path, folder / f"int8{runtime.suffix}", network.input_shape, runtime.name)
+
+    def _key(self, network: Network) -> str:
+        return network.digest if self.precision == "float32" else f"{network.digest}-{self.precision}"
 
     @property
     def _patience_s(self) -> float:

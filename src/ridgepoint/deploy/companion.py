@@ -13,6 +13,7 @@ from ridgepoint.deploy.about import EXPORT_AGAIN, About
 from ridgepoint.deploy.runtimes.runtime import Runtime
 from ridgepoint.errors import InputError, shown
 from ridgepoint.files import read_file, write_atomic
+from ridgepoint.run.quantised import Quantised
 
 NAME = "ridgepoint.json"
 LARGEST_BYTES = 64 << 20
@@ -25,11 +26,13 @@ class Entry(About, frozen=True, kw_only=True):
         runtime: The runtime that it was written and checked for.
         files: SHA-256 of each file, by its path from here.
         parity: How far its answers are from its source's, where they were compared.
+        quantisation: Of an int8 artefact, how it was made and what that cost.
     """
 
     runtime: str
     files: dict[str, str]
     parity: dict[str, float | str] | None = None
+    quantisation: Quantised | None = None
 
 
 class Companion(msgspec.Struct, kw_only=True):
@@ -47,7 +50,14 @@ def read_entry(path: Path) -> Entry | None:
     return _read(path.parent / NAME).artefacts.get(path.name)
 
 
-def write_entry(path: Path, about: About, runtime: Runtime, *, parity: Mapping[str, float | str] | None = None) -> None:
+def write_entry(
+    path: Path,
+    about: About,
+    runtime: Runtime,
+    *,
+    parity: Mapping[str, float | str] | None = None,
+    quantisation: Quantised | None = None,
+) -> None:
     """Tell of an artefact that is complete, and no longer of those that are gone.
 
     Raises:
@@ -56,7 +66,11 @@ def write_entry(path: Path, about: About, runtime: Runtime, *, parity: Mapping[s
     """
     fields = {name: getattr(about, name) for name in About.__struct_fields__}
     told = Entry(
-        **fields, runtime=runtime.name, files=runtime.hashes(path), parity=None if parity is None else dict(parity)
+        **fields,
+        runtime=runtime.name,
+        files=runtime.hashes(path),
+        parity=None if parity is None else dict(parity),
+        quantisation=quantisation,
     )
     document = path.parent / NAME
     others = {

@@ -90,10 +90,10 @@ def export_artefact(
     example = torch.zeros(1, preprocessing.channels, preprocessing.height, preprocessing.width)
     with tempfile.TemporaryDirectory() as folder:
         made = Path(folder) / path.name
-        with _quiet():
+        with quiet():
             written = fuse(model, target=writer.form, example=example)
             writer.export(written, example, made, about=about, precision=precision, batch=batch)
-        _put(made, path, writer)
+        put_artefact(made, path, writer)
     write_entry(path, about, writer)
     return about
 
@@ -105,13 +105,14 @@ def copy_artefact(source: Path, path: Path, runtime: Runtime) -> About:
         InputError: If a file of it is missing, or nothing is known about it.
         RunError: If the files cannot be written.
     """
-    about = told_beside(source, runtime) or told_inside(source, runtime)
-    _put(source, path, runtime)
-    write_entry(path, about, runtime)
+    entry = told_beside(source, runtime)
+    about = entry or told_inside(source, runtime)
+    put_artefact(source, path, runtime)
+    write_entry(path, about, runtime, quantisation=entry.quantisation if entry else None)
     return about
 
 
-def _put(source: Path, path: Path, runtime: Runtime) -> None:
+def put_artefact(source: Path, path: Path, runtime: Runtime) -> None:
     """Copy all files of an artefact, each whole or not at all; what was there of another one goes."""
     if path.is_dir() and source.is_dir():
         shutil.rmtree(path)
@@ -135,7 +136,7 @@ def export_for_timing(
     writer, model = find_runtime(runtime), model.eval()
     writer.expect_writing()
     example = _example(shape)
-    with _quiet():
+    with quiet():
         written = in_form(fuse(model) if folded else model, writer.form, example)
         writer.export(written, example, path, about=None)
 
@@ -151,7 +152,7 @@ def _example(shape: Shape) -> torch.Tensor:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Exporters print and warn about themselves; none of it concerns the user."""
     loggers = [logging.getLogger(name) for name in TALKATIVE]
     levels = [logger.level for logger in loggers]

@@ -48,7 +48,6 @@ class Agreed(Protocol):
         ...
 
 
-@torch.no_grad()
 def verify(
     model: nn.Module,
     artefact: Artefact,
@@ -57,7 +56,7 @@ def verify(
     agree: Callable[[np.ndarray, np.ndarray], Agreed],
     batch: int = 64,
 ) -> Parity:
-    """Compare outputs and answers of a module and its exported file.
+    """Compare outputs and answers of a module and its exported file in float.
 
     Args:
         model: The source, in eval mode, not folded.
@@ -69,6 +68,31 @@ def verify(
     Raises:
         ParityError: If any answer differs, outputs differ by more than 0.1 % of their largest value, or one of the
             source's is no number.
+        InputError: If one of the file's is no number.
+    """
+    parity = compare_outputs(model, artefact, images, agree=agree, batch=batch)
+    if parity.agreement < 1.0 or not parity.max_relative_diff <= MAX_RELATIVE_DIFF:
+        raise ParityError(
+            f"the exported file disagrees with its source on {parity.count} images: {parity.agrees} "
+            f"{parity.agreement:.4f} (allowed 1.0), largest logit difference {parity.max_abs_diff:.2g}, relative "
+            f"{parity.max_relative_diff:.2g} (allowed {MAX_RELATIVE_DIFF:.0e}). Do not ship it; try another --runtime"
+        )
+    return parity
+
+
+@torch.no_grad()
+def compare_outputs(
+    model: nn.Module,
+    artefact: Artefact,
+    images: torch.Tensor,
+    *,
+    agree: Callable[[np.ndarray, np.ndarray], Agreed],
+    batch: int = 64,
+) -> Parity:
+    """How far a file, which may be int8, answers as its source does; as `verify`, which refuses what differs.
+
+    Raises:
+        ParityError: If an output of the source is no number.
         InputError: If one of the file's is no number.
     """
     expected, got = [], []
@@ -83,17 +107,10 @@ def verify(
         )
     agreed = agree(left, right)
     difference = float(np.abs(left - right).max())
-    parity = Parity(
+    return Parity(
         max_abs_diff=difference,
         max_relative_diff=difference / max(float(np.abs(left).max()), 1e-12),
         agrees=agreed.name,
         agreement=agreed.share,
         count=len(left),
     )
-    if parity.agreement < 1.0 or not parity.max_relative_diff <= MAX_RELATIVE_DIFF:
-        raise ParityError(
-            f"the exported file disagrees with its source on {parity.count} images: {parity.agrees} "
-            f"{parity.agreement:.4f} (allowed 1.0), largest logit difference {difference:.2g}, relative "
-            f"{parity.max_relative_diff:.2g} (allowed {MAX_RELATIVE_DIFF:.0e}). Do not ship it; try another --runtime"
-        )
-    return parity

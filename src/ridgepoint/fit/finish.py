@@ -15,14 +15,15 @@ from ridgepoint.cost.count import cost
 from ridgepoint.cost.latency import MeasuredLatency
 from ridgepoint.data import ArraySplit, decode
 from ridgepoint.deploy.artefact import load_artefact
-from ridgepoint.deploy.companion import is_told, write_entry
-from ridgepoint.deploy.export import copy_artefact, export_artefact
+from ridgepoint.deploy.companion import write_entry
+from ridgepoint.deploy.export import copy_artefact
 from ridgepoint.deploy.measure import measure
 from ridgepoint.deploy.runtimes import find_runtime, model_file
 from ridgepoint.deploy.timing import doubts
-from ridgepoint.deploy.verify import Parity, verify
+from ridgepoint.deploy.verify import Parity, compare_outputs, verify
 from ridgepoint.files import write_atomic
 from ridgepoint.fit.bound import LEAST_PATIENCE_S, final_patience_s
+from ridgepoint.fit.forms import all_forms, quantised_of, refusals
 from ridgepoint.fit.job import FitJob
 from ridgepoint.fit.opening import STEP as OPENING
 from ridgepoint.fit.opening import Opened
@@ -48,7 +49,7 @@ from ridgepoint.run.result import (
 )
 from ridgepoint.search.candidate import Candidate
 from ridgepoint.train.accelerator import told
-from ridgepoint.train.folder import load_training, read_about
+from ridgepoint.train.folder import TRAININGS, load_training, read_about
 from ridgepoint.train.loop import logits
 from ridgepoint.train.score import Score
 from ridgepoint.units import format_duration
@@ -73,8 +74,9 @@ def finish(job: FitJob, plan: Plan | None, trained: list[Candidate], *, last: bo
     Raises:
         ParityError: If the chosen file disagrees with its source.
     """
-    files = export_all(job, trained)
-    macs = {c.name: cost(c.network, form="deploy").macs for c in trained}
+    taught = [each.name for each in trained]
+    trained, files = all_forms(job, trained)
+    macs = {c.name: cost(c.network, form="deploy").macs for c in trained if c.training == c.name}
     latencies = measure_once(job, files, macs, patience_s=final_patience_s(job.run) if last else LEAST_PATIENCE_S)
     trained = [
         msgspec.structs.replace(c, measured_ms=latencies[c.name].ms, measured_p90_ms=latencies[c.name].p90_ms)
@@ -88,7 +90,8 @@ def finish(job: FitJob, plan: Plan | None, trained: list[Candidate], *, last: bo
     write_atomic(path / "labels.txt", "".join(f"{label}\n" for label in job.prepared.dataset.classes))
     job.display.progress(0.8, "checking the exported file on the test images")
     parity, accuracies, score = check(job, winner, trained, files)
-    write_entry(artefact, about, runtime, parity=parity.document())
+    quantisation = quantised_of(job, taught).get(winner.training) if winner.training != winner.name else None
+    write_entry(artefact, about, runtime, parity=parity.document(), quantisation=quantisation)
     trained = [msgspec.structs.replace(c, test_accuracy=accuracies[c.name].artefact) for c in trained]
     if last:
         for candidate in trained:
@@ -100,7 +103,8 @@ def finish(job: FitJob, plan: Plan | None, trained: list[Candidate], *, last: bo
             ms, at_s = each.measured_ms, job.run.elapsed
             job.passed(Stage(name=each.name, what=what, at_s=at_s, val_accuracy=each.val_accuracy, ms=ms))
     result = describe(job, plan, winner, trained, latencies, accuracies, score, parity)
-    result.finished = last
+    result.int8, result.finished = quantised_of(job, taught), last
+    result.warnings += refusals(job, taught)
     if last:
         result.notes += not_searched(job)
     write_record(path / RESULT, result)
@@ -112,9 +116,10 @@ def conclude(job: FitJob, trained: list[Candidate]) -> dict[str, Any]:
     """End with what there is to show already, where that is all that was trained and its times are not in doubt."""
     known = read_record(job.run.path / RESULT, FitResult, otherwise=DAMAGED)
     told = {rival.name: rival for rival in known.baselines}
-    if known.doubts or told.keys() != {each.name for each in trained}:
+    forms, _ = all_forms(job, trained)
+    if known.doubts or told.keys() != {each.name for each in forms}:
         return finish(job, None, trained)
-    for each in trained:
+    for each in forms:
         ms, test = told[each.name].latency.ms, told[each.name].accuracy.artefact
         phase = "winner" if each.name == known.network.name else each.phase
         job.study.record(msgspec.structs.replace(each, measured_ms=ms, test_accuracy=test, phase=phase))
@@ -123,29 +128,6 @@ def conclude(job: FitJob, trained: list[Candidate]) -> dict[str, Any]:
     write_record(job.run.path / RESULT, known)
     plain: dict[str, Any] = msgspec.to_builtins(known)
     return plain
-
-
-def export_all(job: FitJob, trained: list[Candidate]) -> dict[str, Path]:
-    """The exported file of every trained network, with labels and preprocessing inside."""
-    files, runtime = {}, find_runtime(job.run.settings.runtime)
-    for index, candidate in enumerate(trained):
-        job.display.progress(0.5 * index / len(trained), f"exporting {candidate.name}")
-        path = job.run.path / "trainings" / candidate.name / model_file(runtime.name)
-        if not is_told(path, runtime):
-            model, about = load_training(path.parent)
-            export_artefact(
-                model,
-                path,
-                runtime=runtime.name,
-                network=candidate.network,
-                preprocessing=about.preprocessing,
-                labels=job.prepared.dataset.classes,
-                trained_on=about.data,
-                task=job.prepared.task.name,
-                outputs=job.prepared.task.outputs,
-            )
-        files[candidate.name] = path
-    return files
 
 
 def measure_once(
@@ -179,9 +161,14 @@ def choose(trained: Sequence[Candidate], budget_ms: float) -> Candidate:
     """
     meeting = [candidate for candidate in trained if candidate.clocked_ms <= budget_ms]
     if meeting:
-        fastest = {c.network.digest: c.clocked_ms for c in sorted(meeting, key=lambda c: -c.clocked_ms)}
-        return max(meeting, key=lambda c: (c.val_accuracy, -fastest[c.network.digest], c.steps or 0))
+        fastest = {_file(c): c.clocked_ms for c in sorted(meeting, key=lambda c: -c.clocked_ms)}
+        return max(meeting, key=lambda c: (c.val_accuracy, -fastest[_file(c)], c.steps or 0))
     return min(trained, key=lambda candidate: candidate.clocked_ms)
+
+
+def _file(candidate: Candidate) -> tuple[str, bool]:
+    """What the clock tells apart: the network, and whether it is in int8."""
+    return candidate.network.digest, candidate.training != candidate.name
 
 
 def check(
@@ -208,8 +195,9 @@ def check(
             count=found.count,
         )
         if candidate.name == winner.name:
-            model, _ = load_training(files[candidate.name].parent)
-            parity, best = verify(model, artefact, tests[size].images, agree=task.agree), found
+            model, _ = load_training(job.run.path / TRAININGS / candidate.training)
+            compared = verify if candidate.training == candidate.name else compare_outputs
+            parity, best = compared(model, artefact, tests[size].images, agree=task.agree), found
             answers = logits(model, tests[size].images, preprocessing)
             accuracies[candidate.name].trained = task.score(answers, tests[size].labels).value
             task.write_evaluation(job.run.path, dataset.classes, tests[size], outputs)
@@ -245,16 +233,18 @@ def describe(
             split_note=dataset.split_note,
             skipped=list(dataset.skipped),
             input_reason=prepared.input_reason,
-            preprocessing=msgspec.to_builtins(read_about(job.run.training(winner.name)).preprocessing),
+            preprocessing=msgspec.to_builtins(read_about(job.run.training(winner.training)).preprocessing),
         ),
         architecture=str(path / "architecture.yaml"),
         artefact=str(path / model),
         labels=str(path / "labels.txt"),
         report=str(path / "report.html"),
-        network=Chosen(**_network(winner)),
+        network=Chosen(**_network(winner), training=winner.training if winner.training != winner.name else ""),
         budget_ms=settings.latency_ms,
         latency=latencies[winner.name],
-        met=latencies[winner.name].ms <= settings.latency_ms and (settings.busy or not doubted),
+        met=latencies[winner.name].ms <= settings.latency_ms
+        and (settings.busy or not doubted)
+        and (settings.precision != "int8" or winner.training != winner.name),
         task=prepared.task.name,
         metric=prepared.task.metric,
         accuracy=accuracies[winner.name],

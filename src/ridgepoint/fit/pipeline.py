@@ -177,7 +177,9 @@ def search_and_train(job: FitJob, display: Display) -> tuple[Plan, list[Candidat
 
 def _host(settings: FitSettings) -> HostTable:
     table = Path(settings.table) if settings.table else None
-    return HostTable(runtime=settings.runtime, threads=settings.threads, path=table, busy=settings.busy)
+    return HostTable(
+        runtime=settings.runtime, threads=settings.threads, path=table, busy=settings.busy, precision=settings.precision
+    )
 
 
 def require_possible(job: FitJob) -> None:

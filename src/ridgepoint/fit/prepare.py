@@ -11,6 +11,7 @@ from ridgepoint.arch.space import Choice, Space, kind_of, load_space
 from ridgepoint.arch.zoo import load
 from ridgepoint.data import Preprocessing
 from ridgepoint.data.resolution import LARGEST, SMALLEST
+from ridgepoint.deploy.quantize import find_quantizer
 from ridgepoint.deploy.runtimes import find_runtime
 from ridgepoint.display import Display
 from ridgepoint.errors import InputError, nearest
@@ -23,6 +24,7 @@ from ridgepoint.search.draw import at_share
 from ridgepoint.search.methods import find_method, make_method_settings, methods_for
 from ridgepoint.search.methods.entry import Entry
 from ridgepoint.search.shared_weights import check_shared
+from ridgepoint.tasks.int8 import expect_int8
 from ridgepoint.tasks.reading import read
 from ridgepoint.train.accelerator import find_accelerator, told
 from ridgepoint.train.folder import weight_file
@@ -33,6 +35,7 @@ from ridgepoint.workers.setup import TrainingSetup
 
 GIVEN = "given in Python, and a resume needs the same"
 DEVICES = ("host",)
+PRECISIONS = ("float32", "int8", "auto")
 
 
 class Chosen(NamedTuple):
@@ -97,6 +100,10 @@ def check_settings(settings: FitSettings, given: Entry | None = None) -> None:
     find_runtime(settings.runtime).expect_running()
     if settings.device not in DEVICES:
         raise InputError(f"--device is '{settings.device}'; {nearest(settings.device, DEVICES)}")
+    if settings.precision not in PRECISIONS:
+        raise InputError(f"--precision is '{settings.precision}'; {nearest(settings.precision, PRECISIONS)}")
+    if settings.precision != PRECISIONS[0]:
+        find_quantizer(settings.runtime)
     method, _, entry = choose_method(settings, given)
     if settings.time_s is not None and settings.evaluations is not None:
         raise InputError("--time and --evaluations are both given. Give one: the clock or the count bounds the run")
@@ -137,6 +144,8 @@ def prepare(run: RunFolder[FitSettings], display: Display, given: Entry | None =
     task, dataset = read(settings.data, seed=settings.seed, root=root)
     for line in task.summary(dataset).splitlines():
         display.say(line)
+    if settings.precision != PRECISIONS[0]:
+        expect_int8(task)
     preprocessing, reason = task.input(dataset, settings.size)
     display.say(reason)
     method = choose_method(settings, given)

@@ -33,6 +33,7 @@ from ridgepoint.train.recipe import SMALL_IMAGE
 from ridgepoint.train.start import StartWeights
 from ridgepoint.units import format_ms
 
+IN_INT8 = 4.0  # times as many, where int8 may ship
 FASTEST_MACS_PER_MS, USUAL_MACS_PER_MS = 150e6, 50e6  # a thread's, at most and as a first guess
 STEP_PX, SMALLEST_PX, LARGEST_PX, USUAL_PX = 16, 64, 320, 224
 ENLARGED = 1.4  # times the images' own size: larger inputs show weights nothing more
@@ -99,7 +100,7 @@ def sizes_for(settings: FitSettings, prepared: Prepared, native: int) -> list[in
 
 def likely(families: Sequence[Sequence[Choice]], settings: FitSettings, limit_ms: float) -> list[Sequence[Choice]]:
     """Networks that may be within the limit, one family of sizes each, the most promising first."""
-    fastest = limit_ms * FASTEST_MACS_PER_MS * settings.threads
+    fastest = limit_ms * FASTEST_MACS_PER_MS * settings.threads * (1.0 if settings.precision == "float32" else IN_INT8)
     possible = [family for family in families if family[0].macs <= fastest]
     return sorted(possible, key=lambda family: rank(_guess(family, settings, limit_ms)))
 

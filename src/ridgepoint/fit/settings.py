@@ -29,6 +29,10 @@ class FitSettings(Request, frozen=True, kw_only=True):
     device: Annotated[str, typed(help="What it must run on; 'host' is this machine, measured.")] = "host"
     runtime: Annotated[str, typed(help="The runtime that loads the exported file.")] = DEFAULT
     threads: Annotated[AtLeast1, typed(help="Threads inside one inference.")] = 1
+    precision: Annotated[
+        str,
+        typed(help="What ships: float32; int8, where it is as good, faster and smaller; auto, whichever is better."),
+    ] = "float32"
     time_s: Annotated[
         Above0 | None, typed("--time", unit="s", help="Wall-clock bound of the whole command.  [default: 10m]")
     ] = None

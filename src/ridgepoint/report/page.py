@@ -26,7 +26,7 @@ from ridgepoint.report.policy import policy_map
 from ridgepoint.report.result import Run, read_run
 from ridgepoint.report.scatter import NARROW, WIDE, scatter_svg
 from ridgepoint.report.snippets import snippets
-from ridgepoint.report.template import template
+from ridgepoint.report.template import kilobytes, template
 from ridgepoint.report.training import training_page
 from ridgepoint.report.tried import best_over_time, front_over_time, trained
 from ridgepoint.report.verdict import verdict
@@ -123,7 +123,7 @@ def _template(part: Part) -> jinja2.Template:
         "count": _or_unknown(format_count),
         "duration": _or_unknown(format_duration),
         "percent": _or_unknown(lambda share: f"{100 * share:.1f} %"),
-        "kilobytes": _or_unknown(lambda size: f"{size / 1e3:,.0f} kB" if size < 1e6 else f"{size / 1e6:.2f} MB"),
+        "kilobytes": _or_unknown(kilobytes),
         "space_size": _or_unknown(_space_size),
         "known": _or_unknown(str),
         "plain": lambda value: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False),

@@ -80,7 +80,8 @@ def read_run(folder: Path) -> Run:
     result = read_record(folder / RESULT, FitResult, otherwise=OTHERWISE)
     names = [result.network.name, *(rival.name for rival in result.rivals)]
     names = [name for name in names if Path(name).name == name]  # of a folder of this run
-    trainings = {name: read_metrics(folder / "trainings" / name) for name in names}
+    taught = {result.network.name: Path(result.network.training or result.network.name).name}
+    trainings = {name: read_metrics(folder / "trainings" / taught.get(name, name)) for name in names}
     histories = {path.parent.relative_to(folder).as_posix(): path for path in sorted(folder.rglob(HISTORY))}
     beliefs = {name: read_rows(path, Belief, otherwise=OTHERWISE) for name, path in histories.items()}
     part = find_part(result.task)

@@ -29,6 +29,11 @@ def template(name: str, **filters: Any) -> jinja2.Template:
     return made.get_template(name)
 
 
+def kilobytes(size: float) -> str:
+    """Bytes for people."""
+    return f"{size / 1e3:,.0f} kB" if size < 1e6 else f"{size / 1e6:.2f} MB"
+
+
 @functools.cache
 def packed_plotly() -> Markup:
     """The library, compressed, as text that may stand in a page: 2 MB instead of 5, which browsers unpack at once."""

@@ -12,6 +12,8 @@ import plotly.graph_objects as go
 import yaml
 from markupsafe import Markup
 
+from ridgepoint.deploy.companion import read_entry
+from ridgepoint.deploy.quantize.gate import INT8
 from ridgepoint.deploy.runtimes import model_file
 from ridgepoint.distill.settings import DistillSettings
 from ridgepoint.report.figures import BASELINE, CHOSEN, FINALIST, LINES, TABLED, blank_figure
@@ -19,7 +21,7 @@ from ridgepoint.report.parts.find import find_part
 from ridgepoint.report.parts.part import Part
 from ridgepoint.report.picture import picture_uri
 from ridgepoint.report.result import OTHERWISE, Metric, read_asked, read_metrics, require
-from ridgepoint.report.template import template
+from ridgepoint.report.template import kilobytes, template
 from ridgepoint.report.verdict import (
     RISING,
     Step,
@@ -30,6 +32,7 @@ from ridgepoint.report.verdict import (
     tells_learning,
 )
 from ridgepoint.run.folder import RESULT
+from ridgepoint.run.quantised import Quantised
 from ridgepoint.run.records import read_record
 from ridgepoint.run.result import Accuracy, TrainResult
 from ridgepoint.train.samples import Sample, read_samples
@@ -54,6 +57,7 @@ class Training(msgspec.Struct, kw_only=True):
     rows: list[Metric]
     samples: list[Sample]
     part: Part
+    int8: Quantised | None = None
 
 
 def read_training(folder: Path) -> Training:
@@ -72,7 +76,14 @@ def read_training(folder: Path) -> Training:
         rows=read_metrics(folder),
         samples=read_samples(folder),
         part=find_part(result.task),
+        int8=_int8(folder),
     )
+
+
+def _int8(folder: Path) -> Quantised | None:
+    """What `export --int8` left, where it did."""
+    entry = read_entry(folder / INT8 / model_file())
+    return None if entry is None else entry.quantisation
 
 
 def training_verdict(training: Training) -> Verdict:
@@ -117,7 +128,7 @@ def training_page(folder: Path) -> str:
     drawn = [(key, *how) for key, *how in curves if len(set(known[key])) > 1]
     section = training.part.training(result)
     figures = {key: curve(training.rows, key, *how) for key, *how in drawn}
-    return template("training.html.jinja", png=picture_uri, percent=_percent).render(
+    return template("training.html.jinja", png=picture_uri, percent=_percent, kilobytes=kilobytes).render(
         result=result,
         verdict=training_verdict(training),
         name=Path(result.model).stem,
@@ -126,6 +137,7 @@ def training_page(folder: Path) -> str:
         curves=list(figures),
         groups=groups,
         constant={title: known[key][0] for key, title, *_ in curves if len(set(known[key])) == 1},
+        int8=training.int8,
         recipe=yaml.safe_dump(result.recipe, sort_keys=False, allow_unicode=True),
         figures={key: Markup(figure.to_json()) for key, figure in (figures | section.figures).items()},
     )

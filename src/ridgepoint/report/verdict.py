@@ -92,6 +92,8 @@ def _budget(result: FitResult) -> str:
     share = result.latency.ms / result.budget_ms
     if result.doubts:
         return f"NOT measurable: {' '.join(_sentence(doubt) for doubt in result.doubts)}"
+    if not result.met and result.latency.ms <= result.budget_ms:
+        return f"In float, {ms} measured, {100 * share:.0f} % of {budget}: no int8 file is one to ship."
     if result.met:
         return f"Meets {budget}: {ms} measured, {100 * share:.0f} % of the budget."
     return f"Misses {budget}: the nearest network takes {ms} measured, {share:.2g} times the budget."

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import msgspec
 
 from ridgepoint.cost.latency import MeasuredLatency
+from ridgepoint.run.quantised import Quantised
 
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Positive = Annotated[float, msgspec.Meta(gt=0)]
@@ -55,7 +56,10 @@ class Taught(msgspec.Struct, kw_only=True):
 
 
 class Chosen(Taught, kw_only=True):
-    """The network that was chosen; `about` says in a few words what it is."""
+    """The network that was chosen; `about` says in a few words what it is.
+
+    `training` names the training of its weights where that is not its own name: of an int8 form, the float one's.
+    """
 
     name: str
     digest: str = ""
@@ -64,6 +68,7 @@ class Chosen(Taught, kw_only=True):
     params: Count
     deploy_params: Count | None = None
     macs: Count
+    training: str = ""
 
 
 class Rival(Taught, kw_only=True):
@@ -171,7 +176,8 @@ class FitResult(msgspec.Struct, kw_only=True):
     `met` compares the measured latency with the budget. `doubts` say why it could not be measured; a run that has some
     has met nothing yet. `warnings` ask for attention, `notes` only tell. A run that is not `finished` may find
     something better; what it tells of is checked and complete. `stages` are what was finished on the way. `recall` is
-    of the test images of each class, None where a class has none.
+    of the test images of each class, None where a class has none. `int8` tells of every training's int8 file, also of
+    those that were refused.
     """
 
     command: str
@@ -212,6 +218,12 @@ class FitResult(msgspec.Struct, kw_only=True):
     finished: bool = True
     stages: list[Stage] = []
     looked_at: list[LookedAt] = []
+    int8: dict[str, Quantised] = {}
+
+    @property
+    def quantised(self) -> Quantised | None:
+        """How the chosen file was quantised; None of one in float."""
+        return self.int8.get(self.network.training) if self.network.training else None
 
     @property
     def rivals(self) -> list[Rival]:

@@ -15,6 +15,11 @@ Count = Annotated[int, msgspec.Meta(ge=0)]
 Phase = Literal["search", "finalist", "baseline", "winner"]
 
 
+def int8_name(name: str) -> str:
+    """What the int8 form of a candidate is called."""
+    return f"{name}-int8"
+
+
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     """One network, where it came from, and what was found out. What was not measured is None, never zero.
 
@@ -40,6 +45,11 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     steps: Count | None = None
     epochs: Annotated[float, msgspec.Meta(ge=0.0)] | None = None
     note: str = ""
+
+    @property
+    def training(self) -> str:
+        """The name of the training that it is of: its own, or that of the float form which it was quantised from."""
+        return self.parent if self.parent is not None and self.name == int8_name(self.parent) else self.name
 
     @property
     def estimated_ms(self) -> float | None:

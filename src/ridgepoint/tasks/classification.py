@@ -88,6 +88,11 @@ class Classification:
         """The share of images of the same class."""
         return Agreement(name=TOP1, share=float((source.argmax(1) == exported.argmax(1)).mean()))
 
+    def right(self, outputs: np.ndarray, truth: Any) -> np.ndarray:
+        """Where the most probable class is the true one."""
+        found: np.ndarray = outputs.argmax(1) == np.asarray(truth)
+        return found
+
     def decode(self, outputs: np.ndarray, labels: Sequence[str], *, top: int) -> list[Prediction]:
         """The most probable labels with their probabilities."""
         return [self._decoded(shares, labels, top) for shares in softmax(outputs)]

@@ -53,7 +53,7 @@ def training_of(folder: Path) -> Path:
     if (folder / ABOUT).exists() or not ((folder / RESULT).is_file() and (folder / TRAININGS).is_dir()):
         return folder
     result = read_record(folder / RESULT, FitResult, otherwise=f"Give one of the folders below {folder / TRAININGS}")
-    return folder / TRAININGS / Path(result.network.name).name
+    return folder / TRAININGS / Path(result.network.training or result.network.name).name
 
 
 def weight_file(given: str) -> str:

@@ -1,0 +1,166 @@
+"""ONNX Runtime's static quantisation: activations uint8, weights int8 per channel, as QuantizeLinear pairs.
+
+Signed activations (S8S8) are three times slower on x86 and rounder; entropy gives what min-max gives.
+"""
+
+import copy
+import platform
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import onnx
+import onnxruntime
+from onnxruntime.quantization import (
+    CalibrationDataReader,
+    CalibrationMethod,
+    QDQQuantizer,
+    QuantType,
+    create_calibrator,
+    quant_pre_process,
+)
+from onnxruntime.quantization.registry import QDQRegistry, QLinearOpsRegistry
+
+from ridgepoint.deploy.about import About
+from ridgepoint.deploy.export import quiet
+from ridgepoint.deploy.quantize.quantizer import Quantizer, Recipe
+from ridgepoint.deploy.runtimes.onnx_graph import optimised_graph
+from ridgepoint.deploy.runtimes.onnxruntime import PREFIX
+from ridgepoint.deploy.runtimes.session import first_line
+from ridgepoint.errors import InputError
+from ridgepoint.run.quantised import LayerNoise
+from ridgepoint.system import cpu_info
+
+if TYPE_CHECKING:
+    from torch import nn
+
+KINDS = sorted({*QDQRegistry, *QLinearOpsRegistry})
+LAYERS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+TOGETHER = 8  # images whose activations are in memory at once, where all of them are looked at
+SEVEN_BITS = "min-max, 7-bit weights"
+RANGES: dict[str, tuple[CalibrationMethod, dict[str, Any]]] = {
+    "min-max": (CalibrationMethod.MinMax, {}),
+    "percentile 99.99": (CalibrationMethod.Percentile, {"percentile": 99.99, "symmetric": False}),
+}
+
+
+def saturates() -> bool:
+    """Whether sums of uint8 times int8 may overflow here, which weights of 7 bits prevent: x86 without VNNI.
+
+    Source: ONNX Runtime, "Quantize ONNX models", when to use reduce_range.
+    """
+    if platform.machine().lower() not in ("x86_64", "amd64", "i386", "i686"):
+        return False
+    return not {"avx512_vnni", "avx_vnni"} & set(cpu_info().split())
+
+
+class OnnxRuntimeQuantizer(Quantizer):
+    """See `Quantizer`. The float file is folded once, and ranges are found once for each method."""
+
+    tool, methods = "onnxruntime", (*RANGES, *([SEVEN_BITS] if saturates() else []))
+
+    def __init__(self, source: Path, images: np.ndarray, folder: Path, *, module: "nn.Module | None" = None):
+        self._images, self._folder, self._prepared = images, folder, folder / "prepared.onnx"
+        self._ranges: dict[str, Any] = {}
+        try:
+            with quiet():
+                quant_pre_process(str(source), str(self._prepared), skip_symbolic_shape=True)
+        except Exception as error:  # the tool's own errors are of every kind
+            raise InputError(f"{source}: ONNX Runtime cannot prepare it for int8: {first_line(error)}") from None
+        self._model = onnx.load(self._prepared)
+        self._input = self._model.graph.input[0].name
+        self._sizes = {each.name: int(np.prod(each.dims)) for each in self._model.graph.initializer}
+        self._layers = {self._named(node): node for node in self._model.graph.node if node.op_type in LAYERS}
+
+    def write(self, recipe: Recipe, path: Path, *, about: About | None) -> None:
+        """See `Quantizer`."""
+        model = self._quantised(recipe.method, excluded=[self._layers[name].name for name in recipe.left_float])
+        if about is not None:
+            onnx.helper.set_model_props(model, {PREFIX + name: text for name, text in about.texts().items()})
+        onnx.save(model, path)
+
+    def sensitivity(self, images: np.ndarray) -> tuple[LayerNoise, ...]:
+        """See `Quantizer`: the median over images of the noise in the answers, by their own size."""
+        source = self._answers(self._model, images)
+        size = np.maximum((source**2).sum(1), 1e-12)
+        noise = {}
+        for name, node in self._layers.items():
+            answers = self._answers(self._quantised(self.methods[0], only=[node.name]), images)
+            noise[name] = float(np.median(((answers - source) ** 2).sum(1) / size))
+        whole = sum(noise.values()) or 1.0
+        weights = sum(self._sizes.values()) or 1
+        return tuple(
+            LayerNoise(
+                layer=name,
+                operator=self._layers[name].op_type,
+                share=noise[name] / whole,
+                weights=sum(self._sizes.get(each, 0) for each in self._layers[name].input) / weights,
+            )
+            for name in sorted(noise, key=lambda name: -noise[name])
+        )
+
+    def in_float(self, path: Path) -> dict[str, int]:
+        """See `Quantizer`; conversions between the two are counted too."""
+        found: Counter[str] = Counter()
+        for name, count in optimised_graph(path).operators.items():
+            if not name.startswith(("QLinear", "QGemm", "MaxPool", "Reshape", "Flatten", "Squeeze", "Transpose")):
+                found[name] += count
+        return dict(found)
+
+    def _named(self, node: onnx.NodeProto) -> str:
+        """A layer by the module that its weights come from."""
+        weight = next((name for name in node.input[1:2] if name in self._sizes), node.name)
+        return str(weight).removesuffix(".weight")
+
+    def _quantised(self, method: str, *, excluded: list[str] | None = None, only: list[str] | None = None) -> Any:
+        quantizer = QDQQuantizer(
+            copy.deepcopy(self._model),
+            True,  # per channel
+            method == SEVEN_BITS,  # "reduce range"
+            QuantType.QInt8,
+            QuantType.QUInt8,
+            self._found(method.partition(",")[0]),
+            only or [],
+            excluded or [],
+            KINDS,
+            {},
+        )
+        with quiet():
+            quantizer.quantize_model()
+        return quantizer.model.model
+
+    def _found(self, method: str) -> Any:
+        """The ranges of all activations by a method."""
+        if method not in self._ranges:
+            kind, options = RANGES[method]
+            calibrator = create_calibrator(
+                self._prepared,
+                KINDS,
+                augmented_model_path=str(self._folder / "augmented.onnx"),
+                calibrate_method=kind,
+                extra_options=options,
+            )
+            with quiet():
+                for start in range(0, len(self._images), TOGETHER):
+                    calibrator.collect_data(_Reader(self._input, self._images[start : start + TOGETHER]))
+                self._ranges[method] = calibrator.compute_data()
+        return self._ranges[method]
+
+    def _answers(self, model: Any, images: np.ndarray) -> np.ndarray:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads, options.log_severity_level = 1, 4
+        content = model.SerializeToString()
+        session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        return np.concatenate([session.run(None, {self._input: image[None]})[0] for image in images])
+
+
+class _Reader(CalibrationDataReader):  # type: ignore[misc]
+    """Images one by one, as the tool asks for them."""
+
+    def __init__(self, name: str, images: np.ndarray):
+        self._left: Iterator[dict[str, np.ndarray]] = ({name: image[None]} for image in images)
+
+    def get_next(self) -> dict[str, np.ndarray] | None:
+        return next(self._left, None)

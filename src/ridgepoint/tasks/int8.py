@@ -1,0 +1,112 @@
+"""An int8 file judged by a task's own data: calibrated by the training part, judged by what no training has seen."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from ridgepoint.data import Dataset, Preprocessing, decode
+from ridgepoint.data.images import joined
+from ridgepoint.data.trained_on import TrainedOn
+from ridgepoint.deploy.quantize.calibration import calibration_of
+from ridgepoint.deploy.quantize.gate import MOST_DROP, Judges, quantise
+from ridgepoint.deploy.runtimes.runtime import Runtime
+from ridgepoint.errors import DataError, InputError
+from ridgepoint.run.quantised import Quantised
+from ridgepoint.tasks.task import Task
+
+
+@runtime_checkable
+class RightOrWrong(Protocol):
+    """A task whose answers are right or wrong image by image, so that two files can be compared in pairs."""
+
+    def right(self, outputs: np.ndarray, truth: Any) -> np.ndarray:
+        """Which answers, (N, ...), are right, bool (N,)."""
+        ...
+
+
+def quantise_for(
+    task: Task,
+    dataset: Dataset,
+    preprocessing: Preprocessing,
+    source: Path,
+    target: Path,
+    *,
+    runtime: Runtime,
+    parts: Sequence[str] = ("val", "test"),
+    most_drop: float = MOST_DROP,
+    strict: bool = True,
+    seed: int = 0,
+    threads: int = 1,
+    busy: bool = False,
+    module: Any = None,
+    progress: Callable[[float, str], None] = lambda share, text: None,
+) -> Quantised:
+    """Make an int8 file of a float file, if it passes; see `ridgepoint.deploy.quantize.gate`.
+
+    Args:
+        task: What the answers are.
+        dataset: The data of the training, with its parts.
+        preprocessing: How images go in.
+        source: The float artefact.
+        target: Where the int8 artefact goes.
+        runtime: Of both.
+        parts: Of the data, by which it is judged.
+        most_drop: The loss that is allowed, as a share.
+        strict: Whether it is refused where the images cannot tell.
+        seed: Of the calibration images.
+        threads: Threads inside one run, for the clock.
+        busy: Accept times of a busy machine.
+        module: What the source was exported from.
+        progress: Called with the share done and a text.
+
+    Raises:
+        InputError: If the runtime has no int8, or the task's answers cannot be compared.
+    """
+    right = expect_int8(task).right
+    images = decode(joined([getattr(dataset, part) for part in parts]), preprocessing, train=False)
+    return quantise(
+        source,
+        target,
+        runtime=runtime,
+        calibration=calibration_of(dataset.train, preprocessing, seed=seed),
+        judges=Judges(
+            images=images,
+            split=" and ".join(parts),
+            right=right,
+            agree=task.agree,
+            most_drop=most_drop,
+            strict=strict,
+            threads=threads,
+            busy=busy,
+        ),
+        module=module,
+        progress=progress,
+    )
+
+
+def expect_int8(task: Task) -> RightOrWrong:
+    """The task, if int8 files for it can be judged.
+
+    Raises:
+        InputError: If they cannot.
+    """
+    if not isinstance(task, RightOrWrong):
+        raise InputError(
+            f"int8 is judged by answers that are right or wrong; those of {task.name} are neither. Leave int8 out"
+        )
+    return task
+
+
+def expect_same_data(data: str, dataset: Dataset, trained_on: TrainedOn | None) -> None:
+    """Refuse other images than those of the training: which of them it has seen is not known.
+
+    Raises:
+        DataError: If they are others.
+    """
+    if trained_on is not None and dataset.fingerprint != trained_on.fingerprint:
+        raise DataError(
+            f"--data {data}: are not the images that the network was trained on ('{trained_on.name}'): which of them "
+            "it has seen, and which can judge it, is not known. Give those"
+        )

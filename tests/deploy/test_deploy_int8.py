@@ -1,0 +1,204 @@
+"""int8: what is made of a float file, what the gate lets through, and how it refuses."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from cli_helpers import call, refused
+from onnxruntime.quantization import QuantType, quantize_static
+from PIL import Image
+from train_helpers import small_network
+
+from ridgepoint.arch.document import parse_network
+from ridgepoint.data import choose_input, decode, detect
+from ridgepoint.data.trained_on import TrainedOn
+from ridgepoint.deploy import quantize
+from ridgepoint.deploy.artefact import load_artefact
+from ridgepoint.deploy.companion import read_entry
+from ridgepoint.deploy.export import export_artefact
+from ridgepoint.deploy.quantize.calibration import calibration_of, stratified
+from ridgepoint.deploy.quantize.gate import Judges, quantise
+from ridgepoint.deploy.quantize.onnxruntime import OnnxRuntimeQuantizer, _Reader
+from ridgepoint.deploy.quantize.paired import change_between, images_needed
+from ridgepoint.deploy.runtimes import find_runtime
+from ridgepoint.fit.frozen import linear_classifier, put
+from ridgepoint.nn.build import build
+from ridgepoint.tasks.classification import CLASSIFICATION
+from ridgepoint.train.batches import training_data
+from ridgepoint.train.folder import About, load_training, save_training
+
+DIGITS = detect("digits", seed=0)
+PREPROCESSING = choose_input(DIGITS, size=32)[0]
+CONVOLUTION = {"block": "conv", "kernel": 3, "out_channels": 64}
+WIDE = {
+    "name": "wide",
+    "input": [1, 32, 32],
+    "num_classes": 10,
+    "stem": [{"block": "conv", "kernel": 3, "stride": 2, "out_channels": 32}],
+    "stages": [{"blocks": [CONVOLUTION, CONVOLUTION]}],
+    "head": {"head": "pooled", "conv_channels": 64},
+}
+
+
+def taught(folder: Path, network) -> Path:
+    """A network whose classifier alone knows the digits, as a training leaves it; in seconds."""
+    torch.manual_seed(0)
+    model, data = build(network).eval(), training_data(DIGITS, PREPROCESSING)
+    found = linear_classifier(
+        model, data.train, data.val, PREPROCESSING, classes=10, seed=0, accelerator=torch.device("cpu"), most=800
+    )
+    put(model, found)
+    about = About(
+        labels=DIGITS.classes,
+        preprocessing=PREPROCESSING,
+        val_accuracy=found.val_accuracy,
+        steps=0,
+        seconds=1.0,
+        data=TrainedOn.of(DIGITS, 0),
+    )
+    save_training(folder, model, about)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "wide"
+    folder.mkdir()
+    return taught(folder, parse_network(WIDE, source="wide"))
+
+
+@pytest.fixture(scope="module")
+def source(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("float") / "model.onnx"
+    model, about = load_training(run)
+    export_artefact(model, path, network=model.network, preprocessing=PREPROCESSING, labels=about.labels)
+    return path
+
+
+def judged(source: Path, target: Path, *, images: int, split: str = "test", **more):
+    part = decode(DIGITS.test.at(np.arange(images)), PREPROCESSING, train=False)
+    judges = Judges(images=part, split=split, right=CLASSIFICATION.right, agree=CLASSIFICATION.agree, busy=True, **more)
+    calibration = calibration_of(DIGITS.train, PREPROCESSING, seed=0)
+    return quantise(source, target, runtime=find_runtime("onnxruntime"), calibration=calibration, judges=judges)
+
+
+def test_the_interval_of_a_change_is_that_of_its_source_and_needs_images_even_where_nothing_changes():
+    right = np.ones(98, bool)
+    change = change_between(right, right, split="val")
+    assert (change.value, change.count) == (0.0, 98)
+    assert change.low == pytest.approx(-1.645 * np.sqrt(2 / 100 / 100)) and change.high == pytest.approx(-change.low)
+    before, after = np.repeat([True, False, True], [10, 2, 188]), np.repeat([False, True, True], [10, 2, 188])
+    change = change_between(before, after, split="val")
+    assert change.value == pytest.approx(-8 / 200) and change.low < -0.06 < change.value < change.high < 0
+    assert images_needed(change, 0.01) is None and images_needed(change, 0.05) > 200
+
+
+def test_calibration_images_are_of_train_alone_of_all_classes_and_the_same_again():
+    first, again, other = (calibration_of(DIGITS.train, PREPROCESSING, seed=seed) for seed in (3, 3, 4))
+    assert first.about == again.about and first.about.digest != other.about.digest and first.about.count == 128
+    labels = np.repeat([0, 1, 2], [100, 50, 3])
+    order = stratified(labels, 0)
+    assert sorted(order) == list(range(153))
+    assert np.bincount(labels[order[:9]]).tolist() == [3, 3, 3] and np.bincount(labels[order[:29]]).tolist() == [
+        13,
+        13,
+        3,
+    ]
+
+
+@pytest.mark.clock
+@pytest.mark.slow
+def test_a_file_that_is_as_good_faster_and_smaller_ships_with_all_that_is_known_of_it(run: Path):
+    done = call("export", run, "--int8", "--data", "digits", "--max-drop", "2", "--busy", "--json")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    found, path = told["int8"], Path(told["int8"]["file"])
+    assert path == run / "int8" / "model.onnx" and Path(told["file"]) == run / "model.onnx"
+    assert found["accepted"] and found["ratio"] < 1 and found["int8_bytes"] < found["float_bytes"] / 2
+    assert found["change"]["count"] == len(DIGITS.val) + len(DIGITS.test) and found["change"]["low"] > -0.02
+    assert sum(each["share"] for each in found["sensitivity"]) == pytest.approx(1)
+    entry = read_entry(path)
+    assert entry.precision == "int8" and entry.quantisation.calibrated.count == 128
+    assert entry.quantisation.calibrated == calibration_of(DIGITS.train, PREPROCESSING, seed=0).about
+    artefact = load_artefact(run / "int8")
+    assert artefact.session.precision == "int8" and load_artefact(run).session.precision == "float32"
+    scales = [tensor for tensor in onnx.load(path).graph.initializer if tensor.name.endswith("weight_scale")]
+    assert scales and all(tensor.dims for tensor in scales[:-1]), "every weight has a scale for each channel"
+    seen = json.loads(call("eval", path, "digits", "--json").stdout)
+    assert seen["precision"] == "int8" and seen["split"] == "test" and seen["accuracy"] > 0.9
+
+
+def test_too_few_images_to_tell_are_no_pass(source: Path, tmp_path: Path):
+    found = judged(source, tmp_path / "int8" / "model.onnx", images=40)
+    if found.reason.startswith("int8 takes"):
+        pytest.skip("int8 is no faster here")
+    assert not found.accepted and not (tmp_path / "int8" / "model.onnx").exists()
+    assert "40 test images are too few to tell that int8 loses less than 1.0 points" in found.reason
+    assert "accept this uncertainty with --max-drop" in found.advice
+    assert len(found.attempts) > 2 and found.attempts[-1].left_float == (found.sensitivity[0].layer,)
+    assert sum(each.share for each in found.sensitivity) == pytest.approx(1)
+    lenient = judged(source, tmp_path / "int8" / "model.onnx", images=40, strict=False)
+    assert lenient.accepted and lenient.reason and load_artefact(tmp_path / "int8").session.precision == "int8"
+
+
+def test_one_scale_for_all_channels_is_refused_where_channels_differ(run: Path, tmp_path: Path, monkeypatch):
+    """The same function in float: some channels a thousandfold, and as much less in what reads them."""
+    model, about = load_training(run)
+    with torch.no_grad():
+        convolutions = [module for module in model.modules() if isinstance(module, torch.nn.Conv2d)]
+        norms = [module for module in model.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+        norms[1].weight[::2] *= 1000
+        norms[1].bias[::2] *= 1000
+        convolutions[2].weight[:, ::2] /= 1000
+    source = tmp_path / "model.onnx"
+    export_artefact(model, source, network=model.network, preprocessing=PREPROCESSING, labels=about.labels)
+    monkeypatch.setitem(quantize.QUANTIZERS, "onnxruntime", f"{__name__}:PerTensor")
+    found = judged(source, tmp_path / "int8" / "model.onnx", images=300)
+    assert not found.accepted and not (tmp_path / "int8").exists()
+    if not found.reason.startswith("int8 takes"):
+        assert "int8 loses" in found.reason and "1.0 are allowed" in found.reason and "--max-drop" in found.advice
+
+
+class PerTensor(OnnxRuntimeQuantizer):
+    methods = ("min-max",)
+
+    def write(self, recipe, path, *, about):
+        quantize_static(
+            self._prepared,
+            path,
+            _Reader(self._input, self._images[:32]),
+            per_channel=False,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+        )
+        model = onnx.load(path)
+        onnx.helper.set_model_props(model, {f"ridgepoint.{name}": text for name, text in about.texts().items()})
+        onnx.save(model, path)
+
+    def sensitivity(self, images):
+        return ()
+
+
+@pytest.mark.clock
+def test_int8_that_is_slower_is_refused_and_float_stays(tmp_path: Path):
+    folder = taught(tmp_path, small_network().at(height=32))
+    done = call("export", folder, "--int8", "--data", "digits", "--busy")
+    assert done.returncode == 3 and (folder / "model.onnx").exists() and not (folder / "int8" / "model.onnx").exists()
+    assert (
+        "Not in int8: int8 takes" in done.stdout and "as long as float" in done.stdout and "Keep float" in done.stdout
+    )
+
+
+def test_what_cannot_be_asked_is_said(run: Path, tmp_path: Path):
+    refused(call("export", run, "--int8", "--runtime", "torch"), "has no int8 here", "onnxruntime")
+    refused(call("export", run, "--int8", "--dynamic-batch"), "--dynamic-batch", "one")
+    refused(call("export", run, "--int8"), "--data FOLDER")
+    rng = np.random.default_rng(0)
+    for name in DIGITS.classes:
+        (tmp_path / "others" / name).mkdir(parents=True)
+        for index in range(12):
+            Image.fromarray(rng.integers(0, 255, (16, 16), np.uint8)).save(tmp_path / "others" / name / f"{index}.png")
+    refused(call("export", run, "--int8", "--data", tmp_path / "others"), "not the images that the network was trained")

@@ -1,0 +1,77 @@
+"""A fit whose file is int8: gated, clocked and chosen as such, told, and resumed; refused where nothing can be int8."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from cli_helpers import call, refused
+from PIL import Image
+
+from ridgepoint.arch.zoo import load
+from ridgepoint.deploy.artefact import load_artefact
+from ridgepoint.deploy.companion import read_entry
+from ridgepoint.nn.build import build
+from ridgepoint.nn.reach import FOLDER
+from ridgepoint.nn.weights import save_weights
+
+NAME = "mobilenetv2_100"
+
+
+@pytest.fixture
+def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Photographs of three colours, and weights that know as much of them as any: random ones."""
+    rng = np.random.default_rng(0)
+    for number, name in enumerate(("red", "green", "blue")):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for index in range(30):
+            pixels = rng.integers(0, 140, (96, 96, 3), dtype=np.uint8)
+            pixels[..., number] += 90
+            Image.fromarray(pixels).save(tmp_path / "photos" / name / f"{index}.png")
+    (tmp_path / "weights").mkdir()
+    torch.manual_seed(0)
+    save_weights(build(load(NAME)), tmp_path / "weights" / f"{NAME}.ra_in1k.safetensors")
+    monkeypatch.setenv(FOLDER, str(tmp_path / "weights"))
+    return tmp_path / "photos"
+
+
+@pytest.mark.clock
+@pytest.mark.slow
+def test_the_chosen_file_is_int8_and_a_resume_takes_the_one_that_was_made(photos: Path, tmp_path: Path):
+    run, table = tmp_path / "run", tmp_path / "table.json"
+    words = ("fit", photos, "--latency", "50ms", "--precision", "int8", "--time", "60s", "--size", "96", "--busy")
+    words = (*words, "--set", "epochs=1", "--table", table, "--out", run, "--json")
+    done = call(*words)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    training = result["network"]["training"]
+    assert (
+        result["network"]["name"] == f"{training}-int8" and result["latency"]["precision"] == "int8" and result["met"]
+    )
+    found = result["int8"][training]
+    assert found["accepted"] and found["ratio"] < 1 and found["change"]["split"] == "val"
+    stage = next(each for each in result["stages"] if each["name"] == result["network"]["name"])
+    assert result["accuracy"]["val"] == stage["val_accuracy"] and result["parity"]["agreement"] > 0.5
+    artefact = load_artefact(run)
+    assert (
+        artefact.session.precision == "int8" and read_entry(run / "model.onnx").quantisation.recipe == found["recipe"]
+    )
+    assert load_artefact(run / "trainings" / training).session.precision == "float32"
+    assert "In 8-bit integers" in (run / "report.html").read_text()
+    again = refused(call("export", run, "--int8"), "is int8 already", code=2)
+    assert "Traceback" not in again
+    made = (run / "trainings" / training / "int8" / "model.onnx").stat().st_mtime_ns
+    (run / "steps" / "measured.json").unlink()
+    (run / "result.json").write_text(json.dumps(json.loads((run / "result.json").read_text()) | {"finished": False}))
+    resumed = json.loads(call(*words, "--resume").stdout)
+    assert resumed["network"] == result["network"] and resumed["int8"] == result["int8"]
+    assert resumed["accuracy"] == result["accuracy"]
+    assert (run / "trainings" / training / "int8" / "model.onnx").stat().st_mtime_ns == made
+
+
+def test_precisions_that_are_not_there_are_refused(photos: Path):
+    refused(
+        call("fit", photos, "--latency", "5ms", "--precision", "int4"), "--precision is 'int4'", "auto, float32, int8"
+    )
+    refused(call("fit", photos, "--latency", "5ms", "--precision", "int8", "--runtime", "torch"), "has no int8 here")
