@@ -9,9 +9,15 @@ from ridgepoint.arch.recipe import IDENTITY, Chain, Parallel, chain
 
 
 class Conventions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What all blocks of a network share unless a row says otherwise."""
+    """What all blocks of a network share unless a row says otherwise.
+
+    `se_activation` and `se_gate` are squeeze-excitation's own two functions: MobileNetV3's here, SiLU and the sigmoid in
+    EfficientNet.
+    """
 
     activation: ActivationKind = "relu"
+    se_activation: ActivationKind = "relu"
+    se_gate: ActivationKind = "hard_sigmoid"
     padding: Padding = "symmetric"
     norm_eps: Annotated[float, msgspec.Meta(gt=0, le=1)] = 1e-5
     norm_momentum: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.1
@@ -57,7 +63,9 @@ class Conventions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         return None if self.layer_scale is None else LayerScale(channels=channels, init=self.layer_scale)
 
 
-def squeeze_excite(channels: int, squeeze_channels: int, gate: ActivationKind) -> Parallel:
+def squeeze_excite(
+    channels: int, squeeze_channels: int, gate: ActivationKind, activation: ActivationKind = "relu"
+) -> Parallel:
     """Scale every channel by a gate computed from its mean.
 
     Source: arXiv:1709.01507, section 3; MobileNetV3 (arXiv:1905.02244) uses the hard sigmoid as gate.
@@ -70,7 +78,7 @@ def squeeze_excite(channels: int, squeeze_channels: int, gate: ActivationKind) -
                 chain(
                     pool=GlobalPool(),
                     reduce=Conv2d(in_channels=channels, out_channels=squeeze_channels, bias=True),
-                    act=Activation(kind="relu"),
+                    act=Activation(kind=activation),
                     expand=Conv2d(in_channels=squeeze_channels, out_channels=channels, bias=True),
                     gate=Activation(kind=gate),
                 ),

@@ -46,7 +46,9 @@ class InvertedBottleneck(BlockBase, frozen=True, tag="ib"):
         body = chain(
             expand=conventions.conv(shape.channels, wide, activation=activation) if wide != shape.channels else None,
             depthwise=conventions.depthwise(wide, kernel=self.kernel, stride=self.stride, activation=activation),
-            se=squeeze_excite(wide, self.se_channels, "hard_sigmoid") if self.se_channels else None,
+            se=squeeze_excite(wide, self.se_channels, conventions.se_gate, conventions.se_activation)
+            if self.se_channels
+            else None,
             project=conventions.conv(wide, self.out_channels),
             drop_path=StochasticDepth() if _adds(self, shape) else None,
         )
