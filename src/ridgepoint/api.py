@@ -220,7 +220,7 @@ def export(
     preprocessing: Preprocessing,
     labels: Sequence[str],
     dynamic_batch: bool = False,
-    precision: Literal["float32", "int8"] = "float32",
+    precision: Literal["float32", "float16", "int8"] | None = None,
     calibration: str | Path | None = None,
     max_drop: float = 1.0,
     seed: int = 0,
@@ -236,7 +236,8 @@ def export(
         preprocessing: How an image becomes the model's input.
         labels: One name a class.
         dynamic_batch: Leave the batch size open.
-        precision: `int8` writes the file in 8-bit integers, if it is as good, faster and smaller than in float.
+        precision: Left out, the runtime's usual one. `int8` writes the file in 8-bit integers, if it is as good, faster
+            and smaller than in float.
         calibration: Of int8, the data that the model was trained on, as for `fit`: the training part calibrates, val
             and test judge.
         max_drop: Of int8, points of accuracy that it may lose.
@@ -247,7 +248,7 @@ def export(
         RunError: If the file cannot be written.
         NotMetError: If int8 is refused; the message says why.
     """
-    if precision != "float32":
+    if precision == "int8":
         if dynamic_batch:
             raise InputError("precision and dynamic_batch are both given, and int8 is clocked for one image. Give one")
         _export_int8(
@@ -256,7 +257,6 @@ def export(
             network=network,
             preprocessing=preprocessing,
             labels=labels,
-            precision=precision,
             calibration=calibration,
             max_drop=max_drop,
             seed=seed,
@@ -274,6 +274,7 @@ def export(
         preprocessing=preprocessing,
         labels=labels,
         runtime=next(iter(runtimes_for(Path(path))), DEFAULT),
+        precision=precision,
         batch="dynamic" if dynamic_batch else "static",
     )
     return Path(path)
@@ -286,7 +287,6 @@ def _export_int8(
     network: Network,
     preprocessing: Preprocessing,
     labels: Sequence[str],
-    precision: str,
     calibration: str | Path | None,
     max_drop: float,
     seed: int,
@@ -294,8 +294,6 @@ def _export_int8(
     from ridgepoint.tasks.int8 import quantise_for
     from ridgepoint.tasks.reading import read
 
-    if precision != "int8":
-        raise InputError(f"precision is '{precision}'; {nearest(precision, ('float32', 'int8'))}")
     if calibration is None:
         raise InputError("precision is 'int8': give the data of the training as calibration, for example a folder")
     from ridgepoint.deploy.runtimes import find_runtime, runtimes_for

@@ -11,6 +11,10 @@ from ridgepoint.arch.zoo import load
 
 FAMILIES = (
     "efficientformer_l1",
+    "efficientnet_b0",
+    "efficientnet_es",
+    "hardcorenas_a",
+    "mnasnet_050",
     "mobilenetv1_100",
     "mobilenetv2_050",
     "mobilenetv3_small_050",
@@ -18,7 +22,9 @@ FAMILIES = (
     "mobilenetv4_hybrid_medium_075",
     "mobileone_s0",
     "repghostnet_050",
+    "repvgg_a0",
     "repvit_m0_9",
+    "semnasnet_075",
     "tf_efficientnet_lite0",
     "tf_mobilenetv2_100",
     "tf_mobilenetv3_small_minimal_100",

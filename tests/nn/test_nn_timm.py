@@ -45,9 +45,19 @@ def assert_same_in_both_precisions(model, reference, sizes) -> None:
     assert_same(model.double(), reference.double(), sizes, dtype=torch.float64, allowed=1e-5)
 
 
+# Of their own authors' code alone, whose counts they meet.
+NOT_IN_TIMM = {
+    "mobilenet_multi_avg",
+    "mobilenet_multi_avg_150",
+    "mobilenet_multi_max",
+    "mobilenet_multi_max_150",
+    "proxylessnas_mobile",
+}
+
+
 def test_every_classifier_of_the_zoo_is_compared_at_least_with_another_padding():
     """Networks with other heads are compared in test_nn_heads.py."""
-    for name in [name for name in list_models() if load(name).head.answers == "classes"]:
+    for name in [name for name in list_models() if load(name).head.answers == "classes" and name not in NOT_IN_TIMM]:
         plain = name.removeprefix("tf_")
         assert {plain, f"tf_{plain}"} & set(NAMES), f"timm has no {name}"
 
