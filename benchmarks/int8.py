@@ -1,8 +1,8 @@
 """What int8 costs and gains, by the gate of `ridgepoint export --int8`, on trained networks.
 
-python benchmarks/int8.py DATA RUN... prints JSON: for every training, which recipe was taken, the change of accuracy on
-its validation and test images with its one-sided 95 % bounds, agreement with float, speed ratio from the same rounds,
-sizes, seconds; or why it was refused. Times of a busy machine are taken as they are: only ratios are told.
+python benchmarks/int8.py DATA RUN... prints JSON, a line for every training: which recipe was taken, the change of
+accuracy on its validation and test images with one-sided 95 % bounds, agreement with float, speed ratio from the same
+rounds, sizes, seconds; or why it was refused. Times of a busy machine are taken as they are: only ratios are told.
 """
 
 import json
@@ -66,10 +66,11 @@ def judged(run: Path, data: str) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Print what came of every run that is named."""
+    """Print what came of every run that is named, each on a line."""
     torch.set_num_threads(1)
     data, *runs = sys.argv[1:]
-    print(json.dumps([judged(Path(run), data) for run in runs]))
+    for run in runs:
+        print(json.dumps(judged(Path(run), data)), flush=True)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ridgepoint.deploy.runtimes import DEFAULT
-from ridgepoint.errors import InputError, NotMetError, nearest
+from ridgepoint.errors import InputError, NotMetError
 from ridgepoint.run.process import as_found
 
 if TYPE_CHECKING:

@@ -138,7 +138,8 @@ def test_too_few_images_to_tell_are_no_pass(source: Path, tmp_path: Path):
     assert not found.accepted and not (tmp_path / "int8" / "model.onnx").exists()
     assert "40 test images are too few to tell that int8 loses less than 1.0 points" in found.reason
     assert "accept this uncertainty with --max-drop" in found.advice
-    assert len(found.attempts) > 2 and found.attempts[-1].left_float == (found.sensitivity[0].layer,)
+    mixed = [each.left_float for each in found.attempts if each.left_float]
+    assert len(found.attempts) > len(mixed) > 0 and mixed[0] == (found.sensitivity[0].layer,)
     assert sum(each.share for each in found.sensitivity) == pytest.approx(1)
     lenient = judged(source, tmp_path / "int8" / "model.onnx", images=40, strict=False)
     assert lenient.accepted and lenient.reason and load_artefact(tmp_path / "int8").session.precision == "int8"

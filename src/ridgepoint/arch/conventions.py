@@ -11,8 +11,8 @@ from ridgepoint.arch.recipe import IDENTITY, Chain, Parallel, chain
 class Conventions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """What all blocks of a network share unless a row says otherwise.
 
-    `se_activation` and `se_gate` are squeeze-excitation's own two functions: MobileNetV3's here, SiLU and the sigmoid in
-    EfficientNet.
+    `se_activation` and `se_gate` are squeeze-excitation's own two functions: MobileNetV3's here, SiLU and the sigmoid
+    in EfficientNet.
     """
 
     activation: ActivationKind = "relu"
