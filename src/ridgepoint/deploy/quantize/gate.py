@@ -225,7 +225,7 @@ class _Trial:
             self._look_at_layers()
         found = Quantised(
             tool=self.quantizer.tool,
-            tool_version=self.runtime.version,
+            tool_version=self.quantizer.version,
             accepted=outcome == "passed" or (outcome == "cannot tell" and not self.judges.strict),
             outcome=outcome,
             reason="",

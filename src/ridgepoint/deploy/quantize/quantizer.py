@@ -6,6 +6,7 @@ elsewhere, by `gate`.
 """
 
 import abc
+import importlib.metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -68,6 +69,11 @@ class Quantizer(abc.ABC):
         Raises:
             InputError: If it cannot be written so.
         """
+
+    @property
+    def version(self) -> str:
+        """The tool's installed version."""
+        return importlib.metadata.version(self.tool)
 
     def sensitivity(self, images: np.ndarray) -> tuple[LayerNoise, ...]:
         """What every layer does to the answers when it alone is quantised, the noisiest first; nothing if unknown.
