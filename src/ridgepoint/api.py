@@ -224,6 +224,7 @@ def export(
     calibration: str | Path | None = None,
     max_drop: float = 1.0,
     seed: int = 0,
+    busy: bool = False,
 ) -> Path:
     """Write a model as a file for the runtime that its name's ending tells, labels and preprocessing beside it.
 
@@ -242,6 +243,7 @@ def export(
             and test judge.
         max_drop: Of int8, points of accuracy that it may lose.
         seed: Of the parts of `calibration`, as the training drew them.
+        busy: Of int8, accept times taken while other processes keep this machine busy.
 
     Raises:
         InputError: If the model is in train mode.
@@ -260,6 +262,7 @@ def export(
             calibration=calibration,
             max_drop=max_drop,
             seed=seed,
+            busy=busy,
         )
         return Path(path)
     from ridgepoint.deploy.export import export_artefact
@@ -290,7 +293,9 @@ def _export_int8(
     calibration: str | Path | None,
     max_drop: float,
     seed: int,
+    busy: bool,
 ) -> None:
+    from ridgepoint.files import check_destination
     from ridgepoint.tasks.int8 import quantise_for
     from ridgepoint.tasks.reading import read
 
@@ -298,12 +303,21 @@ def _export_int8(
         raise InputError("precision is 'int8': give the data of the training as calibration, for example a folder")
     from ridgepoint.deploy.runtimes import find_runtime, runtimes_for
 
+    check_destination(path)
     task, dataset = read(calibration, seed=seed)
     runtime = find_runtime(next(iter(runtimes_for(path)), DEFAULT))
     with tempfile.TemporaryDirectory() as folder:
         source = export(model, Path(folder) / path.name, network=network, preprocessing=preprocessing, labels=labels)
         found = quantise_for(
-            task, dataset, preprocessing, source, path, runtime=runtime, most_drop=max_drop / 100, module=model
+            task,
+            dataset,
+            preprocessing,
+            source,
+            path,
+            runtime=runtime,
+            most_drop=max_drop / 100,
+            busy=busy,
+            module=model,
         )
     if not found.accepted:
         raise NotMetError(f"{path}: not written. {found.reason}. {found.advice}")

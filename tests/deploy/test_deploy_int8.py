@@ -12,6 +12,7 @@ from onnxruntime.quantization import QuantType, quantize_static
 from PIL import Image
 from train_helpers import small_network
 
+import ridgepoint as rp
 from ridgepoint.arch.document import parse_network
 from ridgepoint.data import choose_input, decode, detect
 from ridgepoint.data.trained_on import TrainedOn
@@ -24,6 +25,7 @@ from ridgepoint.deploy.quantize.gate import Judges, quantise
 from ridgepoint.deploy.quantize.onnxruntime import OnnxRuntimeQuantizer, _Reader
 from ridgepoint.deploy.quantize.paired import change_between, images_needed
 from ridgepoint.deploy.runtimes import find_runtime
+from ridgepoint.errors import InputError, NotMetError
 from ridgepoint.fit.frozen import linear_classifier, put
 from ridgepoint.nn.build import build
 from ridgepoint.tasks.classification import CLASSIFICATION
@@ -191,6 +193,18 @@ def test_int8_that_is_slower_is_refused_and_float_stays(tmp_path: Path):
     assert (
         "Not in int8: int8 takes" in done.stdout and "as long as float" in done.stdout and "Keep float" in done.stdout
     )
+
+
+def test_python_asks_for_the_same(run: Path, tmp_path: Path):
+    model, about = load_training(run)
+    known = {"network": model.network, "preprocessing": about.preprocessing, "labels": about.labels}
+    with pytest.raises(InputError, match="give the data of the training as calibration"):
+        rp.export(model, tmp_path / "model.onnx", precision="int8", **known)
+    with pytest.raises(NotMetError, match="not written") as refusal:
+        rp.export(
+            model, tmp_path / "model.onnx", precision="int8", calibration="digits", max_drop=0.0, busy=True, **known
+        )
+    assert "int8" in str(refusal.value) and not (tmp_path / "model.onnx").exists()
 
 
 def test_what_cannot_be_asked_is_said(run: Path, tmp_path: Path):
