@@ -266,4 +266,6 @@ def _digest(network: Network) -> str:
     # Not of the JSON: that leaves a default out only where the very object is the default's. Without what the language
     # did not know at first, where it says nothing: digests name what tables and journals of older versions hold.
     told = repr(network).replace(", dilation=1)", ")")
+    for silent in (", se_activation='relu'", ", se_gate='hard_sigmoid'"):
+        told = told.replace(silent, "")
     return hashlib.sha256(told.encode()).hexdigest()[:16]
