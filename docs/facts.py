@@ -26,6 +26,7 @@ from msgspec.inspect import (
 
 from ridgepoint.arch.conventions import Conventions
 from ridgepoint.arch.network import Network, Stage
+from ridgepoint.arch.part import Part
 from ridgepoint.arch.space import load_space
 from ridgepoint.arch.zoo import SPACES, Variant, list_models, list_spaces
 from ridgepoint.cost.device import Device, list_devices, load_device
@@ -223,6 +224,8 @@ def _allowed(info: Type) -> str:
         case DictType():
             return f"by name: {_allowed(info.value_type)}"
         case StructType():
+            if issubclass(info.cls, Part):  # a head's or a block's section is called by its tag
+                return f"[`{info.cls.tag()}`](#{info.cls.tag()})"
             return f"[{info.cls.__name__}](#{info.cls.__name__.lower()})"
         case AnyType():
             return "any"
