@@ -1,10 +1,18 @@
 """A local server with the hub's file layout: `/<owner>/<name>/resolve/<revision>/<file>`, and its faults."""
 
 import hashlib
+import os
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from multiprocessing.connection import Connection
 from pathlib import Path
+
+from forks import forks
+
+from ridgepoint.errors import InputError
+from ridgepoint.nn.published import Published
+from ridgepoint.nn.reach import reach
 
 
 class HubServer:
@@ -74,3 +82,24 @@ class HubServer:
     def __exit__(self, *_):
         self.server.shutdown()
         self.server.server_close()
+
+
+def reached_elsewhere(row: Published, env: dict[str, str], patience_s: float | None) -> str:
+    """What a process of its own says of weights: the hub's address is read when its client begins."""
+    here, there = forks().Pipe(duplex=False)
+    process = forks().Process(target=_reach, args=(row, env, patience_s, there))
+    process.start()
+    there.close()
+    said: str = here.recv()
+    process.join()
+    return said
+
+
+def _reach(row: Published, env: dict[str, str], patience_s: float | None, said: Connection) -> None:
+    os.environ.clear()
+    os.environ.update(env)
+    try:
+        found = reach(row, patience_s=patience_s)
+        said.send(f"{found.where} {found.path}")
+    except InputError as error:
+        said.send(f"refused {error}")

@@ -8,7 +8,7 @@ import torch
 import torchvision
 from nn_helpers import image, randomise, relative_error
 from torch import nn
-from zoo_helpers import every
+from zoo_helpers import FAMILIES, brief
 
 from ridgepoint.arch.zoo import list_models, load
 from ridgepoint.cost.count import cost
@@ -19,10 +19,12 @@ from ridgepoint.nn.count import count
 from ridgepoint.nn.create import create_model
 from ridgepoint.nn.fuse import fuse
 
+NO_CLASSIFIERS = [name for name in list_models() if load(name).head.answers != "classes"]
 
-@pytest.mark.parametrize("name", every(list_models()))
+
+@pytest.mark.parametrize("name", [*FAMILIES, *NO_CLASSIFIERS])
 def test_the_folded_network_computes_the_same(name):
-    model = randomise(create_model(name))
+    model = randomise(create_model(brief(name) if name in FAMILIES else name), size=64)
     fused = fuse(model)
     assert not any(isinstance(module, nn.BatchNorm2d) for module in fused.modules()) or "hybrid" in name
     with torch.no_grad():
@@ -37,15 +39,6 @@ def whole(answer: torch.Tensor | tuple[torch.Tensor, ...]) -> torch.Tensor:
     return answer if isinstance(answer, torch.Tensor) else torch.cat([each.flatten(1) for each in answer], 1)
 
 
-@pytest.mark.parametrize("name", every(list_models()))
-def test_the_folded_network_counts_what_cost_says_that_ships(name):
-    network = load(name)
-    with torch.device("meta"):
-        fused = fuse(create_model(network).eval())
-    counts, wanted = count(fused, network.input), cost(network, form="deploy")
-    assert (counts.params, counts.macs) == (wanted.params, wanted.macs)
-
-
 def test_the_norms_before_attention_are_the_only_ones_that_stay():
     fused = fuse(create_model("mobilenetv4_hybrid_medium_075").eval())
     kept = [name for name, module in fused.named_modules() if isinstance(module, nn.BatchNorm2d)]
@@ -55,7 +48,7 @@ def test_the_norms_before_attention_are_the_only_ones_that_stay():
 
 @pytest.mark.parametrize("name", ["mobileone_s0", "efficientformer_l1", "mobilenetv4_hybrid_medium_075"])
 def test_folding_twice_changes_nothing(name):
-    once = fuse(randomise(create_model(name)))
+    once = fuse(randomise(create_model(brief(name)), size=64))
     twice = fuse(once)
     first, second = once.state_dict(), twice.state_dict()
     assert first.keys() == second.keys()
@@ -63,7 +56,7 @@ def test_folding_twice_changes_nothing(name):
 
 
 def test_the_model_itself_is_left_as_it_is():
-    model = randomise(create_model("mobileone_s0"))
+    model = randomise(create_model(brief("mobileone_s0")), size=64)
     before = {key: value.clone() for key, value in model.state_dict().items()}
     fuse(model)
     assert model.state_dict().keys() == before.keys()
@@ -72,8 +65,8 @@ def test_the_model_itself_is_left_as_it_is():
 
 def test_a_model_in_train_mode_is_refused_with_the_reason():
     with pytest.raises(InputError, match=r"statistics of each batch.*Call model\.eval\(\) first"):
-        fuse(create_model("mobileone_s0").train())
-    half = create_model("mobileone_s0").eval()
+        fuse(create_model(brief("mobileone_s0")).train())
+    half = create_model(brief("mobileone_s0")).eval()
     half.stages[0].train()
     with pytest.raises(InputError, match="train mode"):
         fuse(half)
@@ -84,7 +77,7 @@ class Detector(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.body = create_model("mobileone_s0", features_only=True, out_indices=(-2, -1))
+        self.body = create_model(brief("mobileone_s0"), features_only=True, out_indices=(-2, -1))
         self.neck = nn.Sequential(nn.Conv2d(256, 32, 3, padding=1, bias=False), nn.BatchNorm2d(32), nn.ReLU())
         self.levels = nn.ModuleList([nn.Sequential(nn.Conv2d(32, 8, 1), nn.BatchNorm2d(8, affine=False))])
         self.heads = nn.ModuleDict(
@@ -98,7 +91,7 @@ class Detector(nn.Module):
 
 
 def test_a_mobileone_inside_a_users_detector_is_folded_with_the_users_own_parts():
-    model = randomise(Detector()).double()
+    model = randomise(Detector(), size=64).double()
     fused = fuse(model)
     assert not any(isinstance(module, nn.BatchNorm2d) for module in fused.modules())
     assert not any(isinstance(module, layers.Parallel) for module in fused.modules())
@@ -115,7 +108,7 @@ def test_places_in_a_users_sequence_keep_their_numbers():
 
 
 def test_torchvisions_network_folds_whole():
-    model = randomise(torchvision.models.mobilenet_v3_small())
+    model = randomise(torchvision.models.mobilenet_v3_small(), size=64)
     fused = fuse(model)
     assert not any(isinstance(module, nn.BatchNorm2d) for module in fused.modules())
     x = image(2, 3, 64, 96)
@@ -186,7 +179,7 @@ def test_branches_that_same_padding_sets_apart_stay_branches():
 def test_a_wrong_fold_is_caught_by_the_check(monkeypatch):
     monkeypatch.setattr(fuse_module, "_identity_kernel", lambda norm, like: (like.weight * 0, None))
     with pytest.raises(ParityError, match="folding changed what a part computes"):
-        fuse(randomise(create_model("mobileone_s1")))
+        fuse(randomise(create_model(brief("mobileone_s1")), size=64))
 
 
 def test_what_folding_saved_is_logged(caplog):
@@ -196,17 +189,17 @@ def test_what_folding_saved_is_logged(caplog):
 
 
 def test_efficientformer_takes_any_size_folded_or_not():
-    model = randomise(create_model("efficientformer_l1")).double()
+    model = randomise(create_model(brief("efficientformer_l1")), size=64).double()
     fused = fuse(model)
     with torch.no_grad():
-        for size in ((224, 224), (256, 256), (160, 288), (97, 131)):
+        for size in ((224, 224), (64, 96), (97, 131)):
             x = image(1, 3, *size, dtype=torch.float64)
             assert relative_error(fused(x), model(x)) < 1e-12
 
 
 def test_no_bias_is_stale_after_new_weights_in_eval_mode():
-    first, second = (randomise(create_model("efficientformer_l1"), seed) for seed in (0, 1))
-    x = image(1, 3, 224, 224)
+    first, second = (randomise(create_model(brief("efficientformer_l1")), seed, size=64) for seed in (0, 1))
+    x = image(1, 3, 64, 64)
     with torch.no_grad():
         for take in (lambda model: model, fuse):
             model, other = take(first), take(second)
@@ -216,7 +209,7 @@ def test_no_bias_is_stale_after_new_weights_in_eval_mode():
 
 
 def test_two_classifiers_are_apart_while_a_teacher_trains_one_and_stay_apart_when_folded():
-    model = randomise(create_model("efficientformer_l1", num_classes=5))
+    model = randomise(create_model(brief("efficientformer_l1"), num_classes=5), size=64)
     x = image(2, 3, 64, 64)
     with torch.no_grad():
         mean = model(x)
