@@ -100,6 +100,7 @@ def test_the_first_lines_that_people_copy():
     assert space.size > 1e15 and space.contains(space.sample(np.random.default_rng(0)))
 
 
+@pytest.mark.slow
 def test_export_and_measure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     from ridgepoint.data import Preprocessing
     from ridgepoint.deploy import measure

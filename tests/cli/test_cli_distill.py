@@ -68,6 +68,7 @@ def test_a_run_goes_on_where_it_stopped(small: Path, teacher: Path, tmp_path: Pa
     assert json.loads(done.stdout)["accuracy"] == json.loads(again.stdout)["accuracy"]
 
 
+@pytest.mark.slow
 def test_another_teacher_is_another_run(small: Path, teacher: Path, tmp_path: Path):
     moved, run = tmp_path / "moved", tmp_path / "run"
     shutil.copytree(teacher, moved)

@@ -101,6 +101,7 @@ def test_eval_of_other_images_takes_all_of_them(finished: Path, tmp_path: Path) 
     refused(call("eval", finished, data, "--split", "test"), "every class needs at least 3")
 
 
+@pytest.mark.slow
 def test_eval_of_a_file_that_does_not_say_its_data(finished: Path, tmp_path: Path) -> None:
     model = onnx.load(finished / "model.onnx")
     kept = [entry for entry in model.metadata_props if entry.key != "ridgepoint.trained_on"]
