@@ -91,9 +91,7 @@ def begin_with_weights(
         opened = choose_opening(run, prepared, job.host, reached, limit_ms=job.limit_ms, display=display)
         if opened.opening is None:
             return [], True
-        further = (
-            POLICY.finetuned - 1 if len(prepared.dataset.val) >= FEW else 0
-        )  # few images cannot tell networks apart
+        further = 0 if len(prepared.dataset.val) < FEW else POLICY.finetuned - 1  # few images cannot tell them apart
         openings = [opened.opening, *opened.near(further, POLICY.opening_near)]
         trained = [frozen(run, prepared, opened.opening, display)] if prepared.task is CLASSIFICATION else []
         if trained and run.read_step(FIRST_FILE) is None:
