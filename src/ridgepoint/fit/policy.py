@@ -35,6 +35,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     opening_clocked: Annotated[int, _why("networks with published weights, the best published first")] = 6
     opening_looked: Annotated[int, _why("of these at a size, through frozen features: a second or two each")] = 5
     opening_images: Annotated[int, _why("that are looked at: with fewer, chance decides between networks")] = 400
+    opening_s: Annotated[float, _why("then no further one looks: a slow machine still has its first file soon")] = 25.0
     opening_fetched: Annotated[int, _why("networks whose weights the hub is asked for: each may take a while")] = 2
     frozen_images: Annotated[int, _why("whose frozen features a classifier learns from: more take minutes")] = 5000
     finetuning_share: Annotated[float, _why("of what is left, for fine-tuning weights where a search follows")] = 0.6

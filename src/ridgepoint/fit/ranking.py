@@ -4,6 +4,7 @@ A network's largest size within the budget is nearly always its best one, so of 
 others are reckoned from it by their MACs, and the largest that fits is looked at, with some of the training images.
 """
 
+import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 
@@ -199,8 +200,12 @@ def _look_at(
 ) -> list[Looked]:
     """The same with their promise; without those whose weights cannot be had."""
     sample, preprocessing = _sample(prepared, max(looked.choice.size for looked in within), seed)
-    found = []
+    found: list[Looked] = []
+    until = time.monotonic() + POLICY.opening_s
     for number, looked in enumerate(within):
+        if found and time.monotonic() > until:
+            display.say(f"{len(within) - number} more are left out: this machine is slow today")
+            break
         choice = looked.choice
         display.progress(0.1 + 0.9 * number / len(within), f"{choice.told} looks at {len(sample)} images")
         start = reach(choice.source)
