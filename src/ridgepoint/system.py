@@ -185,6 +185,31 @@ def fork_context() -> BaseContext | None:
     return multiprocessing.get_context("fork") if "fork" in multiprocessing.get_all_start_methods() else None
 
 
+def fork_child(act: Callable[[], None]) -> int:
+    """Make a copy of this process that does something and ends, and that nobody has to wait for; its number.
+
+    Raises:
+        OSError: If the system cannot copy processes, as Windows cannot, or has no room for another one.
+    """
+    if sys.platform == "win32":
+        raise OSError("processes cannot be copied on Windows")
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    child = os.fork()
+    if child == 0:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        try:
+            act()
+        finally:
+            os._exit(0)
+    return child
+
+
+def kill_process(number: int) -> None:
+    """End a process at once, if it is there."""
+    with contextlib.suppress(OSError):
+        os.kill(number, signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL)
+
+
 def end_with_parent() -> None:
     """End this process when the one that made it ends; where the system cannot do that, nothing.
 

@@ -84,7 +84,8 @@ def test_the_command_that_reproduces_asks_for_the_same(ms: float) -> None:
 
 def test_exit_3_where_the_budget_was_missed(copy: Path) -> None:
     result = json.loads((copy / "result.json").read_text())
-    (copy / "result.json").write_text(json.dumps(result | {"met": False}))
+    missed = {"met": False, "latency": result["latency"] | {"ms": 60.0, "p90_ms": 61.0}}
+    (copy / "result.json").write_text(json.dumps(result | missed))
     done = call(*FIT, "--resume", "--out", copy)
     assert done.returncode == 3
     assert "Misses 50 ms" in done.stdout

@@ -13,7 +13,6 @@ from PIL import Image
 from train_helpers import small_network
 
 import ridgepoint as rp
-from ridgepoint.arch.document import parse_network
 from ridgepoint.data import choose_input, decode, detect
 from ridgepoint.data.trained_on import TrainedOn
 from ridgepoint.deploy import quantize
@@ -25,6 +24,7 @@ from ridgepoint.deploy.quantize.gate import Judges, quantise
 from ridgepoint.deploy.quantize.onnxruntime import OnnxRuntimeQuantizer, _Reader
 from ridgepoint.deploy.quantize.paired import change_between, images_needed
 from ridgepoint.deploy.runtimes import find_runtime
+from ridgepoint.documents import dump_document
 from ridgepoint.errors import InputError, NotMetError
 from ridgepoint.fit.frozen import linear_classifier, put
 from ridgepoint.nn.build import build
@@ -67,9 +67,13 @@ def taught(folder: Path, network) -> Path:
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("runs") / "wide"
-    folder.mkdir()
-    return taught(folder, parse_network(WIDE, source="wide"))
+    """One that has learnt the digits: what int8 costs a network of random weights says nothing."""
+    folder = tmp_path_factory.mktemp("runs")
+    (folder / "wide.yaml").write_text(dump_document(WIDE))
+    changes = ("--set", "epochs=10", "--set", "ema=null")
+    done = call("train", folder / "wide.yaml", "digits", "--size", "32", *changes, "--out", folder / "wide")
+    assert done.returncode == 0, done.stderr
+    return folder / "wide"
 
 
 @pytest.fixture(scope="module")
@@ -210,7 +214,9 @@ def test_python_asks_for_the_same(run: Path, tmp_path: Path):
 def test_what_cannot_be_asked_is_said(run: Path, tmp_path: Path):
     refused(call("export", run, "--int8", "--runtime", "torch"), "has no int8 here", "onnxruntime")
     refused(call("export", run, "--int8", "--dynamic-batch"), "--dynamic-batch", "one")
-    refused(call("export", run, "--int8"), "--data FOLDER")
+    (tmp_path / "bare").mkdir()
+    bare = taught(tmp_path / "bare", small_network().at(height=32))
+    refused(call("export", bare, "--int8"), "--data FOLDER")
     rng = np.random.default_rng(0)
     for name in DIGITS.classes:
         (tmp_path / "others" / name).mkdir(parents=True)

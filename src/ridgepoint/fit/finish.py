@@ -162,7 +162,7 @@ def choose(trained: Sequence[Candidate], budget_ms: float) -> Candidate:
     meeting = [candidate for candidate in trained if candidate.clocked_ms <= budget_ms]
     if meeting:
         fastest = {_file(c): c.clocked_ms for c in sorted(meeting, key=lambda c: -c.clocked_ms)}
-        return max(meeting, key=lambda c: (c.val_accuracy, -fastest[_file(c)], c.steps or 0))
+        return max(meeting, key=lambda c: (c.val_accuracy, -fastest[_file(c)], c.steps or 0, -c.clocked_ms))
     return min(trained, key=lambda candidate: candidate.clocked_ms)
 
 

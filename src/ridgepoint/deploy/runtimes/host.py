@@ -5,8 +5,8 @@ of the process that opened it, ours reads answers of known types from it. One pr
 for each file, so that opening one takes milliseconds.
 """
 
+import functools
 import os
-import signal
 import socket
 import sys
 import time
@@ -21,7 +21,7 @@ from ridgepoint.deploy.runtimes import find_runtime
 from ridgepoint.deploy.runtimes.runtime import Runtime
 from ridgepoint.deploy.runtimes.session import Session, first_line
 from ridgepoint.errors import InputError
-from ridgepoint.system import end_with_parent, limited_growth, pin
+from ridgepoint.system import end_with_parent, fork_child, limited_growth, pin
 
 LEAST_BYTES, PER_FILE_BYTE = 4 << 30, 16  # of address space, for threads and their allocators too
 
@@ -153,20 +153,19 @@ def main(name: str, control: socket.socket) -> None:
     """Make a server for every socket that comes in, and tell its process, until the other side is gone."""
     runtime = find_runtime(name)
     runtime.session_class()
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     while True:
         message, files, *_ = socket.recv_fds(control, 1, 1)
         if not message:
             return
-        process = os.fork()
-        if process == 0:
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            control.close()
-            end_with_parent()
-            Server(runtime).serve(Connection(files[0]))
-            os._exit(0)
+        process = fork_child(functools.partial(_serve, runtime, control, files[0]))
         os.close(files[0])
         control.sendall(process.to_bytes(8, "little"))
+
+
+def _serve(runtime: Runtime, control: socket.socket, file: int) -> None:
+    control.close()
+    end_with_parent()
+    Server(runtime).serve(Connection(file))
 
 
 if __name__ == "__main__":

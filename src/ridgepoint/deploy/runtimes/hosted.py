@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -36,6 +35,7 @@ from ridgepoint.deploy.runtimes.host import __name__ as HOST
 from ridgepoint.deploy.runtimes.session import Session
 from ridgepoint.deploy.timing import Turn
 from ridgepoint.errors import InputError
+from ridgepoint.system import fork_context, kill_process
 
 OPEN_S, RUN_S, START_S = 300.0, 60.0, 120.0  # the longest that opening, running one image and importing may take
 LARGEST_REPLY = 1 << 30
@@ -48,6 +48,11 @@ class HostedSession(Session):
     def __init__(self, path: Path, *, threads: int, pinned: bool, runtime: str, version: str):
         super().__init__(path, threads=threads, pinned=pinned)
         self.runtime, self.version = runtime, version
+        if fork_context() is None:
+            raise InputError(
+                f"{path}: {runtime} runs files in processes that are copies of one, which this system cannot make. "
+                "Allowed here: --runtime onnxruntime or torch"
+            )
         self.cores = choose_cores(threads) if pinned else ()
         self._host = _host(runtime, os.getpid())  # with which its process would end
         self._connection, self._process = self._host.connect(path)
@@ -75,8 +80,7 @@ class HostedSession(Session):
         try:
             self._connection.send_bytes(msgspec.msgpack.encode(request))
             if not self._connection.poll(limit_s):
-                with contextlib.suppress(OSError):
-                    os.kill(self._process, signal.SIGKILL)
+                kill_process(self._process)
                 raise InputError(f"{self.path}: {self.runtime} was stopped: it took more than {limit_s:g} s")
             reply: Reply = msgspec.msgpack.decode(self._connection.recv_bytes(LARGEST_REPLY), type=Reply)
         except (OSError, EOFError):  # the process is gone
