@@ -52,7 +52,9 @@ class Disturbance:
 
     def _waited_s(self) -> float:
         waited = self._waits.seconds()
-        return time.perf_counter() - time.thread_time() - self._idle_s if waited is None else waited
+        if waited is None:  # two clocks, of which one may tick a little before the other
+            waited = max(time.perf_counter() - time.thread_time() - self._idle_s, 0.0)
+        return waited
 
     def _stolen_s(self, cores: Sequence[int]) -> float:
         now = cpu_ticks() if cores else {}
