@@ -35,7 +35,7 @@ from ridgepoint.deploy.runtimes.host import __name__ as HOST
 from ridgepoint.deploy.runtimes.session import Session
 from ridgepoint.deploy.timing import Turn
 from ridgepoint.errors import InputError
-from ridgepoint.system import fork_context, kill_process
+from ridgepoint.system import kill_process
 
 OPEN_S, RUN_S, START_S = 300.0, 60.0, 120.0  # the longest that opening, running one image and importing may take
 LARGEST_REPLY = 1 << 30
@@ -48,11 +48,6 @@ class HostedSession(Session):
     def __init__(self, path: Path, *, threads: int, pinned: bool, runtime: str, version: str):
         super().__init__(path, threads=threads, pinned=pinned)
         self.runtime, self.version = runtime, version
-        if fork_context() is None:
-            raise InputError(
-                f"{path}: {runtime} runs files in processes that are copies of one, which this system cannot make. "
-                "Allowed here: --runtime onnxruntime or torch"
-            )
         self.cores = choose_cores(threads) if pinned else ()
         self._host = _host(runtime, os.getpid())  # with which its process would end
         self._connection, self._process = self._host.connect(path)

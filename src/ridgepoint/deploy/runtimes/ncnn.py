@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ridgepoint.deploy.about import About
-from ridgepoint.deploy.runtimes.runtime import LARGEST_BYTES, Batch, Runtime
+from ridgepoint.deploy.runtimes.runtime import Batch, Runtime
 from ridgepoint.deploy.runtimes.session import Session
 from ridgepoint.errors import InputError
-from ridgepoint.files import check_regular
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
+WEIGHTS = ".ncnn.bin"
 INPUT = "Input "  # how the line of a graph begins that tells its input
 SIZES = {1: ("0",), 2: ("1", "0"), 3: ("2", "1", "0")}  # of an input without its batch: channels, height, width
 
@@ -24,6 +24,7 @@ class Ncnn(Runtime):
 
     name, suffix, extra, form = "ncnn", ".param", "ncnn", "ncnn"
     packages = ("ncnn", "pnnx")
+    beside = (WEIGHTS,)
     hosted = True
 
     def export(
@@ -53,20 +54,13 @@ class Ncnn(Runtime):
             if not graph.exists() or not weights.exists():
                 raise InputError("pnnx, which writes files for ncnn, cannot write this network. Give another --runtime")
             path.write_text(_with_sizes(graph.read_text(), tuple(example.shape[1:])))
-            path.with_suffix(".ncnn.bin").write_bytes(weights.read_bytes())
+            path.with_suffix(WEIGHTS).write_bytes(weights.read_bytes())
 
     def session_class(self) -> type[Session]:
         """See `Runtime`."""
         from ridgepoint.deploy.runtimes.ncnn_session import NcnnSession
 
         return NcnnSession
-
-    def files(self, path: Path) -> tuple[Path, ...]:
-        """The graph and its weights."""
-        files = (path, path.with_suffix(".ncnn.bin"))
-        for file in files:
-            check_regular(file, limit_bytes=LARGEST_BYTES)
-        return files
 
 
 def input_sizes(graph: str) -> tuple[int, ...] | None:

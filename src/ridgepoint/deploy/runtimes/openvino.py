@@ -4,9 +4,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ridgepoint.deploy.about import About
-from ridgepoint.deploy.runtimes.runtime import LARGEST_BYTES, Batch, Runtime
+from ridgepoint.deploy.runtimes.runtime import Batch, Runtime
 from ridgepoint.deploy.runtimes.session import Session
-from ridgepoint.files import check_regular
 
 if TYPE_CHECKING:
     import torch
@@ -18,6 +17,7 @@ class OpenVino(Runtime):
 
     name, suffix, extra = "openvino", ".xml", "openvino"
     packages = ("openvino",)
+    beside = (".bin",)
     hosted = True
 
     def export(
@@ -59,10 +59,3 @@ class OpenVino(Runtime):
         from ridgepoint.deploy.runtimes.openvino_session import OpenVinoSession
 
         return OpenVinoSession
-
-    def files(self, path: Path) -> tuple[Path, ...]:
-        """The graph and its weights."""
-        files = (path, path.with_suffix(".bin"))
-        for file in files:
-            check_regular(file, limit_bytes=LARGEST_BYTES)
-        return files

@@ -34,6 +34,7 @@ class Runtime(abc.ABC):
         name: What `--runtime` takes.
         suffix: Of an artefact's path: the one file, the first of several, or a folder.
         packages: The installed packages that it needs; the first one's version is the runtime's.
+        beside: What the names of an artefact's further files end in, instead of the suffix.
         extra: ridgepoint's extra that installs them; None where they come with ridgepoint or are installed by name.
         precisions: What it can be told to write, the usual one first.
         runs_here: Whether files run on this system, not only on others.
@@ -44,6 +45,7 @@ class Runtime(abc.ABC):
     name: ClassVar[str]
     suffix: ClassVar[str]
     packages: ClassVar[tuple[str, ...]]
+    beside: ClassVar[tuple[str, ...]] = ()
     extra: ClassVar[str | None] = None
     precisions: ClassVar[tuple[str, ...]] = ("float32",)
     runs_here: ClassVar[bool] = True
@@ -122,8 +124,10 @@ class Runtime(abc.ABC):
         """
         if path.is_dir():
             return tuple(sorted(each for each in path.rglob("*") if not each.is_dir()))
-        check_regular(path, limit_bytes=LARGEST_BYTES)
-        return (path,)
+        files = (path, *(path.with_suffix(suffix) for suffix in self.beside))
+        for file in files:
+            check_regular(file, limit_bytes=LARGEST_BYTES)
+        return files
 
     def hashes(self, path: Path) -> dict[str, str]:
         """SHA-256 of every file of an artefact, by its path from the artefact's own folder.
