@@ -1,5 +1,6 @@
 """A linear classifier on frozen features: what it answers is what the network with it answers."""
 
+import msgspec
 import pytest
 import torch
 from nn_helpers import randomise
@@ -81,6 +82,6 @@ def test_few_validation_images_do_not_choose_alone(monkeypatch: pytest.MonkeyPat
     x_NF = torch.randn(240, 40, generator=generator) + 0.15 * labels[:, None]
     val_NF = torch.randn(4, 40, generator=generator) + 0.15 * val_labels[:, None]
     together = regression(x_NF, labels, val_NF, val_labels, classes=2)
-    monkeypatch.setattr(frozen, "FEW", 0)
+    monkeypatch.setattr(frozen, "POLICY", msgspec.structs.replace(frozen.POLICY, few_images=0))
     alone = regression(x_NF, labels, val_NF, val_labels, classes=2)
     assert alone.strength == frozen.STRENGTHS[0] < together.strength

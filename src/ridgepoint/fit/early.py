@@ -13,7 +13,7 @@ from ridgepoint.errors import DivergedError
 from ridgepoint.fit.bound import seconds_allowed
 from ridgepoint.fit.finish import finish
 from ridgepoint.fit.folds import FOLDS, Folded, fold
-from ridgepoint.fit.frozen import FEW, linear_classifier, put
+from ridgepoint.fit.frozen import linear_classifier, put
 from ridgepoint.fit.job import FitJob
 from ridgepoint.fit.opening import STEP as OPENING
 from ridgepoint.fit.opening import Opening, choose_opening
@@ -38,10 +38,6 @@ from ridgepoint.train.recipe import Recipe
 FROZEN, FINETUNED = "frozen", "finetuned"
 FIRST_FILE = "first-file"  # a step: how long export, check and clock took
 EACH = 0.4  # of the seconds that the end takes with one network, for each further one
-LEAST_CROP = 0.6  # of an image's area
-MOST_EPOCHS = 20  # of few images
-LEAST_TO_FOLD = 12  # training images
-ANOTHER_S = 45.0  # in less, no further network is fine-tuned
 
 
 class Ended(msgspec.Struct, kw_only=True):
@@ -91,7 +87,9 @@ def begin_with_weights(
         opened = choose_opening(run, prepared, job.host, reached, limit_ms=job.limit_ms, display=display)
         if opened.opening is None:
             return [], True
-        further = 0 if len(prepared.dataset.val) < FEW else POLICY.finetuned - 1  # few images cannot tell them apart
+        further = (
+            0 if len(prepared.dataset.val) < POLICY.few_images else POLICY.finetuned - 1
+        )  # few images cannot tell them apart
         openings = [opened.opening, *opened.near(further, POLICY.opening_near)]
         trained = [frozen(run, prepared, opened.opening, display)] if prepared.task is CLASSIFICATION else []
         if trained and run.read_step(FIRST_FILE) is None:
@@ -128,7 +126,7 @@ def may_go_on(job: FitJob, opening: Opening, number: int) -> bool:
     known = run.read_step(step, Further)
     if known is None:
         left_s = 0.0 if run.settings.evaluations is not None else seconds_allowed(run.settings) - run.elapsed
-        taken = left_s - kept_s(run, made=1) >= ANOTHER_S
+        taken = left_s - kept_s(run, made=1) >= POLICY.finetuned_next_s
         if taken:
             name = opening.network.name
             taken = job.host.clock({name: opening.network}, patience_s=0.0)[name].ms <= job.limit_ms
@@ -182,7 +180,11 @@ def folds(
 ) -> Folded | None:
     """Whether fine-tuning is worth it, by all images; None where those of validation are enough to tell later."""
     head = run.read_step(f"trained-{_candidate(run, opening, FROZEN, note='').name}", TrainedOne)
-    if head is None or len(prepared.dataset.val) >= FEW or len(prepared.dataset.train) < LEAST_TO_FOLD:
+    if (
+        head is None
+        or len(prepared.dataset.val) >= POLICY.few_images
+        or len(prepared.dataset.train) < POLICY.fold_images
+    ):
         return None
     recipe = recipe_of(run, prepared, _candidate(run, opening, FINETUNED, note=""), head=head)
     epochs, data = share.epochs or recipe.epochs, data_for(prepared, opening)
@@ -281,8 +283,10 @@ def share_of_time(job: FitJob, opening: Opening, number: int, count: int, *, mad
         seconds = usable_s / times
         enough = seconds >= POLICY.finetuning_least_s
         share = Share(seconds=seconds, finetuned=enough, more=times > 1, searched=searched)
-        if len(data.val) < FEW:  # all that is learnt in parts and then in whole is as long, so epochs tell how long
-            epochs = min(int(seconds / (FOLDS * epoch_s)), MOST_EPOCHS)
+        if (
+            len(data.val) < POLICY.few_images
+        ):  # all that is learnt in parts and then in whole is as long, so epochs tell how long
+            epochs = min(int(seconds / (FOLDS * epoch_s)), POLICY.few_epochs)
             share = Share(epochs=max(epochs, 1), finetuned=epochs > 0, more=times > 1, searched=searched)
     run.write_step(step, msgspec.to_builtins(share))
     return share
@@ -296,7 +300,8 @@ def data_for(prepared: Prepared, opening: Opening) -> TrainingData:
     """
     data = prepared.data_for(opening.network)
     low, high = data.augmentation.crop_scale
-    augmentation = msgspec.structs.replace(data.augmentation, crop_scale=(max(low, LEAST_CROP), max(high, LEAST_CROP)))
+    crops = (max(low, POLICY.finetuning_crop), max(high, POLICY.finetuning_crop))
+    augmentation = msgspec.structs.replace(data.augmentation, crop_scale=crops)
     preprocessing = opening.weights.prepared(data.preprocessing)
     return dataclasses.replace(data, preprocessing=preprocessing, augmentation=augmentation)
 

@@ -55,8 +55,8 @@ from ridgepoint.train.score import Score
 from ridgepoint.units import format_duration
 
 NOT_SEARCHED = (
-    "No shape was searched from nothing: what starts from nothing stays far behind published weights unless it is "
-    "taught for hours. --space or --method asks for a search all the same."
+    f"No shape was searched from nothing: that takes {format_duration(POLICY.search_least_s)} of what is left. "
+    "--space or --method asks for a search all the same."
 )
 PHASE = "Export, check, measure"
 PACKAGES = ("ridgepoint", "torch", "torchvision", "optuna", "numpy")

@@ -20,6 +20,7 @@ from ridgepoint.arch.shape import Shape
 from ridgepoint.data import ArraySplit, Preprocessing
 from ridgepoint.deploy.export import export_for_timing
 from ridgepoint.deploy.runtimes import open_session
+from ridgepoint.fit.policy import POLICY
 from ridgepoint.nn.build import BuiltNetwork
 from ridgepoint.nn.fuse import fuse
 from ridgepoint.nn.norms import statistics
@@ -30,8 +31,7 @@ from ridgepoint.train.accuracy import score_classes
 STRENGTHS = (0.0003, 0.001, 0.003, 0.01, 0.03)
 """scikit-learn's C, the inverse of regularisation; of standardised features."""
 
-UNEQUAL = 3.0  # times the images of the smallest class in the largest one
-FEW, FOLDS = 100, 5  # fewer validation images do not choose alone
+FOLDS = 5
 
 RIDGES = tuple(10.0**power for power in (1, 2, 2.5, 3, 3.5, 4, 5))
 """Of standardised features, as sums over all images."""
@@ -126,11 +126,11 @@ def regression(x_NF: Tensor, labels_N: Tensor, val_NF: Tensor, val_labels_N: Ten
     x, val = (((each - mean_F) / std_F).numpy() for each in (x_NF, val_NF))
     labels, val_labels = labels_N.numpy(), val_labels_N.numpy()
     counts = np.bincount(labels)
-    unequal = counts.max() >= UNEQUAL * counts[counts > 0].min()
+    unequal = counts.max() >= POLICY.unequal * counts[counts > 0].min()
     best: tuple[tuple[float, float], Classifier] | None = None
     for balanced in (False, True) if unequal else (False,):
         found = _regression(balanced)
-        judge = _folded(x, labels, val, val_labels, balanced) if len(val_labels) < FEW else None
+        judge = _folded(x, labels, val, val_labels, balanced) if len(val_labels) < POLICY.few_images else None
         for strength in STRENGTHS:
             _fit(found, strength, x, labels)
             weight_KF, bias_K = _by_class(found.coef_, found.intercept_, found.classes_, classes)

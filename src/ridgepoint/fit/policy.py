@@ -37,10 +37,22 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     opening_images: Annotated[int, _why("that are looked at: with fewer, chance decides between networks")] = 400
     opening_s: Annotated[float, _why("then no further one looks: a slow machine still has its first file soon")] = 25.0
     opening_fetched: Annotated[int, _why("networks whose weights the hub is asked for: each may take a while")] = 2
+    opening_enlarged: Annotated[float, _why("times the images' own size: larger inputs show weights nothing more")] = (
+        1.4
+    )
+    opening_close: Annotated[float, _why("times the budget, reckoned from another size: is clocked all the same")] = (
+        1.02
+    )
+    few_images: Annotated[int, _why("of validation: fewer do not choose alone")] = 100
+    unequal: Annotated[float, _why("times the smallest class's images: then classes that weigh alike are tried")] = 3.0
     frozen_images: Annotated[int, _why("whose frozen features a classifier learns from: more take minutes")] = 5000
     finetuning_share: Annotated[float, _why("of what is left, for fine-tuning weights where a search follows")] = 0.6
     finetuned: Annotated[int, _why("networks with weights, where there is time for the recipe's epochs of each")] = 3
     opening_near: Annotated[float, _why("of the images, frozen features may tell fewer for a network to be one")] = 0.05
+    finetuned_next_s: Annotated[float, _why("in less, no further network is fine-tuned")] = 45.0
+    finetuning_crop: Annotated[float, _why("of an image's area, at least: few epochs of small crops teach less")] = 0.6
+    few_epochs: Annotated[int, _why("of fine-tuning at most, where validation has few images")] = 20
+    fold_images: Annotated[int, _why("of training: fewer are not parted to tell whether fine-tuning is worth it")] = 12
     search_least_s: Annotated[float, _why("in less, nothing that is learnt from nothing comes near weights")] = 1800.0
     search_asked_s: Annotated[float, _why("in less, not even a search that the user asked for finds anything")] = 180.0
     finetuning_least_s: Annotated[float, _why("in less, fine-tuning only spoils what a classifier has learnt")] = 5.0

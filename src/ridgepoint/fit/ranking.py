@@ -37,8 +37,6 @@ from ridgepoint.units import format_ms
 IN_INT8 = 4.0  # times as many, where int8 may ship
 FASTEST_MACS_PER_MS, USUAL_MACS_PER_MS = 150e6, 50e6  # a thread's, at most and as a first guess
 STEP_PX, SMALLEST_PX, LARGEST_PX, USUAL_PX = 16, 64, 320, 224
-ENLARGED = 1.4  # times the images' own size: larger inputs show weights nothing more
-CLOSE = 1.02  # so far above the limit, reckoned from another size, a network is clocked all the same
 NEVER = -1.0
 
 
@@ -95,7 +93,7 @@ def sizes_for(settings: FitSettings, prepared: Prepared, native: int) -> list[in
     side = prepared.preprocessing.height
     if settings.size is not None or side <= SMALL_IMAGE:
         return [side]
-    most = min(max(native, side), round(ENLARGED * min(prepared.dataset.median_size)), LARGEST_PX)
+    most = min(max(native, side), round(POLICY.opening_enlarged * min(prepared.dataset.median_size)), LARGEST_PX)
     return sorted({*range(SMALLEST_PX, most + 1, STEP_PX), side})
 
 
@@ -141,7 +139,7 @@ def look(
     within: list[Looked] = []
     for family, guess in zip(families, guesses, strict=True):
         per_mac = clocked[guess.network.digest].ms / guess.macs
-        fits = [each for each in family if each.macs * per_mac <= CLOSE * limit_ms]
+        fits = [each for each in family if each.macs * per_mac <= POLICY.opening_close * limit_ms]
         own = [each for each in fits if each.size <= prepared.preprocessing.height]
         for choice in {each.size: each for each in [*own[-1:], *fits[-1:]]}.values():
             within.append(Looked(choice=choice, ms=choice.macs * per_mac, promise=None))
