@@ -261,11 +261,14 @@ def placed_parts(network: Network, *, deploy: bool = False) -> tuple[tuple[Site,
     return tuple([(site, row) for _, site, row in stream(network, lambda site: _placed(*site, deploy))])
 
 
+# What the language did not know at first, where it says nothing: digests name what older tables and journals hold.
+_LATER = {", dilation=1)": ")", ", se_activation='relu'": "", ", se_gate='hard_sigmoid'": ""}
+
+
 @lru_cache(maxsize=4096)
 def _digest(network: Network) -> str:
-    # Not of the JSON: that leaves a default out only where the very object is the default's. Without what the language
-    # did not know at first, where it says nothing: digests name what tables and journals of older versions hold.
-    told = repr(network).replace(", dilation=1)", ")")
-    for silent in (", se_activation='relu'", ", se_gate='hard_sigmoid'"):
-        told = told.replace(silent, "")
+    # Not of the JSON: that leaves a default out only where the very object is the default's.
+    told = repr(network)
+    for later, before in _LATER.items():
+        told = told.replace(later, before)
     return hashlib.sha256(told.encode()).hexdigest()[:16]
