@@ -9,7 +9,9 @@ from cli_helpers import call, refused
 
 from ridgepoint.arch.document import dump_network
 from ridgepoint.arch.heads import HEADS
+from ridgepoint.arch.heads.deeplab import DeepLabV3
 from ridgepoint.arch.heads.lraspp import LiteRAspp
+from ridgepoint.arch.heads.semantic_fpn import SemanticFpn
 from ridgepoint.arch.network import Network, lower, place_blocks
 from ridgepoint.arch.scale import total_stride, with_output_stride
 from ridgepoint.arch.shrink import knobs, turn
@@ -174,3 +176,37 @@ def test_a_variant_may_have_another_head_and_stride(tmp_path):
         own.write_text(f"name: own\nbase: mobilenetv2_050\n{wrong}\n")
         with pytest.raises(ArchitectureError, match=told):
             load(own)
+
+
+def test_counts_of_deeplab_by_hand():
+    """At 520 pixels the last map is 33x33 with 960 channels; totals are those of torchvision's."""
+    base = load(NAME)
+    head = DeepLabV3(conv_channels=960, norm_eps=1e-5)
+    network = msgspec.structs.replace(base, head=head)
+    found = cost(network)
+    positions, mean = 33 * 33, 960 * 256
+    backbone = 1_937_374_688
+    aspp = 960 * 256 + 3 * 9 * 960 * 256 + 5 * 256 * 256
+    assert found.macs == backbone + (aspp + 9 * 256 * 256 + 256 * 21) * positions + mean == 10_436_350_688
+    assert found.params == 11_025_477
+    separable = cost(msgspec.structs.replace(base, head=DeepLabV3(conv_channels=960, separable=True)))
+    narrow = 3 * (9 * 960 + 960 * 256) + 9 * 256 + 256 * 256
+    assert found.macs - separable.macs == (3 * 9 * 960 * 256 + 9 * 256 * 256 - narrow) * positions
+
+
+def test_counts_of_a_semantic_pyramid_by_hand():
+    """EfficientFormer-L1 at 512 pixels, 150 classes: 48, 96, 224 and 448 channels at strides 4 to 32."""
+    network = load("efficientformer_l1").at(height=512).with_classes(150)
+    network = msgspec.structs.replace(network, head=SemanticFpn(image_size=False))
+    *_, head = cost(network).blocks.values()
+    widths = (48, 96, 224, 448)
+    laterals = sum(width * 256 + 256 for width in widths)
+    post = 4 * (9 * 256 * 256 + 256)
+    levels = 4 * 9 * 256 * 128 + 3 * 9 * 128 * 128  # 1, 1, 2 and 3 convolutions
+    assert head.params == laterals + post + levels + 7 * 2 * 128 + 128 * 150 + 150 == 4_213_398
+    at = {stride: (512 // stride) ** 2 for stride in (4, 8, 16, 32)}
+    first, more = 9 * 256 * 128, 9 * 128 * 128
+    macs = sum((width * 256 + 9 * 256 * 256) * at[stride] for width, stride in zip(widths, at, strict=True))
+    macs += (first + 150 * 128) * at[4] + first * at[8] + (first * at[16] + more * at[8])
+    macs += first * at[32] + more * at[16] + more * at[8]
+    assert head.macs == macs == 21_315_452_928

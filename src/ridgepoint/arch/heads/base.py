@@ -3,6 +3,7 @@
 from typing import ClassVar, Literal
 
 from ridgepoint.arch.conventions import Conventions
+from ridgepoint.arch.layer import ToMap
 from ridgepoint.arch.part import Look, Part
 from ridgepoint.arch.recipe import Recipe
 from ridgepoint.arch.roles import TAP
@@ -38,3 +39,8 @@ class HeadBase(Part, frozen=True, tag_field="head"):
         """Its kind, and what it taps."""
         told = [f"{field} {tap}" for field, tap in self.values(TAP).items()]
         return ", ".join([self.tag().replace("_", " "), *told])
+
+
+def last_map(shape: Shape) -> ToMap | None:
+    """What makes a map of a network's last output, where that is tokens."""
+    return ToMap() if shape.layout == "tokens" else None

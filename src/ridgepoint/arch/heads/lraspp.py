@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar
 import msgspec
 
 from ridgepoint.arch.conventions import Conventions
-from ridgepoint.arch.heads.base import Answer, HeadBase
+from ridgepoint.arch.heads.base import Answer, HeadBase, last_map
 from ridgepoint.arch.layer import Activation, Add, Bundle, Conv2d, Gate, GlobalPool, Pick, Resize
 from ridgepoint.arch.recipe import Parallel, Recipe, chain
 from ridgepoint.arch.roles import Hidden, Tap
@@ -40,6 +40,7 @@ class LiteRAspp(HeadBase, frozen=True, tag="lraspp"):
         given = self.conv_channels or last.channels
         high = chain(
             last=Pick(index=0),
+            map=last_map(last),
             conv=conventions.conv(last.channels, given, activation=conventions.activation)
             if self.conv_channels
             else None,
