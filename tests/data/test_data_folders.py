@@ -102,7 +102,7 @@ def test_bad_files_are_named_and_skipped(make_tree, caplog):
     for named in ("3 of 85", "cat/000.jpg: ", "truncated", "not an image", "1 x 1 px; each side must have at least 4"):
         assert named in caplog.text
     assert not any(image_id in ("cat/000.jpg", "dog/001.jpg") for image_id in dataset.train.ids + dataset.test.ids)
-    assert "3 unreadable" in dataset.summary()
+    assert "3 file(s) that cannot be used" in dataset.summary()
 
 
 def test_only_ten_bad_files_are_named(make_tree, caplog):

@@ -91,7 +91,7 @@ def test_time_ends_with_what_there_is_and_none_asks_for_nothing(place: Path, wei
     result = json.loads(done.stdout)
     assert result["finished"] and result["search"] is None and result["stages"][0]["name"] == f"{NAME}-64px-frozen"
     assert result["data"]["preprocessing"]["mean"] == list(HALF)
-    assert any("of the validation images, there after" in note for note in result["notes"])
+    assert any("%, there after" in note for note in result["notes"])
     again = call(*words(place, tmp_path / "run", "--time", "28s", "--size", "64", "--busy", "--json"), "--resume")
     assert json.loads(again.stdout)["accuracy"] == result["accuracy"]
     assert "Apple" not in done.stderr, "weights under closed terms are taken only where they are named"

@@ -16,8 +16,9 @@ CLASSES = ("a", "b")
 
 
 @cache
-def tiny_model() -> Path:
+def tiny_model(task: str = "classification") -> Path:
     """The file; random weights, 16 x 16 colour images."""
+    heads = {"classification": {"head": "pooled", "conv_channels": 8}, "segmentation": {"head": "lraspp", "low": 2}}
     network = parse_network(
         {
             "name": "tiny",
@@ -25,14 +26,16 @@ def tiny_model() -> Path:
             "num_classes": len(CLASSES),
             "stem": [{"block": "conv", "kernel": 3, "stride": 2, "out_channels": 8}],
             "stages": [],
-            "head": {"head": "pooled", "conv_channels": 8},
+            "head": heads[task],
         },
         source="tiny",
     )
     torch.manual_seed(0)
     preprocessing = Preprocessing(height=16, width=16, channels=3, resize=16, mean=(0.5,) * 3, std=(0.5,) * 3)
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or tempfile.mkdtemp()) / "tiny_model"
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or tempfile.mkdtemp()) / f"tiny_{task}"
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "model.onnx"
-    export_artefact(build(network).eval(), path, network=network, preprocessing=preprocessing, labels=CLASSES)
+    export_artefact(
+        build(network).eval(), path, network=network, preprocessing=preprocessing, labels=CLASSES, task=task
+    )
     return path

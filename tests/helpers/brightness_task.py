@@ -20,7 +20,7 @@ from ridgepoint.run.result import FitResult
 from ridgepoint.tasks.task import Agreement, Prediction
 from ridgepoint.train.batches import AugmentedBatches, Batches, Loss, TrainingData
 from ridgepoint.train.mixing import Mixing
-from ridgepoint.train.recipe import Recipe
+from ridgepoint.train.recipe import Recipe, usual_recipe
 from ridgepoint.train.samples import Shares
 from ridgepoint.train.score import Score
 
@@ -64,6 +64,9 @@ class Brightness:
 
     def head(self, data: Dataset) -> Closing:
         return Closing(num_classes=1, head=PooledHead())
+
+    def recipe(self, size: int, *, trained: bool) -> str:
+        return usual_recipe(size, trained=trained)
 
     def batches(
         self, data: TrainingData, recipe: Recipe, *, outputs: int, seed: int, accelerator: torch.device

@@ -20,11 +20,13 @@ class Closing(msgspec.Struct, frozen=True, kw_only=True):
         num_classes: What the head is made for, by default one number a class.
         head: The task's own; None keeps each network's.
         answers: What a head that is kept has to give.
+        keep: Whether a network, or a space, whose head gives that already keeps it, and only others get the task's own.
     """
 
     num_classes: int
     head: Head | None = None
     answers: Answer = "classes"
+    keep: bool = False
 
     def close(self, network: Network) -> Network:
         """A network with this end.
@@ -34,7 +36,8 @@ class Closing(msgspec.Struct, frozen=True, kw_only=True):
         """
         closed = network.with_classes(self.num_classes)
         if self.head is not None:
-            return msgspec.structs.replace(closed, head=self.head)
+            kept = self.keep and network.head.answers == self.answers
+            return closed if kept else msgspec.structs.replace(closed, head=self.head)
         check_answers(network.head, self.answers, network.name)
         return closed
 
@@ -48,9 +51,14 @@ class Closing(msgspec.Struct, frozen=True, kw_only=True):
         Raises:
             ArchitectureError: If it keeps a head, which gives something else.
         """
-        if self.head is None:
-            for head, _ in closings(space.template.get("head", {"head": "pooled"}), {}):
-                check_answers(convert(head, Head, where="head", source=space.name), self.answers, space.name)
+        if self.head is None or self.keep:
+            raw = [head for head, _ in closings(space.template.get("head", {"head": "pooled"}), {})]
+            heads: list[HeadBase] = [convert(head, Head, where="head", source=space.name) for head in raw]
+            if self.head is None:
+                for head in heads:
+                    check_answers(head, self.answers, space.name)
+            elif all(head.answers == self.answers for head in heads):
+                return space.closed(**values, num_classes=self.num_classes)
         return space.closed(**values, **self.keys())
 
     def keys(self) -> dict[str, Any]:

@@ -261,6 +261,19 @@ def placed_parts(network: Network, *, deploy: bool = False) -> tuple[tuple[Site,
     return tuple([(site, row) for _, site, row in stream(network, lambda site: _placed(*site, deploy))])
 
 
+def answer_shape(network: Network) -> tuple[int, ...]:
+    """What a network gives for one image: (classes,), or a class map (classes, height, width).
+
+    Raises:
+        ArchitectureError: If the network is impossible, or gives several things.
+    """
+    output = placed_parts(network)[-1][1].output
+    if output.layout == "vector":
+        return (output.channels,)
+    output.expect("map", by=f"{network.name}: a file of one output")
+    return (output.channels, output.height, output.width)
+
+
 # What the language did not know at first, where it says nothing: digests name what older tables and journals hold.
 _LATER = {", dilation=1)": ")", ", se_activation='relu'": "", ", se_gate='hard_sigmoid'": ""}
 

@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from ridgepoint.cli.output import JsonFlag, console, emit_json
-from ridgepoint.errors import DataError, printable
+from ridgepoint.errors import DataError, InputError, printable
+from ridgepoint.files import make_folder, save_atomic
 
 TOLD = 5  # how many of the images that cannot be read the last message names
 
@@ -19,6 +20,10 @@ def predict(
         str | None, typer.Option(help="The runtime that loads the file.  [default: the file's own]")
     ] = None,
     threads: Annotated[int, typer.Option(min=1, help="Threads inside one inference.")] = 1,
+    draw: Annotated[
+        Path | None,
+        typer.Option(help="A folder for the images with the answers drawn on them, where they lie in those."),
+    ] = None,
     json_output: JsonFlag = False,
 ) -> None:
     """Say what is in images; labels and preprocessing come from the file itself.
@@ -28,19 +33,28 @@ def predict(
     Example: ridgepoint predict runs/fit/digits/model.onnx one.png
     """
     from ridgepoint.deploy.artefact import load_artefact
+    from ridgepoint.tasks.predict import expect_drawing, predict_and_draw
     from ridgepoint.tasks.predict import predict as answer
 
     artefact = load_artefact(file, runtime=runtime, threads=threads)
+    if draw is not None:
+        expect_drawing(artefact)
+        make_folder(draw)
     found: list[dict[str, object]] = []
     unread: list[str] = []
-    for image in _files(images):
+    for number, image in enumerate(_files(images)):
         try:
-            said = answer(artefact, image, top=top)
+            if draw is None:
+                said = answer(artefact, image, top=top)
+            else:
+                said, drawn = predict_and_draw(artefact, image, top=top)
+                target = _free(draw, image, number)
+                save_atomic(target, drawn.save)
         except DataError as error:
             unread.append(str(error))
             found.append({"image": str(image), "error": str(error)})
             continue
-        found.append({"image": str(image), **said.document})
+        found.append({"image": str(image), **said.document} | ({} if draw is None else {"drawn": str(target)}))
         if not json_output:
             console().print(f"{image}: {said.text}")
     if json_output:
@@ -52,6 +66,14 @@ def predict(
             if len(found) == 1
             else f"{len(unread)} of {len(found)} images could not be read: {'; '.join(unread[:TOLD])}{more}"
         )
+
+
+def _free(folder: Path, image: Path, number: int) -> Path:
+    """Where a drawn image goes: by the image's name, or its number where that is taken; never over another file."""
+    for name in (image.stem, f"{image.stem}-{number}"):
+        if not (target := folder / f"{name}.png").exists():
+            return target
+    raise InputError(f"--draw {folder}: holds {target.name} already. Give an empty folder, or a new one")
 
 
 def _files(given: list[Path]) -> list[Path]:

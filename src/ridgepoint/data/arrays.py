@@ -34,7 +34,7 @@ class ArraySplit:
 
     Attributes:
         images: uint8 (N, C, H, W): the network's input size for evaluation, the larger canvas for training.
-        labels: Of classes, int64 (N,); numbers, float32 (N, ...).
+        labels: Of classes, int64 (N,); numbers, float32 (N, ...); where the split has a truth, that, (N, ...).
         ids: One name an image.
     """
 
@@ -81,13 +81,29 @@ def decode(
         if images is None and cache.keep(path, shape, decoded()):
             images = cache.read_kept(path, shape)
     if images is None:
-        _check_memory(shape)
+        _check_memory(shape, f"images of {height} x {width} px")
         images = np.empty(shape, np.uint8)
         for index, image in enumerate(decoded()):
             images[index] = image
+    if split.truth is not None:
+        return ArraySplit(torch.from_numpy(images), torch.from_numpy(_truths(split, preprocessing, train)), split.ids)
     whole = np.issubdtype(split.labels.dtype, np.integer)
     labels = torch.tensor(split.labels, dtype=torch.int64 if whole else torch.float32)
     return ArraySplit(torch.from_numpy(images), labels, split.ids)
+
+
+def _truths(split: Split, preprocessing: Preprocessing, train: bool) -> np.ndarray:
+    """What is known of every image, (N, ...)."""
+    assert split.truth is not None
+    shape = (len(split), *split.truth.shape(preprocessing, train=train))
+    _check_memory(shape, f"truths of {' x '.join(map(str, shape[1:]))} values", itemsize=split.truth.dtype.itemsize)
+    truths = np.empty(shape, split.truth.dtype)
+    read = partial(split.truth.read, preprocessing=preprocessing, train=train)
+    with warnings.catch_warnings(), ThreadPoolExecutor(2) as pool:
+        warnings.simplefilter("ignore")  # Pillow's remarks on odd metadata
+        for index, truth in enumerate(pool.map(read, split.ids)):
+            truths[index] = truth
+    return truths
 
 
 def _decoded(
@@ -111,11 +127,10 @@ def _decoded(
                 progress(done, len(split))
 
 
-def _check_memory(shape: tuple[int, int, int, int]) -> None:
-    memory, needed = physical_memory_bytes(), int(np.prod(shape, dtype=np.int64))
+def _check_memory(shape: tuple[int, ...], what: str, *, itemsize: int = 1) -> None:
+    memory, needed = physical_memory_bytes(), itemsize * int(np.prod(shape, dtype=np.int64))
     if memory is not None and needed > MAX_MEMORY * memory:
         raise DataError(
-            f"{shape[0]:,} images of {shape[2]} x {shape[3]} px need {needed / 2**30:.1f} GiB in memory; this machine "
-            f"has {memory / 2**30:.1f} GiB, of which {MAX_MEMORY:.0%} may be used. Choose a smaller input size or "
-            f"fewer images."
+            f"{shape[0]:,} {what} need {needed / 2**30:.1f} GiB in memory; this machine has {memory / 2**30:.1f} GiB, "
+            f"of which {MAX_MEMORY:.0%} may be used. Choose a smaller input size or fewer images."
         )

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -24,8 +25,6 @@ from ridgepoint.errors import DataError
 
 if TYPE_CHECKING:
     import torch
-
-    Augment = Callable[[torch.Tensor, np.ndarray], torch.Tensor]
 
 _GEOMETRY_DRAWS, _JITTER_DRAWS = 8, 3
 _CHUNK = 2**19  # values resampled at once: what stays in a core's cache is several times faster
@@ -96,48 +95,100 @@ def default_augmentation(dataset: Dataset, preprocessing: Preprocessing) -> Augm
     return Augmentation(crop_scale=(0.35, 1.0), crop_ratio=(0.75, 4 / 3), horizontal_flip=flip, color_jitter=0.2)
 
 
-def build(augmentation: Augmentation, preprocessing: Preprocessing) -> Augment:
-    """A function from canvases, uint8 (B, C, H', W'), and seeds, 64-bit (B,), to augmented inputs, uint8 (B, C, H, W).
+@dataclass(frozen=True, eq=False)
+class Geometry:
+    """Where the pixels of a batch's inputs come from: an affine map a sample, from input to canvas.
+
+    Coordinates are -1..1 from edge to edge of either, as complex numbers x + iy: an input's point at (u, v) comes from
+    ``origin + u * right + v * down`` of its canvas. What moves with an image, such as its mask or boxes, follows it.
+
+    Attributes:
+        origin: What is in the middle of the input, complex (B,).
+        right: From there to the middle of its right edge, complex (B,).
+        down: From there to the middle of its lower edge, complex (B,).
+        padding: What is beyond the canvas: `border` or `reflection`.
+    """
+
+    origin: torch.Tensor
+    right: torch.Tensor
+    down: torch.Tensor
+    padding: str
+
+    def grid(self, height: int, width: int) -> torch.Tensor:
+        """The canvas's coordinates (x, y) of every pixel's centre of inputs of that size, float32 (B, H, W, 2)."""
+        import torch
+
+        # As a sum of a row and a column, which takes a fifth of `affine_grid`'s time.
+        row_BW = self.right[:, None] * _centres(width) + self.origin[:, None]
+        column_BH = self.down[:, None] * _centres(height)
+        return torch.view_as_real(column_BH[:, :, None] + row_BW[:, None, :])
+
+    def maps(self, maps_BHW: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+        """Maps of whole numbers on canvases, such as masks, uint8 (B, H', W'), on inputs of (height, width) `size`."""
+        from torch.nn import functional
+
+        grid_BHW2 = self.grid(*size).to(maps_BHW.device)
+        moved = functional.grid_sample(
+            maps_BHW[:, None].float(), grid_BHW2, mode="nearest", padding_mode=self.padding, align_corners=False
+        )
+        return moved[:, 0].to(maps_BHW.dtype)
+
+
+class Augment:
+    """From canvases, uint8 (B, C, H', W'), and seeds, 64-bit (B,), to augmented inputs, uint8 (B, C, H, W).
 
     A sample's seed alone decides what happens to it, whatever else is in the batch. Torchvision's transforms draw from
     torch's global generator, which is left seeded by the last sample.
     """
-    from torchvision.transforms import v2
 
-    a = augmentation
-    one_by_one: list[Callable[[torch.Tensor], torch.Tensor]] = []
-    if a.policy:
-        one_by_one.append(a.policy.build())
-    if a.random_erasing:
-        fill = [round(255 * mean) for mean in preprocessing.mean]
-        one_by_one.append(v2.RandomErasing(a.random_erasing, value=fill))
+    def __init__(self, augmentation: Augmentation, preprocessing: Preprocessing):
+        from torchvision.transforms import v2
 
-    def augment(images_BCHW: torch.Tensor, seeds_B: np.ndarray) -> torch.Tensor:
+        self.augmentation, self.preprocessing = augmentation, preprocessing
+        self._one_by_one: list[Callable[[torch.Tensor], torch.Tensor]] = []
+        if augmentation.policy:
+            self._one_by_one.append(augmentation.policy.build())
+        if augmentation.random_erasing:
+            fill = [round(255 * mean) for mean in preprocessing.mean]
+            self._one_by_one.append(v2.RandomErasing(augmentation.random_erasing, value=fill))
+
+    def __call__(self, images_BCHW: torch.Tensor, seeds_B: np.ndarray) -> torch.Tensor:
+        """The augmented inputs."""
         import torch
 
         if images_BCHW.dtype != torch.uint8 or images_BCHW.ndim != 4:
             shape = tuple(images_BCHW.shape)
             raise DataError(f"augmentation got {images_BCHW.dtype} of shape {shape}; allowed: uint8 (B, C, H, W).")
-        batch, channels = images_BCHW.shape[:2]
-        out_BCHW = images_BCHW.new_empty(batch, channels, preprocessing.height, preprocessing.width)
+        a, (height, width) = self.augmentation, (self.preprocessing.height, self.preprocessing.width)
+        batch, channels, canvas_height, canvas_width = images_BCHW.shape
+        out_BCHW = images_BCHW.new_empty(batch, channels, height, width)
         draws_KB = uniform(seeds_B, _GEOMETRY_DRAWS + _JITTER_DRAWS)
         chunk = max(1, _CHUNK // max(1, images_BCHW[:1].numel())) if images_BCHW.device.type == "cpu" else batch
         for start in range(0, batch, chunk):
             part = slice(start, start + chunk)
-            x_BCHW = _resample(images_BCHW[part].float(), draws_KB[:_GEOMETRY_DRAWS, part], a, preprocessing)
+            geometry = _geometry(draws_KB[:_GEOMETRY_DRAWS, part], a, (canvas_height, canvas_width), channels)
+            x_BCHW = _resample(images_BCHW[part].float(), geometry, height, width)
             if a.color_jitter:
                 x_BCHW = _jitter(x_BCHW, draws_KB[_GEOMETRY_DRAWS:, part], a.color_jitter)
             out_BCHW[part] = x_BCHW.round_().clamp_(0, 255)
-        if one_by_one:
+        if self._one_by_one:
             for image_CHW, seed in zip(out_BCHW, seeds_B.tolist(), strict=True):
                 torch.default_generator.manual_seed(seed)  # torch.manual_seed takes 200 us: it visits every device
                 varied_CHW = image_CHW
-                for transform in one_by_one:
+                for transform in self._one_by_one:
                     varied_CHW = transform(varied_CHW)
                 image_CHW.copy_(varied_CHW)
         return out_BCHW
 
-    return augment
+    def geometry(self, seeds_B: np.ndarray, canvas: tuple[int, int]) -> Geometry:
+        """What moves the samples of these seeds, whose canvases are of (height, width) `canvas`; no policy is in it."""
+        draws_KB = uniform(seeds_B, _GEOMETRY_DRAWS)
+        return _geometry(draws_KB, self.augmentation, canvas, self.preprocessing.channels)
+
+
+def build(augmentation: Augmentation, preprocessing: Preprocessing) -> Augment:
+    """What varies a batch of canvases; see `Augment`."""
+    return Augment(augmentation, preprocessing)
 
 
 def _mirror_keeps_class(classes: tuple[str, ...]) -> bool:
@@ -149,14 +200,11 @@ def _between(share: torch.Tensor, low: float, high: float) -> torch.Tensor:
     return share * (high - low) + low
 
 
-def _resample(
-    images_BCHW: torch.Tensor, draws_KB: torch.Tensor, a: Augmentation, preprocessing: Preprocessing
-) -> torch.Tensor:
-    """Crop, stretch, flip, shift and turn in one bilinear resampling; float (B, C, H, W), 0..255."""
+def _geometry(draws_KB: torch.Tensor, a: Augmentation, canvas: tuple[int, int], channels: int) -> Geometry:
+    """Crop, stretch, flip, shift and turn as one map a sample."""
     import torch
-    from torch.nn import functional
 
-    _, _, canvas_height, canvas_width = images_BCHW.shape
+    canvas_height, canvas_width = canvas
     of_scale, of_ratio, of_x, of_y, of_dx, of_dy, of_angle, of_flip = draws_KB
     scale = _between(of_scale, *a.crop_scale)
     stretch = torch.exp(_between(of_ratio, *(math.log(ratio) for ratio in a.crop_ratio)))
@@ -168,17 +216,25 @@ def _resample(
     angle = torch.deg2rad(_between(of_angle, -a.rotate, a.rotate))
     side = 1 - 2 * (of_flip < a.horizontal_flip).float()
 
-    # From output to canvas coordinates, both -1..1: scale, turn (in pixels, so that squares stay square), shift.
-    # As complex numbers x + iy, a sum of a row and a column, which takes a fifth of `affine_grid`'s time.
+    # Scale, turn (in pixels, so that squares stay square), shift.
     aspect = canvas_height / canvas_width
-    of_width = torch.complex(across * angle.cos() * side, across * angle.sin() / aspect * side)
-    of_height = torch.complex(-down * angle.sin() * aspect, down * angle.cos())
-    row_BW = of_width[:, None] * _centres(preprocessing.width) + torch.complex(x0, y0)[:, None]
-    column_BH = of_height[:, None] * _centres(preprocessing.height)
-    grid_BHW2 = torch.view_as_real(column_BH[:, :, None] + row_BW[:, None, :]).to(images_BCHW.device)
-    # A flat background continues past the border; a photograph is better mirrored than smeared.
-    padding = "border" if images_BCHW.shape[1] == 1 else "reflection"
-    return functional.grid_sample(images_BCHW, grid_BHW2, mode="bilinear", padding_mode=padding, align_corners=False)
+    return Geometry(
+        origin=torch.complex(x0, y0),
+        right=torch.complex(across * angle.cos() * side, across * angle.sin() / aspect * side),
+        down=torch.complex(-down * angle.sin() * aspect, down * angle.cos()),
+        # A flat background continues past the border; a photograph is better mirrored than smeared.
+        padding="border" if channels == 1 else "reflection",
+    )
+
+
+def _resample(images_BCHW: torch.Tensor, geometry: Geometry, height: int, width: int) -> torch.Tensor:
+    """One bilinear resampling; float (B, C, H, W), 0..255."""
+    from torch.nn import functional
+
+    grid_BHW2 = geometry.grid(height, width).to(images_BCHW.device)
+    return functional.grid_sample(
+        images_BCHW, grid_BHW2, mode="bilinear", padding_mode=geometry.padding, align_corners=False
+    )
 
 
 def _centres(count: int) -> torch.Tensor:

@@ -33,6 +33,7 @@ def kept_at(split: Split, preprocessing: Preprocessing, *, train: bool) -> Path 
         return None
     p = preprocessing
     place = f"{split.source.root.resolve()} {p.channels} {p.height} {p.width} {p.resize} {p.interpolation} {train}"
+    place += "" if p.resizing == "cover" else f" {p.resizing}"
     digest = hashlib.sha256(place.encode(errors="surrogateescape"))
     for image_id in split.ids:
         digest.update(f"\n{image_id}\0{split.source.stamp(image_id)}".encode(errors="surrogateescape"))

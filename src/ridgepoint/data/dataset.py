@@ -1,5 +1,6 @@
 """What every data source becomes: named classes and three splits of images that are decoded on demand."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,12 +15,12 @@ from ridgepoint.errors import printable
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Images with classes, split in three.
+    """Images with classes, or with another truth, split in three.
 
     Attributes:
         name: The folder's or data set's name.
-        kind: ``class folders``, ``built-in`` or ``torchvision``.
-        classes: Class names; a label is an index into them.
+        kind: ``class folders``, ``built-in``, ``torchvision`` or what another task calls its format.
+        classes: Class names; a label, or a number of a truth, is an index into them.
         train: What weights are learned from.
         val: What choices are made by.
         test: What the final accuracy is reported on, and nothing else.
@@ -53,7 +54,7 @@ class Dataset:
 
     @cached_property
     def counts(self) -> tuple[int, ...]:
-        """Images of each class, all parts together."""
+        """Images of each class, all parts together; of images that have classes."""
         labels = np.concatenate([part.labels for part in (self.train, self.val, self.test)])
         return tuple(np.bincount(labels, minlength=len(self.classes)).tolist())
 
@@ -62,9 +63,28 @@ class Dataset:
         """The share of the test images that the most frequent of their classes has: what a constant answer reaches."""
         return float(np.bincount(self.test.labels).max() / len(self.test))
 
-    def summary(self) -> str:
-        """Lines for people: what was found, its classes, its split, what was skipped, and what deserves attention."""
+    def summary(self, about: Sequence[str] | None = None) -> str:
+        """Lines for people: what was found, its classes, its split, what was skipped, and what deserves attention.
+
+        Args:
+            about: Lines on what is known of the images, where that is more than a class.
+        """
         height, width = self.median_size
+        total = sum(len(part) for part in (self.train, self.val, self.test))
+        if about is None:
+            about = [self._balance()] if self.train.truth is None else []
+        lines = [
+            f"{self.name}: {self.kind}, {total:,} {'grey' if self.grey else 'colour'} images, "
+            f"{len(self.classes)} classes, median {height} x {width} px (height x width)",
+            *about,
+            f"split: {len(self.train):,} train, {len(self.val):,} val, {len(self.test):,} test; {self.split_note}",
+        ]
+        if self.skipped:
+            lines.append(f"skipped: {len(self.skipped)} file(s) that cannot be used, first: {self.skipped[0]}")
+        return printable("\n".join([*lines, *(f"note: {note}" for note in self.notes)]))
+
+    def _balance(self) -> str:
+        """How many images each class has, and what always one answer would reach."""
         named = [f"{name} {count:,}" for name, count in zip(self.classes, self.counts, strict=True)]
         shown = ", ".join(named if len(named) <= 12 else [*named[:12], f"and {len(named) - 12} more"])
         ratio = max(self.counts) / min(self.counts)
@@ -77,21 +97,14 @@ class Dataset:
                 f"{self.majority_share:.1%} of test"
             )
         )
-        lines = [
-            f"{self.name}: {self.kind}, {sum(self.counts):,} {'grey' if self.grey else 'colour'} images, "
-            f"{len(self.classes)} classes, median {height} x {width} px (height x width)",
-            f"classes: {shown} ({balance})",
-            f"split: {len(self.train):,} train, {len(self.val):,} val, {len(self.test):,} test; {self.split_note}",
-        ]
-        if self.skipped:
-            lines.append(f"skipped: {len(self.skipped)} unreadable file(s), first: {self.skipped[0]}")
-        return printable("\n".join([*lines, *(f"note: {note}" for note in self.notes)]))
+        return f"classes: {shown} ({balance})"
 
 
 def assemble(found: Found, *, seed: int) -> Dataset:
     """A data set with train, val and test from the parts that its source came with.
 
-    Copies of one image stay in one part where parts are drawn.
+    Copies of one image stay in one part where parts are drawn. Images with a truth of their own are drawn without
+    regard to classes.
 
     Args:
         found: What the source holds.
@@ -102,7 +115,8 @@ def assemble(found: Found, *, seed: int) -> Dataset:
     """
     whole = found.given["all" if "all" in found.given else "train"]
     labels = {part: split.labels for part, split in found.given.items()}
-    plan, note = plan_split(labels, found.classes, seed, whole.originals)
+    classes = found.classes if whole.truth is None else ()
+    plan, note = plan_split(labels, classes, seed, whole.originals)
     drawn = len({origin for origin, _ in plan.values()}) < len(plan)
     parts = {part: found.given[origin].at(indices) for part, (origin, indices) in plan.items()}
     return Dataset(

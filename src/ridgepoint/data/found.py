@@ -13,11 +13,11 @@ from ridgepoint.errors import DataError, nearest
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Found:
-    """Images with classes as a source has them.
+    """Images with classes, or with another truth, as a source has them.
 
     Attributes:
         name: The folder's or data set's name.
-        kind: ``class folders``, ``built-in`` or ``torchvision``.
+        kind: As `Dataset.kind`.
         classes: Class names; a label is an index into them.
         given: ``all``; or ``train`` with or without ``val`` and ``test``.
         median_size: Median (height, width) of all images in pixels.

@@ -13,6 +13,7 @@ from PIL import Image
 
 from ridgepoint.data.names import normalized
 from ridgepoint.data.opening import decoded
+from ridgepoint.data.truth import JoinedTruth, Truth
 
 
 def digest_of(content: bytes | memoryview) -> bytes:
@@ -99,13 +100,15 @@ class Split:
 
     Attributes:
         ids: One name an image, such as ``cat/01.jpg`` or ``digits/17``.
-        labels: int64 (N,), indices into the data set's classes; read-only.
+        labels: int64 (N,), indices into the data set's classes; read-only. Zeros where there is a truth.
         source: Where the images lie.
+        truth: What is known of each image, where that is more than its label.
     """
 
     ids: tuple[str, ...]
     labels: np.ndarray
     source: ImageSource
+    truth: Truth | None = None
 
     def __len__(self) -> int:
         """Number of images."""
@@ -142,9 +145,11 @@ class Split:
 
     def at(self, indices: np.ndarray) -> "Split":
         """The images of these indices."""
-        labels = self.labels[indices].astype(np.int64)
+        labels = self.labels[indices]
+        if np.issubdtype(labels.dtype, np.integer):
+            labels = labels.astype(np.int64)
         labels.setflags(write=False)
-        return Split(tuple(self.ids[i] for i in indices), labels, self.source)
+        return Split(tuple(self.ids[i] for i in indices), labels, self.source, self.truth)
 
 
 def joined(parts: Sequence[Split]) -> Split:
@@ -153,11 +158,14 @@ def joined(parts: Sequence[Split]) -> Split:
     source: ImageSource = parts[0].source
     if any(part.source is not source for part in parts):
         source = JoinedSource({image_id: part.source for part in parts for image_id in part.ids})
-    return Split(ids, np.concatenate([part.labels for part in parts]), source)
+    truth = parts[0].truth
+    if any(part.truth is not truth for part in parts):
+        truth = JoinedTruth({image_id: part.truth for part in parts if part.truth for image_id in part.ids})
+    return Split(ids, np.concatenate([part.labels for part in parts]), source, truth)
 
 
 def fingerprint(classes: Iterable[str], parts: Iterable[Split]) -> str:
-    """BLAKE2b, 64 hexadecimal digits, over classes, parts, and every image's id, label and content.
+    """BLAKE2b, 64 hexadecimal digits, over classes, parts, and every image's id, truth and content.
 
     It does not change with the place of the folder, nor with the form (NFC, NFD) that a system gives to file names.
     """
@@ -166,4 +174,6 @@ def fingerprint(classes: Iterable[str], parts: Iterable[Split]) -> str:
         total.update(b"\1")
         for image_id, label, digest in zip(part.ids, part.labels.tolist(), part.digests, strict=True):
             total.update(f"{normalized(image_id)}\0{label}\0".encode(errors="surrogateescape") + digest)
+            if part.truth is not None:
+                total.update(part.truth.digest(image_id))
     return total.hexdigest()

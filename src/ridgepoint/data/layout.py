@@ -91,7 +91,7 @@ def images_below(folder: Path) -> tuple[list[Path], tuple[str, ...]]:
         DataError: If there is none, or a folder may not be listed.
     """
     left = LeftOut()
-    files = sorted(_image_files(folder, folder, left), key=natural_key)
+    files = sorted(image_files(folder, folder, left), key=natural_key)
     if not files:
         told = "".join(f" {note[0].upper()}{note[1:]}" for note in left.notes())
         raise DataError(f"'{folder}' holds no image files. Known image types: {', '.join(sorted(SUFFIXES))}.{told}")
@@ -188,7 +188,7 @@ def _class_files(root: Path, folder: Path, left: LeftOut) -> dict[str, list[str]
                 f"Put their images into one folder, or rename one."
             )
         written[name] = inner.name
-        by_class[name] = sorted(_image_files(root, inner, left), key=lambda path: (normalized(path), path))
+        by_class[name] = sorted(image_files(root, inner, left), key=lambda path: (normalized(path), path))
     if not any(by_class.values()):
         if loose:
             raise DataError(
@@ -263,7 +263,7 @@ def _check_classes(root: Path, folders: dict[str, Path], parts: dict[str, dict[s
             )
 
 
-def _image_files(root: Path, folder: Path, left: LeftOut) -> Iterator[str]:
+def image_files(root: Path, folder: Path, left: LeftOut) -> Iterator[str]:
     """Paths of images below a folder, relative to `root`, with forward slashes; other files are counted."""
     for here, names in _walk(folder, left):
         prefix = Path(here).relative_to(root).as_posix()

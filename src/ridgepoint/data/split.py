@@ -55,7 +55,7 @@ def plan_split(
 
     Args:
         given: Labels of each part that the source came with: ``all``, or ``train`` with or without ``val``, ``test``.
-        classes: Class names, for messages.
+        classes: Class names, for messages; none where parts are drawn without regard to classes, all labels being 0.
         seed: Of the parts that have to be drawn.
         originals: As for `stratified`, of the part that others are drawn from.
 
@@ -75,7 +75,8 @@ def plan_split(
         _check_counts(labels, classes, 2, "train and val")
         train, val = stratified(labels, [CARVED], seed, originals)
         whole_part = "test" if "test" in given else "val"
-        note = f"val was drawn from the given train ({CARVED:.0%} of every class, seed {seed}); " + (
+        each = "of every class" if classes else "of it"
+        note = f"val was drawn from the given train ({CARVED:.0%} {each}, seed {seed}); " + (
             "test is used as given."
             if whole_part == "test"
             else "the given val became the test part, which no choice is made by."
@@ -84,11 +85,19 @@ def plan_split(
     _check_counts(labels, classes, 3, "train, val and test")
     share = 0.2 if len(labels) < SMALL else 0.1
     train, val, test = stratified(labels, [share, share], seed, originals)
-    note = f"drawn at random, {1 - 2 * share:.0%}/{share:.0%}/{share:.0%} of every class, seed {seed}."
+    each = "of every class" if classes else "of all images"
+    note = f"drawn at random, {1 - 2 * share:.0%}/{share:.0%}/{share:.0%} {each}, seed {seed}."
     return {"train": (whole, train), "val": (whole, val), "test": (whole, test)}, note
 
 
 def _check_counts(labels: np.ndarray, classes: Sequence[str], needed: int, parts: str) -> None:
+    if not classes:
+        if len(labels) < needed:
+            raise DataError(
+                f"too few readable images: there are {len(labels)}; at least {needed} are needed, one each for "
+                f"{parts}. Add some."
+            )
+        return
     counts = np.bincount(labels, minlength=len(classes))
     few = [f"'{name}' has {count}" for name, count in zip(classes, counts, strict=True) if count < needed]
     if few:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ridgepoint.arch.network import Network
+from ridgepoint.arch.network import Network, answer_shape
 from ridgepoint.data.preprocess import Preprocessing
 from ridgepoint.data.trained_on import TrainedOn
 from ridgepoint.deploy.about import EXPORT_AGAIN
@@ -41,7 +41,7 @@ class Artefact:
     task: str = "classification"
 
     def logits(self, images_uint8: np.ndarray) -> np.ndarray:
-        """Logits, (B, num_classes), for cropped images, uint8 (B, C, H, W); a chunk of them at a time.
+        """Answers, (B, ...), for cropped images, uint8 (B, C, H, W); of a classifier logits; a chunk at a time.
 
         Raises:
             InputError: If the runtime cannot run the file, or an answer is no number.
@@ -50,7 +50,7 @@ class Artefact:
         return np.concatenate([self.answers(self.preprocessing.normalize(chunk)) for chunk in chunks])
 
     def answers(self, x_BCHW: np.ndarray) -> np.ndarray:
-        """Logits, (B, num_classes), for inputs as the network takes them; of probabilities, their logarithms.
+        """Answers, (B, ...), for inputs as the network takes them; of a classifier logits, whatever its graph gives.
 
         Raises:
             InputError: If the runtime cannot run the file, or an answer is no number.
@@ -76,7 +76,7 @@ def load_artefact(path: str | Path, *, runtime: str | None = None, threads: int 
     session = loading.open(path, threads=threads, pinned=False)
     about = told or told_inside(path, loading)
     _check(session, about.labels, about.preprocessing, about.network)
-    probabilities = _try(session, about.labels, about.network.input, size_bytes=loading.size_bytes(path))
+    probabilities = _try(session, about.network, size_bytes=loading.size_bytes(path))
     known = (about.labels, about.preprocessing, about.network, about.trained_on)
     return Artefact(session, *known, probabilities, about.task)
 
@@ -99,21 +99,24 @@ def _check(session: Session, labels: tuple[str, ...], preprocessing: Preprocessi
         )
 
 
-def _try(session: Session, labels: tuple[str, ...], shape_CHW: tuple[int, int, int], *, size_bytes: int) -> bool:
-    """Run two images; whether the answers are probabilities already."""
+def _try(session: Session, network: Network, *, size_bytes: int) -> bool:
+    """Run two images; whether the answers are probabilities of classes already."""
+    shape_CHW, wanted = network.input, (1, *answer_shape(network))
     noise = np.random.default_rng(0).standard_normal((1, *shape_CHW))
     images = [np.zeros((1, *shape_CHW), np.float32), noise.astype(np.float32)]
     with limited_memory(size_bytes, images[0].nbytes):
         answers = [session.run(image) for image in images]
     for found in answers:
         kind, size = getattr(found, "dtype", type(found).__name__), getattr(found, "shape", ())
-        if size != (1, len(labels)) or kind != np.float32:
+        if size != wanted or kind != np.float32:
+            each = ", one for each label" if len(wanted) == 2 else ""
             raise InputError(
                 f"{session.path}: gives {kind} of shape {shown(size)} for one image. Allowed: float32 logits, "
-                f"(1, {len(labels)}), one for each label. {EXPORT_AGAIN}"
+                f"{wanted}{each}. {EXPORT_AGAIN}"
             )
         finite(found, session.path)
-    return len(labels) > 1 and all(found.min() >= 0 and abs(float(found.sum()) - 1) < 1e-3 for found in answers)
+    several = len(wanted) == 2 and wanted[1] > 1
+    return several and all(found.min() >= 0 and abs(float(found.sum()) - 1) < 1e-3 for found in answers)
 
 
 def finite(answers: np.ndarray, path: Path) -> np.ndarray:

@@ -171,7 +171,7 @@ def frozen(run: RunFolder[FitSettings], prepared: Prepared, opening: Opening, di
                 "balanced": found.balanced,
             },
         )
-    display.say(f"{candidate.name}: validation accuracy {known['val_accuracy']:.4f}")
+    display.say(f"{candidate.name}: validation {prepared.task.metric} {known['val_accuracy']:.4f}")
     return _told(candidate, known)
 
 
@@ -221,7 +221,7 @@ def finetuned(
         except DivergedError as error:
             display.warn(f"{candidate.name}: {error}")
             return None
-    display.say(f"{candidate.name}: validation accuracy {known['val_accuracy']:.4f}")
+    display.say(f"{candidate.name}: validation {prepared.task.metric} {known['val_accuracy']:.4f}")
     return _told(candidate, known)
 
 

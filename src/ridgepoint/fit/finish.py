@@ -249,7 +249,7 @@ def describe(
         metric=prepared.task.metric,
         accuracy=accuracies[winner.name],
         recall=dict(zip(dataset.classes, score.by_label, strict=True)) if prepared.task.by_label == "recall" else {},
-        score=Scored(value=score.value, parts=score.parts),
+        score=Scored(value=score.value, parts=score.parts, by_label=score.labelled(dataset.classes)),
         parity=msgspec.convert(parity.document(), Agreement),
         baselines=rivals(trained, "baseline", latencies, accuracies, settings.latency_ms),
         finalists=rivals(trained, "finalist", latencies, accuracies, settings.latency_ms),
@@ -268,7 +268,7 @@ def describe(
         },
         doubts=[] if settings.busy else doubted,
         warnings=doubted if settings.busy else [],
-        notes=[*notes(winner), *notes_on_stages(job.stages)],
+        notes=[*notes(winner), *notes_on_stages(job.stages, prepared.task.metric)],
         wall_s=job.run.elapsed,
         stages=job.stages,
         looked_at=looked_at(job.run.read_step(OPENING, Opened)),
@@ -303,10 +303,10 @@ def _search(job: FitJob) -> Search:
     )
 
 
-def notes_on_stages(stages: Sequence[Stage]) -> list[str]:
-    """Where the accuracy came from, a sentence a stage."""
+def notes_on_stages(stages: Sequence[Stage], metric: str) -> list[str]:
+    """Where the score came from, a sentence a stage."""
     return [
-        f"{stage.name} ({stage.what}): {100 * stage.val_accuracy:.1f} % of the validation images, there after "
+        f"{stage.name} ({stage.what}): validation {metric} {100 * stage.val_accuracy:.1f} %, there after "
         f"{format_duration(stage.at_s)}."
         for stage in stages
         if stage.val_accuracy is not None and stage.at_s is not None

@@ -28,7 +28,7 @@ from ridgepoint.tasks.int8 import expect_int8
 from ridgepoint.tasks.reading import read
 from ridgepoint.train.accelerator import find_accelerator, told
 from ridgepoint.train.folder import weight_file
-from ridgepoint.train.recipe import SMALL_IMAGE, load_recipe, usual_recipe
+from ridgepoint.train.recipe import SMALL_IMAGE, load_recipe
 from ridgepoint.train.start import StartWeights, named_weights, start_from, start_of
 from ridgepoint.units import format_duration
 from ridgepoint.workers.setup import TrainingSetup
@@ -164,7 +164,7 @@ def prepare(run: RunFolder[FitSettings], display: Display, given: Entry | None =
         start = start_of(run, named_weights(settings.weights), network.name, display.say)
         preprocessing = preprocessing if start is None else start.prepared(preprocessing)
     size = max(preprocessing.height, preprocessing.width)
-    recipe = load_recipe(settings.recipe or usual_recipe(size), settings.recipe_changes)
+    recipe = load_recipe(settings.recipe or task.recipe(size, trained=False), settings.recipe_changes)
     return Prepared(
         task=task,
         dataset=dataset,
@@ -174,7 +174,7 @@ def prepare(run: RunFolder[FitSettings], display: Display, given: Entry | None =
         space=space,
         network=network,
         recipe=recipe,
-        finetune=load_recipe(settings.recipe or "finetune", settings.recipe_changes),
+        finetune=load_recipe(settings.recipe or task.recipe(size, trained=True), settings.recipe_changes),
         augmentation=task.augmentation(dataset, preprocessing),
         accelerator=accelerator,
         start=start,

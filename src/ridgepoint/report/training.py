@@ -95,7 +95,7 @@ def training_verdict(training: Training) -> Verdict:
         majority=result.majority,
         count=result.counts["test"],
     )
-    rise, learnt = gain(training.rows), has_learnt(accuracy)
+    rise, learnt = gain(training.rows), has_learnt(accuracy, training.part)
     steps = []
     if settings is not None and (rise > RISING or not learnt):
         steps.append(Step("Give it more time", longer(settings, result.recipe).command()))

@@ -8,7 +8,7 @@ from typing import Literal, TypeVar
 import msgspec
 
 from ridgepoint.fit.settings import DEFAULT_TIME_S, FitSettings
-from ridgepoint.report.interval import interval
+from ridgepoint.report.parts.part import Part
 from ridgepoint.report.result import Metric, Run
 from ridgepoint.run.result import Accuracy, FitResult
 from ridgepoint.train.settings import TrainSettings
@@ -54,7 +54,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 def verdict(run: Run) -> Verdict:
     """The verdict on a fit or a search."""
     result = run.result
-    doubted, learnt = bool(result.doubts), has_learnt(result.accuracy)
+    doubted, learnt = bool(result.doubts), has_learnt(result.accuracy, run.part)
     rise = gain(run.trainings.get(result.network.name, []))
     told = run.part.sentence(result.metric, result.accuracy, of="the exported file")
     sentences = (_budget(result), told, *_held_back(result, learnt=learnt, rise=rise))
@@ -73,11 +73,13 @@ def verdict(run: Run) -> Verdict:
     )
 
 
-def has_learnt(accuracy: Accuracy) -> bool:
-    """Whether more images are right than the most frequent class alone would explain; True where that is not known."""
+def has_learnt(accuracy: Accuracy, part: Part) -> bool:
+    """Whether the score is above what the most frequent class alone would explain; True where that is not known."""
     if None in (accuracy.artefact, accuracy.majority, accuracy.count) or not accuracy.count:
         return True
-    return interval(accuracy.artefact or 0.0, accuracy.count)[0] > (accuracy.majority or 0.0)
+    score = accuracy.artefact or 0.0
+    low, _ = part.interval(score, accuracy.count) or (score, score)
+    return low > (accuracy.majority or 0.0)
 
 
 def gain(metrics: Sequence[Metric]) -> float:

@@ -108,10 +108,11 @@ class Agreement(msgspec.Struct, kw_only=True):
 
 
 class Scored(msgspec.Struct, kw_only=True):
-    """The score of the exported file by its task's metric: the value that was maximised, and its parts by name."""
+    """The score of the exported file by its task's metric: its value, its parts, each label's."""
 
     value: Share
     parts: dict[str, float] = {}
+    by_label: dict[str, Share | None] = {}
 
 
 class Search(msgspec.Struct, kw_only=True):

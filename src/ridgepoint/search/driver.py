@@ -234,7 +234,7 @@ class _Search:
 
     def told(self) -> str:
         """What a progress bar says."""
-        best = "none within the budget yet" if self.best is None else f"best short accuracy so far {self.best:.3f}"
+        best = "none within the budget yet" if self.best is None else f"best short score so far {self.best:.3f}"
         return f"candidate {self.trained + 1}, {best}"
 
 

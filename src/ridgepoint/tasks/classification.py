@@ -27,7 +27,7 @@ from ridgepoint.tasks.softmax import softmax
 from ridgepoint.tasks.task import Agreement, Prediction
 from ridgepoint.train.accuracy import score_classes
 from ridgepoint.train.batches import AugmentedBatches, Batches, Loss, TrainingData, cross_entropy
-from ridgepoint.train.recipe import Recipe
+from ridgepoint.train.recipe import Recipe, usual_recipe
 from ridgepoint.train.samples import Shares, largest
 from ridgepoint.train.score import Score
 
@@ -64,6 +64,10 @@ class Classification:
     def head(self, data: Dataset) -> Closing:
         """The network's own, one number a class."""
         return Closing(num_classes=len(data.classes))
+
+    def recipe(self, size: int, *, trained: bool) -> str:
+        """By the size of the images."""
+        return usual_recipe(size, trained=trained)
 
     def batches(
         self, data: TrainingData, recipe: Recipe, *, outputs: int, seed: int, accelerator: torch.device

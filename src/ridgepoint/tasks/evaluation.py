@@ -81,20 +81,20 @@ def choose_part(
 def _same_name(name: str) -> str:
     return (
         f" The training's data were called '{name}' too: if they were changed since, images of the training are among "
-        "these, and the accuracy is too high."
+        "these, and the score is too high."
     )
 
 
 def _of_training(artefact: Artefact, drawn: Dataset, data: str, split: str, data_root: Path | None) -> Part:
     if split == "all":
         images = _whole(artefact, data, data_root)
-        note = "All of the data it was trained on: the accuracy is too high."
+        note = "All of the data it was trained on: the score is too high."
     else:
         images = getattr(drawn, split)
         note = {
             "test": "The test part of the data it was trained on, which the training never saw.",
             "val": "The val part of the data it was trained on, by which choices were made.",
-            "train": "The train part, which it learnt from: the accuracy is too high.",
+            "train": "The train part, which it learnt from: the score is too high.",
         }[split]
     return Part(images=images, split=split, known=True, note=note)
 
@@ -107,7 +107,7 @@ def _of_unknown(
         images = _whole(artefact, data, data_root)
         return Part(images=images, split="all", known=None, note="The file does not say what it was trained on.")
     _check_classes(artefact, drawn, data)
-    note = f"The file does not say what it was trained on; if it was this, with another seed than {seed}, the accuracy "
+    note = f"The file does not say what it was trained on; if it was this, with another seed than {seed}, the score "
     note += "is too high. All of a folder that it never saw: --split all."
     return Part(images=getattr(drawn, split or "test"), split=split or "test", known=None, note=note)
 

@@ -83,6 +83,8 @@ def says_how_images_go_in(example: Example, folder: Path) -> None:
         assert reason and found.channels in (1, 3) and min(found.height, found.width) > 0
         assert size is None or (found.height, found.width) == (size, size), f"size {size} became {found.height}"
         task.augmentation(data, found)
+        for trained in (False, True):
+            load_recipe(task.recipe(found.height, trained=trained))
     try:
         task.input(data, 10**6)
     except DataError as error:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ridgepoint.data import ArraySplit, Augmentation, Dataset, Preprocessing, decode, default_augmentation
+from ridgepoint.data.augment import Geometry
 from ridgepoint.data.draws import sample_seeds
 from ridgepoint.errors import InputError
 from ridgepoint.seeds import seed_for
@@ -113,11 +114,26 @@ Loss = Callable[[Callable[[Tensor], Tensor], Batch], Tensor]
 """From the model in training mode and a batch to a scalar: runs the model, so that it may read more than its logits."""
 
 
+Follow = Callable[[Tensor, Geometry, tuple[int, int]], Tensor]
+"""From the truths of a batch on its canvases, (B, ...), what moved the images, and the inputs' (height, width), to the
+truths on the inputs."""
+
+
 class AugmentedBatches(Batches):
-    """Shuffled images of a split, each varied on its own, and mixed if the recipe says so."""
+    """Shuffled images of a split, each varied on its own, and mixed if the recipe says so.
+
+    Where truths lie in the image, such as masks, `follow` moves them with it.
+    """
 
     def __init__(
-        self, data: TrainingData, recipe: Recipe, *, num_classes: int, seed: int, accelerator: torch.device = CPU
+        self,
+        data: TrainingData,
+        recipe: Recipe,
+        *,
+        num_classes: int,
+        seed: int,
+        accelerator: torch.device = CPU,
+        follow: Follow | None = None,
     ):
         self.data, self.seed, self.repeats, self.accelerator = data, seed, recipe.repeats, accelerator
         self.shares = shares_of_classes(data.train.labels) if recipe.sampling == "balanced" else None
@@ -126,6 +142,9 @@ class AugmentedBatches(Batches):
         augmentation = recipe.augmentation or data.augmentation
         self.augment_at = augmentation_by_progress(recipe.curriculum, augmentation, data.preprocessing)
         self.mix = recipe.mixing.build(num_classes) if recipe.mixing.on else None
+        self.follow = follow
+        if follow is not None:
+            expect_followable(augmentation, recipe)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -144,12 +163,35 @@ class AugmentedBatches(Batches):
         chosen = order[index * self.batch_size + places % self.batch_size]
         seeds_B = sample_seeds(seed_for(self.seed, "augmentation", step), self.batch_size)[places.numpy()]
         canvases, targets = (part[chosen].to(self.accelerator) for part in (split.images, split.labels))
-        images = self.augment_at(progress)(canvases, seeds_B)
+        augment = self.augment_at(progress)
+        images = augment(canvases, seeds_B)
+        if self.follow is not None:
+            (above, across), (height, width) = canvases.shape[-2:], images.shape[-2:]
+            targets = self.follow(targets, augment.geometry(seeds_B, (above, across)), (height, width))
         if self.mix is not None:
             torch.manual_seed(seed_for(self.seed, "mixing", step))
             images, targets = (mixed[1:] for mixed in self.mix(images.float(), targets))
             chosen = chosen[1:]
         return Batch(images=images, targets=targets, ids=tuple(split.ids[index] for index in chosen.tolist()))
+
+
+def expect_followable(augmentation: Augmentation, recipe: Recipe) -> None:
+    """Refuse what moves or mixes pixels in a way that truths in the image cannot follow.
+
+    Raises:
+        InputError: Naming it.
+    """
+    if augmentation.policy is not None:
+        raise InputError(
+            "augmentation.policy moves pixels, and what is marked in the images would not move along. Allowed here: "
+            "--set augmentation.policy=null, and crop_scale, crop_ratio, horizontal_flip, translate, rotate, "
+            "color_jitter"
+        )
+    if recipe.mixing.on:
+        raise InputError(
+            "mixing mixes two images and their classes, and what is marked in images cannot be mixed. Allowed here: "
+            "--set mixing.mixup=0 --set mixing.cutmix=0"
+        )
 
 
 def repeated_order(count: int, repeats: int, generator: torch.Generator, shares_N: Tensor | None = None) -> Tensor:

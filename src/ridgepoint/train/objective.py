@@ -51,6 +51,10 @@ class Objective(Protocol):
         """The end of every network for these data: it closes a network, or a space."""
         ...
 
+    def recipe(self, size: int, *, trained: bool) -> str:
+        """The recipe where the user names none: for inputs of `size` pixels, and for weights `trained` before."""
+        ...
+
     def batches(
         self, data: TrainingData, recipe: Recipe, *, outputs: int, seed: int, accelerator: torch.device
     ) -> Batches:

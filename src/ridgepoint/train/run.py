@@ -26,7 +26,7 @@ from ridgepoint.train.folder import About, save_training, weight_file
 from ridgepoint.train.loop import Bound, Trained, logits, train
 from ridgepoint.train.objective import Objective, Reading
 from ridgepoint.train.processes import processes
-from ridgepoint.train.recipe import Recipe, load_recipe, usual_recipe
+from ridgepoint.train.recipe import Recipe, load_recipe
 from ridgepoint.train.samples import Sample, batch_samples, write_samples
 from ridgepoint.train.settings import TrainSettings
 from ridgepoint.train.start import StartWeights, named_weights, remember, start_of
@@ -167,7 +167,7 @@ def _course(run: RunFolder[S], read: Reading, display: Display) -> Course[S]:
     if total_stride(network) > max(side // 2, 1):
         network = limit_stride(network, max(side // 2, 1))
         display.say(f"{network.name}: its earliest strides are set to 1, so that {side} px leave a 2x2 map")
-    usual = usual_recipe(side, trained=start is not None)
+    usual = objective.recipe(side, trained=start is not None)
     recipe = load_recipe(settings.recipe or usual, dict(settings.changes))
     display.say(f"Training on: {told(accelerator)}.")
     return Course(
@@ -240,7 +240,7 @@ def _finish(course: Course[S], done: Trained, teaching: Teaching) -> dict[str, A
         "data": objective.summary(dataset),
         "counts": {name: len(getattr(dataset, name)) for name in ("train", "val", "test")},
         "accuracy": {"val": done.val_accuracy, "test": found.value},
-        "score": {"value": found.value, "parts": found.parts},
+        "score": {"value": found.value, "parts": found.parts, "by_label": found.labelled(dataset.classes)},
         **found.told(objective.by_label, dataset.classes),
         "steps": done.steps,
         "epochs": done.epochs,

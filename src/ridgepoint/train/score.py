@@ -30,7 +30,11 @@ class Score(msgspec.Struct, frozen=True, kw_only=True):
         """
         if not self.by_label:
             return dict(self.parts)
-        return {**self.parts, by_label: dict(zip(labels, self.by_label, strict=True))}
+        return {**self.parts, by_label: self.labelled(labels)}
+
+    def labelled(self, labels: Sequence[str]) -> dict[str, float | None]:
+        """The numbers by label, with these; none where there are none."""
+        return dict(zip(labels, self.by_label, strict=True)) if self.by_label else {}
 
 
 Scorer = Callable[[Any, Any], Score]

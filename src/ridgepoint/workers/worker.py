@@ -131,7 +131,7 @@ def _work(
                 display.warn(f"{job} cannot be judged: {found.told}")
                 continue
             judged += 1
-            display.say(f"{job}: {f'accuracy {found.accuracy:.4f}' if isinstance(found, Judgement) else found.told}")
+            display.say(f"{job}: {f'score {found.accuracy:.4f}' if isinstance(found, Judgement) else found.told}")
     except BaseException:
         with contextlib.suppress(RunError):
             board.free(me)
