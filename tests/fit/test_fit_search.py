@@ -18,6 +18,7 @@ from ridgepoint.deploy.calibrate import HostTable
 from ridgepoint.display import Silent
 from ridgepoint.errors import InputError
 from ridgepoint.fit.job import FitJob
+from ridgepoint.fit.target import Clocked
 from ridgepoint.fit.plan import make_plan
 from ridgepoint.fit.prepare import prepare
 from ridgepoint.fit.searching import find_finalists
@@ -120,7 +121,7 @@ def test_where_the_clock_refutes_every_candidate_the_search_goes_on(trained: Pat
         busy=True,
     )  # fmt: skip
     run = RunFolder(tmp_path, settings)
-    job = FitJob(run=run, prepared=prepare(run, Silent()), host=host, display=Silent())
+    job = FitJob(run=run, prepared=prepare(run, Silent()), target=Clocked(host), display=Silent())
     plan = make_plan(settings, job.prepared.recipe, elapsed_s=0.0, kept_s=9.0, trainings=1)
     found = find_finalists(job, plan)
     assert all(each.measured_ms <= job.limit_ms for each in found)
@@ -157,7 +158,7 @@ def test_a_table_that_is_off_by_a_factor_is_brought_to_the_clock(tmp_path: Path)
         evaluations=3, changes=QUICK, busy=True,
     )  # fmt: skip
     run = RunFolder(tmp_path, settings)
-    job = FitJob(run=run, prepared=prepare(run, Silent()), host=FastHost(), display=Silent())
+    job = FitJob(run=run, prepared=prepare(run, Silent()), target=Clocked(FastHost()), display=Silent())
     plan = make_plan(settings, job.prepared.recipe, elapsed_s=0.0, kept_s=9.0, trainings=1)
     found = find_finalists(job, plan)
     candidates = [each for each in read_candidates(run.path) if each.phase == "search"]
@@ -165,7 +166,7 @@ def test_a_table_that_is_off_by_a_factor_is_brought_to_the_clock(tmp_path: Path)
     for each in candidates:
         assert each.estimated_ms == pytest.approx(0.5 * FastHost.latency(each.network).ms)
         assert each.short_accuracy is not None, "every network of the space is within the budget"
-    again = FitJob(run=run, prepared=job.prepared, host=FastHost(), display=Silent())
+    again = FitJob(run=run, prepared=job.prepared, target=Clocked(FastHost()), display=Silent())
     assert again.latency.factor == job.latency.factor == 0.5 and run.read_step("gap") is not None
 
 

@@ -8,6 +8,7 @@ from ridgepoint.cli.table import print_table
 
 WORDS = ("", "network", "what it is")
 NUMBERS = ("test", "balanced", "undisturbed", "p90", "of budget", "epochs", "params", "MACs")
+PREDICTED = ("test", "balanced", "predicted", "at most", "of budget", "epochs", "params", "MACs")
 
 
 def tell_fit(folder: Path) -> None:
@@ -21,17 +22,15 @@ def tell_fit(folder: Path) -> None:
     result, found = run.result, verdict(run)
     out = console()
     out.print()
-    print_table(out, (*WORDS, *NUMBERS), map(_cells, compared(run)), left=WORDS)
+    print_table(out, (*WORDS, *(NUMBERS if result.measured else PREDICTED)), map(_cells, compared(run)), left=WORDS)
     out.print("\n" + "\n".join(found.sentences))
     if found.guess:
         out.print(found.guess)
     for line in run.part.lines(run.evaluation):
         out.print(line)
-    latency = result.latency
     agreed = result.parity
     out.print(
-        f"Measured: the fastest tenth of {latency.runs} runs of the exported file with {latency.runtime} "
-        f"{latency.runtime_version}, {latency.threads} thread(s), {latency.precision}."
+        told_how(result.latency)
         + (
             ""
             if agreed is None or agreed.share is None
@@ -46,6 +45,16 @@ def tell_fit(folder: Path) -> None:
     out.print("Next:")
     for step in found.steps:
         out.print(f"  {step.why}: {step.command}")
+
+
+def told_how(latency: Any) -> str:
+    """Where a latency comes from, in a sentence."""
+    if latency.kind == "predicted":
+        return f"Predicted for {latency.device}: {latency.method}."
+    return (
+        f"Measured: the fastest tenth of {latency.runs} runs of the exported file with {latency.runtime} "
+        f"{latency.runtime_version}, {latency.threads} thread(s), {latency.precision}."
+    )
 
 
 def tell_training(folder: Path) -> None:
@@ -67,6 +76,7 @@ def tell_training(folder: Path) -> None:
 
 
 def _cells(row: Any) -> list[str]:
+    from ridgepoint.run.result import bound_ms
     from ridgepoint.units import format_count, format_ms
 
     return [
@@ -76,7 +86,7 @@ def _cells(row: Any) -> list[str]:
         _share(row.accuracy.artefact),
         _share(row.accuracy.balanced),
         format_ms(row.latency.ms),
-        format_ms(row.latency.p90_ms),
+        format_ms(row.latency.p90_ms if row.latency.kind == "measured" else bound_ms(row.latency)),
         f"{100 * row.share:.0f} %",
         "" if row.epochs is None else f"{row.epochs:.3g}",
         format_count(row.params),

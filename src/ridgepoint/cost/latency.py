@@ -27,10 +27,17 @@ class Latency(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
 
 
 class PredictedLatency(Latency, frozen=True, tag="predicted"):
-    """Computed from counts and a device's peak rates; nothing was run."""
+    """Computed from counts and a device's peak rates; nothing was run.
+
+    Where a budget is held against it, that is `bound_ms`: the upper end of the interval that holds a share of networks,
+    the `confidence`. `precision` is what the device's rates hold for, whatever precision a file has.
+    """
 
     method: str
     bytes_per_element: float
+    precision: str | None = None
+    confidence: float | None = None
+    bound_ms: float | None = None
 
 
 class TabledLatency(Latency, frozen=True, tag="tabled"):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ridgepoint.cost.latency import MeasuredLatency
+from ridgepoint.cost.latency import Latency, MeasuredLatency
 
 UNDISTURBED = 0.1
 MOST_LOST = 0.01  # the share of a turn that it may have waited for its core
@@ -103,15 +103,16 @@ def _doubt(undisturbed: float, rounds: int, slowdown: Slowdown, load: float) -> 
     return None
 
 
-def doubts(latencies: Iterable[MeasuredLatency], *, accepted: bool = False) -> list[str]:
-    """What people must know about times that are not to be relied on, each reason once.
+def doubts(latencies: Iterable[Latency], *, accepted: bool = False) -> list[str]:
+    """What people must know about measured times that are not to be relied on, each reason once.
 
     Args:
         latencies: The times.
         accepted: Whether the user takes them as they are.
     """
     tell = "taken while this machine was busy, so in doubt: {}".format if accepted else cannot_tell
-    return [tell(reason) for reason in dict.fromkeys(latency.doubt for latency in latencies) if reason]
+    measured = [latency for latency in latencies if isinstance(latency, MeasuredLatency)]
+    return [tell(reason) for reason in dict.fromkeys(latency.doubt for latency in measured) if reason]
 
 
 def cannot_tell(doubt: str) -> str:

@@ -4,13 +4,10 @@ What the end of a fit costs is measured here, before the time is divided: it is 
 """
 
 import math
-import time
 from collections.abc import Sequence
 
 import msgspec
 
-from ridgepoint.arch.network import Network
-from ridgepoint.deploy.calibrate import HostTable
 from ridgepoint.display import Display
 from ridgepoint.errors import BudgetError
 from ridgepoint.fit.plan import Plan
@@ -18,6 +15,7 @@ from ridgepoint.fit.policy import POLICY
 from ridgepoint.fit.prepare import Prepared
 from ridgepoint.fit.settings import DEFAULT_TIME_S, FitSettings
 from ridgepoint.fit.steps import Shares
+from ridgepoint.fit.target import Target
 from ridgepoint.run.folder import RunFolder, Seconds
 from ridgepoint.search.candidate import Candidate
 from ridgepoint.search.draw import smallest
@@ -50,7 +48,7 @@ def seconds_allowed(settings: FitSettings) -> float:
     return math.inf if settings.evaluations is not None else settings.time_s or DEFAULT_TIME_S
 
 
-def require_time(run: RunFolder[FitSettings], prepared: Prepared, host: HostTable) -> None:
+def require_time(run: RunFolder[FitSettings], prepared: Prepared, target: Target) -> None:
     """Refuse a bound in which nothing can be found, trained and measured.
 
     Raises:
@@ -60,8 +58,8 @@ def require_time(run: RunFolder[FitSettings], prepared: Prepared, host: HostTabl
     networks = list(prepared.of_several_sizes().values())
     if prepared.space is not None:
         networks.append(prepared.space.decode(smallest(prepared.space)))
-    lacking = {place for network in networks for place in _lacking(host, network)}
-    new = sum(network.digest not in host.table.networks for network in networks)
+    lacking = {place for network in networks for place in target.lacking(network)}
+    new = sum(not target.knows(network) for network in networks)
     clocking_s = FURTHER_BLOCKS * len(lacking) * BLOCK_S + (new + 4) * NETWORK_S
     least = run.elapsed + clocking_s + SEARCH_S + TRAINING_S + REPORT_S
     if allowed >= least:
@@ -75,7 +73,7 @@ def require_time(run: RunFolder[FitSettings], prepared: Prepared, host: HostTabl
     )
 
 
-def require_first_file(run: RunFolder[FitSettings], prepared: Prepared, host: HostTable) -> None:
+def require_first_file(run: RunFolder[FitSettings], prepared: Prepared, target: Target) -> None:
     """Refuse a bound in which not even a classifier on published weights can be had.
 
     Raises:
@@ -90,20 +88,11 @@ def require_first_file(run: RunFolder[FitSettings], prepared: Prepared, host: Ho
         )
 
 
-def _lacking(host: HostTable, network: Network) -> set[str]:
-    """The blocks of a network that would have to be clocked."""
-    if host.table.calibration is not None:
-        return set()
-    return {repr(placed) for placed in host.model.missing(network)}
-
-
-def measure_ending(run: RunFolder[FitSettings], prepared: Prepared, host: HostTable) -> Ending:
+def measure_ending(run: RunFolder[FitSettings], prepared: Prepared, target: Target) -> Ending:
     """What the end will cost, from exporting and clocking one network of average size; kept for the run."""
     if (known := run.read_step("ending", Ending)) is not None:
         return known
-    started = time.monotonic()
-    ms = host.clock({"average": prepared.middling()})["average"].ms
-    taken = time.monotonic() - started
+    taken, ms = target.try_out(prepared.middling())
     tests, (height, width) = len(prepared.dataset.test), prepared.dataset.median_size
     checked = tests * ms / 1e3
     ending = Ending(

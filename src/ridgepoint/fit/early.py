@@ -84,7 +84,7 @@ def begin_with_weights(
     if run.read_step(OPENING) is None and run.read_step("plan") is not None:
         return [], True  # begun by a version that searched at once
     with run.phase("First file", display):
-        opened = choose_opening(run, prepared, job.host, reached, limit_ms=job.limit_ms, display=display)
+        opened = choose_opening(run, prepared, job.target, reached, limit_ms=job.limit_ms, display=display)
         if opened.opening is None:
             return [], True
         further = (
@@ -129,7 +129,7 @@ def may_go_on(job: FitJob, opening: Opening, number: int) -> bool:
         taken = left_s - kept_s(run, made=1) >= POLICY.finetuned_next_s
         if taken:
             name = opening.network.name
-            taken = job.host.clock({name: opening.network}, patience_s=0.0)[name].ms <= job.limit_ms
+            taken = job.target.clock({name: opening.network}, patience_s=0.0)[name].ms <= job.limit_ms
         known = Further(taken=taken)
         run.write_step(step, msgspec.to_builtins(known))
     return known.taken
@@ -313,7 +313,6 @@ def _candidate(run: RunFolder[FitSettings], opening: Opening, how: str, *, note:
         network=opening.network,
         seed=run.settings.seed,
         weights=opening.weights.name,
-        measured_ms=opening.ms,
         note=note,
     )
 

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import msgspec
 
 from ridgepoint.arch.document import dump_network
+from ridgepoint.arch.network import Network
 from ridgepoint.arch.words import in_words
 from ridgepoint.cost.count import cost
 from ridgepoint.cost.latency import MeasuredLatency
@@ -17,7 +18,6 @@ from ridgepoint.data import ArraySplit, decode
 from ridgepoint.deploy.artefact import load_artefact
 from ridgepoint.deploy.companion import write_entry
 from ridgepoint.deploy.export import copy_artefact
-from ridgepoint.deploy.measure import measure
 from ridgepoint.deploy.runtimes import find_runtime, model_file
 from ridgepoint.deploy.timing import doubts
 from ridgepoint.deploy.verify import Parity, compare_outputs, verify
@@ -31,6 +31,7 @@ from ridgepoint.fit.plan import Plan
 from ridgepoint.fit.policy import POLICY
 from ridgepoint.fit.settings import FitSettings
 from ridgepoint.fit.steps import Found
+from ridgepoint.fit.target import Told, as_candidate, meets
 from ridgepoint.run.folder import DAMAGED, RESULT, RunFolder
 from ridgepoint.run.records import read_record, write_record
 from ridgepoint.run.result import (
@@ -76,13 +77,10 @@ def finish(job: FitJob, plan: Plan | None, trained: list[Candidate], *, last: bo
     """
     taught = [each.name for each in trained]
     trained, files = all_forms(job, trained)
-    macs = {c.name: cost(c.network, form="deploy").macs for c in trained if c.training == c.name}
-    latencies = measure_once(job, files, macs, patience_s=final_patience_s(job.run) if last else LEAST_PATIENCE_S)
-    trained = [
-        msgspec.structs.replace(c, measured_ms=latencies[c.name].ms, measured_p90_ms=latencies[c.name].p90_ms)
-        for c in trained
-    ]
-    winner = choose(trained, job.budget_ms)
+    networks = {c.name: c.network for c in trained if c.training == c.name}
+    latencies = times_once(job, files, networks, patience_s=final_patience_s(job.run) if last else LEAST_PATIENCE_S)
+    trained = [msgspec.structs.replace(c, **as_candidate(latencies[c.name])) for c in trained]
+    winner = choose(trained, job.allowed_ms)
     path, runtime = job.run.path, find_runtime(job.run.settings.runtime)
     artefact = path / files[winner.name].name
     about = copy_artefact(files[winner.name], artefact, runtime)
@@ -100,7 +98,7 @@ def finish(job: FitJob, plan: Plan | None, trained: list[Candidate], *, last: bo
     if job.stages or not last:
         for each in trained:
             what = each.note or ("a zoo network, from nothing" if each.phase == "baseline" else "found by the search")
-            ms, at_s = each.measured_ms, job.run.elapsed
+            ms, at_s = each.final_ms, job.run.elapsed
             job.passed(Stage(name=each.name, what=what, at_s=at_s, val_accuracy=each.val_accuracy, ms=ms))
     result = describe(job, plan, winner, trained, latencies, accuracies, score, parity)
     result.int8, result.finished = quantised_of(job, taught), last
@@ -120,9 +118,9 @@ def conclude(job: FitJob, trained: list[Candidate]) -> dict[str, Any]:
     if known.doubts or told.keys() != {each.name for each in forms}:
         return finish(job, None, trained)
     for each in forms:
-        ms, test = told[each.name].latency.ms, told[each.name].accuracy.artefact
+        latency, test = told[each.name].latency, told[each.name].accuracy.artefact
         phase = "winner" if each.name == known.network.name else each.phase
-        job.study.record(msgspec.structs.replace(each, measured_ms=ms, test_accuracy=test, phase=phase))
+        job.study.record(msgspec.structs.replace(each, **as_candidate(latency), test_accuracy=test, phase=phase))
     known.notes += not_searched(job)
     known.finished, known.phases, known.wall_s = True, _phases(job.run), job.run.elapsed
     write_record(job.run.path / RESULT, known)
@@ -130,21 +128,20 @@ def conclude(job: FitJob, trained: list[Candidate]) -> dict[str, Any]:
     return plain
 
 
-def measure_once(
-    job: FitJob, files: dict[str, Path], macs: dict[str, int], *, patience_s: float
-) -> dict[str, MeasuredLatency]:
-    """Clock the exported files side by side; a resumed run keeps what was clocked before, unless it is doubted."""
+def times_once(
+    job: FitJob, files: dict[str, Path], networks: dict[str, Network], *, patience_s: float
+) -> Mapping[str, Told]:
+    """The times of the exported files, clocked side by side; a resumed run keeps what it knows, unless it is doubted.
+
+    Where the device is not at hand, they are predicted anew.
+    """
+    settings = job.run.settings
+    if not job.target.measured:
+        return job.target.files(files, networks, patience_s=0.0)
     known = job.run.read_step("measured", dict[str, MeasuredLatency])
     if known is None or known.keys() != files.keys():
         job.display.progress(0.5, "measuring the exported files side by side")
-        settings = job.run.settings
-        found = measure(
-            files,
-            runtime=settings.runtime,
-            threads=settings.threads,
-            patience_s=0.0 if settings.busy else patience_s,
-            macs=macs,
-        )
+        found = job.target.files(files, networks, patience_s=0.0 if settings.busy else patience_s)
         known = msgspec.to_builtins(found)
         for text in doubts(found.values(), accepted=settings.busy):
             job.display.warn(text)
@@ -159,11 +156,11 @@ def choose(trained: Sequence[Candidate], budget_ms: float) -> Candidate:
     A zoo network may win: what counts is what it measured here. Of equals the faster one; of one network that was
     trained twice, which the clock does not tell apart, the one that was trained longer.
     """
-    meeting = [candidate for candidate in trained if candidate.clocked_ms <= budget_ms]
+    meeting = [candidate for candidate in trained if candidate.final_ms <= budget_ms]
     if meeting:
-        fastest = {_file(c): c.clocked_ms for c in sorted(meeting, key=lambda c: -c.clocked_ms)}
-        return max(meeting, key=lambda c: (c.val_accuracy, -fastest[_file(c)], c.steps or 0, -c.clocked_ms))
-    return min(trained, key=lambda candidate: candidate.clocked_ms)
+        fastest = {_file(c): c.final_ms for c in sorted(meeting, key=lambda c: -c.final_ms)}
+        return max(meeting, key=lambda c: (c.val_accuracy, -fastest[_file(c)], c.steps or 0, -c.final_ms))
+    return min(trained, key=lambda candidate: candidate.final_ms)
 
 
 def _file(candidate: Candidate) -> tuple[str, bool]:
@@ -209,7 +206,7 @@ def describe(
     plan: Plan | None,
     winner: Candidate,
     trained: list[Candidate],
-    latencies: dict[str, MeasuredLatency],
+    latencies: Mapping[str, Told],
     accuracies: dict[str, Accuracy],
     score: Score,
     parity: Parity,
@@ -242,7 +239,7 @@ def describe(
         network=Chosen(**_network(winner), training=winner.training if winner.training != winner.name else ""),
         budget_ms=settings.latency_ms,
         latency=latencies[winner.name],
-        met=latencies[winner.name].ms <= settings.latency_ms
+        met=meets(latencies[winner.name], settings.latency_ms)
         and (settings.busy or not doubted)
         and (settings.precision != "int8" or winner.training != winner.name),
         task=prepared.task.name,
@@ -321,7 +318,7 @@ def not_searched(job: FitJob) -> list[str]:
 def rivals(
     trained: Sequence[Candidate],
     phase: Literal["baseline", "finalist"],
-    latencies: Mapping[str, MeasuredLatency],
+    latencies: Mapping[str, Told],
     accuracies: Mapping[str, Accuracy],
     budget_ms: float,
 ) -> list[Rival]:
@@ -332,7 +329,7 @@ def rivals(
             role="zoo" if phase == "baseline" else phase,
             weights=candidate.weights,
             latency=latencies[candidate.name],
-            met=latencies[candidate.name].ms <= budget_ms,
+            met=meets(latencies[candidate.name], budget_ms),
             accuracy=accuracies[candidate.name],
         )
         for candidate in trained

@@ -1,4 +1,4 @@
-"""What the steps of one fit under way share: its folder, its data, this machine's table, and whoever watches."""
+"""What the steps of one fit under way share: its folder, its data, what it must run on, and whoever watches."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -6,12 +6,12 @@ from functools import cached_property
 import msgspec
 
 from ridgepoint.cost.latency import LatencyModel
-from ridgepoint.deploy.calibrate import HostTable
 from ridgepoint.display import Display
 from ridgepoint.fit.correction import corrected
 from ridgepoint.fit.policy import POLICY
 from ridgepoint.fit.prepare import Prepared
 from ridgepoint.fit.settings import FitSettings
+from ridgepoint.fit.target import Clocked, Target
 from ridgepoint.run.folder import RunFolder
 from ridgepoint.run.result import Stage
 from ridgepoint.search.study import Study
@@ -29,7 +29,7 @@ class FitJob:
 
     run: RunFolder[FitSettings]
     prepared: Prepared
-    host: HostTable
+    target: Target
     display: Display
 
     @property
@@ -50,8 +50,10 @@ class FitJob:
 
     @cached_property
     def latency(self) -> LatencyModel:
-        """The table of this machine, corrected by the clock."""
-        return corrected(self.run, self.prepared, self.host, self.display)
+        """What the search goes by: the table of this machine, corrected by the clock, or a device's profile."""
+        if isinstance(self.target, Clocked):
+            return corrected(self.run, self.prepared, self.target.host, self.display)
+        return self.target
 
     @property
     def budget_ms(self) -> float:
@@ -59,6 +61,11 @@ class FitJob:
         return self.run.settings.latency_ms
 
     @property
+    def allowed_ms(self) -> float:
+        """The most that a told latency may be for the budget to hold: less than the budget where it is predicted."""
+        return self.target.allowed_ms(self.budget_ms)
+
+    @property
     def limit_ms(self) -> float:
-        """What the search allows itself: the budget less a margin."""
-        return POLICY.margin * self.budget_ms
+        """What the search allows itself: less than what is allowed where the trained file will be clocked again."""
+        return (POLICY.margin if self.target.measured else 1.0) * self.allowed_ms

@@ -7,7 +7,6 @@ import msgspec
 
 from ridgepoint.arch.network import Network
 from ridgepoint.arch.zoo import load
-from ridgepoint.deploy.calibrate import HostTable
 from ridgepoint.display import Display
 from ridgepoint.errors import InputError, RunError
 from ridgepoint.fit.policy import POLICY
@@ -15,6 +14,7 @@ from ridgepoint.fit.prepare import Prepared
 from ridgepoint.fit.pretrained import networks_for
 from ridgepoint.fit.ranking import USUAL_PX, Choice, choices_of, likely, look, sizes_for, smaller, top1
 from ridgepoint.fit.settings import FitSettings
+from ridgepoint.fit.target import Target
 from ridgepoint.nn.hub import answers
 from ridgepoint.nn.published import Published, published_weights
 from ridgepoint.nn.reach import how_to_get, lying
@@ -33,7 +33,7 @@ class Opening(msgspec.Struct, frozen=True, kw_only=True):
     """A network at an input size, for the data's classes; weights for it; what it takes; how promising it is.
 
     Attributes:
-        ms: By the clock; of one that was not chosen it may be reckoned from the clock at another size.
+        ms: By the clock, or predicted; of one that was not chosen it may be reckoned from another size.
         promise: Of some training images, the share that frozen features tell; None where nobody looked.
     """
 
@@ -92,7 +92,7 @@ def _may_ask(settings: FitSettings) -> bool:
 def choose_opening(
     run: RunFolder[FitSettings],
     prepared: Prepared,
-    host: HostTable,
+    target: Target,
     reached: Sequence[Published],
     *,
     limit_ms: float,
@@ -106,7 +106,7 @@ def choose_opening(
     """
     known = run.read_step(STEP, Opened)
     if known is None:
-        found = _choose(run.settings, prepared, host, reached, limit_ms, display)
+        found = _choose(run.settings, prepared, target, reached, limit_ms, display)
         opened = Opened(opening=found[0] if found else None, others=found[1:])
         run.write_step(STEP, msgspec.to_builtins(opened))
         return opened
@@ -122,7 +122,7 @@ def choose_opening(
 def _choose(
     settings: FitSettings,
     prepared: Prepared,
-    host: HostTable,
+    target: Target,
     reached: Sequence[Published],
     limit_ms: float,
     display: Display,
@@ -138,7 +138,7 @@ def _choose(
             display.warn(f"{start.name}: {start.licence}")
         sizes = sizes_for(settings, prepared, USUAL_PX)
         families = [choices_of(network, start, prepared, sizes) for network in _networks_of(start, prepared)]
-        if not (found := _within(families, _Hand(display), settings, prepared, host, limit_ms, display)):
+        if not (found := _within(families, _Hand(display), settings, prepared, target, limit_ms, display)):
             display.say(f"{start.name}: every network that may start from it is over the budget; left out")
         return found
     if not reached:
@@ -150,7 +150,7 @@ def _choose(
     families = [
         choices_of(load(row.network), row, prepared, sizes_for(settings, prepared, row.size)) for row in reached
     ]
-    found = _within(families, _Hand(display), settings, prepared, host, limit_ms, display)
+    found = _within(families, _Hand(display), settings, prepared, target, limit_ms, display)
     if not found:
         display.say("No network with published weights within reach meets the budget: learns from nothing.")
     return found
@@ -202,18 +202,18 @@ def _within(
     reach: _Hand,
     settings: FitSettings,
     prepared: Prepared,
-    host: HostTable,
+    target: Target,
     limit_ms: float,
     display: Display,
 ) -> list[Opening]:
     """The first is within the budget by the clock; the others are what was looked at besides, the best first."""
     families = [family for family in likely(families, settings, limit_ms) if reach.may_give(family[0].source)]
     families = families[: POLICY.opening_clocked]
-    looked = look(families, settings, prepared, host, reach, limit_ms=limit_ms, display=display)
+    looked = look(families, settings, prepared, target, reach, limit_ms=limit_ms, display=display)
     others: list[Opening] = []
     for place, each in enumerate(looked):
         start = reach(each.choice.source)
-        found = None if start is None else _clocked(each.choice, families, host, limit_ms)
+        found = None if start is None else _clocked(each.choice, families, target, limit_ms)
         if start is None or found is None:
             continue
         network, ms = found
@@ -227,14 +227,14 @@ def _within(
 
 
 def _clocked(
-    given: Choice, families: Sequence[Sequence[Choice]], host: HostTable, limit_ms: float
+    given: Choice, families: Sequence[Sequence[Choice]], target: Target, limit_ms: float
 ) -> tuple[Network, float] | None:
     """The network and its milliseconds; at a smaller size where the clock wants that; None if even then it is over."""
     choice: Choice | None = given
     for _ in range(SMALLER):
         if choice is None:
             return None
-        ms = host.clock({choice.network.name: choice.network}, patience_s=0.0)[choice.network.name].ms
+        ms = target.clock({choice.network.name: choice.network}, patience_s=0.0)[choice.network.name].ms
         if ms <= limit_ms:
             return choice.network, ms
         choice = smaller(choice, families, ms, limit_ms)

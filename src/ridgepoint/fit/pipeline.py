@@ -8,7 +8,6 @@ from typing import Any
 import msgspec
 import torch
 
-from ridgepoint.deploy.calibrate import HostTable
 from ridgepoint.deploy.runtimes import model_file
 from ridgepoint.display import Display, Silent
 from ridgepoint.errors import (
@@ -40,6 +39,7 @@ from ridgepoint.fit.prepare import check_settings, prepare
 from ridgepoint.fit.searching import find_finalists
 from ridgepoint.fit.settings import FitSettings
 from ridgepoint.fit.steps import Rivals, TrainedOne
+from ridgepoint.fit.target import find_target
 from ridgepoint.fit.teach import teach
 from ridgepoint.fit.threads import set_training_threads
 from ridgepoint.run.folder import RESULT, RunFolder, is_finished, open_run
@@ -125,7 +125,7 @@ def _fit(
         reached = within_reach(settings, prepared) if run.read_step(OPENING) is None else []
         opens = bool(reached) or (named_weights(settings.weights) is not None and prepared.network is None)
         if not run.resumed:  # what is impossible leaves nothing behind
-            (require_first_file if opens else require_time)(run, prepared, _host(settings))
+            (require_first_file if opens else require_time)(run, prepared, find_target(settings))
         run.begin(prepared.origin(settings))
         if prepared.network is not None:
             remember(run, prepared.start)
@@ -133,7 +133,7 @@ def _fit(
         display.say(f"{run.path}: is finished already")
         written(run.path)
         return result
-    job = FitJob(run=run, prepared=prepared, host=_host(settings), display=display)
+    job = FitJob(run=run, prepared=prepared, target=find_target(settings), display=display)
 
     def show(result: dict[str, Any]) -> dict[str, Any]:
         written(run.path)
@@ -165,7 +165,7 @@ def search_and_train(job: FitJob, display: Display) -> tuple[Plan, list[Candidat
         require_possible(job)
         rivals = choose_rivals(job)
         counted = settings.evaluations is not None
-        ending = Ending(once_s=0, network_s=0) if counted else measure_ending(run, job.prepared, job.host)
+        ending = Ending(once_s=0, network_s=0) if counted else measure_ending(run, job.prepared, job.target)
     plan = _plan(job, ending, trainings=POLICY.finalists + len(rivals))
     with run.phase("Search", display):
         set_training_threads(run, job.prepared)
@@ -175,15 +175,8 @@ def search_and_train(job: FitJob, display: Display) -> tuple[Plan, list[Candidat
         return plan, train_all(job, plan, contenders)
 
 
-def _host(settings: FitSettings) -> HostTable:
-    table = Path(settings.table) if settings.table else None
-    return HostTable(
-        runtime=settings.runtime, threads=settings.threads, path=table, busy=settings.busy, precision=settings.precision
-    )
-
-
 def require_possible(job: FitJob) -> None:
-    """Measure the smallest network of the space; stop if even that is over the budget.
+    """Look at the smallest network of the space; stop if even that is over the budget.
 
     Raises:
         NotMetError: Naming the fastest network and its latency.
@@ -192,14 +185,19 @@ def require_possible(job: FitJob) -> None:
     if space is None:
         return
     network = space.decode(smallest(space))
-    if job.host.latency(network).ms <= job.limit_ms:
+    if job.target.latency(network).ms <= job.limit_ms:
         return
-    fastest = job.host.measure_networks({"smallest": network})["smallest"]
+    fastest = job.target.measure_networks({"smallest": network})["smallest"]
     if fastest > job.limit_ms:
+        settings, least_ms = job.run.settings, fastest / job.limit_ms * job.budget_ms
+        if job.target.measured:
+            told = f"takes {format_ms(fastest)} on this machine ({settings.runtime}, {settings.threads} thread(s))"
+            rest = f"Allow at least {format_ms(least_ms * 1.05)}, a smaller --size, or more --threads"
+        else:
+            told = f"may take up to {format_ms(least_ms)} by {job.target.model} (--confidence {settings.confidence:g})"
+            rest = f"Allow at least {format_ms(least_ms * 1.01)}, a smaller --size, or a lower --confidence"
         raise NotMetError(
-            f"no network meets {format_ms(job.budget_ms)}: the fastest one of {space.name} takes {format_ms(fastest)} "
-            f"on this machine ({job.host.table.conditions.runtime}, {job.host.table.conditions.threads} thread(s)). "
-            f"Allow at least {format_ms(fastest / POLICY.margin * 1.05)}, a smaller --size, or more --threads"
+            f"no network meets {format_ms(job.budget_ms)}: the fastest one of {space.name} {told}. {rest}"
         )
 
 
@@ -222,13 +220,19 @@ def choose_rivals(job: FitJob) -> list[Candidate]:
         go_on=lambda: may_look_further(job.run),
     )
     rivals = [
-        Candidate(name=network.name, phase="baseline", network=network, seed=settings.seed, tabled_ms=ms)
+        Candidate(
+            name=network.name,
+            phase="baseline",
+            network=network,
+            seed=settings.seed,
+            **{"tabled_ms" if job.target.measured else "predicted_ms": ms},
+        )
         for network, ms in found
     ]
     if settings.baselines:
         names = ", ".join(f"{rival.name} ({format_ms(rival.ms)})" for rival in rivals)
         none = "none meets the budget" if may_look_further(job.run) else "no time is left to look for some"
-        job.display.say(f"Zoo networks to beat, by this machine's latency table: {names or none}")
+        job.display.say(f"Zoo networks to beat, by {job.target.model}: {names or none}")
     job.run.write_step("rivals", {"rivals": msgspec.to_builtins(rivals)})
     return rivals
 

@@ -9,6 +9,7 @@ from ridgepoint.arch.network import Network
 from ridgepoint.arch.scale import suited
 from ridgepoint.arch.space import Choice, Space, kind_of, load_space
 from ridgepoint.arch.zoo import load
+from ridgepoint.cost.confidence import KNOWN, above
 from ridgepoint.data import Preprocessing
 from ridgepoint.data.resolution import LARGEST, SMALLEST
 from ridgepoint.deploy.quantize import find_quantizer
@@ -17,6 +18,7 @@ from ridgepoint.display import Display
 from ridgepoint.errors import InputError, nearest
 from ridgepoint.fit.policy import POLICY
 from ridgepoint.fit.settings import FitSettings
+from ridgepoint.fit.target import HOST, predictable
 from ridgepoint.nn.hub import read_weights
 from ridgepoint.run.folder import RunFolder
 from ridgepoint.run.origin import Origin, digest, digest_file
@@ -34,7 +36,6 @@ from ridgepoint.units import format_duration
 from ridgepoint.workers.setup import TrainingSetup
 
 GIVEN = "given in Python, and a resume needs the same"
-DEVICES = ("host",)
 PRECISIONS = ("float32", "int8", "auto")
 
 
@@ -71,6 +72,8 @@ class Prepared(TrainingSetup):
             "space": digest(self.subject),
             "recipe": digest((self.recipe, self.finetune)),
         }
+        if settings.device != HOST:
+            known["device"] = digest(predictable(settings))
         given = named_weights(settings.weights)
         return known | ({"weights": digest_file(weight_file(given))} if given else {})
 
@@ -98,8 +101,10 @@ def check_settings(settings: FitSettings, given: Entry | None = None) -> None:
         InputError: Naming the option, what was given and what is allowed.
     """
     find_runtime(settings.runtime).expect_running()
-    if settings.device not in DEVICES:
-        raise InputError(f"--device is '{settings.device}'; {nearest(settings.device, DEVICES)}")
+    if settings.device != HOST:
+        above(predictable(settings).interval or (1.0, 1.0), settings.confidence)
+    elif settings.confidence != KNOWN:
+        raise InputError("--confidence is of predictions, but --device is host, which is measured. Leave it out")
     if settings.precision not in PRECISIONS:
         raise InputError(f"--precision is '{settings.precision}'; {nearest(settings.precision, PRECISIONS)}")
     if settings.precision != PRECISIONS[0]:

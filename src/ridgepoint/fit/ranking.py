@@ -18,13 +18,13 @@ from ridgepoint.arch.scale import suited
 from ridgepoint.arch.zoo import list_models, published
 from ridgepoint.cost.count import cost
 from ridgepoint.data import ArraySplit, Preprocessing, decode
-from ridgepoint.deploy.calibrate import HostTable
 from ridgepoint.display import Display
 from ridgepoint.errors import InputError
 from ridgepoint.fit.frozen import features, left_out
 from ridgepoint.fit.policy import POLICY
 from ridgepoint.fit.prepare import Prepared
 from ridgepoint.fit.settings import FitSettings
+from ridgepoint.fit.target import Target
 from ridgepoint.nn.build import build
 from ridgepoint.nn.published import Published
 from ridgepoint.nn.weights import load_weights
@@ -64,7 +64,7 @@ class Looked(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         choice: The network at its size.
-        ms: By the clock, or reckoned from the clock at another size.
+        ms: By the clock or predicted, or reckoned from that at another size.
         promise: The share of some training images that a classifier of the others' frozen features is right about;
             None where that was not looked at.
     """
@@ -113,7 +113,7 @@ def look(
     families: Sequence[Sequence[Choice]],
     settings: FitSettings,
     prepared: Prepared,
-    host: HostTable,
+    target: Target,
     reach: Callable[[Published | StartWeights], StartWeights | None],
     *,
     limit_ms: float,
@@ -125,7 +125,7 @@ def look(
         families: One network's sizes each, the smallest first; some networks, as `likely` gives them.
         settings: Has threads and seed.
         prepared: The data.
-        host: The clock.
+        target: Tells times.
         reach: From a source to weights on this machine; None where they cannot be had.
         limit_ms: The most that is allowed.
         display: Is told what was seen.
@@ -134,8 +134,9 @@ def look(
         return []
     guesses = [_guess(family, settings, limit_ms) for family in families]
     networks = {guess.network.digest: guess.network for guess in guesses}
-    display.progress(0.0, f"clocking {', '.join(sorted({guess.network.name for guess in guesses}))}")
-    clocked = host.clock(networks, patience_s=0.0)
+    names = ", ".join(sorted({guess.network.name for guess in guesses}))
+    display.progress(0.0, f"{'clocking' if target.measured else 'predicting'} {names}")
+    clocked = target.clock(networks, patience_s=0.0)
     within: list[Looked] = []
     for family, guess in zip(families, guesses, strict=True):
         per_mac = clocked[guess.network.digest].ms / guess.macs

@@ -63,10 +63,10 @@ def find_finalists(job: FitJob, plan: Plan) -> list[Candidate]:
             return keep(job, found)
         if number + 1 < POLICY.aims:
             aim = next_aim(job, found, count)
-    fastest = min(found.clocked, key=lambda candidate: candidate.clocked_ms)
+    fastest = min(found.clocked, key=lambda candidate: candidate.final_ms)
     raise NotMetError(
         f"no candidate meets {format_ms(job.budget_ms)} by the clock; the fastest is {fastest.name} with "
-        f"{format_ms(fastest.clocked_ms)} measured, {format_ms(fastest.ms)} by the table. Allow a "
+        f"{format_ms(fastest.final_ms)} measured, {format_ms(fastest.ms)} by the table. Allow a "
         "little more latency or more time"
     )
 
@@ -108,7 +108,7 @@ def search(job: FitJob, plan: Plan, aim: Aim, number: int) -> int:
         settings=make_method_settings(prepared.method.name, run.settings.method_changes, prepared.method.entry),
         folder=run.path,
         told=told,
-        clock=job.host.measure_networks,
+        clock=job.target.measure_networks if job.target.measured else None,
     )
     with judges_of(job, judge) as judges:
         found = run_search(
@@ -163,10 +163,10 @@ def own_terms(settings: FitSettings, judge: ShortTraining) -> OwnTerms:
 def next_aim(job: FitJob, found: Finalists, earlier: int) -> Aim:
     """Less by the table, by as much as the most accurate candidate was slower by the clock, which it starts from."""
     best = found.clocked[0]
-    limit_ms = _possible(job, job.limit_ms * best.ms / best.clocked_ms)
+    limit_ms = _possible(job, job.limit_ms * best.ms / best.final_ms)
     job.display.say(
         f"None of {len(found.clocked)} clocked candidates meets {format_ms(job.budget_ms)}; {best.name} takes "
-        f"{format_ms(best.clocked_ms)}, {format_ms(best.ms)} by the table. The search goes on, within "
+        f"{format_ms(best.final_ms)}, {format_ms(best.ms)} by the table. The search goes on, within "
         f"{format_ms(limit_ms)} by the table"
     )
     return Aim(limit_ms=limit_ms, earlier=earlier, start=best)
@@ -188,7 +188,7 @@ def clocked(job: FitJob, count: int) -> Finalists:
     job.display.progress(0.9, "measuring finalists")
     found = choose_finalists(
         study.candidates("search")[:count],
-        job.host.measure_networks,
+        job.target.measure_networks if job.target.measured else None,
         limit_ms=job.limit_ms,
         count=POLICY.finalists,
         group=POLICY.clocked_together,
@@ -206,10 +206,11 @@ def clocked(job: FitJob, count: int) -> Finalists:
 
 def keep(job: FitJob, found: Finalists) -> list[Candidate]:
     """Say who the finalists are, and keep them."""
-    names = ", ".join(f"{c.name} ({format_ms(c.clocked_ms)})" for c in found.chosen)
-    job.display.say(
-        f"Finalists: {names}; measured over tabled {found.gap:.2f} (median of {len(found.clocked)} clocked)"
+    names = ", ".join(f"{c.name} ({format_ms(c.final_ms)})" for c in found.chosen)
+    gap = (
+        "" if found.gap is None else f"; measured over tabled {found.gap:.2f} (median of {len(found.clocked)} clocked)"
     )
+    job.display.say(f"Finalists: {names}{gap}")
     chosen = list(found.chosen)
     if chosen[0].weights is not None:  # what inherited is trained on, and beside it from scratch: the images decide
         fresh = f"{chosen[0].name}-from-scratch"

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from ridgepoint.cost.confidence import KNOWN
 from ridgepoint.deploy.runtimes import DEFAULT
 from ridgepoint.run.settings import BUSY, Above0, AtLeast0, AtLeast1, Request, request, typed
 
@@ -26,7 +27,17 @@ class FitSettings(Request, frozen=True, kw_only=True):
         typed(place=True, help="A folder of class folders, 'digits', or a torchvision data set such as CIFAR10."),
     ]
     latency_ms: Annotated[Above0, typed("--latency", unit="ms", help="The budget for one image, for example 5ms.")]
-    device: Annotated[str, typed(help="What it must run on; 'host' is this machine, measured.")] = "host"
+    device: Annotated[
+        str,
+        typed(
+            help="What it must run on: 'host', this machine, measured; a device of `ridgepoint devices` or a device "
+            "file, predicted."
+        ),
+    ] = "host"
+    confidence: Annotated[
+        Above0,
+        typed(help="Of a predicted device: the budget holds for the upper end of the interval of such a share."),
+    ] = KNOWN
     runtime: Annotated[str, typed(help="The runtime that loads the exported file.")] = DEFAULT
     threads: Annotated[AtLeast1, typed(help="Threads inside one inference.")] = 1
     precision: Annotated[

@@ -32,10 +32,10 @@ class Searched(TypedDict):
 
 
 class Found(TypedDict):
-    """What is trained in full, and how far the clock was above what was expected of the clocked candidates."""
+    """What is trained in full; how far the clock was above what was expected of those that were clocked, if any."""
 
     finalists: Annotated[list[Candidate], msgspec.Meta(min_length=1)]
-    gap: Positive
+    gap: Positive | None
 
 
 class Shares(TypedDict):

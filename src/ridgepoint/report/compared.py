@@ -3,9 +3,8 @@
 import msgspec
 
 from ridgepoint.arch.words import in_words
-from ridgepoint.cost.latency import MeasuredLatency
 from ridgepoint.report.result import Run
-from ridgepoint.run.result import Accuracy, Chosen, Rival
+from ridgepoint.run.result import Accuracy, Chosen, Rival, Told, bound_ms
 
 
 class Compared(msgspec.Struct, frozen=True, kw_only=True):
@@ -17,7 +16,7 @@ class Compared(msgspec.Struct, frozen=True, kw_only=True):
     about: str
     origin: str
     accuracy: Accuracy
-    latency: MeasuredLatency
+    latency: Told
     share: float
     met: bool
     steps: int | None
@@ -42,7 +41,7 @@ def _row(
     run: Run,
     network: Chosen | Rival,
     accuracy: Accuracy,
-    latency: MeasuredLatency,
+    latency: Told,
     *,
     met: bool,
     tag: str,
@@ -59,7 +58,7 @@ def _row(
         origin=notes[-1] if notes else "",
         accuracy=accuracy,
         latency=latency,
-        share=latency.ms / run.result.budget_ms,
+        share=bound_ms(latency) / run.result.budget_ms,
         met=met,
         steps=network.steps,
         epochs=network.epochs,

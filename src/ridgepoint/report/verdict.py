@@ -7,10 +7,11 @@ from typing import Literal, TypeVar
 
 import msgspec
 
+from ridgepoint.cost.latency import PredictedLatency
 from ridgepoint.fit.settings import DEFAULT_TIME_S, FitSettings
 from ridgepoint.report.parts.part import Part
 from ridgepoint.report.result import Metric, Run
-from ridgepoint.run.result import Accuracy, FitResult
+from ridgepoint.run.result import Accuracy, FitResult, bound_ms
 from ridgepoint.train.settings import TrainSettings
 from ridgepoint.train.start import named_weights
 from ridgepoint.units import format_ms
@@ -61,7 +62,9 @@ def verdict(run: Run) -> Verdict:
     if doubted:
         tone, badge = "open", "not measurable"
     elif not result.met:
-        tone, badge = "bad", "budget missed"
+        tone, badge = "bad", "budget missed" if result.measured else "budget missed, predicted"
+    elif not result.measured and learnt:
+        tone, badge = "good", "met as predicted"
     else:
         tone, badge = ("good", "budget met") if learnt else ("open", "met, but nothing learnt")
     return Verdict(
@@ -90,8 +93,9 @@ def gain(metrics: Sequence[Metric]) -> float:
 
 
 def _budget(result: FitResult) -> str:
-    ms, budget = format_ms(result.latency.ms), format_ms(result.budget_ms)
-    share = result.latency.ms / result.budget_ms
+    ms, budget, share = format_ms(result.latency.ms), format_ms(result.budget_ms), result.share
+    if isinstance(result.latency, PredictedLatency):
+        return _predicted(result.latency, met=result.met, budget=budget)
     if result.doubts:
         return f"NOT measurable: {' '.join(_sentence(doubt) for doubt in result.doubts)}"
     if not result.met and result.latency.ms <= result.budget_ms:
@@ -99,6 +103,16 @@ def _budget(result: FitResult) -> str:
     if result.met:
         return f"Meets {budget}: {ms} measured, {100 * share:.0f} % of the budget."
     return f"Misses {budget}: the nearest network takes {ms} measured, {share:.2g} times the budget."
+
+
+def _predicted(latency: PredictedLatency, *, met: bool, budget: str) -> str:
+    """Of a device that is not at hand: what was predicted, for how many networks it holds, and that nothing ran."""
+    bound = f"at most {format_ms(latency.ms if latency.bound_ms is None else latency.bound_ms)}"
+    where = f"on {latency.device} in {latency.precision or 'its own precision'}"
+    share = f"by the upper end of the interval of {latency.confidence:.0%} of networks" if latency.confidence else ""
+    told = f"{format_ms(latency.ms)} predicted {where}, {bound} {share}"
+    nothing = f"Nothing was measured on {latency.device}"
+    return f"{'Should meet' if met else 'May miss'} {budget}: {told}. {nothing}."
 
 
 def tells_learning(metric: str, epochs: float | None, *, learnt: bool, rise: float) -> list[str]:
@@ -118,7 +132,7 @@ def _held_back(result: FitResult, *, learnt: bool, rise: float) -> list[str]:
     """What keeps the network from being better, where that is seen."""
     if told := tells_learning(result.metric, result.network.epochs, learnt=learnt, rise=rise):
         return told
-    if result.met and not result.doubts and result.latency.ms < SMALL_SHARE * result.budget_ms:
+    if result.met and not result.doubts and result.share < SMALL_SHARE:
         return ["A larger network would fit into the budget, and may be better if it gets the time to learn."]
     return []
 
@@ -131,8 +145,8 @@ def _steps(run: Run, *, wants_more: bool) -> list[Step]:
         again = settings.command(out=str(run.folder), resume=True)
         steps.append(Step("Clock it again when the machine is calm; nothing else is done again", again))
     elif not result.met and not result.doubts and settings is not None:
-        allowed = f"{result.latency.ms * 1.05:.2g}"
-        loose = msgspec.structs.replace(settings, latency_ms=max(float(allowed), result.latency.ms))
+        needed = bound_ms(result.latency)
+        loose = msgspec.structs.replace(settings, latency_ms=max(float(f"{needed * 1.05:.2g}"), needed))
         steps.append(Step("Allow what the nearest one takes", loose.command()))
         smaller = msgspec.structs.replace(settings, size=max(round(0.75 * min(result.network.input[1:]) / 8) * 8, 8))
         steps.append(Step("Or show it smaller images", smaller.command()))

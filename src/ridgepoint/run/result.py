@@ -8,13 +8,20 @@ from typing import Annotated, Any
 
 import msgspec
 
-from ridgepoint.cost.latency import MeasuredLatency
+from ridgepoint.cost.latency import MeasuredLatency, PredictedLatency
 from ridgepoint.run.quantised import Quantised
 
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 NotNegative = Annotated[float, msgspec.Meta(ge=0)]
 Count = Annotated[int, msgspec.Meta(ge=0)]
+Told = MeasuredLatency | PredictedLatency
+
+
+def bound_ms(latency: Told) -> float:
+    """What a budget is held against: the measured latency, or the upper end of a predicted one's interval."""
+    bound = latency.bound_ms if isinstance(latency, PredictedLatency) else None
+    return latency.ms if bound is None else bound
 
 
 class Data(msgspec.Struct, kw_only=True):
@@ -83,7 +90,7 @@ class Rival(Taught, kw_only=True):
     deploy_params: Count | None = None
     macs: Count
     weights: str | None = None
-    latency: MeasuredLatency
+    latency: Told
     met: bool
     accuracy: Accuracy
 
@@ -174,8 +181,8 @@ class Phase(msgspec.Struct, kw_only=True):
 class FitResult(msgspec.Struct, kw_only=True):
     """Everything a fit found out.
 
-    `met` compares the measured latency with the budget. `doubts` say why it could not be measured; a run that has some
-    has met nothing yet. `warnings` ask for attention, `notes` only tell. A run that is not `finished` may find
+    `met` compares the measured latency with the budget, or the upper end of a predicted one's interval. `doubts` say why
+    it could not be measured; a run that has some has met nothing yet. `warnings` ask for attention, `notes` only tell. A run that is not `finished` may find
     something better; what it tells of is checked and complete. `stages` are what was finished on the way. `recall` is
     of the test images of each class, None where a class has none. `int8` tells of every training's int8 file, also of
     those that were refused.
@@ -193,7 +200,7 @@ class FitResult(msgspec.Struct, kw_only=True):
     report: str = ""
     network: Chosen
     budget_ms: Positive
-    latency: MeasuredLatency
+    latency: Told
     met: bool
     doubts: list[str] = []
     task: str = "classification"
@@ -220,6 +227,16 @@ class FitResult(msgspec.Struct, kw_only=True):
     stages: list[Stage] = []
     looked_at: list[LookedAt] = []
     int8: dict[str, Quantised] = {}
+
+    @property
+    def measured(self) -> bool:
+        """Whether the latencies are by a clock: else they are predicted for a device that was not at hand."""
+        return isinstance(self.latency, MeasuredLatency)
+
+    @property
+    def share(self) -> float:
+        """Of the budget, by what is held against it."""
+        return bound_ms(self.latency) / self.budget_ms
 
     @property
     def quantised(self) -> Quantised | None:

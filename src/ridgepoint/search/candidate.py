@@ -69,7 +69,8 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
         return self.short_accuracy
 
     @property
-    def clocked_ms(self) -> float:
-        """`measured_ms` of a candidate that was clocked."""
-        assert self.measured_ms is not None
-        return self.measured_ms
+    def final_ms(self) -> float:
+        """`measured_ms` of a candidate that was clocked; `predicted_ms` where the device is not at hand."""
+        ms = self.predicted_ms if self.measured_ms is None else self.measured_ms
+        assert ms is not None
+        return ms

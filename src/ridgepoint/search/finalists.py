@@ -12,7 +12,7 @@ from ridgepoint.search.method import Clock
 class Finalists(msgspec.Struct, frozen=True, kw_only=True):
     """The best that meet the budget by the clock, everything that was clocked, and how far the table was off.
 
-    `gap` is the median of measured over estimated latency; None if nothing was clocked.
+    `gap` is the median of measured over estimated latency; None if nothing was clocked, as on no device at hand.
     """
 
     chosen: tuple[Candidate, ...]
@@ -21,7 +21,7 @@ class Finalists(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def choose_finalists(
-    candidates: Sequence[Candidate], clock: Clock, *, limit_ms: float, count: int, group: int, hedge: float
+    candidates: Sequence[Candidate], clock: Clock | None, *, limit_ms: float, count: int, group: int, hedge: float
 ) -> Finalists:
     """Clock the most accurate candidates, a few at a time, until enough of them meet the limit.
 
@@ -29,16 +29,20 @@ def choose_finalists(
 
     Args:
         candidates: Of a search; those over the limit or without an accuracy are passed over.
-        clock: Gives the measured milliseconds of exported networks, by name.
+        clock: Gives the measured milliseconds of exported networks, by name; None where nothing can be measured and
+            the model's word is the last.
         limit_ms: What a finalist may take.
         count: How many are wanted.
         group: How many are clocked at a time.
         hedge: By how much a candidate must be slower than the best to be clocked second, for being larger.
     """
     waiting = hedged(ranked(candidates, limit_ms), hedge)
+    if clock is None:
+        chosen = tuple(msgspec.structs.replace(each, phase="finalist") for each in waiting[:count])
+        return Finalists(chosen=chosen, clocked=chosen, gap=None)
     clocked: list[Candidate] = []
     gap: float | None = None
-    while waiting and sum(candidate.clocked_ms <= limit_ms for candidate in clocked) < count:
+    while waiting and sum(candidate.final_ms <= limit_ms for candidate in clocked) < count:
         waiting.sort(key=lambda candidate: (gap or 1.0) * candidate.ms > limit_ms)  # stable
         tried, waiting = waiting[:group], waiting[group:]
         found = clock({candidate.name: candidate.network for candidate in tried})
@@ -46,8 +50,8 @@ def choose_finalists(
             msgspec.structs.replace(candidate, phase="finalist", measured_ms=found[candidate.name])
             for candidate in tried
         ]
-        gap = statistics.median(candidate.clocked_ms / candidate.ms for candidate in clocked)
-    meeting = [candidate for candidate in clocked if candidate.clocked_ms <= limit_ms]
+        gap = statistics.median(candidate.final_ms / candidate.ms for candidate in clocked)
+    meeting = [candidate for candidate in clocked if candidate.final_ms <= limit_ms]
     return Finalists(chosen=tuple(meeting[:count]), clocked=tuple(clocked), gap=gap)
 
 
