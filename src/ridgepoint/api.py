@@ -324,31 +324,35 @@ def _export_int8(
 
 
 @as_found()
-def measure(model: Network | str | Path, *, runtime: str | None = None, threads: int = 1) -> MeasuredLatency:
-    """Clock an exported file, or a network with fresh weights, on this machine.
+def measure(
+    model: Network | str | Path, *, runtime: str | None = None, threads: int = 1, device: str = "host"
+) -> MeasuredLatency:
+    """Clock an exported file, or a network with fresh weights.
 
     Args:
         model: A path to an exported file, a zoo name, or a network.
         runtime: The runtime that loads the file: onnxruntime, torch, openvino or another; by default the file's own.
         threads: Threads inside one inference.
+        device: Where it runs: `host`, this machine, or an address such as `ssh://pi@board`.
 
     Raises:
-        InputError: If the file or the runtime is not there.
+        InputError: If the file, the runtime or the device is not there.
     """
     from ridgepoint.deploy.export import export_for_timing
     from ridgepoint.deploy.find import find_artefact
     from ridgepoint.deploy.measure import measure as clock
+    from ridgepoint.deploy.places.find import find_place
     from ridgepoint.deploy.runtimes import model_file, runtimes_for
     from ridgepoint.nn.build import build as build_network
 
     if isinstance(model, str | Path) and runtimes_for(Path(model)):
         found, loading = find_artefact(Path(model), runtime)
-        return clock({"model": found}, runtime=loading.name, threads=threads)["model"]
+        return clock({"model": found}, runtime=loading.name, threads=threads, place=find_place(device))["model"]
     with tempfile.TemporaryDirectory() as folder:
         network = _network(model)
         path = Path(folder) / model_file(runtime or DEFAULT)
         export_for_timing(build_network(network), network.input_shape, path, runtime or DEFAULT)
-        return clock({"model": path}, runtime=runtime or DEFAULT, threads=threads)["model"]
+        return clock({"model": path}, runtime=runtime or DEFAULT, threads=threads, place=find_place(device))["model"]
 
 
 def _takes(subject: str | None) -> Literal["space", "network"]:

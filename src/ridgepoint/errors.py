@@ -10,12 +10,15 @@
     │       └── WriteError      a file that cannot be written: the disk is full, the folder is read-only
     ├── NotMetError             exit 3: everything worked, but the budget or a check was not met
     │   ├── NotMeasurableError  the machine is too busy to tell how long something takes
+    │   ├── UnreachableError    the connection to a device broke; what was measured is kept
     │   ├── ParityError         the exported file disagrees with its source
     │   └── DivergedError       the training loss is not finite
     └── InterruptedRun          exit 130: stopped by the user; the message says how to resume
 
 A message says what was given, what is allowed and what to do next.
 """
+
+from __future__ import annotations
 
 import difflib
 import reprlib
@@ -79,6 +82,10 @@ class NotMetError(RidgepointError):
 
 class NotMeasurableError(NotMetError):
     """The machine is too busy to tell how long something takes."""
+
+
+class UnreachableError(NotMetError):
+    """The connection to a device broke, or it does not answer any more; what was measured until then is kept."""
 
 
 class ParityError(NotMetError):

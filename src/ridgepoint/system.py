@@ -4,6 +4,8 @@ Nothing else in ridgepoint asks a system for more than Python promises everywher
 answer, never a guess. It was run on Linux only: what it does on macOS and Windows follows their manuals.
 """
 
+from __future__ import annotations
+
 import contextlib
 import ctypes
 import multiprocessing
@@ -26,6 +28,7 @@ IDLE, STOLEN = slice(3, 5), 7
 
 _CPUS, _SELF = Path("/sys/devices/system/cpu"), Path("/proc/self")
 _TICKS, _CPU_INFO = Path("/proc/stat"), Path("/proc/cpuinfo")
+_THERMAL = Path("/sys/class/thermal")
 
 
 def allowed_cpus() -> frozenset[int]:
@@ -101,6 +104,45 @@ def _ran_and_waited(file: int) -> tuple[int, int]:
     except OSError:
         return 0, 0
     return int(ran), int(waited)
+
+
+def governor(cpu: int) -> str | None:
+    """Who decides how fast a processor is clocked; None where the system does not tell."""
+    return cpu_fact(cpu, "cpufreq/scaling_governor")
+
+
+def frequency_mhz(cpu: int, *, most: bool = False) -> float | None:
+    """How fast a processor is clocked now, or may be at most; None where the system does not tell."""
+    told = cpu_fact(cpu, "cpufreq/cpuinfo_max_freq" if most else "cpufreq/scaling_cur_freq")
+    return int(told) / 1e3 if told and told.isdecimal() else None
+
+
+def heat() -> tuple[float | None, bool]:
+    """The temperature of the hottest zone in degrees Celsius, None where nobody tells; and whether one is throttled.
+
+    At a zone's passive trip point Linux slows the processors down.
+
+    Source: Linux, Documentation/driver-api/thermal/sysfs-api.rst.
+    """
+    hottest, throttled = None, False
+    for zone in sorted(_THERMAL.glob("thermal_zone*")):
+        celsius = _celsius(zone / "temp")
+        if celsius is None:
+            continue
+        hottest = celsius if hottest is None else max(hottest, celsius)
+        for kind in zone.glob("trip_point_*_type"):
+            limit = _celsius(kind.with_name(kind.name.replace("_type", "_temp")))
+            with contextlib.suppress(OSError):
+                passive = kind.read_text().strip() == "passive"
+                throttled = throttled or (passive and limit is not None and 0 < limit <= celsius)
+    return hottest, throttled
+
+
+def _celsius(file: Path) -> float | None:
+    try:
+        return int(file.read_text()) / 1e3
+    except (OSError, ValueError):
+        return None
 
 
 def physical_memory_bytes() -> int | None:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import ridgepoint.deploy.measure as measuring
+import ridgepoint.deploy.rounds as turning
 import ridgepoint.deploy.timing as timings
 from ridgepoint import system
 from ridgepoint.arch.zoo import load
@@ -23,7 +24,8 @@ from ridgepoint.deploy.measure import measure, time_sessions
 from ridgepoint.deploy.reference import References
 from ridgepoint.deploy.runtimes import find_runtime
 from ridgepoint.deploy.runtimes import session as running
-from ridgepoint.deploy.timing import Slowdown, Timing, Turn, doubts
+from ridgepoint.deploy.timing import Slowdown, Timing, doubts
+from ridgepoint.deploy.turn import Turn
 from ridgepoint.errors import InputError
 from ridgepoint.nn.build import build
 
@@ -73,10 +75,10 @@ class Session(running.Session):
 @pytest.fixture
 def clock(monkeypatch) -> Clock:
     found = Clock()
-    for module in (measuring, running):
+    for module in (measuring, turning, running):
         monkeypatch.setattr(module, "time", SimpleNamespace(perf_counter=found.perf_counter, sleep=found.sleep))
-    monkeypatch.setattr(measuring, "REFERENCE_EVERY_S", -1.0)
-    monkeypatch.setattr(measuring, "Disturbance", lambda: contextlib.nullcontext(found))
+    monkeypatch.setattr(turning, "REFERENCE_EVERY_S", -1.0)
+    monkeypatch.setattr(turning, "Disturbance", lambda: contextlib.nullcontext(found))
     return found
 
 
@@ -268,7 +270,7 @@ def test_on_a_busy_machine_whose_calm_was_never_seen_times_are_doubted():
 
 
 def test_what_no_processor_could_do_is_doubted(tmp_path: Path, monkeypatch):
-    monkeypatch.setattr(measuring, "most_macs_per_s", lambda threads: 1e9 * threads)
+    monkeypatch.setattr("ridgepoint.deploy.places.place.most_macs_per_s", lambda threads: 1e9 * threads)
     monkeypatch.setattr(timings, "LEAST_SHARE", 0.0)  # whatever else goes on here
     monkeypatch.setattr(timings, "AGREE", 1e9)
     monkeypatch.setattr(timings, "BUSY", 1.0)

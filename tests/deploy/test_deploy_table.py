@@ -18,7 +18,9 @@ from ridgepoint.cost.roofline import Roofline
 from ridgepoint.cost.table import LatencyTable, row_key
 from ridgepoint.deploy import calibrate, parts, sampling
 from ridgepoint.deploy.calibrate import HostTable
-from ridgepoint.deploy.timing import Timing, Turn
+from ridgepoint.deploy.places.place import Local
+from ridgepoint.deploy.timing import Timing
+from ridgepoint.deploy.turn import Turn
 from ridgepoint.errors import InputError, NotMeasurableError
 
 
@@ -171,13 +173,13 @@ def told(ms: float, doubt: str | None = None) -> Timing:
 def test_what_the_runtime_cannot_run_is_left_out_and_nothing_timed_is_lost(tmp_path: Path, few, monkeypatch):
     """The runtime refuses one file in ten, as it might: the others are timed, and learned from."""
 
-    def refuse_some(path, **named):
+    def refuse_some(place, path, **named):
         if path.stem == "3":
             raise RuntimeError("Invalid input shape: {1,1}")
-        return real(path, **named)
+        return real(place, path, **named)
 
-    real = parts.open_session
-    monkeypatch.setattr(parts, "open_session", refuse_some)
+    real = Local.open
+    monkeypatch.setattr(Local, "open", refuse_some)
     monkeypatch.setattr(sampling, "LEAST_SAMPLES", 8)
     table = HostTable(path=tmp_path / "t.json", busy=True).table
     seen: list[str] = []

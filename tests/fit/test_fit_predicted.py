@@ -1,4 +1,4 @@
-"""A fit to a device that is not at hand: the budget is held against what is predicted, and nothing is called measured."""
+"""A fit to a device that is not at hand: the budget is held against what is predicted; nothing is called measured."""
 
 import json
 from pathlib import Path
@@ -36,7 +36,10 @@ def test_the_result_says_what_was_predicted_and_for_how_many_networks(fitted: Pa
     expected = predict_latency(load(fitted / "architecture.yaml"), device)
     assert (latency["kind"], latency["device"], latency["confidence"]) == ("predicted", "pixel6-cpu", 0.95)
     assert latency["ms"] == pytest.approx(expected.ms) and latency["high_ms"] == pytest.approx(expected.high_ms)
-    assert latency["bound_ms"] == pytest.approx(expected.ms * above(device.interval, 0.95)) and latency["precision"] == "int8"
+    assert (
+        latency["bound_ms"] == pytest.approx(expected.ms * above(device.interval, 0.95))
+        and latency["precision"] == "int8"
+    )
     assert latency["high_ms"] < latency["bound_ms"] <= result["budget_ms"] and result["met"] is True
     assert result["parity"]["top1_agreement"] == 1.0, "the file is checked here all the same"
     assert {each["latency"]["kind"] for each in result["finalists"] + result["baselines"]} == {"predicted"}

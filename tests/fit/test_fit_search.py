@@ -18,11 +18,11 @@ from ridgepoint.deploy.calibrate import HostTable
 from ridgepoint.display import Silent
 from ridgepoint.errors import InputError
 from ridgepoint.fit.job import FitJob
-from ridgepoint.fit.target import Clocked
 from ridgepoint.fit.plan import make_plan
 from ridgepoint.fit.prepare import prepare
 from ridgepoint.fit.searching import find_finalists
 from ridgepoint.fit.settings import make_settings
+from ridgepoint.fit.target import Clocked
 from ridgepoint.run.folder import RunFolder
 from ridgepoint.search.study import read_candidates
 from ridgepoint.tasks.reading import read

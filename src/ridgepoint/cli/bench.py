@@ -24,6 +24,7 @@ def bench(
         typer.Option(min=1, help="Threads inside one inference; give it again for more.  [default: 1]"),
     ] = None,
     size: Annotated[int | None, typer.Option(min=8, help="Input size of networks.  [default: their own]")] = None,
+    device: Annotated[str, typer.Option(help="Where they run: 'host', this machine, or ssh://USER@HOST.")] = "host",
     rounds: Annotated[int, typer.Option(min=8, help="How many turns each combination gets.")] = 30,
     profile: Annotated[bool, typer.Option("--profile", help="Also tell the time of each kind of operator.")] = False,
     busy: Busy = False,
@@ -44,6 +45,7 @@ def bench(
 
     from ridgepoint.cli.live import Live
     from ridgepoint.deploy.bench import bench as run
+    from ridgepoint.deploy.places.find import find_place
     from ridgepoint.deploy.runtimes import find_runtime
     from ridgepoint.files import write_atomic
 
@@ -51,6 +53,7 @@ def bench(
     runtimes = list(dict.fromkeys(runtime or []))
     for name in runtimes:
         find_runtime(name)
+    place = find_place(device)
     display = Live()
     with tempfile.TemporaryDirectory() as folder:
         with display.phase("Export"):
@@ -62,6 +65,7 @@ def bench(
                 rounds=rounds,
                 profile=profile,
                 busy=busy,
+                place=place,
                 progress=display.progress,
             )
     if html is not None:

@@ -1,4 +1,4 @@
-"""`ridgepoint calibrate`: learn how fast this machine is."""
+"""`ridgepoint calibrate`: learn how fast a machine is."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +14,7 @@ class CalibrateSettings(Request, frozen=True, kw_only=True):
     """One request."""
 
     verb: Literal["calibrate"] = "calibrate"
+    device: Annotated[str, typed(help="What is measured: 'host', this machine, or ssh://USER@HOST.")] = "host"
     runtime: Annotated[str, typed(help="The runtime to measure with.")] = DEFAULT
     threads: Annotated[AtLeast1, typed(help="Threads inside one inference.")] = 1
     time_s: Annotated[
@@ -46,11 +47,13 @@ def calibrate(asked: Asked[CalibrateSettings], json_output: JsonFlag = False) ->
     from ridgepoint.cli.live import Live
     from ridgepoint.cost.table import row_key
     from ridgepoint.deploy.calibrate import HostTable, clear_table, owning_table, table_path
+    from ridgepoint.deploy.places.find import find_place
 
     given = asked.settings
-    path = Path(given.table) if given.table else table_path(given.runtime, given.threads)
+    place = find_place(given.device)
+    path = Path(given.table) if given.table else table_path(given.runtime, given.threads, place)
     if given.show:
-        _show(path, given.runtime, given.threads, json_output)
+        _show(path, place.conditions(given.runtime, given.threads), json_output)
         return
     if given.clear:
         with owning_table(path):
@@ -60,7 +63,7 @@ def calibrate(asked: Asked[CalibrateSettings], json_output: JsonFlag = False) ->
     networks = _networks(given.models)
     display = Live()
     with display.phase("Calibrate"), owning_table(path):
-        host = HostTable(runtime=given.runtime, threads=given.threads, path=path, busy=given.busy)
+        host = HostTable(runtime=given.runtime, threads=given.threads, path=path, busy=given.busy, place=place)
         before = len(host.table.rows), len(host.table.samples)
         if networks:
             lacking = [block for network in networks for block in host.model.missing(network)]
@@ -75,14 +78,13 @@ def calibrate(asked: Asked[CalibrateSettings], json_output: JsonFlag = False) ->
         _print(document)
 
 
-def _show(path: Path, runtime: str, threads: int, json_output: bool) -> None:
+def _show(path: Path, conditions: Any, json_output: bool) -> None:
     """What a table holds: how many times of each sort, from when to when, beside how busy a machine."""
     from ridgepoint.cost.table import load_table
-    from ridgepoint.deploy.runtimes import find_runtime
 
     document: dict[str, Any] = {"table": str(path), "exists": path.exists()}
     if path.exists():
-        found = load_table(path, conditions=find_runtime(runtime).conditions(threads))
+        found = load_table(path, conditions=conditions)
         sorts = {"blocks": found.rows.values(), "networks": found.networks.values(), "samples": found.samples}
         document |= {sort: _span(list(times)) for sort, times in sorts.items()}
         document["calibrated"] = found.calibration is not None

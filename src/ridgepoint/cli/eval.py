@@ -22,6 +22,9 @@ def evaluate(
         str | None, typer.Option(help="The runtime that loads the file.  [default: the file's own]")
     ] = None,
     threads: Annotated[int, typer.Option(min=1, help="Threads inside one inference.")] = 1,
+    device: Annotated[
+        str, typer.Option(help="Where the file runs: 'host', this machine, or ssh://USER@HOST.")
+    ] = "host",
     data_root: Annotated[Path | None, typer.Option(help="Where torchvision data sets lie or go.")] = None,
     json_output: JsonFlag = False,
 ) -> None:
@@ -30,16 +33,18 @@ def evaluate(
     Example: ridgepoint eval runs/fit/digits/model.onnx digits
     """
     from ridgepoint.deploy.artefact import load_artefact
+    from ridgepoint.deploy.places.find import find_place
     from ridgepoint.tasks.evaluation import choose_part, score_on
     from ridgepoint.tasks.reading import find_task
 
-    artefact = load_artefact(file, runtime=runtime, threads=threads)
+    artefact = load_artefact(file, runtime=runtime, threads=threads, place=find_place(device))
     part = choose_part(artefact, data, split=split, seed=seed, data_root=data_root)
     found, task = score_on(artefact, part), find_task(artefact.task)
     if json_output:
         precision = artefact.session.precision
         told = {
             "file": str(file),
+            "device": device,
             "precision": precision,
             "data": data,
             "split": part.split,

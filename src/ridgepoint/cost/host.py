@@ -13,10 +13,15 @@ _MOST_HZ = 6.0e9
 @lru_cache(maxsize=1)
 def cpu_name() -> str:
     """The processor's name as the operating system tells it, or its architecture."""
-    for line in cpu_info().splitlines():
-        if line.startswith(("model name", "Model", "Hardware")):
+    return cpu_name_in(cpu_info()) or platform.processor() or platform.machine()
+
+
+def cpu_name_in(told: str) -> str:
+    """The processor's name in Linux's description; empty where it has none."""
+    for line in told.splitlines():
+        if line.startswith(("model name", "Model", "Hardware")) and ":" in line:
             return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()
+    return ""
 
 
 @lru_cache(maxsize=8)
@@ -25,5 +30,10 @@ def most_macs_per_s(threads: int) -> float | None:
 
     A bound to see impossible times by, not a peak: no core is clocked higher than it assumes.
     """
-    words = set(cpu_info().split())
+    return most_macs_per_s_in(cpu_info(), threads)
+
+
+def most_macs_per_s_in(told: str, threads: int) -> float | None:
+    """The same of a processor by Linux's description."""
+    words = set(told.split())
     return next((threads * macs * _MOST_HZ for name, macs in _MACS_PER_CYCLE.items() if name in words), None)

@@ -64,6 +64,8 @@ class MeasuredLatency(Latency, frozen=True, tag="measured"):
     clock showed. `undisturbed` is the share of the rounds that nothing disturbed, `load` the share of all processors
     that other processes kept busy, `at` when that was (ISO 8601). `doubt` tells why the time is not to be relied on; it
     is absent if it is. `peak_memory_bytes` is what a process grows by when it loads and runs the file.
+    `temperature_c` of the hottest zone, `frequency_mhz` and `governor` of the core are of the end of the last round,
+    where the system tells them.
     """
 
     p90_ms: float
@@ -85,6 +87,9 @@ class MeasuredLatency(Latency, frozen=True, tag="measured"):
     at: str | None = None
     peak_memory_bytes: int | None = None
     place: str = "host"
+    temperature_c: float | None = None
+    frequency_mhz: float | None = None
+    governor: str | None = None
 
 
 class LatencyModel(Protocol):

@@ -12,6 +12,7 @@ from ridgepoint.data.trained_on import TrainedOn
 from ridgepoint.deploy.about import EXPORT_AGAIN
 from ridgepoint.deploy.find import find_artefact, told_beside, told_inside
 from ridgepoint.deploy.memory_limit import limited_memory
+from ridgepoint.deploy.places.place import LOCAL, Place
 from ridgepoint.deploy.runtimes.session import Session
 from ridgepoint.errors import InputError, shown
 
@@ -59,13 +60,14 @@ class Artefact:
         return np.log(np.maximum(found, np.finfo(np.float32).tiny)) if self.probabilities else found
 
 
-def load_artefact(path: str | Path, *, runtime: str | None = None, threads: int = 1) -> Artefact:
+def load_artefact(path: str | Path, *, runtime: str | None = None, threads: int = 1, place: Place = LOCAL) -> Artefact:
     """Load a file that ridgepoint exported, and try it once.
 
     Args:
         path: The artefact, or the folder of a run that holds one.
         runtime: What loads it; by default what it was written for.
         threads: Threads inside one run.
+        place: Where it runs.
 
     Raises:
         InputError: If the file is missing, broken, was not exported by ridgepoint, is not the one that is told of, or
@@ -73,7 +75,7 @@ def load_artefact(path: str | Path, *, runtime: str | None = None, threads: int 
     """
     path, loading = find_artefact(Path(path), runtime)
     told = told_beside(path, loading)
-    session = loading.open(path, threads=threads, pinned=False)
+    session = place.open(path, runtime=loading.name, threads=threads, pinned=False)
     about = told or told_inside(path, loading)
     _check(session, about.labels, about.preprocessing, about.network)
     probabilities = _try(session, about.network, size_bytes=loading.size_bytes(path))

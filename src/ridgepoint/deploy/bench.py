@@ -8,9 +8,10 @@ import msgspec
 from ridgepoint.cost.latency import MeasuredLatency
 from ridgepoint.deploy.artefact import finite
 from ridgepoint.deploy.compare import ALPHA, RESOLUTION, Verdict, compare
-from ridgepoint.deploy.measure import PATIENCE_S, ROUND_S, Job, clock, example_image
-from ridgepoint.deploy.memory import peak_memory_bytes
+from ridgepoint.deploy.measure import PATIENCE_S, ROUND_S, Job, clock
 from ridgepoint.deploy.memory_limit import limited_memory
+from ridgepoint.deploy.places.place import LOCAL, Place
+from ridgepoint.deploy.rounds import example_image
 from ridgepoint.deploy.runtimes import find_runtime, open_session
 from ridgepoint.deploy.runtimes.session import OperatorTime
 from ridgepoint.deploy.timing import doubts
@@ -60,6 +61,7 @@ def bench(
     round_s: float = ROUND_S,
     profile: bool = False,
     busy: bool = False,
+    place: Place = LOCAL,
     progress: Callable[[float, str], None],
 ) -> BenchResult:
     """Clock all combinations in the same rounds, then weigh each in a process of its own.
@@ -70,18 +72,21 @@ def bench(
         rounds: How many turns each combination gets.
         round_s: Seconds of one turn.
         busy: Do not wait for a calm machine.
+        place: Where they run.
         profile: Also ask the runtimes' profilers for the time of each kind of operator.
         progress: Called with the share done and what is being done.
 
     Raises:
         InputError: If no file can be loaded and clocked, or a runtime cannot work here.
     """
-    refused = {model: why for model, choices in files.items() if (why := _why_not(choices, threads[0]))}
+    if profile and place is not LOCAL:
+        raise InputError("--profile asks a runtime on this machine, and --device is another one. Leave one of them out")
+    refused = {model: why for model, choices in files.items() if (why := _why_not(choices, threads[0], place))}
     files = {model: choices for model, choices in files.items() if model not in refused}
     if not files:
         raise InputError("; ".join(refused.values()))
     jobs = {
-        (model, runtime, count): Job(path, runtime, count)
+        (model, runtime, count): Job(path, runtime, count, place=place)
         for model, choices in files.items()
         for runtime, path in choices
         for count in threads
@@ -97,7 +102,7 @@ def bench(
     for index, (key, job) in enumerate(jobs.items()):
         progress(0.8 + 0.2 * index / len(jobs), f"memory of {key[0]}")
         latency, timing = clocked[key]
-        memory = peak_memory_bytes(job.path, runtime=job.runtime, threads=job.threads)
+        memory = place.peak_memory_bytes(job.path, runtime=job.runtime, threads=job.threads)
         rows.append(
             BenchRow(
                 name=_name(key, jobs),
@@ -109,22 +114,23 @@ def bench(
         )
     rows.sort(key=lambda row: row.latency.ms)
     first = rows[0].latency
+    where = first.device if place is LOCAL else f"{first.device} ({place.name})"
     precisions = ", ".join(dict.fromkeys(row.latency.precision for row in rows))
     return BenchResult(
         rows=tuple(rows),
         doubts=doubts((row.latency for row in rows), accepted=busy),
         verdicts=tuple(compare({row.name: row.rounds_ms for row in rows})),
-        protocol=f"Measured on {first.device}, {precisions}, batch 1, in {first.rounds} interleaved rounds after "
+        protocol=f"Measured on {where}, {precisions}, batch 1, in {first.rounds} interleaved rounds after "
         f"{first.warmup} runs to warm up, one core for each thread where the runtime allows it.",
         refused=refused,
     )
 
 
-def _why_not(choices: Sequence[tuple[str, Path]], threads: int) -> str | None:
+def _why_not(choices: Sequence[tuple[str, Path]], threads: int, place: Place) -> str | None:
     """Why a model cannot be clocked, from running it once in each of its runtimes; None if it can."""
     try:
         for runtime, path in choices:
-            session = open_session(path, runtime=runtime, threads=threads)
+            session = place.open(path, runtime=runtime, threads=threads)
             image = example_image(session)
             with limited_memory(find_runtime(runtime).size_bytes(path), image.nbytes):
                 finite(session.run(image), path)

@@ -1,4 +1,4 @@
-"""This machine's latency table: made, filled by measuring, calibrated."""
+"""The latency table of a machine, this one or a device: made, filled by measuring, calibrated."""
 
 import contextlib
 import tempfile
@@ -21,6 +21,7 @@ from ridgepoint.cost.tabled import TabledModel
 from ridgepoint.deploy.export import export_for_timing
 from ridgepoint.deploy.measure import PATIENCE_S, measure
 from ridgepoint.deploy.parts import part_of, time_parts
+from ridgepoint.deploy.places.place import LOCAL, Place
 from ridgepoint.deploy.quantize.timing import quantise_for_timing
 from ridgepoint.deploy.reference import reference_files
 from ridgepoint.deploy.runtimes import DEFAULT, find_runtime
@@ -36,7 +37,7 @@ TOGETHER = 8
 
 
 class HostTable:
-    """This machine's latency table behind the `LatencyModel` interface.
+    """A machine's latency table behind the `LatencyModel` interface.
 
     Rows that are missing are interpolated once the machine is calibrated; until then they are measured when needed.
 
@@ -47,6 +48,7 @@ class HostTable:
         busy: Accept times taken while the machine is busy, and do not wait for a calm one.
         precision: In what whole networks are clocked: `float32`, `int8`, or `auto`, whichever is faster. Rows of blocks
             are in float32.
+        place: The machine that the table is of.
 
     Raises:
         NotMeasurableError: Here and wherever something is measured: if times are not to be relied on, unless `busy`.
@@ -60,10 +62,11 @@ class HostTable:
         path: Path | None = None,
         busy: bool = False,
         precision: str = "float32",
+        place: Place = LOCAL,
     ):
-        self.busy, self.precision = busy, precision
-        conditions = find_runtime(runtime).conditions(threads)
-        self.path = path or table_path(runtime, threads)
+        self.busy, self.precision, self.place = busy, precision, place
+        conditions = place.conditions(runtime, threads)
+        self.path = path or table_path(runtime, threads, place)
         if self.path.exists():
             self.table = load_table(self.path, conditions=conditions).trim(doubted=busy)
         else:
@@ -97,7 +100,7 @@ class HostTable:
         """
         if any(is_old(sample.at) for sample in self.table.samples):
             self.table.samples.clear()
-        time_samples(self.table, self.path, time_s=time_s, busy=self.busy, progress=progress)
+        time_samples(self.table, self.path, time_s=time_s, busy=self.busy, place=self.place, progress=progress)
         if self.table.calibration is None or self.table.calibration.samples != len(self.table.samples):
             self.table.calibration = calibrate(self.table.samples, self.table.conditions)
             self.table.save(self.path)
@@ -143,6 +146,7 @@ class HostTable:
                 files,
                 runtime=conditions.runtime,
                 threads=conditions.threads,
+                place=self.place,
                 patience_s=self._patience_s if patience_s is None else patience_s,
                 macs={f"{name} float32": cost(network, form="deploy").macs for name, network in networks.items()},
             )
@@ -176,7 +180,7 @@ class HostTable:
 
     def _time(self, blocks: Sequence[PlacedBlock]) -> list[Stored]:
         conditions, parts = self.table.conditions, [part_of([block]) for block in blocks]
-        timings = time_parts(parts, conditions, patience_s=self._patience_s)
+        timings = time_parts(parts, conditions, patience_s=self._patience_s, place=self.place)
         found = []
         for block, timing in zip(blocks, timings, strict=True):
             if timing is None:
@@ -189,7 +193,9 @@ class HostTable:
 
     def _overhead(self, conditions: Conditions) -> Stored:
         """Milliseconds of one call of a network that does nothing."""
-        (found,) = time_parts([(nn.ReLU(), Shape(1))], conditions, rounds=20, patience_s=self._patience_s)
+        (found,) = time_parts(
+            [(nn.ReLU(), Shape(1))], conditions, rounds=20, patience_s=self._patience_s, place=self.place
+        )
         assert found is not None  # every runtime knows ReLU
         return self._kept(found)
 
@@ -204,10 +210,10 @@ class HostTable:
         return Stored(ms=found.ms, at=time.time(), load=found.load or 0.0, doubt=found.doubt)
 
 
-def table_path(runtime: str, threads: int) -> Path:
-    """Where this machine's table lies, in the user's cache folder."""
+def table_path(runtime: str, threads: int, place: Place = LOCAL) -> Path:
+    """Where a machine's table lies, in the user's cache folder; a device has one, whatever its address is."""
     folder = platformdirs.user_cache_path("ridgepoint") / "tables"
-    return folder / find_runtime(runtime).conditions(threads).file_name()
+    return folder / place.conditions(runtime, threads).file_name()
 
 
 def owning_table(path: Path) -> contextlib.AbstractContextManager[None]:

@@ -1,6 +1,9 @@
 """One core for each thread: a thread that the system moves about, or puts beside its own twin, tells no steady time."""
 
+from __future__ import annotations
+
 import contextlib
+import operator
 import time
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
@@ -40,9 +43,7 @@ def _busy() -> dict[int, float]:
     before = cpu_ticks()
     time.sleep(LOOK_S)
     after = cpu_ticks()
-    passed = {
-        cpu: [new - old for old, new in zip(before.get(cpu, now), now, strict=True)] for cpu, now in after.items()
-    }
+    passed = {cpu: list(map(operator.sub, now, before.get(cpu, now))) for cpu, now in after.items()}
     return {cpu: 1.0 - sum(each[IDLE]) / sum(each) for cpu, each in passed.items() if sum(each)}
 
 

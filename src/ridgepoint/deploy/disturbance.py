@@ -5,6 +5,9 @@ that it was ready to run and did not, and for every processor what the host of a
 the calling thread's own processor time tells how much of the wall time it was given.
 """
 
+from __future__ import annotations
+
+import operator
 import time
 from collections.abc import Sequence
 from types import TracebackType
@@ -38,11 +41,7 @@ class Disturbance:
     def load(self) -> float:
         """The share of all processors that others have kept busy since the last look, 0 to 1; 0 where nobody tells."""
         now = cpu_ticks()
-        passed = [
-            [new - old for old, new in zip(self._began[cpu], now[cpu], strict=True)]
-            for cpu in self._began
-            if cpu in now
-        ]
+        passed = [list(map(operator.sub, now[cpu], self._began[cpu])) for cpu in self._began if cpu in now]
         whole = sum(map(sum, passed))
         if not whole:
             return 0.0
@@ -60,7 +59,7 @@ class Disturbance:
         now = cpu_ticks() if cores else {}
         return sum(now[cpu][STOLEN] - self._began[cpu][STOLEN] for cpu in cores if cpu in now) / TICKS_PER_S
 
-    def __enter__(self) -> "Disturbance":
+    def __enter__(self) -> Disturbance:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:

@@ -9,31 +9,26 @@ count, or beside others the references disagree, all is taken again; what is the
 machine was never seen, it is looked at in several moments first.
 """
 
+from __future__ import annotations
+
 import contextlib
-import gc
-import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
-import numpy as np
-
-from ridgepoint.cost.host import cpu_name, most_macs_per_s
 from ridgepoint.cost.latency import MeasuredLatency
-from ridgepoint.deploy.cores import choose_cores, on_core
-from ridgepoint.deploy.disturbance import Disturbance
+from ridgepoint.deploy.places.place import LOCAL, Place, Remote, Turning
 from ridgepoint.deploy.reference import ENOUGH_RUNS, References, references
-from ridgepoint.deploy.runtimes import DEFAULT, find_runtime, open_session
+from ridgepoint.deploy.rounds import rounds_of
+from ridgepoint.deploy.runtimes import DEFAULT, find_runtime
 from ridgepoint.deploy.runtimes.session import LEAST_RUNS, Session
-from ridgepoint.deploy.timing import Timing, Turn
-from ridgepoint.errors import InputError
+from ridgepoint.deploy.timing import Timing
 
 WARMUP, ROUNDS, ROUND_S = 10, 30, 0.02
-REFERENCE_EVERY_S, REFERENCE_S = 0.15, 0.005
-PATIENCE_S, PAUSE_S = 15.0, 0.05  # for turns that do not count: in all, and before one is taken again
+PATIENCE_S = 15.0  # for turns that do not count
 REST_S = 0.25  # before all rounds are taken again, while there is doubt and patience
 LOOKS, LOOK_S = 6, 0.5  # where nobody knows yet how fast the calm machine is: moments, and rest between them
 Name = TypeVar("Name")
@@ -42,12 +37,16 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Job:
-    """A file to clock, and how it is run; `macs` of a run where they are known, to see impossible times by."""
+    """A file to clock, how and where it is run; all of one call are in one place.
+
+    `macs` of a run are for those where they are known, to see impossible times by.
+    """
 
     path: Path
     runtime: str = DEFAULT
     threads: int = 1
     macs: int | None = None
+    place: Place = LOCAL
 
 
 def measure(
@@ -55,6 +54,7 @@ def measure(
     *,
     runtime: str = DEFAULT,
     threads: int = 1,
+    place: Place = LOCAL,
     rounds: int = ROUNDS,
     round_s: float = ROUND_S,
     patience_s: float = PATIENCE_S,
@@ -67,6 +67,7 @@ def measure(
         files: Names and files.
         runtime: The runtime that loads them.
         threads: Threads inside one inference.
+        place: Where they run.
         rounds: How many times each file gets its turn.
         round_s: Seconds of one turn; at least three runs are made.
         patience_s: Seconds, at most, for turns that others disturb.
@@ -76,7 +77,7 @@ def measure(
     Raises:
         InputError: If the runtime is unknown or a file cannot be loaded.
     """
-    jobs = {name: Job(path, runtime, threads, (macs or {}).get(name)) for name, path in files.items()}
+    jobs = {name: Job(path, runtime, threads, (macs or {}).get(name), place) for name, path in files.items()}
     clocked = clock(jobs, rounds=rounds, round_s=round_s, patience_s=patience_s, progress=progress)
     return {name: latency for name, (latency, _) in clocked.items()}
 
@@ -94,10 +95,10 @@ def clock(
     Raises:
         InputError: If a runtime is unknown or a file cannot be loaded.
     """
-    sessions = {name: open_session(job.path, runtime=job.runtime, threads=job.threads) for name, job in jobs.items()}
+    sessions = {name: job.place.open(job.path, runtime=job.runtime, threads=job.threads) for name, job in jobs.items()}
     timings = time_sessions(
         sessions,
-        reference={name: references(job.runtime, job.threads) for name, job in jobs.items()},
+        reference={name: references(job.runtime, job.threads, job.place) for name, job in jobs.items()},
         rounds=rounds,
         round_s=round_s,
         patience_s=patience_s,
@@ -128,162 +129,51 @@ def time_sessions(
         progress: Called with (rounds done, rounds in all), for the first time that they are taken.
     """
     own = reference if isinstance(reference, Mapping) else dict.fromkeys(sessions, reference)
-    lanes = {name: _Lane(session) for name, session in sessions.items()}
     groups = {id(each): each for each in own.values()}
-    beside = {key: [_Lane(session) for session in each.sessions] for key, each in groups.items()}
-    everyone = [*lanes.values(), *(lane for group in beside.values() for lane in group)]
-    for lane in everyone:
-        lane.warm_up(warmup)
     taken: list[dict[Name, Timing]] = []
-    with Disturbance() as disturbance, _no_collection():
-        umpire = _Umpire(disturbance, patience_s)
+    with _opened(sessions, {key: each.sessions for key, each in groups.items()}, warmup, patience_s) as turning:
         for key, each in groups.items():
-            if not each.known and umpire.patient:
-                _get_to_know(each, beside[key], umpire, disturbance)
-        while not taken or (_doubted(taken[-1]) and umpire.patient):
-            for lane in everyone:
-                lane.turns = []
+            if not each.known and turning.left_s > 0:
+                _get_to_know(each, key, turning)
+        while not taken or (_doubted(taken[-1]) and turning.left_s > 0):
             began = time.perf_counter()
-            disturbance.look()
-            _take_rounds(lanes, beside, umpire, rounds, round_s, None if taken else progress)
-            load = disturbance.load()
+            found = turning.take(rounds, round_s, None if taken else progress)
             slowdowns = {
-                key: each.slowdown([Timing(lane.turns) for lane in beside[key]], load=load)
+                key: each.slowdown([Timing(turns) for turns in found.beside[key]], load=found.load)
                 for key, each in groups.items()
             }
             taken.append(
-                {name: Timing(lane.turns, slowdowns[id(own[name])], load=load) for name, lane in lanes.items()}
+                {
+                    name: Timing(found.turns[name], slowdowns[id(own[name])], load=found.load, state=found.state)
+                    for name in sessions
+                }
             )
-            if _doubted(taken[-1]) and umpire.patient:
+            if _doubted(taken[-1]) and turning.left_s > 0:
                 time.sleep(REST_S)
-                umpire.spend(time.perf_counter() - began)
+                turning.left_s -= time.perf_counter() - began
     return min(taken, key=_doubted)
 
 
-def _get_to_know(references: References, lanes: Sequence["_Lane"], umpire: "_Umpire", disturbance: Disturbance) -> None:
+def _opened(
+    sessions: Mapping[Name, Session], beside: Mapping[int, Sequence[Session]], warmup: int, patience_s: float
+) -> contextlib.AbstractContextManager[Turning]:
+    """Where sessions take turns: this process, or the one that has them open elsewhere."""
+    place = next((session.place for session in sessions.values()), None)
+    if isinstance(place, Remote):
+        return place.rounds_of(sessions, beside, warmup=warmup, patience_s=patience_s)
+    return rounds_of(sessions, beside, warmup=warmup, patience_s=patience_s)  # type: ignore[arg-type]
+
+
+def _get_to_know(references: References, key: int, turning: Turning) -> None:
     """Look at references in several moments, for one alone may not be calm; the calmest of them is remembered."""
     for _ in range(LOOKS):
-        disturbance.look()
-        for lane in lanes:
-            lane.turns = []
-        for _ in range(ENOUGH_RUNS // LEAST_RUNS):
-            for lane in lanes:
-                lane.take_turn(REFERENCE_S, umpire)
-        references.slowdown([Timing(lane.turns) for lane in lanes], load=disturbance.load())
+        turns, load = turning.look(key, ENOUGH_RUNS // LEAST_RUNS)
+        references.slowdown([Timing(each) for each in turns], load=load)
         time.sleep(LOOK_S)
-
-
-def _take_rounds(
-    lanes: Mapping[Name, "_Lane"],
-    beside: Mapping[int, Sequence["_Lane"]],
-    umpire: "_Umpire",
-    rounds: int,
-    round_s: float,
-    progress: Progress | None,
-) -> None:
-    """Every lane's turn in every round, and the references' now and then."""
-    told_at = -math.inf
-    for done in range(rounds):
-        for lane in lanes.values():
-            if time.perf_counter() - told_at > REFERENCE_EVERY_S:
-                for group in beside.values():
-                    for each in group:
-                        each.take_turn(REFERENCE_S, umpire)
-                told_at = time.perf_counter()
-            lane.take_turn(round_s, umpire)
-        if progress:
-            progress(done + 1, rounds)
 
 
 def _doubted(timings: Mapping[Name, Timing]) -> int:
     return sum(timing.doubt is not None for timing in timings.values())
-
-
-@contextlib.contextmanager
-def _no_collection() -> Iterator[None]:
-    """No garbage is collected while something is timed."""
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collecting:
-            gc.enable()
-
-
-class _Umpire:
-    """Decides whether a turn counts, and for how long one that does not is taken again.
-
-    Single threads go where it says: to the idlest core once others have come to the one they had.
-    """
-
-    def __init__(self, disturbance: Disturbance, patience_s: float):
-        self._disturbance, self._left_s = disturbance, patience_s
-        self._single: tuple[int, ...] | None = None
-
-    def cores(self, session: Session) -> tuple[int, ...]:
-        """Where a session's turn takes place."""
-        return self._single if self._single and len(session.cores) == 1 else session.cores
-
-    @property
-    def patient(self) -> bool:
-        """Whether there is time left for what is to be taken again."""
-        return self._left_s > 0
-
-    def spend(self, seconds: float) -> None:
-        """Count time on what did not tell anything."""
-        self._left_s -= seconds
-
-    def turn(self, session: Session, image: np.ndarray, seconds: float) -> Turn:
-        """A session's turn in its place."""
-        cores = self.cores(session)
-        return session.turn(image, seconds=seconds, cores=cores, lost_s=lambda: self._disturbance.lost_s(cores))
-
-    def take_again(self, turn: Turn, seconds: float) -> bool:
-        """Whether a turn that lasted so long does not count and there is patience for another one."""
-        if turn.undisturbed or not self.patient:
-            return False
-        began = time.perf_counter()
-        time.sleep(PAUSE_S)
-        self._single = choose_cores(1, anew=True)
-        self.spend(seconds + time.perf_counter() - began)
-        return True
-
-
-class _Lane:
-    """A session with its image and its turns."""
-
-    def __init__(self, session: Session):
-        self.session, self.image = session, example_image(session)
-        self.turns: list[Turn] = []
-
-    def warm_up(self, runs: int) -> None:
-        with on_core(self.session.cores):
-            for _ in range(runs):
-                self.session.run(self.image)
-
-    def take_turn(self, seconds: float, umpire: _Umpire) -> None:
-        """Runs for the given time, again while others disturb it; the least disturbed turn is kept."""
-        best: Turn | None = None
-        while True:
-            began = time.perf_counter()
-            turn = umpire.turn(self.session, self.image, seconds)
-            best = turn if best is None or turn.lost < best.lost else best
-            if not umpire.take_again(turn, time.perf_counter() - began):
-                break
-        self.turns.append(best)
-
-
-def example_image(session: Session) -> np.ndarray:
-    """A random float32 image, (1, C, H, W), that a session takes.
-
-    Raises:
-        InputError: If its file leaves the size open.
-    """
-    shape = (1, *session.input_shape)
-    if 0 in shape:
-        raise InputError(f"{session.path}: leaves its input size open: {shape}, 0 is open. Export it with a fixed size")
-    return np.random.default_rng(0).standard_normal(shape).astype(np.float32)
 
 
 def _latency(job: Job, session: Session, timing: Timing) -> MeasuredLatency:
@@ -298,7 +188,8 @@ def _latency(job: Job, session: Session, timing: Timing) -> MeasuredLatency:
         load=timing.load,
         doubt=timing.doubt or _impossible(job, timing.ms),
         at=datetime.now(UTC).isoformat(timespec="seconds"),
-        device=cpu_name(),
+        device=job.place.device,
+        place=job.place.name,
         runtime=job.runtime,
         runtime_version=session.version,
         threads=job.threads,
@@ -306,13 +197,16 @@ def _latency(job: Job, session: Session, timing: Timing) -> MeasuredLatency:
         warmup=WARMUP,
         rounds=len(timing.rounds_ms),
         runs=timing.runs,
+        temperature_c=timing.state.temperature_c,
+        frequency_mhz=timing.state.frequency_mhz,
+        governor=timing.state.governor,
         file_bytes=find_runtime(job.runtime).size_bytes(job.path),
     )
 
 
 def _impossible(job: Job, ms: float) -> str | None:
     """What is wrong with a time that the processor could not reach if it did nothing but multiply."""
-    peak = most_macs_per_s(job.threads)
+    peak = job.place.most_macs_per_s(job.threads)
     if job.macs is None or peak is None or job.macs <= peak * ms / 1e3:
         return None
     return (

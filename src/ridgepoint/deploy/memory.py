@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from ridgepoint.deploy.measure import example_image
+from ridgepoint.deploy.rounds import example_image
 from ridgepoint.deploy.runtimes import find_runtime
 from ridgepoint.system import forget_peak_memory, peak_bytes, resident_bytes, tells_peak_memory
 

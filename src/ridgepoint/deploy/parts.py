@@ -11,11 +11,14 @@ from ridgepoint.arch.network import PlacedBlock
 from ridgepoint.arch.shape import Shape
 from ridgepoint.cost.table import Conditions
 from ridgepoint.deploy.export import export_for_timing
-from ridgepoint.deploy.measure import PATIENCE_S, example_image, time_sessions
+from ridgepoint.deploy.measure import PATIENCE_S, time_sessions
+from ridgepoint.deploy.places.place import LOCAL, Place
 from ridgepoint.deploy.reference import references
-from ridgepoint.deploy.runtimes import find_runtime, open_session
+from ridgepoint.deploy.rounds import example_image
+from ridgepoint.deploy.runtimes import find_runtime
 from ridgepoint.deploy.runtimes.session import Session
 from ridgepoint.deploy.timing import Timing
+from ridgepoint.errors import UnreachableError
 from ridgepoint.nn import layers
 from ridgepoint.nn.build import initialise, module_of
 
@@ -25,7 +28,12 @@ Part = tuple[nn.Module, Shape]
 
 
 def time_parts(
-    parts: Sequence[Part], conditions: Conditions, *, rounds: int | None = None, patience_s: float = PATIENCE_S
+    parts: Sequence[Part],
+    conditions: Conditions,
+    *,
+    rounds: int | None = None,
+    patience_s: float = PATIENCE_S,
+    place: Place = LOCAL,
 ) -> list[Timing | None]:
     """Modules that are folded already, for inputs of their shapes, timed side by side.
 
@@ -34,6 +42,7 @@ def time_parts(
         conditions: The runtime and its threads.
         rounds: How many turns each gets.
         patience_s: As of `time_sessions`.
+        place: Where they run.
 
     Returns:
         A timing for each; None for what the runtime cannot run.
@@ -44,11 +53,11 @@ def time_parts(
         for index, (module, shape) in enumerate(parts):
             path = Path(folder) / f"{index}{find_runtime(runtime).suffix}"
             export_for_timing(module, shape, path, runtime, folded=False)
-            if (session := _runnable(path, runtime, threads)) is not None:
+            if (session := _runnable(path, runtime, threads, place)) is not None:
                 sessions[index] = session
         timings = time_sessions(
             sessions,
-            reference=references(runtime, threads),
+            reference=references(runtime, threads, place),
             rounds=rounds or ROUNDS,
             round_s=ROUND_S,
             warmup=WARMUP,
@@ -57,11 +66,13 @@ def time_parts(
     return [timings.get(index) for index in range(len(parts))]
 
 
-def _runnable(path: Path, runtime: str, threads: int) -> Session | None:
+def _runnable(path: Path, runtime: str, threads: int, place: Place) -> Session | None:
     """The file's session, if the runtime can run it at all; its exceptions are of its own kinds."""
     try:
-        session = open_session(path, runtime=runtime, threads=threads)
+        session = place.open(path, runtime=runtime, threads=threads)
         session.run(example_image(session))
+    except UnreachableError:
+        raise
     except Exception:
         return None
     return session

@@ -19,7 +19,8 @@ import platformdirs
 from ridgepoint.arch.network import Network
 from ridgepoint.arch.scale import scale_width
 from ridgepoint.arch.zoo import load
-from ridgepoint.deploy.runtimes import find_runtime, open_session
+from ridgepoint.deploy.places.place import LOCAL, Place
+from ridgepoint.deploy.runtimes import find_runtime
 from ridgepoint.deploy.runtimes.session import Session
 from ridgepoint.deploy.timing import BUSY, LEAST_SHARE, Slowdown, Timing
 from ridgepoint.errors import InputError, WriteError
@@ -88,7 +89,7 @@ def networks() -> tuple[Network, ...]:
 
 
 @lru_cache(maxsize=4)
-def references(runtime: str, threads: int) -> References:
+def references(runtime: str, threads: int, place: Place = LOCAL) -> References:
     """The reference networks in a runtime, exported and loaded once per process."""
     from ridgepoint.deploy.export import export_for_timing
     from ridgepoint.nn.build import build
@@ -98,8 +99,8 @@ def references(runtime: str, threads: int) -> References:
         for index, network in enumerate(networks()):
             path = Path(folder) / f"reference{index}{find_runtime(runtime).suffix}"
             export_for_timing(build(network), network.input_shape, path, runtime)
-            sessions.append(open_session(path, runtime=runtime, threads=threads))
-    name = Path(find_runtime(runtime).conditions(threads).file_name())
+            sessions.append(place.open(path, runtime=runtime, threads=threads))
+    name = Path(place.conditions(runtime, threads).file_name())
     return References(sessions, _folder() / f"{name.stem}-{len(sessions)}{name.suffix}")
 
 

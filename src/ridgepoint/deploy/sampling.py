@@ -13,6 +13,7 @@ from ridgepoint.cost.samples import sample_network
 from ridgepoint.cost.table import Conditions, LatencyTable, Sample
 from ridgepoint.deploy.measure import PATIENCE_S
 from ridgepoint.deploy.parts import part_of, time_parts
+from ridgepoint.deploy.places.place import LOCAL, Place
 from ridgepoint.deploy.timing import Timing, cannot_tell
 from ridgepoint.errors import NotMeasurableError
 
@@ -24,7 +25,13 @@ Progress = Callable[[float, str], None]
 
 
 def time_samples(
-    table: LatencyTable, path: Path, *, time_s: float, busy: bool = False, progress: Progress | None = None
+    table: LatencyTable,
+    path: Path,
+    *,
+    time_s: float,
+    busy: bool = False,
+    place: Place = LOCAL,
+    progress: Progress | None = None,
 ) -> None:
     """Add samples to a table, which is saved now and then: what is interrupted goes on where it was.
 
@@ -35,11 +42,27 @@ def time_samples(
         path: Where it is saved.
         time_s: Seconds to time for; the fewest that can be learned from are timed in any case.
         busy: Keep all times.
+        place: Where they are timed.
         progress: Called with the share done and a text.
 
     Raises:
         NotMeasurableError: If the machine was so busy all the time that there are too few.
+        UnreachableError: If the place cannot be reached any more; what was timed is saved.
     """
+    try:
+        doubt = _time_some(table, path, time_s, busy, place, progress)
+        _time_again(table, busy, place)
+    finally:
+        table.save(path)
+    samples = table.samples
+    if len(samples) < LEAST_SAMPLES or not any(sample.again_ms for sample in samples):
+        raise NotMeasurableError(f"{_told(samples)}, {LEAST_SAMPLES} are needed: {cannot_tell(doubt or '')}")
+
+
+def _time_some(
+    table: LatencyTable, path: Path, time_s: float, busy: bool, place: Place, progress: Progress | None
+) -> str | None:
+    """Samples for as long as there is time, and enough; the last doubt."""
     samples, began, saved_at, doubt = table.samples, monotonic(), monotonic(), None
     before = len(samples)
     while len(samples) < SAMPLES:
@@ -47,7 +70,7 @@ def time_samples(
         if used >= 1 and (len(samples) >= LEAST_SAMPLES or doubt is not None):
             break
         networks = [sample_network(number) for number in range(len(samples), min(len(samples) + TOGETHER, SAMPLES))]
-        timings = _clock(networks, table.conditions, busy)
+        timings = _clock(networks, table.conditions, busy, place)
         doubt = None if busy else next((timing.doubt for timing in timings if timing and timing.doubt), None)
         if doubt is None:
             samples += [_sample(*pair) for pair in zip(networks, timings, strict=True)]
@@ -57,20 +80,17 @@ def time_samples(
         if progress:
             done = max(used, (len(samples) - before) / (SAMPLES - before))
             progress(min(done, 1.0), f"{_told(samples)}{'; waiting for a calm machine' if doubt else ''}")
-    _time_again(table, busy)
-    table.save(path)
-    if len(samples) < LEAST_SAMPLES or not any(sample.again_ms for sample in samples):
-        raise NotMeasurableError(f"{_told(samples)}, {LEAST_SAMPLES} are needed: {cannot_tell(doubt or '')}")
+    return doubt
 
 
-def _time_again(table: LatencyTable, busy: bool) -> None:
+def _time_again(table: LatencyTable, busy: bool, place: Place) -> None:
     """Second times of the first samples."""
     samples = table.samples
     for start in range(0, min(AGAIN, len(samples)), TOGETHER):
         part = samples[start : start + TOGETHER]
         if any(sample.again_ms is not None for sample in part):
             continue
-        timings = _clock([sample.network for sample in part], table.conditions, busy)
+        timings = _clock([sample.network for sample in part], table.conditions, busy, place)
         if busy or not any(timing and timing.doubt for timing in timings):
             samples[start : start + TOGETHER] = [
                 msgspec.structs.replace(one, again_ms=two.ms if two else None)
@@ -90,6 +110,6 @@ def _told(samples: Sequence[Sample]) -> str:
     return f"{len(samples) - left_out} networks timed{unrun}"
 
 
-def _clock(networks: Sequence[Network], conditions: Conditions, busy: bool) -> list[Timing | None]:
+def _clock(networks: Sequence[Network], conditions: Conditions, busy: bool, place: Place) -> list[Timing | None]:
     parts = [part_of(place_blocks(network, deploy=True)) for network in networks]
-    return time_parts(parts, conditions, patience_s=0.0 if busy else PATIENCE_S)
+    return time_parts(parts, conditions, patience_s=0.0 if busy else PATIENCE_S, place=place)

@@ -8,26 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from ridgepoint.cost.latency import Latency, MeasuredLatency
+from ridgepoint.deploy.rounds import State
+from ridgepoint.deploy.turn import Turn
 
 UNDISTURBED = 0.1
-MOST_LOST = 0.01  # the share of a turn that it may have waited for its core
 LEAST_SHARE = 0.5  # of the rounds must have been undisturbed
 MOST_SLOWED = 1.08  # beside others, the slowdown of the references from which on times are not to be relied on
 BUSY = 0.1  # the share of all processors from which on what others do may slow down what runs beside them
 AGREE = 1.2  # how far the references' slowdowns may be apart: their middle is then within a tenth of each
-
-
-@dataclass(frozen=True)
-class Turn:
-    """One session's turn: milliseconds of its runs, and the share of the turn that was lost to others."""
-
-    ms: Sequence[float]
-    lost: float = 0.0
-
-    @property
-    def undisturbed(self) -> bool:
-        """Whether it had its core for itself."""
-        return self.lost <= MOST_LOST
 
 
 @dataclass(frozen=True)
@@ -63,10 +51,18 @@ class Timing:
         rounds_undisturbed_ms: Every round's first decile, for the same.
         runs: How many there were.
         undisturbed: The share of the rounds in which it had its core for itself.
+        state: Of the machine meanwhile, as far as its system tells.
         doubt: Why the time is not to be relied on; None if it is.
     """
 
-    def __init__(self, turns: Sequence[Turn], slowdown: Slowdown | None = None, *, load: float = 0.0):
+    def __init__(
+        self,
+        turns: Sequence[Turn],
+        slowdown: Slowdown | None = None,
+        *,
+        load: float = 0.0,
+        state: State | None = None,
+    ):
         slowdown = slowdown or Slowdown()
         # unequal, and nobody else at work: no more is divided out than all suffered
         factor = slowdown.middle if slowdown.most <= AGREE * slowdown.least else slowdown.least
@@ -84,8 +80,8 @@ class Timing:
         self.slowdown = factor
         self.runs = len(everything)
         self.undisturbed = sum(turn.undisturbed for turn in turns) / len(turns)
-        self.load = load
-        self.doubt = _doubt(self.undisturbed, len(turns), slowdown, load)
+        self.load, self.state = load, state or State()
+        self.doubt = _doubt(self.undisturbed, len(turns), slowdown, load) or _heat(self.state)
 
 
 def _doubt(undisturbed: float, rounds: int, slowdown: Slowdown, load: float) -> str | None:
@@ -101,6 +97,12 @@ def _doubt(undisturbed: float, rounds: int, slowdown: Slowdown, load: float) -> 
     if not slowdown.known and load > BUSY:
         return f"other processes keep {load:.0%} of this machine busy, and how fast it is when calm is not known yet"
     return None
+
+
+def _heat(state: State) -> str | None:
+    if not state.hot:
+        return None
+    return f"it was so hot that it slows itself down, in {state.hot:.0%} of the rounds ({state.temperature_c:.0f} °C)"
 
 
 def doubts(latencies: Iterable[Latency], *, accepted: bool = False) -> list[str]:

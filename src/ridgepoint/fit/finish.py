@@ -176,7 +176,7 @@ def check(
     tests: dict[tuple[int, ...], ArraySplit] = {}
     accuracies: dict[str, Accuracy] = {}
     for candidate in trained:
-        artefact = load_artefact(files[candidate.name], runtime=runtime)
+        artefact = load_artefact(files[candidate.name], runtime=runtime, place=job.target.place)
         preprocessing = artefact.preprocessing
         size = candidate.network.input[1:]
         if size not in tests:

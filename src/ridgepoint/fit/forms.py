@@ -109,6 +109,7 @@ def _quantised(job: FitJob, candidate: Candidate, source: Path, target: Path) ->
             seed=settings.seed,
             threads=settings.threads,
             busy=settings.busy,
+            place=job.target.place,
             module=model,
         )
         form = Form(found=found)

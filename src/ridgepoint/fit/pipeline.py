@@ -39,7 +39,7 @@ from ridgepoint.fit.prepare import check_settings, prepare
 from ridgepoint.fit.searching import find_finalists
 from ridgepoint.fit.settings import FitSettings
 from ridgepoint.fit.steps import Rivals, TrainedOne
-from ridgepoint.fit.target import find_target
+from ridgepoint.fit.target import find_target, told_place
 from ridgepoint.fit.teach import teach
 from ridgepoint.fit.threads import set_training_threads
 from ridgepoint.run.folder import RESULT, RunFolder, is_finished, open_run
@@ -191,7 +191,8 @@ def require_possible(job: FitJob) -> None:
     if fastest > job.limit_ms:
         settings, least_ms = job.run.settings, fastest / job.limit_ms * job.budget_ms
         if job.target.measured:
-            told = f"takes {format_ms(fastest)} on this machine ({settings.runtime}, {settings.threads} thread(s))"
+            where = f"{told_place(settings.device)} ({settings.runtime}, {settings.threads} thread(s))"
+            told = f"takes {format_ms(fastest)} on {where}"
             rest = f"Allow at least {format_ms(least_ms * 1.05)}, a smaller --size, or more --threads"
         else:
             told = f"may take up to {format_ms(least_ms)} by {job.target.model} (--confidence {settings.confidence:g})"

@@ -12,13 +12,14 @@ from ridgepoint.arch.zoo import load
 from ridgepoint.cost.confidence import KNOWN, above
 from ridgepoint.data import Preprocessing
 from ridgepoint.data.resolution import LARGEST, SMALLEST
+from ridgepoint.deploy.places.address import is_address, read_address
 from ridgepoint.deploy.quantize import find_quantizer
 from ridgepoint.deploy.runtimes import find_runtime
 from ridgepoint.display import Display
 from ridgepoint.errors import InputError, nearest
 from ridgepoint.fit.policy import POLICY
 from ridgepoint.fit.settings import FitSettings
-from ridgepoint.fit.target import HOST, predictable
+from ridgepoint.fit.target import is_predicted, predictable
 from ridgepoint.nn.hub import read_weights
 from ridgepoint.run.folder import RunFolder
 from ridgepoint.run.origin import Origin, digest, digest_file
@@ -72,7 +73,7 @@ class Prepared(TrainingSetup):
             "space": digest(self.subject),
             "recipe": digest((self.recipe, self.finetune)),
         }
-        if settings.device != HOST:
+        if is_predicted(settings.device):
             known["device"] = digest(predictable(settings))
         given = named_weights(settings.weights)
         return known | ({"weights": digest_file(weight_file(given))} if given else {})
@@ -101,10 +102,14 @@ def check_settings(settings: FitSettings, given: Entry | None = None) -> None:
         InputError: Naming the option, what was given and what is allowed.
     """
     find_runtime(settings.runtime).expect_running()
-    if settings.device != HOST:
+    if is_address(settings.device):
+        read_address(settings.device)
+    if is_predicted(settings.device):
         above(predictable(settings).interval or (1.0, 1.0), settings.confidence)
     elif settings.confidence != KNOWN:
-        raise InputError("--confidence is of predictions, but --device is host, which is measured. Leave it out")
+        raise InputError(
+            f"--confidence is of predictions, but --device is {settings.device}, which is measured. Leave it out"
+        )
     if settings.precision not in PRECISIONS:
         raise InputError(f"--precision is '{settings.precision}'; {nearest(settings.precision, PRECISIONS)}")
     if settings.precision != PRECISIONS[0]:

@@ -30,8 +30,8 @@ class FitSettings(Request, frozen=True, kw_only=True):
     device: Annotated[
         str,
         typed(
-            help="What it must run on: 'host', this machine, measured; a device of `ridgepoint devices` or a device "
-            "file, predicted."
+            help="What it must run on: 'host', this machine, or ssh://USER@HOST, both measured; a device of "
+            "`ridgepoint devices` or a device file, predicted."
         ),
     ] = "host"
     confidence: Annotated[
@@ -73,7 +73,7 @@ class FitSettings(Request, frozen=True, kw_only=True):
     baselines: Annotated[AtLeast0, typed(help="How many zoo networks the winner has to beat.")] = 3
     seed: Annotated[AtLeast0, typed(help="Of splits, weights, proposals and augmentation.")] = 0
     table: Annotated[
-        str | None, typed(path=True, help="This machine's latency table.  [default: in the user's cache folder]")
+        str | None, typed(path=True, help="The machine's latency table.  [default: in the user's cache folder]")
     ] = None
     data_root: Annotated[str | None, typed(place=True, path=True, help="Where torchvision data sets lie or go.")] = None
     workers: Annotated[AtLeast0, typed(help="Processes of this machine that train candidates side by side.")] = 1

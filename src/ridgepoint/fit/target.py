@@ -21,14 +21,17 @@ from ridgepoint.cost.latency import Latency, PredictedLatency
 from ridgepoint.cost.roofline import Roofline
 from ridgepoint.deploy.calibrate import HostTable
 from ridgepoint.deploy.export import export_for_timing
-from ridgepoint.deploy.measure import example_image, measure
+from ridgepoint.deploy.measure import measure
+from ridgepoint.deploy.places.address import is_address
+from ridgepoint.deploy.places.find import find_place
+from ridgepoint.deploy.places.place import HOST, LOCAL, Place
+from ridgepoint.deploy.rounds import example_image
 from ridgepoint.deploy.runtimes import find_runtime, open_session
 from ridgepoint.errors import InputError
 from ridgepoint.fit.settings import FitSettings
 from ridgepoint.nn.build import build
 from ridgepoint.run.result import Told, bound_ms
 
-HOST = "host"
 _TRIED = 5  # runs of a network, to see how long checks will take here
 
 
@@ -38,10 +41,12 @@ class Target(Protocol):
     Attributes:
         measured: Whether its times come from a clock.
         model: What tells of a network's time without clocking it, in words.
+        place: Where exported files run, to be checked and clocked.
     """
 
     measured: bool
     model: str
+    place: Place
 
     def allowed_ms(self, budget_ms: float) -> float:
         """The most that a told time may be for the budget to hold."""
@@ -84,7 +89,16 @@ class Clocked:
 
     host: HostTable
     measured = True
-    model = "this machine's latency table"
+
+    @property
+    def place(self) -> Place:
+        """See `Target`."""
+        return self.host.place
+
+    @property
+    def model(self) -> str:
+        """See `Target`."""
+        return "this machine's latency table" if self.place is LOCAL else f"the latency table of {self.place.name}"
 
     def allowed_ms(self, budget_ms: float) -> float:
         """See `Target`."""
@@ -111,6 +125,7 @@ class Clocked:
             files,
             runtime=conditions.runtime,
             threads=conditions.threads,
+            place=self.place,
             patience_s=patience_s,
             macs={name: cost(network, form="deploy").macs for name, network in networks.items()},
         )
@@ -141,7 +156,7 @@ class Predicted:
         runtime: What writes the files, which are checked here.
     """
 
-    measured = False
+    measured, place = False, LOCAL
 
     def __init__(self, device: Device, *, confidence: float, runtime: str):
         assert device.interval is not None
@@ -203,12 +218,30 @@ def find_target(settings: FitSettings) -> Target:
     Raises:
         InputError: If it is no device, or one that nothing can be promised for.
     """
-    if settings.device != HOST:
+    if is_predicted(settings.device):
         device = predictable(settings)
         return Predicted(device, confidence=settings.confidence, runtime=settings.runtime)
     table = Path(settings.table) if settings.table else None
-    how = {"threads": settings.threads, "path": table, "busy": settings.busy, "precision": settings.precision}
-    return Clocked(HostTable(runtime=settings.runtime, **how))  # type: ignore[arg-type]
+    return Clocked(
+        HostTable(
+            runtime=settings.runtime,
+            threads=settings.threads,
+            path=table,
+            busy=settings.busy,
+            precision=settings.precision,
+            place=find_place(settings.device),
+        )
+    )
+
+
+def is_predicted(device: str) -> bool:
+    """Whether a device is not one with a clock: neither this machine nor at an address."""
+    return device != HOST and not is_address(device)
+
+
+def told_place(device: str) -> str:
+    """A place with a clock, in words."""
+    return "this machine" if device == HOST else device
 
 
 def predictable(settings: FitSettings) -> Device:

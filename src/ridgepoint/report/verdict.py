@@ -96,13 +96,14 @@ def _budget(result: FitResult) -> str:
     ms, budget, share = format_ms(result.latency.ms), format_ms(result.budget_ms), result.share
     if isinstance(result.latency, PredictedLatency):
         return _predicted(result.latency, met=result.met, budget=budget)
+    where = "" if result.latency.place == "host" else f" on {result.latency.place}"
     if result.doubts:
         return f"NOT measurable: {' '.join(_sentence(doubt) for doubt in result.doubts)}"
     if not result.met and result.latency.ms <= result.budget_ms:
         return f"In float, {ms} measured, {100 * share:.0f} % of {budget}: no int8 file is one to ship."
     if result.met:
-        return f"Meets {budget}: {ms} measured, {100 * share:.0f} % of the budget."
-    return f"Misses {budget}: the nearest network takes {ms} measured, {share:.2g} times the budget."
+        return f"Meets {budget}: {ms} measured{where}, {100 * share:.0f} % of the budget."
+    return f"Misses {budget}: the nearest network takes {ms} measured{where}, {share:.2g} times the budget."
 
 
 def _predicted(latency: PredictedLatency, *, met: bool, budget: str) -> str:

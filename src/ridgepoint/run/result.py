@@ -181,11 +181,11 @@ class Phase(msgspec.Struct, kw_only=True):
 class FitResult(msgspec.Struct, kw_only=True):
     """Everything a fit found out.
 
-    `met` compares the measured latency with the budget, or the upper end of a predicted one's interval. `doubts` say why
-    it could not be measured; a run that has some has met nothing yet. `warnings` ask for attention, `notes` only tell. A run that is not `finished` may find
-    something better; what it tells of is checked and complete. `stages` are what was finished on the way. `recall` is
-    of the test images of each class, None where a class has none. `int8` tells of every training's int8 file, also of
-    those that were refused.
+    `met` compares the measured latency with the budget, or the upper end of a predicted one's interval. `doubts` say
+    why it could not be measured; a run that has some has met nothing yet. `warnings` ask for attention, `notes` only
+    tell. A run that is not `finished` may find something better; what it tells of is checked and complete. `stages` are
+    what was finished on the way. `recall` is of the test images of each class, None where a class has none. `int8`
+    tells of every training's int8 file, also of those that were refused.
     """
 
     command: str

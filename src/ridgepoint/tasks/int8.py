@@ -9,6 +9,7 @@ import numpy as np
 from ridgepoint.data import Dataset, Preprocessing, decode
 from ridgepoint.data.images import joined
 from ridgepoint.data.trained_on import TrainedOn
+from ridgepoint.deploy.places.place import LOCAL, Place
 from ridgepoint.deploy.quantize.calibration import calibration_of
 from ridgepoint.deploy.quantize.gate import MOST_DROP, Judges, quantise
 from ridgepoint.deploy.runtimes.runtime import Runtime
@@ -40,6 +41,7 @@ def quantise_for(
     seed: int = 0,
     threads: int = 1,
     busy: bool = False,
+    place: Place = LOCAL,
     module: Any = None,
     progress: Callable[[float, str], None] = lambda share, text: None,
 ) -> Quantised:
@@ -58,6 +60,7 @@ def quantise_for(
         seed: Of the calibration images.
         threads: Threads inside one run, for the clock.
         busy: Accept times of a busy machine.
+        place: Where it is clocked.
         module: What the source was exported from.
         progress: Called with the share done and a text.
 
@@ -80,6 +83,7 @@ def quantise_for(
             strict=strict,
             threads=threads,
             busy=busy,
+            place=place,
         ),
         module=module,
         progress=progress,

@@ -14,7 +14,6 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from ridgepoint.cost.host import cpu_name
 from ridgepoint.data import ArraySplit
 from ridgepoint.deploy.about import About
 from ridgepoint.deploy.artefact import load_artefact
@@ -23,6 +22,7 @@ from ridgepoint.deploy.compare import Verdict, compare
 from ridgepoint.deploy.export import put_artefact
 from ridgepoint.deploy.find import told_beside, told_inside
 from ridgepoint.deploy.measure import PATIENCE_S, Job, clock
+from ridgepoint.deploy.places.place import LOCAL, Place
 from ridgepoint.deploy.quantize import find_quantizer
 from ridgepoint.deploy.quantize.calibration import Calibration
 from ridgepoint.deploy.quantize.paired import change_between
@@ -53,6 +53,7 @@ class Judges:
         strict: Whether a file is refused where the images cannot tell; else only where they tell that it loses more.
         threads: Threads inside one run, for the clock.
         busy: Accept times of a busy machine.
+        place: Where it is clocked.
     """
 
     images: ArraySplit
@@ -63,6 +64,7 @@ class Judges:
     strict: bool = True
     threads: int = 1
     busy: bool = False
+    place: Place = LOCAL
 
 
 def quantise(
@@ -204,7 +206,7 @@ class _Trial:
             return "no smaller"
         self.progress(0.3, "clocking float and int8 side by side")
         jobs = {
-            name: Job(file, self.runtime.name, self.judges.threads)
+            name: Job(file, self.runtime.name, self.judges.threads, place=self.judges.place)
             for name, file in (("int8", path), ("float", self.source))
         }
         clocked = clock(jobs, patience_s=0.0 if self.judges.busy else PATIENCE_S)
@@ -244,7 +246,7 @@ class _Trial:
             in_float=self.quantizer.in_float(path),
             attempts=tuple(self.attempts.values()),
             sensitivity=self.layers,
-            device=cpu_name(),
+            device=self.judges.place.device,
             seconds=seconds,
         )
         return told(found, doubt=self.doubt)

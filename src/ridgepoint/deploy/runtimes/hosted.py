@@ -33,7 +33,7 @@ from ridgepoint.deploy.runtimes.host import (
 )
 from ridgepoint.deploy.runtimes.host import __name__ as HOST
 from ridgepoint.deploy.runtimes.session import Session
-from ridgepoint.deploy.timing import Turn
+from ridgepoint.deploy.turn import Turn
 from ridgepoint.errors import InputError
 from ridgepoint.system import kill_process
 

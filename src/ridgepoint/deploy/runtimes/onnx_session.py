@@ -12,23 +12,16 @@ import onnxruntime
 
 from ridgepoint.deploy.cores import choose_cores
 from ridgepoint.deploy.runtimes.onnx_file import read_onnx
+from ridgepoint.deploy.runtimes.onnx_options import session_options
 from ridgepoint.deploy.runtimes.session import OperatorTime, Session, first_line
 from ridgepoint.errors import InputError
 
-SPIN_US = "100"
 LOOP_LIMIT_S = 5.0
 LARGEST_IMAGE_BYTES = 256 << 20
-LARGEST_CONSTANT = str(64 << 20)  # bytes of what the runtime computes ahead: a few numbers can describe any size
 
 
 class OnnxRuntimeSession(Session):
-    """An ONNX file loaded for a given number of threads.
-
-    Threads wait for each other by spinning within a run, as they do in an app by default, but never long, and sleep
-    between runs: otherwise a session that has had its turn would take the next one's cores, and one whose partner has
-    lost its core to another process would keep its own busy for nothing. On a calm machine that costs no time;
-    sleeping at once does, up to half of a small network's.
-    """
+    """An ONNX file loaded for a given number of threads."""
 
     runtime = "onnxruntime"
     version = onnxruntime.__version__
@@ -36,23 +29,12 @@ class OnnxRuntimeSession(Session):
     def __init__(self, path: Path, *, threads: int, pinned: bool, profile_into: Path | None = None):
         super().__init__(path, threads=threads, pinned=pinned)
         self.cores = choose_cores(threads) if pinned else ()
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 4  # what it logs as an error it also raises, and that is told in one line
-        options.add_session_config_entry("session.force_spinning_stop", "1")
-        options.add_session_config_entry("session.intra_op.spin_duration_us", SPIN_US)
-        if len(self.cores) > 1:  # the caller's thread is the first; the runtime counts cores from 1
-            places = ";".join(str(core + 1) for core in self.cores[1:])
-            options.add_session_config_entry("session.intra_op_thread_affinities", places)
+        options = session_options(threads, self.cores, folder=path.resolve().parent)
         if profile_into is not None:
             options.enable_profiling = True
             options.profile_file_prefix = str(profile_into)
         file = read_onnx(path)
         self.precision = "int8" if file.quantised else "float32"
-        folder = str(path.resolve().parent)  # never the working folder, which may hold others' weights of these names
-        options.add_session_config_entry("session.model_external_initializers_file_folder_path", folder)
-        options.add_session_config_entry("optimization.constant_folding_max_output_size_in_bytes", LARGEST_CONSTANT)
         try:
             self._session = onnxruntime.InferenceSession(file.content, options, providers=["CPUExecutionProvider"])
             self._name, shape = self._image_input()

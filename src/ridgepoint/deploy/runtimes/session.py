@@ -1,5 +1,7 @@
 """A loaded artefact, whatever loads it, and what a runtime tells of it."""
 
+from __future__ import annotations
+
 import abc
 import re
 import time
@@ -10,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from ridgepoint.deploy.cores import on_core
-from ridgepoint.deploy.timing import Turn
+from ridgepoint.deploy.turn import Turn
 from ridgepoint.errors import InputError
 
 LEAST_RUNS = 3
@@ -47,6 +49,7 @@ class Session(abc.ABC):
         cores: Where they belong, the caller's first; nothing if they are not pinned.
         input_shape: (channels, height, width), 0 where the file leaves a size open.
         precision: Of the multiplications.
+        place: What opened it, where that is no process of this machine.
         partitions: Into how many parts the runtime cuts the network, as few as one; None where it does not tell.
     """
 
@@ -56,6 +59,7 @@ class Session(abc.ABC):
     input_shape: tuple[int, ...]
     precision: str = "float32"
     partitions: int | None = None
+    place: object = None
 
     def __init__(self, path: Path, *, threads: int, pinned: bool):
         """Load an artefact; a session's own class does the loading.

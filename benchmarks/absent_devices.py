@@ -1,0 +1,211 @@
+"""Predictors of devices that are not at hand, each tested on families that were left out: do any beat MACs alone?
+
+    python benchmarks/absent_devices.py > absent.json
+
+Every device of the published tables with at least so many networks. Rivals of MACs alone: parameters alone, the roofline
+that ships, and a log-linear model of what a network's passes are (MACs, bytes, passes; the shares of depthwise, pointwise
+and attention's MACs), whose weights are drawn towards those of all other devices of the same precision (ridge regression
+with the pooled weights as its prior mean). A family that is left out is left out of the pool, too. Errors, ranks, and how
+many of the left-out latencies lie in an interval that was taken from other left-out families.
+
+`--few N` tells what so many measurements of a device that no table has would do: the pool alone brought to N networks.
+"""
+
+import argparse
+import json
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import spearmanr
+
+from ridgepoint.arch.network import Network
+from ridgepoint.cost.count import cost
+from ridgepoint.cost.fitting import RIDGE_POINTS, Features, fit_line, overheads
+from ridgepoint.cost.published import published_tables
+from ridgepoint.cost.roofline import Roofline
+
+Array = NDArray[np.float64]
+STRENGTHS = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
+
+
+class Known:
+    """One device: its networks, their families, their milliseconds, and what each predictor sees of them."""
+
+    def __init__(self, table: object, name: str):
+        rows = [row for row in table.rows if name in row.latency_ms]
+        networks = [row.load() for row in rows]
+        self.name, self.table, self.precision = name, table.name, table.devices[name].precision
+        self.families = np.array([row.family for row in rows])
+        self.ms = np.array([row.latency_ms[name] for row in rows])
+        self.z = np.array([described(network) for network in networks])
+        device = table.device(name)
+        roofline, paid = Roofline(device), overheads(Roofline(device), networks)
+        counted = [cost(network, form="deploy") for network in networks]
+        ridges = RIDGE_POINTS if table.devices[name].ridge_point is None else (device.ridge,)
+        self.lines = {
+            "macs": Features(np.array([[float(each.macs) for each in counted]]), paid),
+            "params": Features(np.array([[float(each.params) for each in counted]]), paid),
+            "roofline": Features(np.stack([roofline.time_macs(network, ridges) for network in networks], axis=1), paid),
+        }
+
+
+def described(network: Network) -> list[float]:
+    """What a network's passes are: logarithms of amounts, and shares of MACs."""
+    layers = cost(network, form="deploy", fused="activation").layers
+    macs = float(sum(layer.macs for layer in layers))
+    elements = float(sum(layer.read_elements + layer.write_elements for layer in layers))
+
+    def share(*kinds: str) -> float:
+        return sum(layer.macs for layer in layers if any(kind in layer.kind for kind in kinds)) / macs
+
+    return [
+        np.log(macs),
+        np.log(elements),
+        np.log(float(sum(layer.params for layer in layers))),
+        np.log(float(len(layers))),
+        share("depthwise"),
+        share("pointwise", "1x1"),
+        share("attention", "linear", "product"),
+    ]
+
+
+def ridge(z: Array, y: Array, prior: Array, strength: float) -> tuple[Array, float]:
+    """Weights and intercept of y on z (standardised), drawn towards a prior."""
+    mean = z.mean(0)
+    left = (z - mean).T @ (z - mean) + strength * np.eye(z.shape[1])
+    right = (z - mean).T @ (y - y.mean()) + strength * prior
+    weights = np.linalg.solve(left, right)
+    return weights, float(y.mean() - mean @ weights)
+
+
+def pooled(devices: Sequence[Known], scale: Array, without: str) -> Array:
+    """Weights that all devices share, each with its own intercept, without a family."""
+    zs, ys = [], []
+    for device in devices:
+        kept = device.families != without
+        if kept.sum() < 3:
+            continue
+        z, y = device.z[kept] / scale, np.log(device.ms[kept])
+        weight = 1 / np.sqrt(kept.sum())  # a device counts as one, whatever it ran
+        zs.append((z - z.mean(0)) * weight)
+        ys.append((y - y.mean()) * weight)
+    if not zs:
+        return np.r_[1.0, np.zeros(len(scale) - 1)]
+    z, y = np.concatenate(zs), np.concatenate(ys)
+    return np.linalg.solve(z.T @ z + 0.1 * np.eye(z.shape[1]), z.T @ y)
+
+
+def log_linear(device: Known, others: Sequence[Known], scale: Array, strength: float) -> Array:
+    """Milliseconds of every network from a fit without its family."""
+    found = np.empty_like(device.ms)
+    for family in dict.fromkeys(device.families):
+        out = device.families == family
+        prior = pooled(others, scale, family)
+        weights, intercept = ridge(device.z[~out] / scale, np.log(device.ms[~out]), prior, strength)
+        found[out] = np.exp(device.z[out] / scale @ weights + intercept)
+    return found
+
+
+def line(device: Known, kind: str) -> Array:
+    """The same by one line of amounts and overheads."""
+    features, found = device.lines[kind], np.empty_like(device.ms)
+    for family in dict.fromkeys(device.families):
+        out = device.families == family
+        found[out] = fit_line(features.of(~out), device.ms[~out])(features.of(out))
+    return found
+
+
+def covered(device: Known, predicted: Array) -> float:
+    """The share of latencies in the interval in which nine of ten of the other families lay."""
+    ratio, inside = np.log(device.ms / predicted), []
+    for family in dict.fromkeys(device.families):
+        out = device.families == family
+        low, high = np.quantile(ratio[~out], [0.05, 0.95])
+        inside += list((low <= ratio[out]) & (ratio[out] <= high))
+    return float(np.mean(inside))
+
+
+def few(device: Known, others: Sequence[Known], scale: Array, count: int, strength: float) -> dict[str, float]:
+    """A device of which so many networks were measured, drawn at random a hundred times; the error on the others."""
+    chance, errors = np.random.default_rng(0), {"macs": [], "log_linear": []}
+    for _ in range(100):
+        chosen = np.zeros(len(device.ms), bool)
+        chosen[chance.permutation(len(device.ms))[:count]] = True
+        y = np.log(device.ms[chosen])
+        weights, intercept = ridge(device.z[chosen] / scale, y, pooled(others, scale, ""), strength)
+        predicted = np.exp(device.z[~chosen] / scale @ weights + intercept)
+        errors["log_linear"].append(np.median(np.abs(predicted / device.ms[~chosen] - 1)))
+        features = device.lines["macs"]
+        predicted = fit_line(features.of(chosen), device.ms[chosen])(features.of(~chosen))
+        errors["macs"].append(np.median(np.abs(predicted / device.ms[~chosen] - 1)))
+    return {name: round(float(np.mean(each)), 3) for name, each in errors.items()}
+
+
+def told(device: Known, predicted: Array) -> dict[str, float]:
+    return {
+        "median_error": round(float(np.median(np.abs(predicted / device.ms - 1))), 3),
+        "spearman": round(float(spearmanr(predicted, device.ms).statistic), 3),
+        "covered": round(covered(device, predicted), 3),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--least", type=int, default=12, help="networks that a device has")
+    parser.add_argument("--few", type=int, default=5)
+    given = parser.parse_args()
+    every = [Known(table, name) for table in published_tables() for name in table.devices]
+    every = [device for device in every if len(set(device.families)) >= 3 and len(device.ms) >= 8]
+    scale = np.concatenate([device.z for device in every]).std(0)
+    chosen = [device for device in every if len(device.ms) >= given.least]
+    report = {}
+    for device in chosen:
+        others = [each for each in every if each.name != device.name and each.precision == device.precision]
+        # how strongly it is drawn is decided on the others, each of which is held to those without this one
+        errors = {
+            strength: np.mean(
+                [
+                    np.median(
+                        np.abs(
+                            log_linear(each, [one for one in others if one is not each], scale, strength) / each.ms - 1
+                        )
+                    )
+                    for each in others
+                ]
+                or [1.0]
+            )
+            for strength in STRENGTHS
+        }
+        strength = min(errors, key=lambda one: errors[one])
+        found = {kind: told(device, line(device, kind)) for kind in device.lines}
+        found["log_linear"] = told(device, log_linear(device, others, scale, strength))
+        few_errors = few(device, others, scale, given.few, strength)
+        about = {
+            "table": device.table,
+            "precision": device.precision,
+            "networks": len(device.ms),
+            "others": len(others),
+        }
+        report[device.name] = {**about, "strength": strength, **found, f"error_after_{given.few}": few_errors}
+    print(json.dumps({"devices": report, "summary": summary(report)}, indent=2))
+
+
+def summary(report: dict[str, dict]) -> dict[str, object]:
+    kinds = ("macs", "params", "roofline", "log_linear")
+    medians = {
+        kind: {
+            key: round(float(np.median([each[kind][key] for each in report.values()])), 3)
+            for key in ("median_error", "spearman", "covered")
+        }
+        for kind in kinds
+    }
+    better = {
+        kind: f"{sum(e[kind]['median_error'] < e['macs']['median_error'] for e in report.values())} of {len(report)}"
+        for kind in kinds[1:]
+    }
+    return {"median_over_devices": medians, "smaller_error_than_macs": better}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,49 @@
+"""From what `--device` says to a place."""
+
+import atexit
+import os
+
+from ridgepoint.deploy.places.address import is_address, read_address
+from ridgepoint.deploy.places.place import HOST, LOCAL, Place
+from ridgepoint.deploy.places.remote import Device
+from ridgepoint.errors import InputError, nearest
+
+_connected: dict[tuple[int, str], Device] = {}
+
+
+def find_place(name: str) -> Place:
+    """The place of a name; a device is connected to once per process.
+
+    Raises:
+        InputError: If there is no such place, or it cannot be reached.
+    """
+    if name == HOST:
+        return LOCAL
+    if not is_address(name):
+        raise InputError(
+            f"--device is '{name}', where nothing can be clocked; {nearest(name, [HOST, 'ssh://USER@HOST'])}"
+        )
+    return find_device(name)
+
+
+def find_device(name: str) -> Device:
+    """The device at an address.
+
+    Raises:
+        InputError: If it is no address, or cannot be reached.
+    """
+    from ridgepoint.deploy.places.ssh import connect
+
+    key = os.getpid(), str(read_address(name))
+    if key not in _connected or _connected[key].connection.broken:
+        _connected[key] = connect(read_address(name))
+    return _connected[key]
+
+
+def _close_all() -> None:
+    for (process, _), device in _connected.items():
+        if process == os.getpid():
+            device.close()
+
+
+atexit.register(_close_all)

@@ -1,0 +1,116 @@
+"""What a place is to all else: it opens artefacts, has them take turns on the clock, and says what it is."""
+
+from __future__ import annotations
+
+import abc
+import contextlib
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from ridgepoint.cost.host import cpu_name, most_macs_per_s
+from ridgepoint.cost.table import Conditions
+from ridgepoint.deploy.rounds import Taken
+from ridgepoint.deploy.runtimes import find_runtime, open_session
+from ridgepoint.deploy.runtimes.session import Session
+from ridgepoint.deploy.turn import Turn
+
+HOST = "host"
+
+
+class Turning(Protocol):
+    """Sessions that take turns; `ridgepoint.deploy.rounds.Rounds` where they run."""
+
+    left_s: float
+
+    def look(self, key: int, turns: int) -> tuple[list[list[Turn]], float]:
+        """So many turns of a group of references alone, and how busy others kept the machine."""
+        ...
+
+    def take(self, rounds: int, round_s: float, told: Callable[[int, int], None] | None = None) -> Taken:
+        """Every lane's turn in every round, and the references' now and then."""
+        ...
+
+
+class Place(abc.ABC):
+    """A place.
+
+    Attributes:
+        name: What `--device` takes.
+        device: Its processor.
+    """
+
+    name: str
+    device: str
+
+    @abc.abstractmethod
+    def open(self, path: Path, *, runtime: str, threads: int = 1, pinned: bool = True) -> Session:
+        """Load an artefact there; as `ridgepoint.deploy.runtimes.open_session`.
+
+        Raises:
+            InputError: If it cannot be loaded.
+            UnreachableError: If the place cannot be reached any more.
+        """
+
+    @abc.abstractmethod
+    def conditions(self, runtime: str, threads: int) -> Conditions:
+        """Under what is timed there.
+
+        Raises:
+            InputError: If nothing can be timed so.
+        """
+
+    @abc.abstractmethod
+    def most_macs_per_s(self, threads: int) -> float | None:
+        """More float32 MACs a second than so many of its cores can do; None where that is not known."""
+
+    @abc.abstractmethod
+    def peak_memory_bytes(self, path: Path, *, runtime: str, threads: int) -> int | None:
+        """By how many bytes a process there grows that loads a file and runs it; None where that is not known."""
+
+
+class Local(Place):
+    """This machine."""
+
+    name = HOST
+
+    @property
+    def device(self) -> str:  # type: ignore[override]
+        """See `Place`."""
+        return cpu_name()
+
+    def open(self, path: Path, *, runtime: str, threads: int = 1, pinned: bool = True) -> Session:
+        """See `Place`."""
+        return open_session(path, runtime=runtime, threads=threads, pinned=pinned)
+
+    def conditions(self, runtime: str, threads: int) -> Conditions:
+        """See `Place`."""
+        return find_runtime(runtime).conditions(threads)
+
+    def most_macs_per_s(self, threads: int) -> float | None:
+        """See `Place`."""
+        return most_macs_per_s(threads)
+
+    def peak_memory_bytes(self, path: Path, *, runtime: str, threads: int) -> int | None:
+        """See `Place`."""
+        from ridgepoint.deploy.memory import peak_memory_bytes
+
+        return peak_memory_bytes(path, runtime=runtime, threads=threads)
+
+
+class Remote(Place):
+    """A place whose sessions take their turns there."""
+
+    @abc.abstractmethod
+    def rounds_of(
+        self,
+        sessions: Mapping[Hashable, Session],
+        beside: Mapping[int, Sequence[Session]],
+        *,
+        warmup: int,
+        patience_s: float,
+    ) -> contextlib.AbstractContextManager[Turning]:
+        """Warm sessions up for rounds; as `ridgepoint.deploy.rounds.rounds_of`."""
+
+
+LOCAL = Local()
