@@ -2,11 +2,12 @@
 
     python benchmarks/absent_devices.py > absent.json
 
-Every device of the published tables with at least so many networks. Rivals of MACs alone: parameters alone, the roofline
-that ships, and a log-linear model of what a network's passes are (MACs, bytes, passes; the shares of depthwise, pointwise
-and attention's MACs), whose weights are drawn towards those of all other devices of the same precision (ridge regression
-with the pooled weights as its prior mean). A family that is left out is left out of the pool, too. Errors, ranks, and how
-many of the left-out latencies lie in an interval that was taken from other left-out families.
+Every device of the published tables with at least so many networks. Rivals of MACs alone: parameters alone, the
+roofline that ships, and a log-linear model of what a network's passes are (MACs, bytes, passes; the shares of
+depthwise, pointwise and attention's MACs), whose weights are drawn towards those of all other devices of the same
+precision (ridge regression with the pooled weights as its prior mean). A family that is left out is left out of the
+pool, too. Errors, ranks, and how many of the left-out latencies lie in an interval that was taken from other left-out
+families.
 
 `--few N` tells what so many measurements of a device that no table has would do: the pool alone brought to N networks.
 """

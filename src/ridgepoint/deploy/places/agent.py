@@ -44,7 +44,10 @@ class Agent:
 
     def __init__(self, stream: Stream, folder: Path, code: Path):
         self.stream, self.folder, self.code = stream, folder, code
-        self._lock, self._worker, self._ending = threading.Lock(), None, False
+        self._lock, self._ending = threading.Lock(), False
+        self._worker: subprocess.Popen[bytes] | None = None
+        self._relaying: threading.Thread | None = None
+        self._asked, self._why = False, ""  # whether the worker owes an answer; why it ended when it owed none
         self._sizes: dict[str, int] = {}
 
     def serve(self) -> None:
@@ -132,11 +135,19 @@ class Agent:
             if header["artefact"] not in self._sizes:
                 self.answer({"kind": "absent"})
                 return
+        chunks = self.stream.chunks(size)
         if self._worker is None or self._worker.poll() is not None:
+            if self._relaying is not None:
+                self._relaying.join()
+            if self._why:
+                for _ in chunks:
+                    pass
+                why, self._why, self._worker = self._why, "", None
+                self.answer({"kind": "ended", "message": why})
+                return
             self._begin_worker()
         assert self._worker is not None and self._worker.stdin is not None
-        to_worker = Stream(-1, self._worker.stdin.fileno())
-        chunks = self.stream.chunks(size)
+        to_worker, self._asked = Stream(-1, self._worker.stdin.fileno()), True
         try:
             to_worker.send(header, chunks, size=size)
         except BrokenPipeError:  # which the thread that reads its answers tells
@@ -152,7 +163,8 @@ class Agent:
             cwd=self.folder,
             bufsize=0,
         )
-        threading.Thread(target=self._relay, args=(self._worker,), daemon=True).start()
+        self._relaying = threading.Thread(target=self._relay, args=(self._worker,), daemon=True)
+        self._relaying.start()
 
     def _relay(self, worker: subprocess.Popen[bytes]) -> None:
         """Send the worker's answers on, and tell when it ends without having been told to."""
@@ -161,12 +173,16 @@ class Agent:
         with contextlib.suppress(OSError, ValueError, EOFError):
             while (header := answers.header()) is not None:
                 with self._lock:
+                    self._asked = header["kind"] == "round"
                     self.stream.send(header, answers.chunks(header["size"]), size=header["size"])
         code = worker.wait()
-        if not self._ending:
-            why = f"signal {-code}" if code < 0 else f"exit code {code}"
+        why = f"signal {-code}" if code < 0 else f"exit code {code}"
+        if not self._ending and self._asked:
+            self._asked = False
             with contextlib.suppress(OSError):
                 self.answer({"kind": "ended", "message": why})
+        else:
+            self._why = why
 
 
 def about() -> dict[str, Any]:
