@@ -6,6 +6,8 @@ downloads by user agent. Whoever wants that sets RIDGEPOINT_ALLOW_TELEMETRY=1, o
 start.
 """
 
+from __future__ import annotations
+
 import os
 import sys
 

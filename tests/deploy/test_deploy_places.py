@@ -148,9 +148,10 @@ def test_files_take_turns_there(device: Device, file: Path):
         assert latency.runs >= 24 and 0 < latency.ms < 100 and latency.rounds == 8
 
 
+@pytest.mark.slow
 @pytest.mark.clock
 def test_the_clock_there_shows_what_it_shows_here(device: Device, file: Path):
-    here, there = (measure({"a": file}, place=place, rounds=20)["a"].ms for place in (LOCAL, device))
+    here, there = (measure({"a": file}, place=place, rounds=20, patience_s=3.0)["a"].ms for place in (LOCAL, device))
     assert there == pytest.approx(here, rel=0.15), "benchmarks/places.py looks closer, on a calm machine"
 
 
@@ -178,7 +179,7 @@ def test_what_ends_the_runtimes_process_costs_its_sessions_alone(server: Server,
     session = device.open(file, runtime="onnxruntime")
     image = np.zeros((1, 3, 64, 64), np.float32)
     session.run(image)
-    (worker,) = [number for number in server.agents() if number != min(server.agents())]
+    (worker,) = server.workers()
     os.kill(worker, signal.SIGSEGV)
     with pytest.raises(InputError, match=r"ended its process there \(signal 11\)"):
         session.run(image)
@@ -196,17 +197,19 @@ def test_an_agent_that_was_killed_at_once_is_cleared_up_after_by_the_next(server
     server.wait_until_left()
 
 
+@pytest.mark.slow
 def test_a_calibration_goes_on_after_a_broken_connection(server: Server, tmp_path: Path, monkeypatch):
-    monkeypatch.setattr(sampling, "SAMPLES", 24)
-    monkeypatch.setattr(sampling, "LEAST_SAMPLES", 24)
-    monkeypatch.setattr(sampling, "AGAIN", 8)
+    monkeypatch.setattr(sampling, "SAMPLES", 12)
+    monkeypatch.setattr(sampling, "LEAST_SAMPLES", 12)
+    monkeypatch.setattr(sampling, "AGAIN", 4)
+    monkeypatch.setattr(sampling, "TOGETHER", 4)
     path = tmp_path / "table.json"
     found = connect(read_address(server.address))
     table = HostTable(path=path, busy=True, place=found).table
     assert table.conditions.place.startswith("device-")
 
     def cut(share: float, text: str) -> None:
-        if len(table.samples) == 16:
+        if len(table.samples) == 8:
             for number in server.clients():
                 os.kill(number, signal.SIGKILL)
 
@@ -214,12 +217,12 @@ def test_a_calibration_goes_on_after_a_broken_connection(server: Server, tmp_pat
         sampling.time_samples(table, path, time_s=9.0, busy=True, place=found, progress=cut)
     server.wait_until_left()
     kept = stored(path)
-    assert len(kept.samples) == 16 and kept.samples == table.samples
+    assert len(kept.samples) == 8 and kept.samples == table.samples
     again = connect(read_address(server.address))
     other = HostTable(path=path, busy=True, place=again).table
     sampling.time_samples(other, path, time_s=9.0, busy=True, place=again)
-    assert stored(path).samples[8:16] == kept.samples[8:], "nothing is timed again"
-    assert len(stored(path).samples) == 24
+    assert stored(path).samples[4:8] == kept.samples[4:], "nothing is timed again"
+    assert len(stored(path).samples) == 12
     again.close()
     server.wait_until_left()
 

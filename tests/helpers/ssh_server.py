@@ -37,7 +37,13 @@ class Server:
 
     def agents(self) -> list[int]:
         """The processes of agents and their workers."""
-        return [number for number, told in processes().items() if f"TMPDIR={self.temporary}\0" in told]
+        return [number for number, told in processes().items() if f"TMPDIR={self.temporary}" in told]
+
+    def workers(self) -> list[int]:
+        """Those of them that have the runtime."""
+        return [
+            number for number, told in processes().items() if f"\0{self.temporary}/" in told and "agent.zip" in told
+        ]
 
     def clients(self) -> list[int]:
         """The programs of this side that lead there."""

@@ -161,6 +161,7 @@ class Agent:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             cwd=self.folder,
+            env={**os.environ, "TMPDIR": str(self.folder)},
             bufsize=0,
         )
         self._relaying = threading.Thread(target=self._relay, args=(self._worker,), daemon=True)

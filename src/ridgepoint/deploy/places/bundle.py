@@ -11,6 +11,7 @@ import ridgepoint
 ROOT = Path(ridgepoint.__file__).parent
 FILES = (
     "errors.py",
+    "privacy.py",
     "system.py",
     "deploy/cores.py",
     "deploy/disturbance.py",

@@ -16,6 +16,7 @@ from ridgepoint.deploy.rounds import Rounds, rounds_of
 from ridgepoint.deploy.runtimes.session import Session, first_line
 from ridgepoint.deploy.turn import Turn
 from ridgepoint.errors import InputError
+from ridgepoint.privacy import keep_private
 from ridgepoint.system import end_with_parent
 
 SESSIONS = {"onnxruntime": "ridgepoint.deploy.places.onnx:DeviceOnnxSession"}
@@ -112,6 +113,7 @@ def packed(lanes: Any) -> tuple[list[list[tuple[int, float]]], bytes]:
 def main() -> None:
     """Serve the standard streams, which nothing else may write to, and end with the agent."""
     end_with_parent()
+    keep_private()
     sending = os.dup(1)
     os.dup2(2, 1)
     sys.stdout = sys.stderr
