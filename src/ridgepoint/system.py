@@ -10,6 +10,7 @@ import contextlib
 import ctypes
 import multiprocessing
 import os
+import platform
 import signal
 import sys
 from collections.abc import Callable, Collection, Iterator
@@ -29,6 +30,8 @@ IDLE, STOLEN = slice(3, 5), 7
 _CPUS, _SELF = Path("/sys/devices/system/cpu"), Path("/proc/self")
 _TICKS, _CPU_INFO = Path("/proc/stat"), Path("/proc/cpuinfo")
 _THERMAL = Path("/sys/class/thermal")
+_MACHINE_IDS = Path("/etc/machine-id"), Path("/var/lib/dbus/machine-id")
+_BOARD = Path("/proc/device-tree/model")
 
 
 def allowed_cpus() -> frozenset[int]:
@@ -143,6 +146,39 @@ def _celsius(file: Path) -> float | None:
         return int(file.read_text()) / 1e3
     except (OSError, ValueError):
         return None
+
+
+def machine_id() -> str:
+    """What tells this installation from all others; the machine's name in a network where the system has nothing better.
+
+    Source: man 5 machine-id, which asks that it is shown to nobody as it is.
+    """
+    for file in _MACHINE_IDS:
+        with contextlib.suppress(OSError):
+            return file.read_text().strip()
+    return platform.node()
+
+
+def board_name() -> str:
+    """What a board calls itself in its device tree; empty where there is none."""
+    try:
+        return _BOARD.read_text(errors="replace").strip("\0\n ")
+    except OSError:
+        return ""
+
+
+def system_name() -> str:
+    """The system and its version."""
+    return f"{platform.system()} {platform.release()}"
+
+
+def left_behind(folder: Path, process: int) -> bool:
+    """Whether a folder is one of this user's whose process is gone; False where the system does not tell."""
+    try:
+        own = folder.is_dir() and not folder.is_symlink() and folder.stat().st_uid == os.stat("/proc/self").st_uid
+    except OSError:
+        return False
+    return own and not Path(f"/proc/{process}").exists()
 
 
 def physical_memory_bytes() -> int | None:

@@ -145,7 +145,7 @@ def test_files_take_turns_there(device: Device, file: Path):
     assert [done for done, _ in told] == list(range(1, 9))
     for latency in found.values():
         assert (latency.place, latency.device, latency.kind) == (device.name, LOCAL.device, "measured")
-        assert latency.runs >= 24 and 0 < latency.ms < 100 and latency.rounds == 8
+        assert latency.runs >= 3 and 0 < latency.ms < 100 and latency.rounds == 8
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -158,10 +158,12 @@ def _opened(
     sessions: Mapping[Name, Session], beside: Mapping[int, Sequence[Session]], warmup: int, patience_s: float
 ) -> contextlib.AbstractContextManager[Turning]:
     """Where sessions take turns: this process, or the one that has them open elsewhere."""
+    named: Mapping[Hashable, Session] = dict(sessions.items())
+    groups: Mapping[Hashable, Sequence[Session]] = dict(beside.items())
     place = next((session.place for session in sessions.values()), None)
     if isinstance(place, Remote):
-        return place.rounds_of(sessions, beside, warmup=warmup, patience_s=patience_s)
-    return rounds_of(sessions, beside, warmup=warmup, patience_s=patience_s)  # type: ignore[arg-type]
+        return place.rounds_of(named, beside, warmup=warmup, patience_s=patience_s)
+    return rounds_of(named, groups, warmup=warmup, patience_s=patience_s)
 
 
 def _get_to_know(references: References, key: int, turning: Turning) -> None:

@@ -31,7 +31,7 @@ from ridgepoint.fit.plan import Plan
 from ridgepoint.fit.policy import POLICY
 from ridgepoint.fit.settings import FitSettings
 from ridgepoint.fit.steps import Found
-from ridgepoint.fit.target import Told, as_candidate, meets
+from ridgepoint.fit.target import as_candidate, meets
 from ridgepoint.run.folder import DAMAGED, RESULT, RunFolder
 from ridgepoint.run.records import read_record, write_record
 from ridgepoint.run.result import (
@@ -47,6 +47,7 @@ from ridgepoint.run.result import (
     Scored,
     Search,
     Stage,
+    Told,
 )
 from ridgepoint.search.candidate import Candidate
 from ridgepoint.train.accelerator import told

@@ -226,7 +226,8 @@ def choose_rivals(job: FitJob) -> list[Candidate]:
             phase="baseline",
             network=network,
             seed=settings.seed,
-            **{"tabled_ms" if job.target.measured else "predicted_ms": ms},
+            tabled_ms=ms if job.target.measured else None,
+            predicted_ms=None if job.target.measured else ms,
         )
         for network, ms in found
     ]

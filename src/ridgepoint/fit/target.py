@@ -40,13 +40,19 @@ class Target(Protocol):
 
     Attributes:
         measured: Whether its times come from a clock.
-        model: What tells of a network's time without clocking it, in words.
-        place: Where exported files run, to be checked and clocked.
     """
 
     measured: bool
-    model: str
-    place: Place
+
+    @property
+    def model(self) -> str:
+        """What tells of a network's time without clocking it, in words."""
+        ...
+
+    @property
+    def place(self) -> Place:
+        """Where exported files run, to be checked and clocked."""
+        ...
 
     def allowed_ms(self, budget_ms: float) -> float:
         """The most that a told time may be for the budget to hold."""
@@ -156,7 +162,8 @@ class Predicted:
         runtime: What writes the files, which are checked here.
     """
 
-    measured, place = False, LOCAL
+    measured = False
+    place: Place = LOCAL
 
     def __init__(self, device: Device, *, confidence: float, runtime: str):
         assert device.interval is not None

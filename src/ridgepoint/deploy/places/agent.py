@@ -23,7 +23,19 @@ from pathlib import Path
 from typing import Any
 
 from ridgepoint.deploy.places.wire import MAGIC, Stream
-from ridgepoint.system import allowed_cpus, cpu_fact, cpu_info, frequency_mhz, governor, heat, physical_memory_bytes
+from ridgepoint.system import (
+    allowed_cpus,
+    board_name,
+    cpu_fact,
+    cpu_info,
+    frequency_mhz,
+    governor,
+    heat,
+    left_behind,
+    machine_id,
+    physical_memory_bytes,
+    system_name,
+)
 
 PREFIX = "ridgepoint-agent"
 MOST_KEPT_BYTES = 1 << 30
@@ -198,10 +210,10 @@ def about() -> dict[str, Any]:
     return {
         "identity": _identity(first),
         "machine": platform.machine(),
-        "system": f"{platform.system()} {platform.release()}",
+        "system": system_name(),
         "python": platform.python_version(),
         "executable": sys.executable,
-        "cpu_info": (first + _model())[:8000],
+        "cpu_info": f"{first}\nModel : {board_name()}"[:8000] if board_name() else first[:8000],
         "cores": [
             {
                 "cpu": cpu,
@@ -217,32 +229,17 @@ def about() -> dict[str, Any]:
     }
 
 
-def _model() -> str:
-    """What Arm boards call themselves at the end of /proc/cpuinfo or in their device tree."""
-    with contextlib.suppress(OSError):
-        name = Path("/proc/device-tree/model").read_text(errors="replace").strip("\0\n ")
-        return f"\nModel : {name}"
-    return ""
-
-
 def _identity(cpu: str) -> str:
     """The same for the same device, whatever it is called in a network; tells nothing else of it."""
     told = [platform.machine(), *(line for line in cpu.splitlines() if "MHz" not in line and "bogomips" not in line)]
-    for file in ("/etc/machine-id", "/var/lib/dbus/machine-id"):
-        with contextlib.suppress(OSError):
-            told.append(Path(file).read_text().strip())
-            break
-    else:
-        told.append(platform.node())
-    return hashlib.sha256("\n".join(told).encode()).hexdigest()[:16]
+    return hashlib.sha256("\n".join([*told, machine_id()]).encode()).hexdigest()[:16]
 
 
 def clear_old() -> None:
     """Remove what agents left here that were killed in a way that nobody can see coming."""
     for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}-*-*"):
         number = folder.name.split("-")[2]
-        own = folder.is_dir() and not folder.is_symlink() and folder.stat().st_uid == os.getuid()
-        if own and number.isdecimal() and not Path(f"/proc/{number}").exists() and Path("/proc/self").exists():
+        if number.isdecimal() and left_behind(folder, int(number)):
             shutil.rmtree(folder, ignore_errors=True)
 
 

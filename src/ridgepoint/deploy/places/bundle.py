@@ -6,9 +6,9 @@ import struct
 import zipfile
 from pathlib import Path
 
-import ridgepoint
+from ridgepoint import errors
 
-ROOT = Path(ridgepoint.__file__).parent
+ROOT = Path(errors.__file__).parent
 FILES = (
     "errors.py",
     "privacy.py",
