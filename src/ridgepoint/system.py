@@ -149,7 +149,7 @@ def _celsius(file: Path) -> float | None:
 
 
 def machine_id() -> str:
-    """What tells this installation from all others; the machine's name in a network where the system has nothing better.
+    """What tells this installation from all others; the machine's name in a network where nothing better is told.
 
     Source: man 5 machine-id, which asks that it is shown to nobody as it is.
     """
@@ -175,7 +175,7 @@ def system_name() -> str:
 def left_behind(folder: Path, process: int) -> bool:
     """Whether a folder is one of this user's whose process is gone; False where the system does not tell."""
     try:
-        own = folder.is_dir() and not folder.is_symlink() and folder.stat().st_uid == os.stat("/proc/self").st_uid
+        own = folder.is_dir() and not folder.is_symlink() and folder.stat().st_uid == _SELF.stat().st_uid
     except OSError:
         return False
     return own and not Path(f"/proc/{process}").exists()
