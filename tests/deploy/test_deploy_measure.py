@@ -321,7 +321,7 @@ def test_the_caller_has_a_core_of_its_own_in_its_turn_and_is_free_after_it(clock
 
 
 def test_of_idle_cores_the_one_that_computes_fastest_is_taken(monkeypatch):
-    """Nobody of this machine works, and on one of two cores all takes half as long again, as another machine's wants."""
+    """Nobody here works, and on one of two cores all takes half as long again, as another machine wants."""
     monkeypatch.setattr(cores, "_busy", dict)
     if len(choose_cores(2)) < 2:
         pytest.skip("one core only")

@@ -165,11 +165,13 @@ class HostTable:
         runtime = find_runtime(self.table.conditions.runtime)
         folder.mkdir()
         path = folder / f"float32{runtime.suffix}"
-        export_for_timing(build(network), network.input_shape, path, runtime.name)
+        model, shape = build(network).eval(), network.input_shape
+        export_for_timing(model, shape, path, runtime.name)
         if self.precision != "int8":
             yield "float32", path
         if self.precision != "float32":
-            yield "int8", quantise_for_timing(path, folder / f"int8{runtime.suffix}", network.input_shape, runtime.name)
+            int8 = folder / f"int8{runtime.suffix}"
+            yield "int8", quantise_for_timing(path, int8, shape, runtime.name, model)
 
     def _key(self, network: Network) -> str:
         return network.digest if self.precision == "float32" else f"{network.digest}-{self.precision}"

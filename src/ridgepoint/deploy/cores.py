@@ -39,7 +39,9 @@ def _chosen(threads: int, allowed: frozenset[int]) -> tuple[int, ...]:
     busy = _busy() if threads < len(allowed) else {}
     backwards = sorted(allowed, reverse=True)  # the first core serves most interrupts
     first_of_core = {cpu_fact(cpu, "topology/thread_siblings_list") or str(cpu): cpu for cpu in backwards}
-    kinds = {cpu: (-int(cpu_fact(cpu, "cpu_capacity") or 0), busy.get(cpu, 0.0) > 0.5) for cpu in first_of_core.values()}
+    kinds = {
+        cpu: (-int(cpu_fact(cpu, "cpu_capacity") or 0), busy.get(cpu, 0.0) > 0.5) for cpu in first_of_core.values()
+    }
     best = sorted(kinds, key=lambda cpu: kinds[cpu])
     if len(best) < threads:
         return ()

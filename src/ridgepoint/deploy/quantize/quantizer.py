@@ -37,10 +37,12 @@ class Quantizer(abc.ABC):
 
     Attributes:
         tool: The installed package.
+        extra: ridgepoint's extra that installs it; None where it comes with ridgepoint.
         methods: How it can find ranges of activations, the cheapest first.
     """
 
     tool: ClassVar[str]
+    extra: ClassVar[str | None] = None
     methods: ClassVar[tuple[str, ...]]
 
     @abc.abstractmethod

@@ -32,17 +32,22 @@ class ExecuTorch(Runtime):
         """See `Runtime`."""
         self.expect_precision(precision)
         self.expect_static(batch)
-        import torch
-        from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
-        from executorch.exir import to_edge_transform_and_lower
-
-        with torch.no_grad():
-            program = torch.export.export(module, (example,))
-        lowered = to_edge_transform_and_lower(program, partitioner=[XnnpackPartitioner()])
-        path.write_bytes(lowered.to_executorch().buffer)
+        write_program(module, example, path)
 
     def session_class(self) -> type[Session]:
         """See `Runtime`."""
         from ridgepoint.deploy.runtimes.executorch_session import ExecuTorchSession
 
         return ExecuTorchSession
+
+
+def write_program(module: "nn.Module", example: "torch.Tensor", path: Path) -> None:
+    """Write a module, in float or quantised, with all that XNNPACK takes handed to it."""
+    import torch
+    from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
+    from executorch.exir import to_edge_transform_and_lower
+
+    with torch.no_grad():
+        program = torch.export.export(module, (example,))
+    lowered = to_edge_transform_and_lower(program, partitioner=[XnnpackPartitioner()])
+    path.write_bytes(lowered.to_executorch().buffer)

@@ -37,7 +37,7 @@ class LiteRt(Runtime):
         self.expect_static(batch)
         import litert_torch
 
-        with _without_logs():
+        with without_logs():
             litert_torch.convert(module, (example,)).export(str(path))
 
     def missing_to_write(self) -> str | None:
@@ -52,7 +52,7 @@ class LiteRt(Runtime):
 
 
 @contextlib.contextmanager
-def _without_logs() -> Iterator[None]:
+def without_logs() -> Iterator[None]:
     """The converter logs from C++, past all that Python could do about it."""
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)

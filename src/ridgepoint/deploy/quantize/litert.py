@@ -1,0 +1,72 @@
+"""AI Edge Quantizer's static quantisation of `.tflite` files: int8 weights per channel, true minima and maxima.
+
+Differs: by default the tool averages the ranges of single images, so that about half of all images are clipped.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ridgepoint.deploy.about import About
+from ridgepoint.deploy.export import quiet
+from ridgepoint.deploy.quantize.quantizer import Quantizer, Recipe
+from ridgepoint.deploy.runtimes.litert import without_logs
+from ridgepoint.deploy.runtimes.runtime import LARGEST_BYTES
+from ridgepoint.deploy.runtimes.session import first_line
+from ridgepoint.errors import InputError
+from ridgepoint.files import read_file
+
+if TYPE_CHECKING:
+    from torch import nn
+
+METHOD = "min-max"
+
+
+class LiteRtQuantizer(Quantizer):
+    """See `Quantizer`."""
+
+    tool, extra, methods = "ai-edge-quantizer", "litert-convert", (METHOD,)
+
+    def __init__(self, source: Path, images: np.ndarray, folder: Path, *, module: "nn.Module | None" = None):
+        self._source, self._images, self._ranges = source, images, dict[str, Any]()
+        self._content = read_file(source, limit_bytes=LARGEST_BYTES)
+
+    def write(self, recipe: Recipe, path: Path, *, about: About | None) -> None:
+        """See `Quantizer`; the format holds nothing of `about`."""
+        from ai_edge_quantizer import quantizer
+
+        tool = quantizer.Quantizer(self._content, _static_int8())
+        try:
+            with quiet(), without_logs():
+                found = tool.quantize(self._found(), enable_progress_bar=False, enable_progress_report=False)
+                path.write_bytes(found.quantized_model)
+        except Exception as error:  # the tool's own errors are of every kind
+            raise InputError(f"{self._source}: AI Edge Quantizer cannot quantise it: {first_line(error)}") from None
+
+    def _found(self) -> dict[str, Any]:
+        """The least and the most of every tensor over all images."""
+        from ai_edge_quantizer import calibrator, recipe_manager
+        from ai_edge_quantizer.utils import qsv_utils
+
+        if not self._ranges:
+            recipes = recipe_manager.RecipeManager()
+            recipes.load_quantization_recipe(_static_int8())
+            look = calibrator.Calibrator(self._content, num_threads=1, qsv_update_func=qsv_utils.min_max_update)
+            (signature,) = look.get_signature_list()
+            (name,) = look._tfl_interpreter.get_signature_list()[signature]["inputs"]
+            look.calibrate({signature: [{name: image[None]} for image in self._images]}, recipes)
+            self._ranges = look.get_model_qsvs()
+        return self._ranges
+
+
+def _static_int8() -> Any:
+    """Weights and activations in int8, while images go in and answers come out in float."""
+    from ai_edge_quantizer import qtyping, recipe_manager
+    from ai_edge_quantizer.algorithm_manager import AlgorithmName
+
+    recipes, kinds = recipe_manager.RecipeManager(), qtyping.TFLOperationName
+    recipes.add_static_config(".*", kinds.ALL_SUPPORTED, activation_num_bits=8, weight_num_bits=8)
+    for end in (kinds.INPUT, kinds.OUTPUT):
+        recipes.add_quantization_config(".*", end, algorithm_key=AlgorithmName.NO_QUANTIZE)
+    return recipes.get_quantization_recipe()
