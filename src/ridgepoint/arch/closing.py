@@ -8,7 +8,7 @@ from ridgepoint.arch.choice import closings
 from ridgepoint.arch.document import convert
 from ridgepoint.arch.heads import HEADS, Head
 from ridgepoint.arch.heads.base import Answer, HeadBase
-from ridgepoint.arch.network import Network
+from ridgepoint.arch.network import Network, placed_parts
 from ridgepoint.arch.space import Space
 from ridgepoint.errors import ArchitectureError
 
@@ -42,8 +42,12 @@ class Closing(msgspec.Struct, frozen=True, kw_only=True):
         return closed
 
     def fits(self, network: Network) -> bool:
-        """Whether a network can have this end."""
-        return self.head is not None or network.head.answers == self.answers
+        """Whether a network can have this end: it gives what is wanted, or has the maps that the task's head takes."""
+        try:
+            placed_parts(self.close(network))
+        except ArchitectureError:
+            return False
+        return True
 
     def close_space(self, space: Space, **values: Any) -> Space:
         """A search space with this end, and other top-level keys replaced.

@@ -319,6 +319,28 @@ class Concat(Layer, frozen=True):
         return Shape(inputs[0].channels, sum(each.positions for each in inputs), layout="tokens")
 
 
+class AnchoredRows(Layer, frozen=True):
+    """Rows of offsets and of classes, and the maps that they are of: a box and the probability of each class a row.
+
+    At every position of a map lie its anchors, (width, height) each in parts of the image; a row belongs to one. A
+    network that learns gives what its loss asks for instead: offsets, anchors and logits, side by side.
+
+    Source: SSD, arXiv:1512.02325, section 2.1.
+    """
+
+    anchors: tuple[tuple[tuple[float, float], ...], ...]
+
+    def output(self, *inputs: Shape) -> Shape:
+        """(A, 4), (A, 1 + K), maps to (A, 4 + K): the background, which comes first, has no column."""
+        offsets, classes, *maps = inputs
+        offsets.expect("tokens", by="boxes at anchors")
+        classes.expect("tokens", by="boxes at anchors")
+        count = sum(each.positions * len(own) for each, own in zip(maps, self.anchors, strict=True))
+        if not offsets.positions == classes.positions == count:
+            raise ArchitectureError(f"there are {count} anchors, and {offsets.positions} rows of boxes for them")
+        return Shape(4 + classes.channels - 1, count, layout="tokens")
+
+
 class Routing(Layer, frozen=True):
     """Base of what chooses or gathers maps: nothing is computed, read or written."""
 

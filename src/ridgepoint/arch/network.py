@@ -262,7 +262,7 @@ def placed_parts(network: Network, *, deploy: bool = False) -> tuple[tuple[Site,
 
 
 def answer_shape(network: Network) -> tuple[int, ...]:
-    """What a network gives for one image: (classes,), or a class map (classes, height, width).
+    """What a network gives for one image: (classes,), a class map (classes, height, width), or (rows, columns).
 
     Raises:
         ArchitectureError: If the network is impossible, or gives several things.
@@ -270,6 +270,8 @@ def answer_shape(network: Network) -> tuple[int, ...]:
     output = placed_parts(network)[-1][1].output
     if output.layout == "vector":
         return (output.channels,)
+    if output.layout == "tokens":
+        return (output.positions, output.channels)
     output.expect("map", by=f"{network.name}: a file of one output")
     return (output.channels, output.height, output.width)
 

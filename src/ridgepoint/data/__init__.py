@@ -7,7 +7,7 @@ from ridgepoint.data.found import Whole
 from ridgepoint.data.images import Split
 from ridgepoint.data.policy import AutoAugment, RandAugment
 from ridgepoint.data.preprocess import Preprocessing
-from ridgepoint.data.resolution import choose_input
+from ridgepoint.data.resolution import choose_input, choose_squashed
 from ridgepoint.data.sources import detect, read_whole
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "Whole",
     "build",
     "choose_input",
+    "choose_squashed",
     "decode",
     "default_augmentation",
     "detect",

@@ -133,6 +133,22 @@ class Geometry:
         )
         return moved[:, 0].to(maps_BHW.dtype)
 
+    def boxes(self, boxes_BM4: torch.Tensor) -> torch.Tensor:
+        """Boxes on canvases on inputs; of a turned one the upright box around it. Some reach beyond the input.
+
+        Left, top, right, bottom in parts of canvas or input, float32 (B, M, 4).
+        """
+        import torch
+
+        left, top, right, bottom = (2 * boxes_BM4 - 1).unbind(-1)
+        corners_KBM = torch.stack([torch.complex(x, y) for x in (left, right) for y in (top, bottom)])
+        of = corners_KBM - self.origin[:, None]
+        across, down = self.right[:, None], self.down[:, None]
+        area = across.real * down.imag - across.imag * down.real
+        u_KBM = (of.real * down.imag - of.imag * down.real) / area
+        v_KBM = (across.real * of.imag - across.imag * of.real) / area
+        return (torch.stack([u_KBM.amin(0), v_KBM.amin(0), u_KBM.amax(0), v_KBM.amax(0)], -1) + 1) / 2
+
 
 class Augment:
     """From canvases, uint8 (B, C, H', W'), and seeds, 64-bit (B,), to augmented inputs, uint8 (B, C, H, W).

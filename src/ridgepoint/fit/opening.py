@@ -148,7 +148,9 @@ def _choose(
         display.say(f"No published weights are on this machine, and {hub}: learns from nothing.{how}")
         return []
     families = [
-        choices_of(load(row.network), row, prepared, sizes_for(settings, prepared, row.size)) for row in reached
+        choices_of(load(row.network), row, prepared, sizes_for(settings, prepared, row.size))
+        for row in reached
+        if prepared.task.head(prepared.dataset).fits(load(row.network))
     ]
     found = _within(families, _Hand(display), settings, prepared, target, limit_ms, display)
     if not found:

@@ -213,7 +213,7 @@ def choose_rivals(job: FitJob) -> list[Candidate]:
     closing = job.prepared.task.head(job.prepared.dataset)
     zoo = zoo_networks(channels, height, width, closing.num_classes)
     found = within_budget(
-        {family: [closing.close(network) for network in networks] for family, networks in zoo.items()},
+        {family: [closing.close(each) for each in networks if closing.fits(each)] for family, networks in zoo.items()},
         job.latency,
         limit,
         count=settings.baselines,

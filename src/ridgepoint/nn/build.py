@@ -12,6 +12,7 @@ from ridgepoint.arch.recipe import Chain, Parallel, Recipe, place
 from ridgepoint.arch.shape import Shape
 from ridgepoint.arch.taps import tap_paths
 from ridgepoint.nn import layers
+from ridgepoint.nn.anchored import AnchoredRows
 from ridgepoint.nn.depthwise import COLUMNS, DepthwiseConv2d
 from ridgepoint.nn.taps import run
 
@@ -27,14 +28,15 @@ ACTIVATIONS: dict[str, Callable[..., nn.Module]] = {
 }
 # The 1x1 convolutions around shared-key attention, by their names in its block.
 ATTENTION_PROJECTIONS = ("attention.query", "attention.key.project", "attention.value.project", "output")
+PREDICTOR_STD = 0.03
 IN_PLACE = ("relu", "relu6", "hard_swish", "silu")
 
 
 class BuiltNetwork(nn.Module):
     """A network with weights.
 
-    Shape: (B, channels, H, W) -> what its head gives: (B, num_classes), or a class map (B, num_classes, H', W'). H and
-    W may differ from the network's own input size.
+    Shape: (B, channels, H, W) -> what its head gives: (B, num_classes), a class map (B, num_classes, H', W'), or rows
+    of boxes. H and W may differ from the network's own input size.
     """
 
     def __init__(self, network: Network, *, drop_rate: float = 0.0, drop_path_rate: float = 0.0):
@@ -144,6 +146,8 @@ def _leaf(layer: spec.Layer, shape: Shape, grid: layers.Grid, drop_rate: float, 
             return layers.Pick(layer.index)
         case spec.ToRows():
             return layers.ToRows(layer.columns)
+        case spec.AnchoredRows():
+            return AnchoredRows(layer.anchors)
         case (
             spec.GlobalPool()
             | spec.Add()
@@ -181,7 +185,10 @@ def initialise(model: nn.Module) -> None:
     The 1x1 convolutions around shared-key attention are Xavier-uniform: by fan-out the few key channels would get
     logits so large that softmax starts as an argmax.
 
-    Source: MobileNetV2's and timm's practice; EfficientFormer uses std 0.02 for its linear layers; timm for attention.
+    The last convolutions of a detector start near zero, so that its first boxes are its anchors.
+
+    Source: MobileNetV2's and timm's practice; torchvision's for detectors; EfficientFormer uses std 0.02 for its linear
+    layers; timm for attention.
     """
     for module in model.modules():
         if isinstance(module, nn.Conv2d):
@@ -196,3 +203,7 @@ def initialise(model: nn.Module) -> None:
         if isinstance(attention, layers.Parallel) and isinstance(attention.join, layers.MultiQueryAttention):
             for part in ATTENTION_PROJECTIONS:
                 nn.init.xavier_uniform_(module.get_parameter(f"{part}.weight"))
+        if isinstance(module, layers.Parallel) and isinstance(module.join, AnchoredRows):
+            for name, weight in module.named_parameters():
+                if name.endswith(".conv.weight") and not name.endswith("depthwise.conv.weight"):
+                    nn.init.normal_(weight, 0.0, PREDICTOR_STD)

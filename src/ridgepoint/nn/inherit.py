@@ -244,7 +244,7 @@ class _Walk:
         if isinstance(mine, spec.Bundle):
             self.bundle = axes
             return axes[0]
-        if isinstance(mine, spec.Resize | spec.Concat):
+        if isinstance(mine, spec.Resize | spec.Concat | spec.AnchoredRows):
             return axes[0]
         if isinstance(mine, spec.Gate):
             features, gate = axes

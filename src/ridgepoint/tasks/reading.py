@@ -7,11 +7,12 @@ from pathlib import Path
 from ridgepoint.data import Dataset
 from ridgepoint.errors import DataError, InputError, nearest, shown
 from ridgepoint.tasks.classification import CLASSIFICATION
+from ridgepoint.tasks.detection import DETECTION
 from ridgepoint.tasks.segmentation import SEGMENTATION
 from ridgepoint.tasks.task import Task
 
 GROUP = "ridgepoint.tasks"
-OWN: dict[str, Task] = {task.name: task for task in (SEGMENTATION, CLASSIFICATION)}
+OWN: dict[str, Task] = {task.name: task for task in (SEGMENTATION, DETECTION, CLASSIFICATION)}
 """In the order in which they are asked; the last one refuses what none can read."""
 
 

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 import torch
 from PIL import Image
@@ -12,7 +11,15 @@ from torch import Tensor
 
 from ridgepoint.arch.closing import Closing
 from ridgepoint.arch.heads.lraspp import LiteRAspp
-from ridgepoint.data import ArraySplit, Augmentation, Dataset, Preprocessing, Split, choose_input, default_augmentation
+from ridgepoint.data import (
+    ArraySplit,
+    Augmentation,
+    Dataset,
+    Preprocessing,
+    Split,
+    choose_squashed,
+    default_augmentation,
+)
 from ridgepoint.data.augment import Geometry
 from ridgepoint.data.dataset import assemble
 from ridgepoint.data.images import joined
@@ -79,16 +86,7 @@ class Segmentation:
 
     def input(self, data: Dataset, size: int | None) -> tuple[Preprocessing, str]:
         """A square into which the whole image is squashed: nothing is cut off, and no pixel is spent on a border."""
-        found, reason = choose_input(data, size=size)
-        short = min(data.median_size)
-        if size is None and short > SMALL_IMAGE:
-            side = min(max(short // 32 * 32, SMALLEST_PX), LARGEST_PX)
-            found = msgspec.structs.replace(found, height=side, width=side)
-            reason = f"input {side} x {side}: the images' median shorter side is {short} px; from {SMALLEST_PX} to "
-            reason += f"{LARGEST_PX} px, a multiple of 32; {found.channels} channel(s)."
-        resize = min(round(found.height * CANVAS), max(short, found.height))
-        squashed = msgspec.structs.replace(found, resizing="squash", resize=resize)
-        return squashed, f"{reason} The whole image is squashed into it."
+        return choose_squashed(data, size=size, canvas=CANVAS)
 
     def augmentation(self, data: Dataset, preprocessing: Preprocessing) -> Augmentation:
         """Crops of half the image at least, mirrored where names allow, and colours varied: masks follow."""
@@ -166,9 +164,6 @@ class Segmentation:
         """IoU by class, and the worst and some other images beside their masks and answers."""
         write_segmented(folder, labels, test, outputs)
 
-
-SMALLEST_PX, LARGEST_PX = 96, 320
-"""Input sizes that are chosen unasked, for photographs."""
 
 CANVAS = 1.25
 """The canvas of a training over the input: crops of it are enlarged less."""

@@ -1,5 +1,6 @@
 """SSDLite: boxes and their classes from six maps, by depthwise separable convolutions."""
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from ridgepoint.arch.conventions import Conventions
@@ -33,27 +34,50 @@ class SsdLite(HeadBase, frozen=True, tag="ssdlite"):
         conv = conventions.conv(last.channels, own, activation=conventions.activation) if self.conv_channels else None
         first = (("map0", Pick(index=1)), ("map1", chain(last=Pick(index=0), conv=conv)))
         parts: dict[str, Recipe] = {"maps": Parallel(first, Bundle())}
-        widths = [fine.channels, own]
-        for number, wide in enumerate(self.extra_channels, 2):
-            kept = tuple([(f"map{index}", Pick(index=index)) for index in range(number)])
-            extra = chain(before=Pick(index=number - 1), **dict(_extra(widths[-1], wide, conventions).parts))
-            parts[f"extra{number}"] = Parallel((*kept, (f"map{number}", extra)), Bundle())
-            widths.append(wide)
-        boxes, scores = (self._rows(widths, columns, conventions) for columns in (4, num_classes))
-        return chain(**parts, classifier=Parallel((("boxes", boxes), ("scores", scores)), Bundle()))
-
-    def _rows(self, widths: list[int], columns: int, conventions: Conventions) -> Parallel:
-        """So many numbers for every anchor of every position of all maps."""
+        parts |= extras(2, own, self.extra_channels, conventions)
+        widths = (fine.channels, own, *self.extra_channels)
         if len(self.anchors) != len(widths):
             raise ArchitectureError(
                 f"anchors has {len(self.anchors)} numbers, and there are {len(widths)} maps: a finer one, the last one "
                 f"and {len(self.extra_channels)} of extra_channels. Give one number for each"
             )
-        branches = [
-            (f"map{index}", _predict(index, channels, count, columns, conventions))
-            for index, (channels, count) in enumerate(zip(widths, self.anchors, strict=True))
-        ]
-        return Parallel(tuple(branches), Concat())
+        boxes, scores = (rows(widths, self.anchors, columns, conventions) for columns in (4, num_classes))
+        return chain(**parts, classifier=Parallel((("boxes", boxes), ("scores", scores)), Bundle()))
+
+
+def extras(first: int, channels: int, widths: Sequence[int], conventions: Conventions) -> dict[str, Recipe]:
+    """Further maps, each at half the size of the one before, bundled with all maps before it.
+
+    Args:
+        first: How many maps there are; the last of them is halved first.
+        channels: Of that one.
+        widths: Channels of the further ones.
+        conventions: Of the network.
+    """
+    parts: dict[str, Recipe] = {}
+    for number, wide in enumerate(widths, first):
+        kept = tuple([(f"map{index}", Pick(index=index)) for index in range(number)])
+        extra = chain(before=Pick(index=number - 1), **dict(_extra(channels, wide, conventions).parts))
+        parts[f"extra{number}"] = Parallel((*kept, (f"map{number}", extra)), Bundle())
+        channels = wide
+    return parts
+
+
+def rows(widths: Sequence[int], counts: Sequence[int], columns: int, conventions: Conventions) -> Recipe:
+    """So many numbers for every anchor of every position of all maps; a map without anchors gives none.
+
+    Args:
+        widths: Channels of the maps.
+        counts: Anchors at a position of each.
+        columns: Numbers of an anchor.
+        conventions: Of the network.
+    """
+    branches = [
+        (f"map{index}", _predict(index, channels, count, columns, conventions))
+        for index, (channels, count) in enumerate(zip(widths, counts, strict=True))
+        if count
+    ]
+    return Parallel(tuple(branches), Concat())
 
 
 def _predict(index: int, channels: int, count: int, columns: int, conventions: Conventions) -> Chain:

@@ -1,0 +1,127 @@
+"""LabelMe: a JSON file an image, with `shapes` of a `label` and `points` in pixels; outlines become the boxes around.
+
+Source: https://github.com/wkentaro/labelme
+"""
+
+import math
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+
+import msgspec
+
+from ridgepoint.data.boxes.annotations import (
+    MOST_ON_ONE,
+    Annotations,
+    Box,
+    Marked,
+    Picture,
+    Remarks,
+    check_classes,
+    check_count,
+)
+from ridgepoint.data.boxes.coco import MISSING
+from ridgepoint.data.boxes.files import Files, part_at
+from ridgepoint.data.names import natural_key
+from ridgepoint.errors import DataError
+from ridgepoint.files import read_file
+
+KIND = "LabelMe JSON"
+LARGEST_BYTES = 256 << 20  # the image may lie inside, as text
+_OUTLINES = ("polygon", "linestrip", "mask")
+
+
+class _Shape(msgspec.Struct, gc=False):
+    label: str
+    points: list[list[float]]
+    shape_type: str | None = None
+
+
+class _File(msgspec.Struct):
+    shapes: list[_Shape]
+    imagePath: str = ""
+    imageHeight: int | None = None
+    imageWidth: int | None = None
+
+
+class _Keys(msgspec.Struct):
+    shapes: msgspec.Raw = msgspec.Raw()
+    imagePath: msgspec.Raw = msgspec.Raw()
+
+
+def is_labelme(content: bytes) -> bool:
+    """Whether a JSON file has shapes on an image; false for what is no JSON."""
+    try:
+        keys = msgspec.json.decode(content, type=_Keys)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return False
+    return bool(bytes(keys.shapes)[:1] and bytes(keys.imagePath)[:1])
+
+
+def read_labelme(files: Files, paths: Sequence[str]) -> Annotations:
+    """What the JSON files say.
+
+    Raises:
+        DataError: If one breaks the format.
+    """
+    remarks, pictures, names = Remarks(), list[Picture](), set[str]()
+    for path in paths:
+        content = read_file(files.at(path), limit_bytes=LARGEST_BYTES, error=DataError)
+        try:
+            file = msgspec.json.decode(content, type=_File, strict=False)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            raise DataError(f"{path}: cannot be read as LabelMe JSON: {error}. Save it with LabelMe anew") from None
+        check_count(len(file.shapes), MOST_ON_ONE, path)
+        part = part_at(path)
+        name = file.imagePath or PurePosixPath(path).stem
+        found = files.image(name, of=path, part=part)
+        if found is None:
+            remarks.add(MISSING, f"{path}: {name}")
+            continue
+        marked = [_object(each, f"{path}: shape {index}", remarks) for index, each in enumerate(file.shapes)]
+        objects = tuple(each for each in marked if each)
+        names |= {each.label for each in objects}
+        size = (file.imageWidth or 0, file.imageHeight or 0)
+        pictures.append(Picture(found, part, objects, size if min(size) > 0 else None))
+    seen: set[str] = set()
+    for each in pictures:
+        if each.path in seen:
+            raise DataError(f"{each.path}: two files of LabelMe are about this image. Keep one of them")
+        seen.add(each.path)
+    return Annotations(
+        kind=KIND,
+        classes=check_classes(sorted(names, key=natural_key), paths[0]),
+        pictures=tuple(sorted([*pictures, *_unmarked(files, seen, remarks)], key=lambda each: natural_key(each.path))),
+        remarks=remarks,
+    )
+
+
+def _unmarked(files: Files, known: set[str], remarks: Remarks) -> list[Picture]:
+    """LabelMe writes no file for an image on which nothing was marked."""
+    found = []
+    for path in files.images:
+        if path not in known:
+            remarks.add("images have no annotation: taken for images without objects", path)
+            found.append(Picture(path, part_at(path), ()))
+    return found
+
+
+def _object(shape: _Shape, place: str, remarks: Remarks) -> Marked | None:
+    kind = shape.shape_type or ("rectangle" if len(shape.points) == 2 else "polygon")
+    box = _box(kind, shape.points)
+    if box is None:
+        remarks.add(f"shapes are no boxes or outlines ({kind}), and are left out", place)
+        return None
+    if kind in _OUTLINES:
+        remarks.add("outlines became the boxes around them", place)
+    return Marked(shape.label, box, place=place)
+
+
+def _box(kind: str, points: list[list[float]]) -> Box | None:
+    if len(points) < 2 or any(len(point) != 2 for point in points) or kind in ("point", "points", "line"):
+        return None
+    if kind == "circle":
+        (x, y), on_edge = points[0], points[1]
+        radius = math.dist((x, y), on_edge)
+        return (x - radius, y - radius, x + radius, y + radius)
+    columns, rows = zip(*points, strict=True)
+    return (min(columns), min(rows), max(columns), max(rows))

@@ -1,0 +1,180 @@
+"""YOLO: a text file beside every image, a line an object: class, centre, width and height, in parts of the image.
+
+Images lie in `images`, their texts in `labels` beside it, or both together. Names of classes stand in `data.yaml`
+(`names`), `classes.txt` or `obj.names`.
+
+Source: darknet's and Ultralytics' documentation.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import PurePosixPath
+
+from ridgepoint.data.boxes.annotations import (
+    MOST_ON_ONE,
+    Annotations,
+    Box,
+    Marked,
+    Picture,
+    Remarks,
+    check_classes,
+    check_count,
+)
+from ridgepoint.data.boxes.files import Files, parts_in
+from ridgepoint.documents import read_document
+from ridgepoint.errors import DataError, InputError, shown
+from ridgepoint.files import read_file
+
+KIND = "YOLO texts"
+LARGEST_BYTES = 10 << 20
+_NAME_FILES = ("classes.txt", "obj.names", "_darknet.labels")
+_OTHER_TEXTS = {"classes.txt", "readme.txt", "readme.roboflow.txt", "readme.dataset.txt", "license.txt", "notes.txt"}
+_SAMPLE = 20
+
+
+def pairs(files: Files) -> dict[str, str]:
+    """The text that would belong to each image, by the image's path, where there is one."""
+    texts = {path for path in files.by_suffix.get(".txt", ()) if PurePosixPath(path).name.lower() not in _OTHER_TEXTS}
+    found = {}
+    for image in files.images:
+        stem = image[: image.rindex(".")]
+        places = [stem + ".txt"]
+        parts = stem.split("/")
+        for index in range(len(parts) - 2, -1, -1):
+            if parts[index].lower() == "images":
+                places.append("/".join([*parts[:index], "labels", *parts[index + 1 :]]) + ".txt")
+        for place in places:
+            if place in texts:
+                found[image] = place
+                break
+    return found
+
+
+def is_yolo(files: Files, texts: Sequence[str]) -> bool:
+    """Whether texts beside images hold objects: the first line there is, of a few files, begins as one."""
+    for path in texts[:_SAMPLE]:
+        try:
+            words = next((line.split() for line in _lines(files, path) if line.strip()), None)
+        except DataError:
+            return False
+        if words is not None:
+            return len(words) >= 5 and all(map(_is_number, words))
+    return False
+
+
+def read_yolo(files: Files, paired: dict[str, str]) -> Annotations:
+    """What the texts say; an image without one holds no objects.
+
+    Args:
+        files: What lies there.
+        paired: The text of each image, as `pairs` has it.
+
+    Raises:
+        DataError: If a line cannot be read, or a class has no name.
+    """
+    remarks = Remarks()
+    names, source = _names(files)
+    marked, most = {}, -1
+    for image, text in paired.items():
+        found = list(_objects(files, text, remarks))
+        check_count(len(found), MOST_ON_ONE, text)
+        marked[image] = found
+        for number, _, place in found:
+            if names and number >= len(names):
+                raise DataError(
+                    f"{place}: the class is {number}, and {source} names {len(names)}. Allowed: 0 to {len(names) - 1}"
+                )
+            most = max(most, number)
+    if not names:
+        names = tuple(str(number) for number in range(most + 1))
+        remarks.add("classes have no names, only numbers: write them into data.yaml as names", ", ".join(names[:3]))
+    pictures = []
+    for image in files.images:
+        if image not in marked:
+            remarks.add("images have no text beside them: taken for images without objects", image)
+        objects = [Marked(names[number], box, place=place) for number, box, place in marked.get(image, ())]
+        part = min(parts_in(PurePosixPath(image).parts[:-1]), default="all")
+        pictures.append(Picture(image, part, tuple(objects), fractions=True))
+    for lone in sorted(_texts(files) - set(paired.values())):
+        remarks.add("texts belong to no image, and are left out", lone)
+    return Annotations(
+        kind=KIND, classes=check_classes(names, source or "data.yaml"), pictures=tuple(pictures), remarks=remarks
+    )
+
+
+def _texts(files: Files) -> set[str]:
+    """Texts in folders called labels."""
+    found = files.by_suffix.get(".txt", ())
+    return {path for path in found if "labels" in [name.lower() for name in PurePosixPath(path).parts[:-1]]}
+
+
+def _names(files: Files) -> tuple[tuple[str, ...], str]:
+    """Names of classes in the order of their numbers, and where they stand; none where no file tells them."""
+    for path in (*files.by_suffix.get(".yaml", ()), *files.by_suffix.get(".yml", ())):
+        try:
+            content = read_document(files.at(path), error=DataError)
+        except InputError as error:
+            raise DataError(str(error)) from None
+        named = content.get("names") if isinstance(content, dict) else None
+        if named is not None:
+            return check_classes(_in_order(named, path), path), path
+    for path in (
+        *files.by_suffix.get(".txt", ()),
+        *files.by_suffix.get(".names", ()),
+        *files.by_suffix.get(".labels", ()),
+    ):
+        if PurePosixPath(path).name.lower() in _NAME_FILES:
+            return check_classes([line.strip() for line in _lines(files, path) if line.strip()], path), path
+    return (), ""
+
+
+def _in_order(named: object, path: str) -> list[str]:
+    """`names` of a data.yaml: a list, or a mapping from numbers, which our documents read as texts."""
+    if isinstance(named, dict):
+        places = sorted(named, key=lambda key: (len(key), key))
+        if places != [str(number) for number in range(len(places))]:
+            raise DataError(f"{path}: names has the keys {shown(places)}. Allowed: 0, 1, 2, ...")
+        named = [named[place] for place in places]
+    if not isinstance(named, list):
+        raise DataError(f"{path}: names is {shown(named)}. Allowed: a list of names, or 0: name, 1: name, ...")
+    return [str(name) for name in named]
+
+
+def _objects(files: Files, path: str, remarks: Remarks) -> Iterator[tuple[int, Box, str]]:
+    for number, line in enumerate(_lines(files, path), 1):
+        if not (words := line.split()):
+            continue
+        place = f"{path}: line {number}"
+        if len(words) < 5 or not all(map(_is_number, words)) or not float(words[0]).is_integer() or words[0][0] == "-":
+            raise DataError(
+                f"{place} is {shown(line.strip())}. Allowed: a class's number, then the box's centre, width and height "
+                "in parts of the image, such as 0 0.5 0.5 0.2 0.3"
+            )
+        values = [float(word) for word in words[1:]]
+        if len(values) == 4:
+            x, y, width, height = values
+            box = (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
+        elif len(values) == 5:
+            x, y, width, height, _ = values
+            box = (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
+            remarks.add("lines have a sixth number, a detector's confidence: are these labels?", place)
+        elif len(values) % 2 == 0:
+            box = (min(values[::2]), min(values[1::2]), max(values[::2]), max(values[1::2]))
+            remarks.add("outlines became the boxes around them", place)
+        else:
+            raise DataError(f"{place} has {len(words)} numbers. Allowed: 5, or an outline's class and pairs x y")
+        yield int(float(words[0])), box, place
+
+
+def _lines(files: Files, path: str) -> list[str]:
+    content = read_file(files.at(path), limit_bytes=LARGEST_BYTES, error=DataError)
+    try:
+        return content.decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: is not written in UTF-8 (byte {error.start:,}). Save it as UTF-8") from None
+
+
+def _is_number(word: str) -> bool:
+    try:
+        return len(word) < 40 and abs(float(word)) < 1e9
+    except ValueError:
+        return False

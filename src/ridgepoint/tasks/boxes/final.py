@@ -1,0 +1,50 @@
+"""From a detector's rows to final boxes: the best of every place, by greedy suppression within each class."""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torchvision.ops import batched_nms
+
+from ridgepoint.tasks.boxes.rows import BOX, SCORES
+
+LEAST_SCORE, MOST_IOU, CANDIDATES, MOST_BOXES = 0.01, 0.55, 400, 100
+"""What is worth a look; how far boxes of a class may overlap; how many rows are looked at; how many boxes remain."""
+
+SHOWN = 0.4
+"""The least score of a box that people are shown."""
+
+
+class Boxes(NamedTuple):
+    """The final boxes of an image, the surest first.
+
+    Attributes:
+        places: Left, top, right, bottom in parts of the image, float32 (D, 4), within 0..1.
+        labels: Classes, int64 (D,).
+        scores: Probabilities, float32 (D,).
+    """
+
+    places: np.ndarray
+    labels: np.ndarray
+    scores: np.ndarray
+
+
+def final_boxes(rows_AC: np.ndarray, *, least_score: float = LEAST_SCORE) -> Boxes:
+    """The final boxes of one image.
+
+    A row may be several classes; a fixed number of rows is looked at, so that the time does not depend on the image.
+
+    Args:
+        rows_AC: Box and scores of every anchor; see `rows`.
+        least_score: What less sure boxes are left out by.
+    """
+    rows = torch.as_tensor(rows_AC)
+    scores_AK = rows[:, SCORES]
+    flat = scores_AK.flatten()
+    scores, chosen = flat.topk(min(CANDIDATES, len(flat)))
+    chosen = chosen[scores >= least_score]
+    scores = scores[: len(chosen)]
+    anchors, labels = chosen // scores_AK.shape[1], chosen % scores_AK.shape[1]
+    places = rows[anchors, BOX].clamp(0.0, 1.0)
+    kept = batched_nms(places, scores, labels, MOST_IOU)[:MOST_BOXES]
+    return Boxes(places[kept].numpy(), labels[kept].numpy(), scores[kept].numpy())
