@@ -1,5 +1,6 @@
 """Detection: the kit, each part against torchvision or pycocotools, and what anchors from the data change."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import box_helpers as boxes
@@ -316,3 +317,15 @@ def test_a_file_ships_only_what_its_source_says(folder: Path, tmp_path: Path):
         verify(models[1], artefact, images, agree=DETECTION.agree)
     (picture,) = [predict_and_draw(artefact, folder / "images" / "000.png")[1]]
     assert picture.size == (boxes.WIDTH, boxes.HEIGHT)
+
+
+@pytest.mark.parametrize(("short", "side"), [(48, 48), (70, 96), (250, 224), (480, 320)])
+def test_photographs_are_squashed_into_up_to_320_px(short: int, side: int, folder: Path):
+    data = replace(DETECTION.read(folder, seed=0, root=None), median_size=(short, 2 * short))
+    prepared, reason = DETECTION.input(data, None)
+    assert (prepared.height, prepared.width, prepared.resizing) == (
+        side,
+        side,
+        "squash",
+    ) and f"{side} x {side}" in reason
+    assert DETECTION.input(data, 128)[0].resize >= 128

@@ -85,16 +85,14 @@ def choose_squashed(dataset: Dataset, *, size: int | None = None, canvas: float 
         DataError: If the asked size is out of bounds.
     """
     found, reason = choose_input(dataset, size=size)
-    short = min(dataset.median_size)
+    short, side = min(dataset.median_size), found.height
     if size is None and short > _SMALL:
         low, high = _SQUASHED
         side = min(max(short // 32 * 32, low), high)
-        found = msgspec.structs.replace(found, height=side, width=side)
         reason = (
             f"input {side} x {side}: the images' median shorter side is {short} px; from {low} to {high} px, a "
             f"multiple of 32; {found.channels} channel(s)."
         )
-    resize = min(round(found.height * canvas), max(short, found.height))
-    return msgspec.structs.replace(
-        found, resizing="squash", resize=resize
-    ), f"{reason} The whole image is squashed into it."
+    resize = min(round(side * canvas), max(short, side))
+    squashed = msgspec.structs.replace(found, height=side, width=side, resize=resize, resizing="squash")
+    return squashed, f"{reason} The whole image is squashed into it."
