@@ -16,12 +16,14 @@ from train_helpers import same
 from ridgepoint.arch.closing import Closing
 from ridgepoint.arch.document import parse_network
 from ridgepoint.arch.heads.lraspp import LiteRAspp
+from ridgepoint.arch.heads.semantic_fpn import SemanticFpn
 from ridgepoint.arch.network import Network, answer_shape
+from ridgepoint.arch.space import load_space
 from ridgepoint.arch.zoo import list_models, load
 from ridgepoint.data import Augmentation, RandAugment
 from ridgepoint.errors import InputError
 from ridgepoint.tasks.miou import score_maps
-from ridgepoint.tasks.segmentation import SEGMENTATION
+from ridgepoint.tasks.segmentation import NARROW_FPN, SEGMENTATION
 from ridgepoint.testing import formats, tasks
 from ridgepoint.train.batches import TrainingData, training_data
 from ridgepoint.train.loop import Bound, Trained, train
@@ -149,11 +151,23 @@ def test_it_learns_and_stopped_trainings_end_alike(network: Network, data: Train
 
 
 def test_every_network_of_the_zoo_can_be_closed():
-    """At 128 px, answers are 16 x 16."""
-    closing = Closing(num_classes=3, head=LiteRAspp(image_size=False))
-    for name in list_models():
-        network = load(name)
-        assert answer_shape(closing.close(network.at(height=128))) == (3, 16, 16), name
+    """At 128 px, answers are 16 x 16 and 32 x 32."""
+    for head, side in ((LiteRAspp(image_size=False), 16), (NARROW_FPN, 32)):
+        closing = Closing(num_classes=3, head=head)
+        for name in list_models():
+            assert answer_shape(closing.close(load(name).at(height=128))) == (3, side, side), name
+
+
+def test_a_space_leaves_the_head_open_and_networks_with_one_keep_it(tmp_path: Path):
+    data = SEGMENTATION.read(write_discs(tmp_path, 8, side=96), seed=0, root=None)
+    closing = SEGMENTATION.head(data)
+    space = closing.close_space(load_space("mobilenetv4_conv"))
+    (choice,) = [each for each in space.choices if each.name == "task_head"]
+    usual = space.complete(lambda each: 0)
+    heads = [space.decode({**usual, choice.name: at}).head.tag() for at in range(3)]
+    assert heads == ["lraspp", "lraspp", "semantic_fpn"]
+    own = msgspec.structs.replace(load("mobilenetv3_small_050"), head=SemanticFpn(hidden_channels=16))
+    assert closing.close(own).head == own.head and closing.close(own).num_classes == 2
 
 
 def test_trained_exported_evaluated_and_drawn(discs: Path, tmp_path: Path):

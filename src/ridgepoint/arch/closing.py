@@ -4,13 +4,16 @@ from typing import Any
 
 import msgspec
 
-from ridgepoint.arch.choice import closings
+from ridgepoint.arch.choice import Choice, closings
 from ridgepoint.arch.document import convert
 from ridgepoint.arch.heads import HEADS, Head
 from ridgepoint.arch.heads.base import Answer, HeadBase
 from ridgepoint.arch.network import Network, placed_parts
 from ridgepoint.arch.space import Space
 from ridgepoint.errors import ArchitectureError
+
+CHOICE = "task_head"
+"""What a search space calls the choice between heads of a task."""
 
 
 class Closing(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,12 +23,14 @@ class Closing(msgspec.Struct, frozen=True, kw_only=True):
         num_classes: What the head is made for, by default one number a class.
         head: The task's own; None keeps each network's.
         answers: What a head that is kept has to give.
+        others: Further heads of the task, which a search space leaves open beside `head`.
         keep: Whether a network, or a space, whose head gives that already keeps it, and only others get the task's own.
     """
 
     num_classes: int
     head: Head | None = None
     answers: Answer = "classes"
+    others: tuple[Head, ...] = ()
     keep: bool = False
 
     def close(self, network: Network) -> Network:
@@ -67,8 +72,10 @@ class Closing(msgspec.Struct, frozen=True, kw_only=True):
 
     def keys(self) -> dict[str, Any]:
         """The same for a search space, as `Space.closed` takes it."""
-        head = {} if self.head is None else {"head": msgspec.to_builtins(self.head)}
-        return {"num_classes": self.num_classes, **head}
+        if self.head is None:
+            return {"num_classes": self.num_classes}
+        heads = tuple(msgspec.to_builtins(head) for head in (self.head, *self.others))
+        return {"num_classes": self.num_classes, "head": Choice(CHOICE, heads) if self.others else heads[0]}
 
 
 def check_answers(head: HeadBase, wanted: Answer, name: str) -> None:

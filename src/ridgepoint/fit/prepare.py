@@ -158,8 +158,11 @@ def prepare(run: RunFolder[FitSettings], display: Display, given: Entry | None =
         expect_int8(task)
     preprocessing, reason = task.input(dataset, settings.size)
     display.say(reason)
-    method = choose_method(settings, given)
     space, network, closing = None, None, task.head(dataset)
+    method = choose_method(settings, given)
+    if settings.method == "auto" and method.entry.shared and closing.head is not None and closing.head.taps:
+        why = f"networks for {task.name} take maps from within, which weights that a whole space shares do not give"
+        method = Chosen("evolution", why, find_method("evolution"))
     if method.entry.takes == "network":
         network = seed_network(closing, preprocessing, settings.space or "")
         display.say(f"Search starts from {network.name} at {preprocessing.height} px.")

@@ -59,6 +59,8 @@ class BuiltNetwork(nn.Module):
         self.head = modules["head"]
         self.taps = tap_paths(network.head.taps, [(path, block.reduction) for path, block in network.rows()])
         initialise(self)
+        if network.head.answers != "classes":
+            initialise_answers(self.head)
 
     def forward(self, x: Tensor) -> Tensor:
         """Stem, stages, head."""
@@ -176,6 +178,20 @@ def _conv(layer: spec.Conv2d) -> nn.Conv2d:
         groups=layer.groups,
         bias=layer.bias,
     )
+
+
+@torch.no_grad()
+def initialise_answers(head: nn.Module) -> None:
+    """Small weights for convolutions with a bias, of which maps and boxes are made.
+
+    By fan-out the few channels of an answer would start with logits of order 10, and the first steps be spent on that.
+
+    Source: torchvision's heads, which leave such convolutions at torch's default, a spread of 1 / sqrt(3 fan-in).
+    """
+    for module in head.modules():
+        if isinstance(module, nn.Conv2d) and module.bias is not None:
+            fan_in = module.kernel_size[0] * module.kernel_size[1] * module.in_channels // module.groups
+            nn.init.normal_(module.weight, 0.0, math.sqrt(1.0 / (3 * fan_in)))
 
 
 @torch.no_grad()

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ridgepoint.arch.closing import Closing
 from ridgepoint.arch.heads.lraspp import LiteRAspp
+from ridgepoint.arch.heads.semantic_fpn import SemanticFpn
 from ridgepoint.data import (
     ArraySplit,
     Augmentation,
@@ -42,7 +43,7 @@ SAME_MAPS = "share of images with the same label map"
 
 
 class Segmentation:
-    """See `ridgepoint.tasks.task.Task`. Networks end in Lite R-ASPP and answer at an eighth of the input's size."""
+    """See `ridgepoint.tasks.task.Task`. Networks answer at a quarter or an eighth of the input's size."""
 
     name = "segmentation"
     metric = "mIoU"
@@ -99,10 +100,19 @@ class Segmentation:
         )
 
     def head(self, data: Dataset) -> Closing:
-        """Lite R-ASPP at stride 8, and of small images at stride 4; a network that gives a class map keeps its head."""
+        """Lite R-ASPP at stride 4, and where a search may choose, at stride 8 and a narrow Semantic FPN; or its own.
+
+        Seen: 180 s on one core, MobileNetV4-Conv-Small at 256 px on 273 images of nuclei, one seed: mIoU 0.866 with the
+        first, 0.871 with the last, whose latency is about 1.7 times as long by a roofline of a Pixel 6.
+        """
         small = min(data.median_size) <= SMALL_IMAGE
-        head = LiteRAspp(low=4 if small else 8, image_size=False)
-        return Closing(num_classes=len(data.classes), head=head, answers="a class map", keep=True)
+        return Closing(
+            num_classes=len(data.classes),
+            head=LiteRAspp(low=4, image_size=False),
+            answers="a class map",
+            others=() if small else (LiteRAspp(low=8, image_size=False), NARROW_FPN),
+            keep=True,
+        )
 
     def recipe(self, size: int, *, trained: bool) -> str:
         """For masks, whatever the size."""
@@ -164,6 +174,8 @@ class Segmentation:
         """IoU by class, and the worst and some other images beside their masks and answers."""
         write_segmented(folder, labels, test, outputs)
 
+
+NARROW_FPN = SemanticFpn(hidden_channels=64, level_channels=48, separable=True, image_size=False)
 
 CANVAS = 1.25
 """The canvas of a training over the input: crops of it are enlarged less."""
