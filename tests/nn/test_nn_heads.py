@@ -9,7 +9,9 @@ from nn_helpers import image, randomise, relative_error
 from torch import nn
 
 import ridgepoint as rp
+from ridgepoint.arch.heads.deeplab import DeepLabV3
 from ridgepoint.arch.heads.lraspp import LiteRAspp
+from ridgepoint.arch.heads.semantic_fpn import SemanticFpn
 from ridgepoint.arch.network import place_blocks
 from ridgepoint.arch.scale import with_output_stride
 from ridgepoint.arch.shrink import knobs, turn
@@ -177,3 +179,57 @@ def test_what_cannot_take_such_networks_yet_says_so(tmp_path):
         rp.export(build(network).eval(), tmp_path / "model.onnx", network=network, **about)
     with pytest.raises(InputError, match="taps maps from within the network"):
         Supernet(load_space("mobilenetv4_conv_32px").closed(head={"head": "lraspp", "low": 2}))
+
+
+@torch.no_grad()
+def test_deeplab_answers_as_torchvisions(pair):
+    """With its weights: the backbone by way of Lite R-ASPP, the head view by view, its projection cut in five."""
+    theirs = Only(
+        torchvision.models.segmentation.deeplabv3_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=5)
+    )
+    reference = randomise(theirs, size=64)
+    bridge = torchvision.models.segmentation.lraspp_mobilenet_v3_large(weights=None, weights_backbone=None)
+    bridge.backbone.load_state_dict(reference.model.backbone.state_dict())
+    between = create_model(NAME)
+    load_weights(between, bridge.state_dict())
+    head = DeepLabV3(conv_channels=960, norm_eps=1e-5)
+    model = build(msgspec.structs.replace(load(NAME), head=head, num_classes=5)).eval()
+    for name in ("stem", "stages"):
+        model.get_submodule(name).load_state_dict(between.get_submodule(name).state_dict())
+    ours = model.head.get_submodule("classifier.classes")
+    ours.get_submodule("conv").load_state_dict(between.head.get_submodule("features.high.conv").state_dict())
+    aspp, conv, norm, _, classes = reference.model.classifier
+    views = ours.get_submodule("aspp.views")
+    names, parts = ("point", "rate12", "rate24", "rate36", "mean"), aspp.project[0].weight.split(256, dim=1)
+    for name, part, view in zip(names, parts, aspp.convs, strict=True):
+        own = views.get_submodule(name)
+        given = own.get_submodule("view.features" if name == "mean" else "view")
+        their_conv, their_norm = (view[1], view[2]) if name == "mean" else (view[0], view[1])
+        given.get_submodule("conv").load_state_dict(their_conv.state_dict())
+        given.get_submodule("norm").load_state_dict(their_norm.state_dict())
+        own.get_submodule("project").weight.copy_(part)
+    ours.get_submodule("aspp.norm").load_state_dict(aspp.project[1].state_dict())
+    ours.get_submodule("refine.conv").load_state_dict(conv.state_dict())
+    ours.get_submodule("refine.norm").load_state_dict(norm.state_dict())
+    ours.get_submodule("classes").load_state_dict(classes.state_dict())
+    x = image(2, 3, 96, 128)
+    assert relative_error(model(x), reference(x)) < 1e-5
+    assert relative_error(fuse(model)(x), reference(x)) < 1e-4
+
+
+@pytest.mark.parametrize(
+    "base", ["efficientformer_l1", "mobileone_s0", "mobilenetv4_conv_small_035", "mobilenetv3_small_050"]
+)
+@torch.no_grad()
+def test_heads_fold_on_tokens_branches_and_maps(base):
+    """An answer of every head, the same folded."""
+    heads = (
+        LiteRAspp(low=8),
+        SemanticFpn(hidden_channels=16, level_channels=8, separable=True),
+        DeepLabV3(separable=True),
+    )
+    for head in heads:
+        model = randomise(build(msgspec.structs.replace(load(base).at(height=64), head=head, num_classes=3)), size=64)
+        x = image(2, 3, 64, 64)
+        assert model(x).shape == (2, 3, 64, 64)
+        assert relative_error(fuse(model)(x), model(x)) < 1e-4, head.tag()

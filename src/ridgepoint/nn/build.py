@@ -59,8 +59,8 @@ class BuiltNetwork(nn.Module):
         self.head = modules["head"]
         self.taps = tap_paths(network.head.taps, [(path, block.reduction) for path, block in network.rows()])
         initialise(self)
-        if network.head.answers != "classes":
-            initialise_answers(self.head)
+        if network.head.answers == "a class map":
+            initialise_class_map(self.head)
 
     def forward(self, x: Tensor) -> Tensor:
         """Stem, stages, head."""
@@ -181,10 +181,10 @@ def _conv(layer: spec.Conv2d) -> nn.Conv2d:
 
 
 @torch.no_grad()
-def initialise_answers(head: nn.Module) -> None:
-    """Small weights for convolutions with a bias, of which maps and boxes are made.
+def initialise_class_map(head: nn.Module) -> None:
+    """Small weights for convolutions with a bias, of which a class map is made.
 
-    By fan-out the few channels of an answer would start with logits of order 10, and the first steps be spent on that.
+    By fan-out the few channels of a map would start with logits of order 10, and the first steps be spent on that.
 
     Source: torchvision's heads, which leave such convolutions at torch's default, a spread of 1 / sqrt(3 fan-in).
     """
