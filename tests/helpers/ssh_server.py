@@ -90,7 +90,7 @@ def ssh_server(folder: Path, *, temporary: Path | None = None) -> Iterator[Serve
     (folder / "sshd_config").write_text(
         f"Port {port}\nListenAddress 127.0.0.1\nHostKey {folder}/host\nPidFile none\nStrictModes no\nUsePAM no\n"
         f"AuthorizedKeysFile {folder}/user.pub\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n"
-        f"PermitRootLogin prohibit-password\nSetEnv TMPDIR={temporary}\n"
+        f"PermitRootLogin prohibit-password\nSetEnv TMPDIR={temporary} HOME={folder}\n"
     )
     (folder / "ssh_config").write_text(
         f"IdentityFile {folder}/user\nIdentitiesOnly yes\nUserKnownHostsFile {folder}/known\n"
