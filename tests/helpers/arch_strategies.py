@@ -4,11 +4,16 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from ridgepoint.arch.blocks.attention import MobileMultiQueryAttention
+from ridgepoint.arch.blocks.convnext import ConvNeXt
 from ridgepoint.arch.blocks.convolution import Conv, Separable
 from ridgepoint.arch.blocks.efficientformer import AttentionMixer, PoolMixer
+from ridgepoint.arch.blocks.efficientformer_v2 import AttentionReduction, ConvMlp, TalkingMixer
+from ridgepoint.arch.blocks.efficientvit import LinearAttentionBlock
+from ridgepoint.arch.blocks.fastvit import LargeKernelReduction, NormedAttention, RepMixer
 from ridgepoint.arch.blocks.inverted import FusedInvertedBottleneck, InvertedBottleneck, UniversalInvertedBottleneck
 from ridgepoint.arch.blocks.mobileone import MobileOne, RepConv
 from ridgepoint.arch.blocks.repvit import RepViT, RepViTReduction
+from ridgepoint.arch.blocks.starnet import Star
 from ridgepoint.arch.conventions import Conventions
 from ridgepoint.arch.heads.classification import NormedHead, PooledHead, TokenHead
 from ridgepoint.arch.network import Network, Stage
@@ -31,12 +36,21 @@ conventions = st.builds(
     padding=st.sampled_from(("symmetric", "same")),
     norm_eps=st.sampled_from((1e-5, 1e-3)),
     layer_scale=st.sampled_from((None, 1e-5, 1.0)),
+    norm_kind=st.sampled_from(("batch", "batch", "rms")),
 )
+heads = {"heads": st.integers(1, 3), "key_dim": st.integers(1, 6), "value_dim": st.integers(1, 6)}
 # Blocks that take a map of any size and channels.
 pool_mixers = st.builds(PoolMixer, expand_channels=channels, kernel=st.sampled_from((3, 5)))
 map_blocks = st.one_of(
     st.builds(Conv, out_channels=channels, kernel=kernels, stride=strides, bias=st.booleans(), activation=activations),
-    st.builds(Separable, out_channels=channels, kernel=kernels, stride=strides, activation=activations),
+    st.builds(
+        Separable,
+        out_channels=channels,
+        kernel=kernels,
+        stride=strides,
+        activation=activations,
+        se_channels=st.none() | channels,
+    ),
     st.builds(
         InvertedBottleneck,
         expand_channels=channels,
@@ -46,6 +60,8 @@ map_blocks = st.one_of(
         se_channels=st.none() | channels,
         activation=activations,
         residual=st.sampled_from((None, False)),
+        always_expand=st.booleans(),
+        early_norms=st.booleans(),
     ),
     st.builds(FusedInvertedBottleneck, expand_channels=channels, out_channels=channels, kernel=kernels, stride=strides),
     st.builds(
@@ -74,6 +90,15 @@ map_blocks = st.one_of(
         MobileOne, out_channels=channels, kernel=kernels, stride=strides, branches=st.integers(1, 3), se=st.booleans()
     ),
     pool_mixers,
+    st.builds(RepMixer, expand_channels=channels, kernel=kernels, mlp_kernel=kernels),
+    st.builds(LargeKernelReduction, out_channels=channels, kernel=kernels, stride=strides),
+    st.builds(NormedAttention, expand_channels=channels, **heads, position_kernel=st.sampled_from((0, 3))),
+    st.builds(ConvMlp, expand_channels=channels, kernel=kernels),
+    st.builds(TalkingMixer, expand_channels=channels, **heads, half=st.booleans()),
+    st.builds(AttentionReduction, out_channels=channels, **heads, kernel=kernels, stride=strides),
+    st.builds(LinearAttentionBlock, heads=st.integers(1, 3), key_dim=st.integers(1, 6)),
+    st.builds(Star, expand_channels=channels, kernel=kernels),
+    st.builds(ConvNeXt, expand_channels=channels, kernel=kernels, response_norm=st.booleans()),
     st.builds(RepViT, expand_channels=channels, kernel=kernels, se=st.booleans()),
     st.builds(
         RepViTReduction,
@@ -97,6 +122,7 @@ pooled_heads = st.builds(
     conv_channels=st.none() | channels,
     hidden_channels=st.none() | channels,
     hidden_norm=st.booleans(),
+    hidden_bias=st.sampled_from((None, True, False)),
     activation=activations,
 )
 token_heads = st.builds(TokenHead, distilled=st.booleans()) | st.builds(NormedHead, distilled=st.booleans())

@@ -5,7 +5,7 @@ from collections import Counter
 import torch
 from torch import nn
 
-from ridgepoint.nn import layers
+from ridgepoint.nn import attention, layers
 
 
 def macs_by_hooks(model: nn.Module, input_shape: tuple[int, ...]) -> Counter:
@@ -42,11 +42,37 @@ def macs_by_hooks(model: nn.Module, input_shape: tuple[int, ...]) -> Counter:
 
         return hook
 
+    def heads_of_a_map(path):
+        def hook(module, inputs, _out):
+            tokens = inputs[0].shape[2] * inputs[0].shape[3]
+            add(path, module.heads * tokens * tokens // module.patch**2 * (module.key_dim + module.value_dim))
+
+        return hook
+
+    def talking_attention(path):
+        def hook(module, inputs, _out):
+            query, key, _ = inputs[0]
+            pairs = query.shape[2] * query.shape[3] * key.shape[2] * key.shape[3]
+            talk = 2 * module.heads if module.talks else 0
+            add(path, module.heads * pairs * (module.key_dim + module.value_dim + talk))
+
+        return hook
+
+    def linear_attention(path):
+        def hook(module, inputs, _out):
+            tokens = inputs[0].shape[2] * inputs[0].shape[3]
+            add(path, 2 * module.heads * tokens * module.key_dim * (module.value_dim + 1))
+
+        return hook
+
     kinds = (
         (nn.Conv2d, convolution),
         (nn.Linear, linear),
         (layers.SelfAttention, self_attention),
         (layers.MultiQueryAttention, shared_key_attention),
+        (attention.MultiHeadAttention, heads_of_a_map),
+        (attention.TalkingAttention, talking_attention),
+        (attention.LinearAttention, linear_attention),
     )
     handles = [
         module.register_forward_hook(make(path))

@@ -1,10 +1,11 @@
 """What all blocks of a network share, and the units they are made of."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
 from ridgepoint.arch.layer import Activation, ActivationKind, BatchNorm, Conv2d, Gate, GlobalPool, LayerScale, Padding
+from ridgepoint.arch.norms import RmsNorm
 from ridgepoint.arch.recipe import IDENTITY, Chain, Parallel, chain
 
 
@@ -12,7 +13,7 @@ class Conventions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """What all blocks of a network share unless a row says otherwise.
 
     `se_activation` and `se_gate` are squeeze-excitation's own two functions: MobileNetV3's here, SiLU and the sigmoid
-    in EfficientNet.
+    in EfficientNet. Norms are of the batch, and fold, or `rms`, of each position, and stay.
     """
 
     activation: ActivationKind = "relu"
@@ -22,6 +23,7 @@ class Conventions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     norm_eps: Annotated[float, msgspec.Meta(gt=0, le=1)] = 1e-5
     norm_momentum: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.1
     layer_scale: Annotated[float, msgspec.Meta(ge=-100, le=100)] | None = None
+    norm_kind: Literal["batch", "rms"] = "batch"
 
     def conv(
         self,
@@ -54,8 +56,16 @@ class Conventions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         """A depthwise convolution, batch norm and activation."""
         return self.conv(channels, channels, kernel=kernel, stride=stride, groups=channels, activation=activation)
 
-    def norm(self, channels: int) -> BatchNorm:
-        """The network's batch norm."""
+    def squeeze_excite(self, channels: int, squeeze_channels: int | None) -> Parallel | None:
+        """Squeeze-excitation with the network's functions, where there are channels to squeeze to."""
+        return (
+            squeeze_excite(channels, squeeze_channels, self.se_gate, self.se_activation) if squeeze_channels else None
+        )
+
+    def norm(self, channels: int) -> BatchNorm | RmsNorm:
+        """The network's norm."""
+        if self.norm_kind == "rms":
+            return RmsNorm(channels=channels, eps=self.norm_eps)
         return BatchNorm(channels=channels, eps=self.norm_eps, momentum=self.norm_momentum)
 
     def scale(self, channels: int) -> LayerScale | None:

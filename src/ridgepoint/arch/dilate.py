@@ -2,7 +2,7 @@
 
 import msgspec
 
-from ridgepoint.arch.layer import AveragePool, Conv2d, DilatedConv2d, Layer
+from ridgepoint.arch.layer import AveragePool, Conv2d, DilatedConv2d, Layer, PatchConv2d
 from ridgepoint.arch.recipe import Chain, Parallel, Recipe
 from ridgepoint.errors import ArchitectureError
 
@@ -26,6 +26,10 @@ def _layer(layer: Layer, dilation: int) -> Layer:
         raise ArchitectureError(
             f"dilation is {dilation}, and it averages over {layer.kernel}x{layer.kernel} windows. Allowed: 1, or a "
             "block without such a pool"
+        )
+    if isinstance(layer, PatchConv2d) and layer.kernel > 1:
+        raise ArchitectureError(
+            f"dilation is {dilation}, and it is of patches, side by side. Allowed: 1, or a block without patches"
         )
     if isinstance(layer, Conv2d) and layer.kernel > 1:
         return DilatedConv2d(**msgspec.structs.asdict(layer) | {"dilation": dilation})

@@ -79,6 +79,33 @@ class DilatedConv2d(Conv2d, frozen=True):
     dilation: int = 2  # type: ignore[misc]
 
 
+class PatchConv2d(Conv2d, frozen=True):
+    """A convolution of patches `stride` pixels apart; a larger kernel reaches over their borders on both sides.
+
+    It is padded by (kernel - stride + 1) // 2: by nothing where the kernel is a patch.
+    """
+
+    @property
+    def margin(self) -> int:
+        """Pixels of padding on every side."""
+        return (self.kernel - self.stride + 1) // 2
+
+    def output(self, *inputs: Shape) -> Shape:
+        """(C, H, W) to (C', (H + 2*margin - kernel) // stride + 1, ...)."""
+        (given,) = inputs
+        given.expect("map", by="a convolution of patches")
+        given.expect_channels(self.in_channels, by="a convolution of patches")
+        height, width = (
+            (side + 2 * self.margin - self.kernel) // self.stride + 1 for side in (given.height, given.width)
+        )
+        if self.kernel < self.stride or min(height, width) < 1:
+            raise ArchitectureError(
+                f"a convolution of patches has kernel {self.kernel} and stride {self.stride}, and its input is {given}."
+                " Allowed: a kernel not below the stride, and not above the input"
+            )
+        return Shape(self.out_channels, height, width)
+
+
 class Linear(Layer, frozen=True):
     """A matrix product over the channels of a vector or of each token."""
 
@@ -121,14 +148,13 @@ class BatchNorm(Layer, frozen=True):
 
 
 class LayerNorm(Layer, frozen=True):
-    """Layer normalisation over the channels of each token."""
+    """Layer normalisation over the channels of each token or position, or of a vector."""
 
     channels: int
     eps: float = 1e-5
 
     def output(self, *inputs: Shape) -> Shape:
         """Keeps the shape."""
-        inputs[0].expect("tokens", by="a layer norm")
         inputs[0].expect_channels(self.channels, by="a layer norm")
         return inputs[0]
 

@@ -1,6 +1,7 @@
 """A network as a value: stem, stages of blocks, head, and what they share."""
 
 import hashlib
+import re
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from typing import NamedTuple, Protocol, TypeVar
@@ -277,7 +278,19 @@ def answer_shape(network: Network) -> tuple[int, ...]:
 
 
 # What the language did not know at first, where it says nothing: digests name what older tables and journals hold.
-_LATER = {", dilation=1)": ")", ", se_activation='relu'": "", ", se_gate='hard_sigmoid'": ""}
+_LATER = {
+    ", dilation=1)": ")",
+    ", se_activation='relu'": "",
+    ", se_gate='hard_sigmoid'": "",
+    ", always_expand=False": "",
+    ", early_norms=True": "",
+    ", hidden_bias=None": "",
+    ", depthwise=False": "",
+    ", before_pool=False": "",
+    ", norm_kind='batch'": "",
+}
+# Said at the end of blocks that had nothing of the kind.
+_LATER_SQUEEZE = re.compile(r"(Separable\([^()]*), se_channels=None")
 
 
 @lru_cache(maxsize=4096)
@@ -286,4 +299,5 @@ def _digest(network: Network) -> str:
     told = repr(network)
     for later, before in _LATER.items():
         told = told.replace(later, before)
+    told = _LATER_SQUEEZE.sub(r"\1", told)
     return hashlib.sha256(told.encode()).hexdigest()[:16]

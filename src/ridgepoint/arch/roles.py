@@ -35,6 +35,7 @@ SE_RATIO = Role("se_ratio", "SE", "operator")
 SQUEEZE = Role("se_channels", "SE", "width")
 SE = Role("se", "", "operator")
 REPEAT = Role("repeat", "depth")
+LAYERS = Role("layers", "layers", "operator")
 BRANCHES = Role("branches", "branches", "operator")
 HEADS = Role("heads", "heads", "operator")
 HIDDEN = Role("", "hidden", "width")
@@ -46,7 +47,7 @@ RESIDUAL = Role("residual")
 TAP = Role("")
 ROLES = (
     KERNEL, EXPAND_RATIO, EXPANSION, SE_RATIO, SQUEEZE, SE, REPEAT, BRANCHES, HEADS, HIDDEN, OUT, DIM, STRIDE, DILATION,
-    RESIDUAL, TAP,
+    RESIDUAL, TAP, LAYERS,
 )  # fmt: skip
 # What a child of a network may have less of.
 SIZES = (OUT, EXPANSION, SQUEEZE, HEADS, DIM)
@@ -63,6 +64,7 @@ Stride: TypeAlias = Annotated[Count, STRIDE]
 Dilation: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=64), DILATION]
 Kernel: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=255), KERNEL]
 KernelOrNone: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=255), KERNEL]
+Layers: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=64), LAYERS]
 Branches: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=64), BRANCHES]
 SqueezeExcite: TypeAlias = Annotated[bool, SE]
 Residual: TypeAlias = Annotated[bool | None, RESIDUAL]

@@ -5,6 +5,7 @@ attention, a layer of the head. Turning it changes every row that the width appe
 input before still does, and nothing else does.
 """
 
+from contextlib import suppress
 from typing import Any, Literal
 
 import msgspec
@@ -17,6 +18,7 @@ from ridgepoint.arch.recipe import Recipe
 from ridgepoint.arch.roles import EXPANSION, HEADS, HIDDEN, OUT, RESIDUAL, SQUEEZE
 from ridgepoint.arch.shape import Shape
 from ridgepoint.arch.wiring import inherits, keeps_channels
+from ridgepoint.errors import ArchitectureError
 
 DIVISOR = 8
 
@@ -135,8 +137,9 @@ def _narrowed(
     for more in ({}, told, following, following | told):
         widths = changes | more
         row = msgspec.structs.replace(block, **widths, **_squeezed(block, widths, channels / given.channels))
-        if inherits(row.wired(shape, network.conventions), wired):
-            return row
+        with suppress(ArchitectureError):  # a width that goes with no other
+            if inherits(row.wired(shape, network.conventions), wired):
+                return row
     return None
 
 

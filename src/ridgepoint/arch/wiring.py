@@ -1,9 +1,13 @@
 """How a recipe is wired, whatever its widths: what narrowing must keep, and what drawings and trainings ask."""
 
 from itertools import count
+from typing import TypeGuard
 
+from ridgepoint.arch.attention import HeadAttention, SeparableAttention
 from ridgepoint.arch.layer import Add, BatchNorm, Conv2d, Gate, Join, Layer, Linear, SelfAttention
 from ridgepoint.arch.recipe import IDENTITY, Chain, Parallel, Recipe
+
+_MIXERS = (Conv2d, Linear, SelfAttention, HeadAttention, SeparableAttention)
 
 
 def inherits(child: Recipe, parent: Recipe) -> bool:
@@ -81,7 +85,8 @@ class _Follower:
             return channels
         if isinstance(recipe, Parallel):
             return self.joined(recipe.join, [self.follow(branch, channels) for _, branch in recipe.branches])
-        mixes = isinstance(recipe, Conv2d | Linear | SelfAttention) and not _is_depthwise(recipe)
+        kept = _is_depthwise(recipe) and recipe.in_channels == recipe.out_channels
+        mixes = isinstance(recipe, _MIXERS) and not kept
         return next(self.fresh) if mixes else channels
 
     def joined(self, join: Layer, ends: list[int]) -> int:
@@ -94,7 +99,7 @@ class _Follower:
         return first
 
 
-def _is_depthwise(recipe: Recipe) -> bool:
+def _is_depthwise(recipe: Recipe) -> TypeGuard[Conv2d]:
     return isinstance(recipe, Conv2d) and recipe.groups > 1 and recipe.groups == recipe.in_channels
 
 

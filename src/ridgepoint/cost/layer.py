@@ -2,6 +2,7 @@
 
 import msgspec
 
+from ridgepoint.arch.attention import AttentionStep, HeadAttention
 from ridgepoint.arch.layer import (
     BatchNorm,
     Conv2d,
@@ -13,11 +14,12 @@ from ridgepoint.arch.layer import (
     Routing,
     SelfAttention,
 )
+from ridgepoint.arch.norms import GroupNorm, ResponseNorm, RmsNorm
 from ridgepoint.arch.recipe import PlacedLayer
 from ridgepoint.cost.precision import Precision
 
 _ATTENTION = (MultiQueryAttention, SelfAttention)
-_GAINS = (BatchNorm, LayerNorm, LayerScale)
+_GAINS = (BatchNorm, GroupNorm, LayerNorm, LayerScale, ResponseNorm, RmsNorm)
 
 
 class LayerCost(msgspec.Struct, frozen=True, gc=False):
@@ -63,6 +65,8 @@ def count_layer(placed: PlacedLayer) -> list[LayerCost]:
         return []
     if isinstance(layer, _ATTENTION):
         return _attention(placed, layer)
+    if isinstance(layer, HeadAttention):
+        return [_step(placed.path, step) for step in layer.steps(*inputs)]
     params = layer.params()
     return [
         LayerCost(
@@ -109,6 +113,10 @@ def _vectors(layer: Layer) -> int:
     if isinstance(layer, Linear):
         return layer.out_features if layer.bias else 0
     return layer.params() if isinstance(layer, _GAINS) else 0
+
+
+def _step(path: str, step: AttentionStep) -> LayerCost:
+    return LayerCost(f"{path}.{step.name}", step.kind, step.macs, step.params, step.read_elements, step.write_elements)
 
 
 def _attention(placed: PlacedLayer, layer: MultiQueryAttention | SelfAttention) -> list[LayerCost]:

@@ -30,6 +30,23 @@ TELLING, MOST_TELLING = 10, 6.0  # rows of a file that counts as one file, and f
 SMALLEST_MS = 2e-4  # of an estimate: a price of zero must not take a row out of the correction's reach
 SMALLEST_SHARE = 0.1  # of an estimate is left by the correction
 
+# What calibration times no file of: the kind whose passes read and write alike.
+STAND_INS = {
+    "groupnorm": "layernorm",
+    "responsenorm": "layernorm",
+    "rmsnorm": "layernorm",
+    "resize": "add",
+    "resizenearest": "add",
+    "separableattention": "softmax",
+    "maxpool": "averagepool",
+    "shuffle": "add",
+    "slice": "add",
+    "stack": "add",
+    "subsample": "add",
+    "togrid": "globalpool",
+    "tomultiple": "add",
+}
+
 
 class PassTimes(msgspec.Struct, frozen=True, kw_only=True):
     """What was learned: a price for every rate, and a weight for every landmark.
@@ -45,6 +62,8 @@ class PassTimes(msgspec.Struct, frozen=True, kw_only=True):
 
     def ms(self, rows: Sequence[Row]) -> Array:
         """Milliseconds of every row; a kernel or stride that was never seen counts as the nearest that was.
+
+        So does a kind that has a stand-in.
 
         Shape: (rows,).
 
@@ -62,6 +81,8 @@ class PassTimes(msgspec.Struct, frozen=True, kw_only=True):
         return self.prices.get(f"{entry.variant}: M elements", 0.0) * entry.read_elements / 1e6
 
     def _nearest(self, row: Row) -> Row:
+        if row.kind not in self.variants and row.kind in STAND_INS:
+            row = msgspec.structs.replace(row, kind=STAND_INS[row.kind])
         seen = self.variants.get(row.kind)
         if seen is None:
             raise InputError(

@@ -11,7 +11,7 @@ from ridgepoint.arch.network import Network, place_blocks
 from ridgepoint.arch.recipe import Chain, Parallel, Recipe, place
 from ridgepoint.arch.shape import Shape
 from ridgepoint.arch.taps import tap_paths
-from ridgepoint.nn import layers
+from ridgepoint.nn import attention, layers, map_norms, shaping
 from ridgepoint.nn.anchored import AnchoredRows
 from ridgepoint.nn.depthwise import COLUMNS, DepthwiseConv2d
 from ridgepoint.nn.taps import run
@@ -26,6 +26,7 @@ ACTIVATIONS: dict[str, Callable[..., nn.Module]] = {
     "gelu": nn.GELU,
     "gelu_tanh": lambda: nn.GELU(approximate="tanh"),
 }
+MODULES = {**attention.MODULES, **map_norms.MODULES, **shaping.MODULES}
 # The 1x1 convolutions around shared-key attention, by their names in its block.
 ATTENTION_PROJECTIONS = ("attention.query", "attention.key.project", "attention.value.project", "output")
 PREDICTOR_STD = 0.03
@@ -113,6 +114,8 @@ def module_of(recipe: Recipe, shape: Shape, grid: layers.Grid, drop_rate: float,
 
 
 def _leaf(layer: spec.Layer, shape: Shape, grid: layers.Grid, drop_rate: float, path_rate: float) -> nn.Module:
+    if type(layer) in MODULES:
+        return MODULES[type(layer)](layer, shape)
     match layer:
         case spec.Conv2d():
             return _conv(layer)
@@ -121,8 +124,6 @@ def _leaf(layer: spec.Layer, shape: Shape, grid: layers.Grid, drop_rate: float, 
         case spec.BatchNorm():
             norm = nn.BatchNorm1d if shape.layout == "vector" else nn.BatchNorm2d
             return norm(layer.channels, eps=layer.eps, momentum=layer.momentum)
-        case spec.LayerNorm():
-            return nn.LayerNorm(layer.channels, eps=layer.eps)
         case spec.Activation():
             kind = ACTIVATIONS[layer.kind]
             return kind(inplace=True) if layer.kind in IN_PLACE else kind()
@@ -173,11 +174,19 @@ def _conv(layer: spec.Conv2d) -> nn.Conv2d:
         layer.out_channels,
         layer.kernel,
         stride=layer.stride,
-        padding=0 if same else layer.dilation * (layer.kernel // 2),
+        padding=_margin(layer),
         dilation=layer.dilation,
         groups=layer.groups,
         bias=layer.bias,
     )
+
+
+def _margin(layer: spec.Conv2d) -> int:
+    """Padding on every side; SAME pads by itself where there is a stride."""
+    if isinstance(layer, spec.PatchConv2d):
+        return layer.margin
+    same = layer.padding == "same" and layer.stride > 1
+    return 0 if same else layer.dilation * (layer.kernel // 2)
 
 
 @torch.no_grad()
@@ -215,8 +224,8 @@ def initialise(model: nn.Module) -> None:
         if isinstance(module, nn.Conv2d | nn.Linear) and module.bias is not None:
             nn.init.zeros_(module.bias)
     for module in model.modules():
-        attention = getattr(module, "attention", None)
-        if isinstance(attention, layers.Parallel) and isinstance(attention.join, layers.MultiQueryAttention):
+        attends = getattr(module, "attention", None)
+        if isinstance(attends, layers.Parallel) and isinstance(attends.join, layers.MultiQueryAttention):
             for part in ATTENTION_PROJECTIONS:
                 nn.init.xavier_uniform_(module.get_parameter(f"{part}.weight"))
         if isinstance(module, layers.Parallel) and isinstance(module.join, AnchoredRows):

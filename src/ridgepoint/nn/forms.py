@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from ridgepoint.errors import ParityError
 from ridgepoint.nn import layers
+from ridgepoint.nn.attention import TalkingAttention
 from ridgepoint.nn.depthwise import DepthwiseConv2d
 
 TOLERANCE = 1e-4  # of the largest value: sums in another order; a wrong form is off by orders of magnitude more
@@ -46,6 +47,25 @@ class UnmergedSelfAttention(BakedSelfAttention):
     def mix(self, query_BHND: Tensor, key_BHND: Tensor, value_BHND: Tensor) -> Tensor:
         """See `SelfAttention`."""
         return (query_BHND @ key_BHND.transpose(2, 3) + self.offset_bias()).softmax(-1) @ value_BHND
+
+
+class BakedTalkingAttention(TalkingAttention):
+    """Attention of three maps with the biases of all pairs of positions as a constant."""
+
+    def __init__(self, source: TalkingAttention):
+        nn.Module.__init__(self)
+        self.heads, self.key_dim, self.value_dim = source.heads, source.key_dim, source.value_dim
+        self.talks, self.grid = source.talks, source.grid
+        self.register_buffer("pairs", source.offset_bias().detach().clone())
+        for name, parameter in source.named_parameters():
+            if name != "bias":
+                self.register_parameter(name, parameter)
+
+    def offset_bias(self) -> Tensor:
+        """The constant, (heads, N, M)."""
+        pairs = self.pairs
+        assert isinstance(pairs, Tensor)
+        return pairs
 
 
 class AttentionByPosition(layers.MultiQueryAttention):
@@ -103,6 +123,7 @@ _ANY: Forms = {
     DepthwiseConv2d: _as(nn.Conv2d),
     layers.AveragePool: _as(nn.AvgPool2d),
     layers.SelfAttention: BakedSelfAttention,
+    TalkingAttention: BakedTalkingAttention,
     layers.MultiQueryAttention: AttentionByPosition,
 }
 FORMS: Mapping[str, Forms] = {

@@ -3,14 +3,14 @@
 import copy
 import logging
 from collections.abc import Sequence
-from typing import TypeGuard
+from typing import TypeAlias, TypeGuard, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 
 from ridgepoint.errors import InputError, ParityError, nearest
-from ridgepoint.nn import layers
+from ridgepoint.nn import layers, map_norms, shaping
 from ridgepoint.nn.build import BuiltNetwork
 from ridgepoint.nn.count import count
 from ridgepoint.nn.depthwise import DepthwiseConv2d
@@ -19,6 +19,9 @@ from ridgepoint.nn.norms import statistics
 from ridgepoint.units import format_count
 
 LOG = logging.getLogger(__name__)
+Scaled: TypeAlias = nn.Conv2d | nn.Linear | map_norms.RmsNorm
+"""What a gain for each channel of its output goes into."""
+MEANS = (layers.GlobalPool, nn.Flatten)  # of an affine map they give the same affine map of the mean
 CONVOLUTIONS = (nn.Conv2d, layers.SameConv2d, DepthwiseConv2d)
 # Float32 sums in another order; a wrong fold is off by orders of magnitude more.
 TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-10}
@@ -28,7 +31,8 @@ def fuse(model: nn.Module, *, target: str | None = None, example: Tensor | None 
     """A copy of the model in deploy form; the model itself is left as it is.
 
     Folds batch norm and layer scale into the convolution or linear layer before them (a batch norm with none before it
-    into the 1x1 convolution or linear layer after it), re-parameterisable branches into one convolution, and two
+    into the 1x1 convolution or linear layer after it, also across a pool), re-parameterisable branches into one
+    convolution, and two
     averaged classifiers into one; drops dropout and stochastic depth. Every fold is checked on
     random input. Folding twice changes nothing. Parameters (and MACs, for a network of ours) before and after are
     logged; `ridgepoint.nn.count` gives them for any module.
@@ -101,12 +105,13 @@ def _fold_sequence(sequence: nn.Sequential) -> None:
         if isinstance(part, nn.Dropout | layers.StochasticDepth):
             _take_out(sequence, name)
             continue
-        norm = sequence._modules[before] if before else None
+        path = _norm_before(sequence, before)
+        norm = sequence._modules[path] if path else None
         pulled = _with_norm_before(norm, part, sequence)
         if norm is not None and pulled is not None:
-            _check(nn.Sequential(norm, part), pulled)
+            _check(nn.Sequential(norm if path == before else _of_vectors(norm, part), part), pulled)
             sequence._modules[name] = pulled
-            _take_out(sequence, before)
+            _take_out(sequence, path)
             before = name
             continue
         owner = _last_linear(sequence, before) if before else None
@@ -119,6 +124,27 @@ def _fold_sequence(sequence: nn.Sequential) -> None:
             continue
         if type(part) is not nn.Identity:
             before = name
+
+
+def _norm_before(sequence: nn.Sequential, before: str) -> str:
+    """The norm that what comes next can take in, in our own chains also across a pool; nothing where there is none."""
+    names = list(sequence._modules)
+    for name in reversed(names[: names.index(before) + 1] if before else []):
+        part = sequence._modules[name]
+        if isinstance(part, BatchNorm):
+            return name
+        if not isinstance(sequence, layers.Chain) or type(part) not in MEANS:
+            return ""
+    return ""
+
+
+def _of_vectors(norm: nn.Module, part: nn.Module) -> nn.Module:
+    """The same norm of what a pool gave of the map that it norms."""
+    if not isinstance(norm, nn.BatchNorm2d) or isinstance(part, nn.Conv2d):
+        return norm
+    flat = nn.BatchNorm1d(norm.num_features, eps=norm.eps).to(next(part.parameters()))
+    flat.load_state_dict(norm.state_dict())
+    return flat.eval()
 
 
 def _take_out(sequence: nn.Sequential, name: str) -> None:
@@ -134,6 +160,8 @@ def _is_absorbed(affine: nn.Module, linear: nn.Module) -> TypeGuard[nn.BatchNorm
     is_conv = _is_convolution(linear)
     if type(affine) is nn.BatchNorm2d:
         return is_conv and affine.running_var is not None
+    if type(linear) is map_norms.RmsNorm:
+        return type(affine) is layers.LayerScale
     return type(affine) is layers.LayerScale and (type(linear) is nn.Linear if affine.tokens else is_conv)
 
 
@@ -145,7 +173,7 @@ def _with_norm_before(norm: nn.Module | None, part: nn.Module, sequence: nn.Modu
     if not isinstance(norm, BatchNorm) or norm.running_var is None:
         return None
     if type(part) is nn.Linear:
-        fits = type(norm) is nn.BatchNorm1d and isinstance(sequence, layers.Chain)
+        fits = type(norm) in (nn.BatchNorm1d, nn.BatchNorm2d) and isinstance(sequence, layers.Chain)
         return _pulled(part, norm) if fits else None
     if _is_convolution(part) and part.kernel_size == (1, 1) and part.groups == 1 and not any(part.padding):
         return _pulled(part, norm) if type(norm) is nn.BatchNorm2d else None
@@ -163,17 +191,17 @@ def _pulled(linear: nn.Conv2d | nn.Linear, norm: BatchNorm) -> nn.Conv2d | nn.Li
     return folded
 
 
-def _last_linear(parent: nn.Module, key: str) -> tuple[nn.Module, str, nn.Conv2d | nn.Linear] | None:
-    """The convolution or linear layer that ends a part, and where it sits, looking into sequences."""
+def _last_linear(parent: nn.Module, key: str) -> tuple[nn.Module, str, Scaled] | None:
+    """The convolution, linear layer or RMS norm that ends a part, and where it sits, looking into sequences."""
     part = parent.get_submodule(key)
-    if _is_convolution(part) or type(part) is nn.Linear:
-        return parent, key, part
+    if _is_convolution(part) or type(part) in (nn.Linear, map_norms.RmsNorm):
+        return parent, key, cast(Scaled, part)
     if _is_sequence(part) and len(part):
         return _last_linear(part, list(part._modules)[-1])
     return None
 
 
-def _absorb(linear: nn.Conv2d | nn.Linear, affine: BatchNorm | layers.LayerScale) -> nn.Conv2d | nn.Linear:
+def _absorb(linear: Scaled, affine: BatchNorm | layers.LayerScale) -> Scaled:
     gain, shift = _affine(affine)
     folded = copy.deepcopy(linear)
     bias = linear.bias if linear.bias is not None else torch.zeros_like(gain)
@@ -201,15 +229,16 @@ def _merge(parallel: layers.Parallel) -> nn.Module | None:
     leaves = [_leaf(parallel.get_submodule(name)) for name in parallel.branches]
     convolutions = [leaf for leaf in leaves if _is_convolution(leaf)]
     merged: nn.Conv2d | nn.Linear
-    if isinstance(parallel.join, layers.Add) and convolutions:
+    if isinstance(parallel.join, layers.Add | layers.Subtract) and convolutions:
         if not all(_is_convolution(leaf) or type(leaf) is nn.BatchNorm2d or _is_identity(leaf) for leaf in leaves):
             return None
         widest = max(convolutions, key=lambda leaf: leaf.kernel_size[0])
-        if isinstance(widest, layers.SameConv2d) and any(
-            leaf.kernel_size != widest.kernel_size for leaf in convolutions
-        ):
+        apart = any(leaf.kernel_size != widest.kernel_size for leaf in convolutions)
+        apart = apart or any(type(leaf) is shaping.Subsample for leaf in leaves)
+        if isinstance(widest, layers.SameConv2d) and apart:
             return None  # with stride, SAME padding puts the centres of a 3x3 and a 1x1 kernel on different pixels
-        merged = _sum_convolutions(widest, leaves)
+        signs = [1] + [-1 if isinstance(parallel.join, layers.Subtract) else 1] * (len(leaves) - 1)
+        merged = _sum_convolutions(widest, leaves, signs)
     elif isinstance(parallel.join, layers.Average) and not parallel.join.separate:
         linears = [leaf for leaf in leaves if type(leaf) is nn.Linear]
         if len(linears) < len(leaves):
@@ -224,14 +253,14 @@ def _merge(parallel: layers.Parallel) -> nn.Module | None:
     return merged
 
 
-def _sum_convolutions(widest: nn.Conv2d, summands: Sequence[nn.Module]) -> nn.Conv2d:
+def _sum_convolutions(widest: nn.Conv2d, summands: Sequence[nn.Module], signs: Sequence[int]) -> nn.Conv2d:
     merged = copy.deepcopy(widest)
     weight, bias = torch.zeros_like(widest.weight), widest.weight.new_zeros(widest.out_channels)
-    for each in summands:
+    for each, sign in zip(summands, signs, strict=True):
         kernel, shift = (each.weight, each.bias) if _is_convolution(each) else _identity_kernel(each, widest)
         margin = (weight.shape[-1] - kernel.shape[-1]) // 2
-        weight = weight + nn.functional.pad(kernel, [margin] * 4)
-        bias = bias + (0 if shift is None else shift)
+        weight = weight + sign * nn.functional.pad(kernel, [margin] * 4)
+        bias = bias + (0 if shift is None else sign * shift)
     with torch.no_grad():
         merged.weight.copy_(weight)
     merged.bias = nn.Parameter(bias.detach())
@@ -249,7 +278,8 @@ def _identity_kernel(identity: nn.Module, like: nn.Conv2d) -> tuple[Tensor, Tens
 
 
 def _is_identity(leaf: nn.Module) -> bool:
-    return type(leaf) is nn.Identity or (isinstance(leaf, layers.Chain) and not len(leaf))
+    """Whether a branch gives what it gets, perhaps every other pixel of it: a 1x1 convolution with that stride."""
+    return type(leaf) in (nn.Identity, shaping.Subsample) or (isinstance(leaf, layers.Chain) and not len(leaf))
 
 
 def _leaf(module: nn.Module) -> nn.Module:
@@ -261,7 +291,7 @@ def _leaf(module: nn.Module) -> nn.Module:
 @torch.no_grad()
 def _check(before: nn.Module, after: nn.Module) -> None:
     """Compare a part with its folded form on random input."""
-    first = next(m for m in after.modules() if isinstance(m, nn.Conv2d | nn.Linear))
+    first = next(m for m in after.modules() if isinstance(m, nn.Conv2d | nn.Linear | map_norms.RmsNorm))
     weight = first.weight
     if weight.is_meta:
         return
@@ -276,8 +306,10 @@ def _check(before: nn.Module, after: nn.Module) -> None:
         )
 
 
-def _probe_shape(first: nn.Conv2d | nn.Linear) -> tuple[int, ...]:
+def _probe_shape(first: Scaled) -> tuple[int, ...]:
     """A small input that is not square and lets the kernel move in both directions."""
+    if isinstance(first, map_norms.RmsNorm):
+        return (2, len(first.weight), 9, 8)
     if isinstance(first, nn.Linear):
         return (2, first.in_features)
     reach = [d * (k - 1) + 2 * s for d, k, s in zip(first.dilation, first.kernel_size, first.stride, strict=True)]

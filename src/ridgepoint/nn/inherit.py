@@ -7,6 +7,7 @@ axis knows which filters write it, and chooses; then every tensor is cut along i
 
 import math
 from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 import msgspec
 import torch
@@ -14,6 +15,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ridgepoint.arch import layer as spec
+from ridgepoint.arch import norms as norm_spec
+from ridgepoint.arch import shaping as shape_spec
+from ridgepoint.arch.attention import HeadAttention, SeparableAttention, TalkingAttention
 from ridgepoint.arch.blocks import Block
 from ridgepoint.arch.network import Network, place_blocks
 from ridgepoint.arch.recipe import Chain, Parallel, Recipe
@@ -21,7 +25,15 @@ from ridgepoint.arch.roles import SIZES
 from ridgepoint.arch.taps import tap_paths
 from ridgepoint.arch.wiring import is_silent
 from ridgepoint.errors import InheritanceError
+from ridgepoint.nn.axes import Axis, several, shuffled, sliced, stacked, strongest
 from ridgepoint.nn.build import BuiltNetwork, build
+from ridgepoint.nn.inherit_attention import (
+    choose_apart,
+    choose_joint,
+    choose_separable,
+    choose_stacked,
+    rescaled_queries,
+)
 
 NORM_TENSORS = ("weight", "bias", "running_mean", "running_var")
 
@@ -50,61 +62,6 @@ def inherit(child: Network, parent: BuiltNetwork) -> BuiltNetwork:
     model = build(msgspec.structs.replace(child, conventions=conventions))
     model.load_state_dict(walk.state(parent.state_dict()))
     return model.train(parent.training)
-
-
-class Axis:
-    """Channels that are kept alike: how many the parent has, how many the child keeps, and what writes and reads them.
-
-    `written` and `read` hold squared norms, one number for each of the parent's channels, of every filter bank. `rule`
-    chooses where the norm alone does not.
-    """
-
-    def __init__(self, parent: int, child: int, rule: Callable[[], Tensor] | None = None):
-        self.parent, self.child, self.rule = parent, child, rule
-        self.written: list[Tensor] = []
-        self.read: list[Tensor] = []
-        self._same: Axis | None = None
-        self._kept: Tensor | None = None
-
-    @property
-    def root(self) -> "Axis":
-        """The axis that stands for all that are kept alike."""
-        return self if self._same is None else self._same.root
-
-    def unite(self, other: "Axis") -> "Axis":
-        """Keep both alike."""
-        one, two = self.root, other.root
-        if one is not two:
-            one.written += two.written
-            one.read += two.read
-            one.rule = one.rule or two.rule
-            two._same = one
-        return one
-
-    def strength(self) -> Tensor:
-        """Squared norm of what writes each channel."""
-        return _total(self.root.written, self.parent)
-
-    def use(self) -> Tensor:
-        """Squared norm of what reads each channel."""
-        return _total(self.root.read, self.parent)
-
-    @property
-    def kept(self) -> Tensor:
-        """The parent's channels that the child keeps, in order."""
-        root = self.root
-        if root._kept is None:
-            root._kept = strongest(root.strength(), root.child) if root.rule is None else root.rule()
-        return root._kept
-
-
-def strongest(scores: Tensor, count: int) -> Tensor:
-    """The indices of the largest scores along the last dimension, in ascending order; earlier ones win ties."""
-    return scores.sort(descending=True, stable=True).indices[..., :count].sort().values
-
-
-def _total(parts: Sequence[Tensor], size: int) -> Tensor:
-    return torch.stack(list(parts)).sum(0) if parts else torch.zeros(size)
 
 
 class _Taken(msgspec.Struct, frozen=True):
@@ -246,6 +203,8 @@ class _Walk:
             return axes[0]
         if isinstance(mine, spec.Resize | spec.Concat | spec.AnchoredRows):
             return axes[0]
+        if isinstance(mine, shape_spec.Stack):
+            return stacked(axes)
         if isinstance(mine, spec.Gate):
             features, gate = axes
             gate.rule = lambda: features.kept
@@ -262,17 +221,42 @@ class _Walk:
             case spec.Conv2d() | spec.Linear():
                 return self._linear(theirs, mine, key, own, axis)
             case spec.BatchNorm() | spec.LayerNorm():
-                self._gain(f"{key}.weight", getattr(theirs, "eps", None), f"{key}.running_var")
+                eps = theirs.eps if isinstance(theirs, spec.BatchNorm) else None
+                self._gain(f"{key}.weight", eps, f"{key}.running_var")
                 names = NORM_TENSORS if isinstance(mine, spec.BatchNorm) else NORM_TENSORS[:2]
                 self.taken |= {f"{own}.{name}": _Taken(f"{key}.{name}", (axis,)) for name in names}
                 if isinstance(mine, spec.BatchNorm):
                     self.taken[f"{own}.num_batches_tracked"] = _Taken(f"{key}.num_batches_tracked", ())
+            case norm_spec.ResponseNorm():
+                self.last = None
+                self.taken |= {f"{own}.{name}": _Taken(f"{key}.{name}", (axis,)) for name in NORM_TENSORS[:2]}
+            case SeparableAttention():
+                self.last = None
+                return choose_separable(mine.channels, axis, Axis(axis.parent // 2, mine.channels))
+            case norm_spec.GroupNorm():
+                self._gain(f"{key}.weight")
+                self.taken |= {f"{own}.{name}": _Taken(f"{key}.{name}", (axis,)) for name in NORM_TENSORS[:2]}
+            case shape_spec.Shuffle():
+                self.last = None
+                return shuffled(axis, mine.groups)
+            case shape_spec.Slice():
+                assert isinstance(theirs, shape_spec.Slice)
+                return sliced(axis, theirs, mine)
+            case norm_spec.RmsNorm():
+                self._gain(f"{key}.weight")
+                self.taken[f"{own}.weight"] = _Taken(f"{key}.weight", (axis,))
             case spec.LayerScale():
                 self._gain(f"{key}.gain")
                 self.taken[f"{own}.gain"] = _Taken(f"{key}.gain", (axis,))
             case spec.SelfAttention():
                 assert isinstance(theirs, spec.SelfAttention)
                 return self._self_attention(theirs, mine, key, own, axis)
+            case TalkingAttention():
+                assert isinstance(theirs, TalkingAttention)
+                return self._talking(theirs, mine, key, own)
+            case HeadAttention():
+                assert isinstance(theirs, HeadAttention)
+                return self._heads(theirs, mine, own, axis)
             case spec.StochasticDepth():
                 pass
             case spec.Pick():
@@ -303,8 +287,8 @@ class _Walk:
             )
         change = _kernel_change(theirs, mine)
         if depthwise:
-            self.last, out = None, axis
-            self.taken[f"{own}.weight"] = _Taken(f"{key}.weight", (axis, None), change)
+            self.last, out = None, several(axis, getattr(theirs, outputs))
+            self.taken[f"{own}.weight"] = _Taken(f"{key}.weight", (out, None), change)
         else:
             out = Axis(getattr(theirs, outputs), getattr(mine, outputs))
             squares = self.tensors[f"{key}.weight"].detach().float().square().cpu()
@@ -352,28 +336,7 @@ class _Walk:
     ) -> Axis:
         """Every head has its own query, key and value dimensions, one after the other in the joint projection."""
         out = Axis(theirs.heads * theirs.value_dim, mine.heads * mine.value_dim)
-        parts = (theirs.key_dim, theirs.key_dim, theirs.value_dim)
-        size = sum(parts)
-
-        def strengths() -> tuple[Tensor, Tensor]:
-            query, other, value = joint.strength().view(theirs.heads, size).split(parts, 1)
-            return query * other, value * out.use().view(theirs.heads, -1)
-
-        def heads() -> Tensor:
-            return strongest(strengths()[1].sum(1), mine.heads)
-
-        def chosen() -> tuple[Tensor, Tensor]:
-            kept = heads()
-            keys, values = (part[kept] for part in strengths())
-            return strongest(keys, mine.key_dim), strongest(values, mine.value_dim)
-
-        def joint_kept() -> Tensor:
-            keys, values = chosen()
-            inside = torch.cat([keys, theirs.key_dim + keys, 2 * theirs.key_dim + values], 1)
-            return (heads()[:, None] * size + inside).flatten()
-
-        joint.rule = joint_kept
-        out.rule = lambda: (heads()[:, None] * theirs.value_dim + chosen()[1]).flatten()
+        heads = choose_joint(theirs, mine, joint, out)
         scale = math.sqrt(mine.key_dim / theirs.key_dim)
 
         def rescaled(tensor: Tensor) -> Tensor:
@@ -391,6 +354,34 @@ class _Walk:
         self.last = None
         return out
 
+    def _heads(self, theirs: HeadAttention, mine: HeadAttention, own: str, joint: Axis) -> Axis:
+        """Attention of a joint projection `qkv`, which may end in a norm."""
+        out = Axis(theirs.heads * theirs.value_dim, mine.heads * mine.value_dim)
+        if joint.parts:
+            choose_stacked(theirs, mine, joint, joint.parts, out)
+        else:
+            choose_joint(theirs, mine, joint, out)
+        change = rescaled_queries(theirs, mine)
+        unit = own.rpartition(".")[0] + ".qkv"
+        unit = f"{unit}.norm" if f"{unit}.norm.weight" in self.taken else unit
+        for name in [f"{unit}.{name}" for name in ("weight", "bias") if change and f"{unit}.{name}" in self.taken]:
+            self.taken[name] = msgspec.structs.replace(self.taken[name], change=change)
+        self.last = None
+        return out
+
+    def _talking(self, theirs: TalkingAttention, mine: TalkingAttention, key: str, own: str) -> Axis:
+        """Attention of three maps; its output's channels are those of the values."""
+        if mine.key_dim != theirs.key_dim:
+            raise self._unlike(key)
+        value = self.bundle[2]
+        heads = Axis(theirs.heads, mine.heads, choose_apart(theirs, mine, self.bundle))
+        self.taken[f"{own}.bias"] = _Taken(f"{key}.bias", (heads, None), _grid_change(theirs, mine))
+        for name in ("before", "after") if mine.talks else ():
+            self.taken[f"{own}.{name}_weight"] = _Taken(f"{key}.{name}_weight", (heads, heads))
+            self.taken[f"{own}.{name}_bias"] = _Taken(f"{key}.{name}_bias", (heads,))
+        self.last = None
+        return value
+
     def _unlike(self, key: str) -> InheritanceError:
         return InheritanceError(
             f"{self.name} cannot inherit from {self.parent.network.name}: {key} is made of other layers in the child "
@@ -406,7 +397,10 @@ def _kernel_change(theirs: spec.Layer, mine: spec.Layer) -> Callable[[Tensor], T
     return lambda tensor: F.pad(tensor, [margin] * 4)
 
 
-def _grid_change(theirs: spec.SelfAttention, mine: spec.SelfAttention) -> Callable[[Tensor], Tensor] | None:
+Table: TypeAlias = spec.SelfAttention | TalkingAttention
+
+
+def _grid_change(theirs: Table, mine: Table) -> Callable[[Tensor], Tensor] | None:
     """Resize a table of attention biases, by offset."""
     before, after = (theirs.bias_height, theirs.bias_width), (mine.bias_height, mine.bias_width)
     if before == after:

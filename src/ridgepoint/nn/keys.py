@@ -81,7 +81,7 @@ def _finish(
 def _apply(key_map: KeyMap, network: Network, ours: Iterable[str], source: Collection[str]) -> dict[str, str]:
     """Our keys to source keys, as far as the map goes."""
     found = {match[0] for key in source if (match := re.match(key_map.units, key))}
-    units = sorted(found, key=lambda unit: [int(number) for number in re.findall(r"\d+", unit)])
+    units = sorted(found, key=lambda unit: ([int(number) for number in re.findall(r"\d+", unit)], unit))
     places = [(path, block.tag()) for path, block in network.rows()] + [("head", "head")]
     tensors = _by_place(ours, [path for path, _ in places])
     sources: dict[str, str] = {}

@@ -25,6 +25,7 @@ from torch.func import functional_call
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 
+from ridgepoint.arch.attention import TalkingAttention
 from ridgepoint.arch.choice import Choice
 from ridgepoint.arch.layer import Conv2d, Layer, MultiQueryAttention, SelfAttention
 from ridgepoint.arch.network import Site, place_row
@@ -295,7 +296,7 @@ def _roles(site: Site) -> Iterator[tuple[str, str, Layer]]:
         steps = [kind, *(step for step in at.path.split(".") if step not in ("", "body"))]
         if _unit(at.path) in kernels:
             steps.append(str(kernels[_unit(at.path)]))
-        if isinstance(at.layer, SelfAttention):
+        if isinstance(at.layer, SelfAttention | TalkingAttention):
             steps.append(f"{at.layer.bias_height}x{at.layer.bias_width}")
         yield at.path.strip("."), ".".join(steps), at.layer
 

@@ -197,6 +197,8 @@ def _fit(
 
 def _adapt(key: str, given: Tensor, wanted: Tensor) -> Tensor | None:
     """The given tensor in the wanted shape where there is one right way, otherwise None."""
+    if wanted.dim() == 1 and given.shape == (*wanted.shape, 1, 1):
+        return given.flatten()
     if given.dim() == 2 and wanted.dim() == 4 and wanted.shape[2:] == (1, 1) and given.shape == wanted.shape[:2]:
         return given[:, :, None, None]
     if key.startswith("stem.0.") and given.dim() == 4 and given.shape[0] == wanted.shape[0]:

@@ -1,22 +1,29 @@
 """The zoo networks that a found network has to beat: those that meet the same budget on the same machine."""
 
 from collections.abc import Callable
+from contextlib import suppress
 
 from ridgepoint.arch.network import Network
 from ridgepoint.arch.scale import suited
 from ridgepoint.arch.zoo import family, list_rivals, load
 from ridgepoint.cost.count import cost
 from ridgepoint.cost.latency import LatencyModel
+from ridgepoint.errors import ArchitectureError
 
 
 def zoo_networks(channels: int, height: int, width: int, num_classes: int) -> dict[str, list[Network]]:
     """The zoo's rivals for an input, by family, smallest first; the families in the order of their smallest members.
 
-    On images so small that a network would end in less than a 2x2 map, its earliest strides are set to 1.
+    On images so small that a network would end in less than a 2x2 map, its earliest strides are set to 1. Networks that
+    take no image of such a size are left out.
     """
     given = {"channels": channels, "height": height, "width": width, "num_classes": num_classes}
     families: dict[str, list[Network]] = {}
-    for network in sorted((suited(load(name), **given) for name in list_rivals()), key=_macs):
+    rivals = []
+    for network in (suited(load(name), **given) for name in list_rivals()):
+        with suppress(ArchitectureError):
+            rivals.append((_macs(network), network.name, network))
+    for *_, network in sorted(rivals, key=lambda each: each[:2]):
         families.setdefault(family(network.name), []).append(network)
     return families
 

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 
-GAINS = ("gamma", "gain")
+GAINS = ("gamma", "gain", "scale")
 
 
 @torch.no_grad()
@@ -21,14 +21,16 @@ def randomise(model: nn.Module, seed: int = 0, size: int = 128) -> nn.Module:
 
     norms = [module for module in model.modules() if isinstance(module, BatchNorm) and module.track_running_stats]
     for module in model.modules():
-        if isinstance(module, BatchNorm | nn.LayerNorm) and module.weight is not None:
-            module.weight.copy_(uniform(module.weight, 0.5, 1.5))
-            module.bias.copy_(uniform(module.bias, -0.5, 0.5))
+        gain, shift = getattr(module, "weight", None), getattr(module, "bias", None)
+        if isinstance(gain, Tensor) and gain.dim() == 1:  # of a norm of any kind, whoever's
+            gain.copy_(uniform(gain, 0.5, 1.5))
+            if isinstance(shift, Tensor):
+                shift.copy_(uniform(shift, -0.5, 0.5))
     for name, parameter in model.named_parameters():
         last = name.rsplit(".", 1)[-1]
         if last in GAINS:
             parameter.copy_(uniform(parameter, 0.5, 1.5))
-        elif "attention_biases" in name or name.endswith("attention.bias"):
+        elif "attention_biases" in name or (name.endswith("attention.bias") and parameter.dim() > 1):
             parameter.copy_(uniform(parameter, -1.0, 1.0))
         elif last == "bias" and not parameter.any():
             parameter.copy_(uniform(parameter, -0.2, 0.2))

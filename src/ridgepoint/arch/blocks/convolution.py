@@ -7,7 +7,7 @@ from ridgepoint.arch.conventions import Conventions
 from ridgepoint.arch.layer import ActivationKind
 from ridgepoint.arch.part import Look
 from ridgepoint.arch.recipe import Recipe, chain
-from ridgepoint.arch.roles import Kernel, Out, Stride
+from ridgepoint.arch.roles import Kernel, Out, Squeeze, Stride
 from ridgepoint.arch.shape import Shape
 
 
@@ -35,9 +35,9 @@ class Conv(BlockBase, frozen=True, tag="conv"):
 
 
 class Separable(BlockBase, frozen=True, tag="separable"):
-    """MobileNetV1's depthwise separable convolution.
+    """MobileNetV1's depthwise separable convolution; squeeze-excitation between its halves makes it PP-LCNet's.
 
-    Source: MobileNetV1, arXiv:1704.04861, section 3.1.
+    Source: MobileNetV1, arXiv:1704.04861, section 3.1; PP-LCNet, arXiv:2109.15099, section 3.
     """
 
     look: ClassVar = Look("separable", "separable convolution", "Separable", "teal")
@@ -45,13 +45,13 @@ class Separable(BlockBase, frozen=True, tag="separable"):
     kernel: Kernel = 3
     stride: Stride = 1
     activation: ActivationKind | None = None
+    se_channels: Squeeze | None = None
 
     def recipe(self, shape: Shape, conventions: Conventions) -> Recipe:
-        """Depthwise, then pointwise; no residual."""
-        activation = self.activation or conventions.activation
+        """Depthwise, [squeeze-excitation], pointwise; no residual."""
+        activation, channels = self.activation or conventions.activation, shape.channels
         return chain(
-            depthwise=conventions.depthwise(
-                shape.channels, kernel=self.kernel, stride=self.stride, activation=activation
-            ),
+            depthwise=conventions.depthwise(channels, kernel=self.kernel, stride=self.stride, activation=activation),
+            se=conventions.squeeze_excite(channels, self.se_channels),
             pointwise=conventions.conv(shape.channels, self.out_channels, activation=activation),
         )

@@ -5,7 +5,7 @@ from typing import ClassVar
 import msgspec
 
 from ridgepoint.arch.blocks.base import BlockBase
-from ridgepoint.arch.conventions import Conventions, squeeze_excite
+from ridgepoint.arch.conventions import Conventions
 from ridgepoint.arch.layer import ActivationKind, StochasticDepth
 from ridgepoint.arch.part import Look
 from ridgepoint.arch.recipe import Recipe, chain, residual
@@ -25,7 +25,8 @@ VARIANTS = {
 class InvertedBottleneck(BlockBase, frozen=True, tag="ib"):
     """Expand, depthwise with the stride, optional squeeze-excitation, linear projection.
 
-    The expansion is left out when it would not widen. `residual` left open means: where the shapes allow it.
+    The expansion is left out when it would not widen, unless `always_expand`. `residual` left open means: where the
+    shapes allow it. Without `early_norms` the first two convolutions have biases instead of norms, as in EfficientViT.
 
     Source: MobileNetV2, arXiv:1801.04381, section 3.3; MobileNetV3, arXiv:1905.02244, section 5.
     """
@@ -38,17 +39,30 @@ class InvertedBottleneck(BlockBase, frozen=True, tag="ib"):
     se_channels: Squeeze | None = None
     activation: ActivationKind | None = None
     residual: Residual = None
+    always_expand: bool = False
+    early_norms: bool = True
 
     def recipe(self, shape: Shape, conventions: Conventions) -> Recipe:
         """[expand], depthwise, [squeeze-excitation], project; plus the input if residual."""
         activation = self.activation or conventions.activation
         wide = self.expand_channels
+        expands = self.always_expand or wide != shape.channels
+        normed = self.early_norms
         body = chain(
-            expand=conventions.conv(shape.channels, wide, activation=activation) if wide != shape.channels else None,
-            depthwise=conventions.depthwise(wide, kernel=self.kernel, stride=self.stride, activation=activation),
-            se=squeeze_excite(wide, self.se_channels, conventions.se_gate, conventions.se_activation)
-            if self.se_channels
+            expand=conventions.conv(shape.channels, wide, bias=not normed, norm=normed, activation=activation)
+            if expands
             else None,
+            depthwise=conventions.conv(
+                wide,
+                wide,
+                kernel=self.kernel,
+                stride=self.stride,
+                groups=wide,
+                bias=not normed,
+                norm=normed,
+                activation=activation,
+            ),
+            se=conventions.squeeze_excite(wide, self.se_channels),
             project=conventions.conv(wide, self.out_channels),
             drop_path=StochasticDepth() if _adds(self, shape) else None,
         )

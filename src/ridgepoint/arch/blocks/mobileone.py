@@ -4,15 +4,18 @@ from typing import ClassVar
 
 from ridgepoint.arch.blocks.base import BlockBase
 from ridgepoint.arch.conventions import Conventions, squeeze_excite
-from ridgepoint.arch.layer import Activation, Add
+from ridgepoint.arch.layer import Activation, ActivationKind, Add
 from ridgepoint.arch.part import Look
 from ridgepoint.arch.recipe import Chain, Parallel, Recipe, chain
 from ridgepoint.arch.roles import Branches, Count, Kernel, Out, SqueezeExcite, Stride
 from ridgepoint.arch.shape import Shape
+from ridgepoint.errors import ArchitectureError
 
 
 class RepConv(BlockBase, frozen=True, tag="rep_conv"):
     """A convolution trained as a sum of branches that fold into one: `branches` copies, a 1x1 and an identity.
+
+    Where it is `depthwise`, `out_channels` are the input's.
 
     Source: MobileOne, arXiv:2206.04040, section 3.2.
     """
@@ -22,12 +25,20 @@ class RepConv(BlockBase, frozen=True, tag="rep_conv"):
     kernel: Kernel = 3
     stride: Stride = 1
     branches: Branches = 1
+    depthwise: bool = False
 
     def recipe(self, shape: Shape, conventions: Conventions) -> Recipe:
-        """A dense re-parameterisable convolution and an activation."""
-        return _rep_unit(
-            shape.channels, self.out_channels, conventions, self.branches, kernel=self.kernel, stride=self.stride
-        )
+        """A re-parameterisable convolution and an activation."""
+        if self.depthwise and self.out_channels != shape.channels:
+            raise ArchitectureError(
+                f"a depthwise rep_conv has out_channels {self.out_channels}, and its input is {shape}. Allowed: "
+                f"{shape.channels}"
+            )
+        groups = shape.channels if self.depthwise else 1
+        return rep_unit(
+            shape.channels, self.out_channels, conventions, self.branches, kernel=self.kernel, stride=self.stride,
+            groups=groups,
+        )  # fmt: skip
 
 
 class MobileOne(BlockBase, frozen=True, tag="mobileone"):
@@ -49,7 +60,7 @@ class MobileOne(BlockBase, frozen=True, tag="mobileone"):
         """Depthwise unit, pointwise unit."""
         channels = shape.channels
         return chain(
-            depthwise=_rep_unit(
+            depthwise=rep_unit(
                 channels,
                 channels,
                 conventions,
@@ -59,11 +70,11 @@ class MobileOne(BlockBase, frozen=True, tag="mobileone"):
                 groups=channels,
                 se=self.se,
             ),
-            pointwise=_rep_unit(channels, self.out_channels, conventions, self.branches, se=self.se),
+            pointwise=rep_unit(channels, self.out_channels, conventions, self.branches, se=self.se),
         )
 
 
-def _rep_unit(
+def rep_unit(
     in_channels: int,
     out_channels: Out,
     conventions: Conventions,
@@ -73,6 +84,7 @@ def _rep_unit(
     stride: Stride = 1,
     groups: int = 1,
     se: SqueezeExcite = False,
+    activation: ActivationKind | None = None,
 ) -> Chain:
     """Sum of `branches` convolutions, a 1x1 one (where the kernel is larger) and an identity (where shapes allow)."""
 
@@ -87,5 +99,5 @@ def _rep_unit(
     return chain(
         rep=Parallel(tuple(parallel), Add()),
         se=squeeze_excite(out_channels, max(1, out_channels // 16), "sigmoid") if se else None,
-        act=Activation(kind=conventions.activation),
+        act=None if activation == "none" else Activation(kind=activation or conventions.activation),
     )

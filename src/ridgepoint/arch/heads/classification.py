@@ -20,7 +20,8 @@ from ridgepoint.arch.shape import Shape
 class PooledHead(HeadBase, frozen=True, tag="pooled"):
     """[1x1 convolution], global pool, [1x1 hidden layer on the pooled map], dropout, classifier.
 
-    MobileNetV3's hidden layer has a bias and no norm, MobileNetV4's a norm and no bias.
+    MobileNetV3's hidden layer has a bias and no norm, MobileNetV4's a norm and no bias, FBNetV3's neither:
+    `hidden_bias` left open means a bias where there is no norm.
 
     Source: MobileNetV3, arXiv:1905.02244, section 5.1 ("efficient last stage").
     """
@@ -29,18 +30,18 @@ class PooledHead(HeadBase, frozen=True, tag="pooled"):
     hidden_channels: Hidden | None = None
     hidden_norm: bool = True
     activation: ActivationKind | None = None
+    hidden_bias: bool | None = None
 
     def recipe(self, shape: Shape, conventions: Conventions, num_classes: int) -> Recipe:
         """The head's layers for an input of the given shape."""
         activation = self.activation or conventions.activation
         pooled = self.conv_channels or shape.channels
         features = self.hidden_channels or pooled
+        bias = not self.hidden_norm if self.hidden_bias is None else self.hidden_bias
         return chain(
             conv=conventions.conv(shape.channels, pooled, activation=activation) if self.conv_channels else None,
             pool=GlobalPool(),
-            hidden=conventions.conv(
-                pooled, features, bias=not self.hidden_norm, norm=self.hidden_norm, activation=activation
-            )
+            hidden=conventions.conv(pooled, features, bias=bias, norm=self.hidden_norm, activation=activation)
             if self.hidden_channels
             else None,
             flatten=ToVector(),
@@ -74,18 +75,22 @@ class TokenHead(HeadBase, frozen=True, tag="tokens"):
 class NormedHead(HeadBase, frozen=True, tag="normed"):
     """Global pool, and one or two classifiers, each behind a batch norm of its own; the mean of two is the answer.
 
-    Source: RepViT, arXiv:2307.09283, section 3.3, and its released code.
+    With `before_pool` there is one norm for all, of the map.
+
+    Source: RepViT, arXiv:2307.09283, section 3.3, and its released code; EfficientFormerV2, arXiv:2212.08059, and
+    StarNet, arXiv:2403.19967, have the norm before the pool.
     """
 
     distilled: bool = True
+    before_pool: bool = False
 
     def recipe(self, shape: Shape, conventions: Conventions, num_classes: int) -> Recipe:
         """The head's layers for an input of the given shape."""
-        classifier = chain(
-            norm=conventions.norm(shape.channels),
-            linear=Linear(in_features=shape.channels, out_features=num_classes),
-        )
+        linear = Linear(in_features=shape.channels, out_features=num_classes)
+        norm = conventions.norm(shape.channels)
+        classifier = linear if self.before_pool else chain(norm=norm, linear=linear)
         return chain(
+            norm=norm if self.before_pool else None,
             pool=GlobalPool(),
             flatten=ToVector() if shape.layout == "map" else None,
             dropout=Dropout(),
