@@ -210,7 +210,7 @@ def test_a_whole_fit(discs: Path, tmp_path: Path):
     assert result["score"]["by_label"].keys() == {"background", "foreground"}
     assert result["accuracy"]["majority"] < 0.5 and len(result["baselines"]) == 1
     page = (run / "report.html").read_text()
-    assert "The worst images" in page and page.count("image, mask and answer") >= 8
+    assert "The worst images" in page and "mIoU against latency" in page and page.count("image, mask and answer") >= 8
     assert "same label map as the trained network" in page and "IoU by class, the least first" in done.stdout
     again = json.loads(call("eval", run, discs, "--json").stdout)
     assert again["mIoU"] == pytest.approx(result["score"]["value"], abs=1e-6)

@@ -24,9 +24,15 @@ def template(name: str, **filters: Any) -> jinja2.Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"ms": format_ms, "count": format_count, "duration": format_duration, **filters}
+    made.filters |= {"opening": opening, "ms": format_ms, "count": format_count, "duration": format_duration, **filters}
     made.globals["plotly"] = packed_plotly
     return made.get_template(name)
+
+
+def opening(words: str) -> str:
+    """Words at the beginning of a sentence; one that has capitals inside, such as mIoU, stays as it is written."""
+    first, space, rest = words.partition(" ")
+    return f"{first if any(map(str.isupper, first)) else first.capitalize()}{space}{rest}"
 
 
 def kilobytes(size: float) -> str:

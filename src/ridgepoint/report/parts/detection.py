@@ -11,7 +11,7 @@ from ridgepoint.report.parts.part import Part, Section
 from ridgepoint.report.picture import picture_uri
 from ridgepoint.report.template import template
 from ridgepoint.run.records import read_record
-from ridgepoint.run.result import Accuracy, FitResult
+from ridgepoint.run.result import FitResult
 from ridgepoint.tasks.boxes.evaluation import DETECTED, Detected
 
 WIDE, LARGEST_PICTURE = 640, 16 << 20
@@ -39,10 +39,6 @@ class DetectionPart(Part):
         """`detection.json`."""
         path = folder / DETECTED
         return read_record(path, Detected, otherwise=OTHERWISE) if path.is_file() else None
-
-    def sentence(self, metric: str, accuracy: Accuracy, *, of: str) -> str:
-        """The mean average precision of a file or network, under its usual name."""
-        return metric + super().sentence(metric, accuracy, of=of).removeprefix(metric.capitalize())
 
     def section(self, folder: Path, result: FitResult, evaluation: Any) -> Section:
         """A table of the classes, and pictures of the images with most mistakes."""

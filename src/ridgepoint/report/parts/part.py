@@ -7,6 +7,7 @@ import msgspec
 import plotly.graph_objects as go
 from markupsafe import Markup
 
+from ridgepoint.report.template import opening
 from ridgepoint.run.result import Accuracy, FitResult, TrainResult
 
 
@@ -51,7 +52,7 @@ class Part:
         if accuracy.artefact is None:
             return f"The {metric} of {of} is not known."
         images = f"{accuracy.count} " if accuracy.count else ""
-        return f"{metric.capitalize()} {accuracy.artefact:.4f} on {images}untouched {accuracy.split} images."
+        return f"{opening(metric)} {accuracy.artefact:.4f} on {images}untouched {accuracy.split} images."
 
     def guess(self, accuracy: Accuracy) -> str:
         """What the score is to be held against; empty where there is nothing."""
