@@ -2,6 +2,7 @@
 
 import ast
 import contextlib
+import json
 import os
 import signal
 import sys
@@ -25,11 +26,13 @@ from ridgepoint.deploy.export import export_for_timing
 from ridgepoint.deploy.measure import measure
 from ridgepoint.deploy.places.address import read_address
 from ridgepoint.deploy.places.bundle import FILES, ROOT
+from ridgepoint.deploy.places.connection import Connection
 from ridgepoint.deploy.places.find import find_place
 from ridgepoint.deploy.places.place import LOCAL
 from ridgepoint.deploy.places.remote import Device
 from ridgepoint.deploy.places.ssh import connect
-from ridgepoint.errors import InputError, UnreachableError
+from ridgepoint.deploy.places.wire import MAGIC
+from ridgepoint.errors import InputError, RidgepointError, UnreachableError
 from ridgepoint.nn.build import build
 
 
@@ -302,3 +305,31 @@ def test_a_full_disk_there_is_told_and_files_that_fit_still_go(tmp_path: Path, f
 def test_where_nothing_can_be_clocked_is_refused():
     with pytest.raises(InputError, match="did you mean 'host'"):
         find_place("hots")
+
+
+HELLO = {
+    "kind": "hello", "size": 0, "identity": "0" * 16, "machine": "m", "system": "s", "python": "3", "executable": "p",
+    "cpu_info": "", "cores": [], "memory_bytes": None, "temperature_c": None, "runtimes": {"onnxruntime": "1.30.0"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"", b"no message\n", b"[]\n", b'{"kind": 1, "size": 0}\n', b'{"kind": "opened"}\n', b"[" * 100_000 + b"\n",
+        b'{"kind": "opened", "size": 99999999999}\n', b'{"kind": "opened", "size": -1}\n', b"x" * (9 << 20),
+        b'{"kind": "opened", "size": 0, "input_shape": [NaN], "cores": []}\n',
+        b'{"kind": "opened", "size": 0, "input_shape": "abc", "cores": []}\n', b'{"kind": "opened", "size": 9}\nab',
+        b'{"kind": "refused", "size": 0, "message": {"a": "\\u001b[2J"}}\n', b'{"kind": "absent", "size": 0}\n' * 2,
+    ],
+)  # fmt: skip
+def test_whatever_a_device_answers_is_told_in_a_sentence(answer: bytes, file: Path, tmp_path: Path):
+    kept = b'{"kind": "kept", "size": 0}\n' * (2 if b"absent" in answer else 1)
+    said = tmp_path / "said"
+    said.write_bytes(MAGIC + json.dumps(HELLO).encode() + b"\n" + kept + answer)
+    command = ["sh", "-c", f"cat {said} & exec cat > /dev/null"]
+    found = Device(Connection(command, "device", lambda said, code: InputError(said)), "device")
+    with pytest.raises(RidgepointError, match="device: ") as told:
+        found.open(file, runtime="onnxruntime")
+    assert "\x1b" not in str(told.value) and len(str(told.value)) < 2100
+    found.close()

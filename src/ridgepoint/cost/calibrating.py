@@ -101,7 +101,7 @@ class _Rooflines:
         """This machine, by all samples."""
         at, (per_mac, per_pass, per_call) = self.fit(np.arange(len(self.ms)))
         return Device(
-            name="host",
+            name=conditions.place,
             description=f"{conditions.device}, {conditions.runtime} {conditions.runtime_version}, "
             f"{conditions.threads} thread{'s' if conditions.threads > 1 else ''}, {conditions.precision}",
             source=f"ridgepoint calibrate: {int(self.telling.sum())} networks timed on this machine",

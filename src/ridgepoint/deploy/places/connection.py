@@ -116,8 +116,11 @@ class Connection:
             raise self._break(f"it did not answer within {limit_s:g} s") from None
         except (OSError, EOFError):
             raise self._break("the connection broke") from None
-        except ValueError:
+        except (ValueError, RecursionError):
             raise self._break("it answered with what is no message") from None
+        except BaseException:  # whoever stopped us does not wait for the answer, which must not be taken for another
+            self.close()
+            raise
         if header["kind"] == "refused":
             raise InputError(f"{self.name}: {header.get('message')}")
         if header["kind"] == "ended":
@@ -139,7 +142,7 @@ class Connection:
         self._finalizer.detach()
         for file in (self._process.stdin, self._process.stdout, self._process.stderr):
             with contextlib.suppress(OSError):
-                os.close(file.fileno())  # type: ignore[union-attr]
+                file.close()  # type: ignore[union-attr]
 
     def _begin(self) -> None:
         """Send the code, and skip what a login prints before the agent's first line."""

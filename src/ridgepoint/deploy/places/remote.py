@@ -160,7 +160,7 @@ class Device(Remote):
         try:
             yield rounds
         finally:
-            with contextlib.suppress(UnreachableError):  # which has been told
+            with contextlib.suppress(UnreachableError, InputError):  # which have been told
                 self.ask({"kind": "end"})
 
     def ask(self, header: dict[str, Any], payload: bytes = b"", *, limit_s: float = ANSWER_S) -> tuple[Any, bytes]:
@@ -272,9 +272,11 @@ class DeviceRounds:
         asked = {"kind": "take", "rounds": rounds, "round_s": round_s, "left_s": self.left_s}
         with self._device.lock:
             reply, content = self._device.ask(asked, limit_s=limit_s)
-            while reply["kind"] == "round":
+            for done in range(rounds):
+                if reply["kind"] != "round":
+                    break
                 if told:
-                    told(int(reply["done"]), int(reply["of"]))
+                    told(done + 1, rounds)
                 reply, content = connection.answer(limit_s)
         found = _read(connection, reply, Took)
         self.left_s = found.left_s

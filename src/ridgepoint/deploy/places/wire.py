@@ -42,7 +42,7 @@ class Stream:
         line = self.line(LARGEST_HEADER)
         if line is None:
             return None
-        found = json.loads(line)
+        found = json.loads(line, parse_constant=_no_number)
         if not isinstance(found, dict) or not isinstance(found.get("kind"), str):
             raise ValueError("no message")
         size = found.get("size")
@@ -102,6 +102,10 @@ class Stream:
         left = memoryview(content)
         while left:
             left = left[os.write(self.sending, left) :]
+
+
+def _no_number(text: str) -> float:
+    raise ValueError(f"{text} is no number")
 
 
 def in_chunks(content: bytes) -> Iterable[bytes]:
