@@ -3,6 +3,7 @@
 import msgspec
 import onnxruntime
 import pytest
+import timm
 import torch
 import torchvision
 from nn_helpers import image, randomise, relative_error
@@ -233,3 +234,19 @@ def test_heads_fold_on_tokens_branches_and_maps(base):
         x = image(2, 3, 64, 64)
         assert model(x).shape == (2, 3, 64, 64)
         assert relative_error(fuse(model)(x), model(x)) < 1e-4, head.tag()
+
+
+def test_weights_of_a_classifier_start_all_but_a_head_for_maps():
+    """Published under timm's names; those of a deeper or another body are refused as ever."""
+    theirs = randomise(timm.create_model("mobilenetv2_050", num_classes=7), size=64)
+    network = msgspec.structs.replace(load("mobilenetv2_050"), head=SemanticFpn(hidden_channels=16), num_classes=3)
+    model = build(network)
+    report = load_weights(model, theirs.state_dict())
+    assert report.tensors > 200 and all(key.startswith("head.") for key in report.reset)
+    assert torch.equal(model.stem[0].conv.weight, theirs.conv_stem.weight)
+    deeper = {f"blocks.9.{key}": value for key, value in theirs.blocks[1].state_dict().items()}
+    with pytest.raises(InputError, match="left over"):
+        load_weights(model, theirs.state_dict() | deeper)
+    lacking = {key: value for key, value in theirs.state_dict().items() if not key.startswith("blocks.2")}
+    with pytest.raises(InputError, match="missing"):
+        load_weights(model, lacking)

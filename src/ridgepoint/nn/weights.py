@@ -48,7 +48,7 @@ def load_weights(model: BuiltNetwork, source: str | Path | Mapping[str, Tensor])
     A classifier for another number of classes, or that the weights lack, is left fresh, a first convolution for other
     input channels is adapted (summed for one channel, repeated and rescaled for more), an attention bias for another
     grid is resized, and the batch norms take the epsilon that the weights were trained with where it is known
-    (torchvision's MobileNetV3: 1e-3).
+    (torchvision's MobileNetV3: 1e-3). A head that gives maps or boxes is left fresh where weights are of classes.
 
     Args:
         model: A network of ours, in train form, or in deploy form for weights in deploy form.
@@ -67,7 +67,9 @@ def load_weights(model: BuiltNetwork, source: str | Path | Mapping[str, Tensor])
     translation = translate(model.network, own, file.tensors)
     headless = not any(key.startswith(CLASSIFIER) for key in translation.sources)
     missing = [key for key in translation.missing if not (headless and key.startswith(CLASSIFIER))]
-    if missing or translation.leftover:
+    if (missing or translation.leftover) and _has_another_head(model.network, translation):
+        missing = []
+    elif missing or translation.leftover:
         raise InputError(_incomplete(file, model.network, translation))
     filled, adapted, reset, wrong = _fit(model.network, own, file, translation)
     reset += [key for key in translation.missing if key not in missing]
@@ -82,8 +84,19 @@ def load_weights(model: BuiltNetwork, source: str | Path | Mapping[str, Tensor])
     report = WeightsReport(file.source, translation.naming, len(filled), tuple(adapted), tuple(reset), file.notes)
     LOG.info("%s: %d tensors (names: %s) into %s", file.source, len(filled), translation.naming, model.network.name)
     if reset:
-        LOG.info("%s is fresh: the weights are for another number of classes", ", ".join(reset))
+        LOG.info("%s is fresh: the weights are for other answers", ", ".join(reset))
     return report
+
+
+def _has_another_head(network: Network, translation: Translation) -> bool:
+    """Whether weights have all but the head of a network that answers with maps or boxes, and no further body."""
+    body = {name.partition(".")[0] for key, name in translation.sources.items() if not key.startswith("head.")}
+    return (
+        network.head.answers != "classes"
+        and bool(body)
+        and all(key.startswith("head.") for key in translation.missing)
+        and not any(name.partition(".")[0] in body for name in translation.leftover)
+    )
 
 
 def _given(tensors: Mapping[str, Tensor]) -> WeightFile:
