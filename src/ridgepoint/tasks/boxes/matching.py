@@ -23,25 +23,26 @@ def match(truth_BM6: Tensor, anchors_A4: Tensor) -> Tensor:
     Source: SSD, arXiv:1512.02325, section 2.2.
     Differs: where two objects share their best anchor, the better one gets it, not the one that comes last.
     """
-    batch, most, _ = truth_BM6.shape
-    boxes = truth_BM6[..., PLACE].reshape(-1, 4)
-    iou_BMA = box_iou(boxes, anchors_A4).view(batch, most, -1)
-    there_BM = truth_BM6[..., LABEL] >= 0
-    crowd_BM = there_BM & (truth_BM6[..., CROWD] > 0)
-    of_objects = iou_BMA.masked_fill(~(there_BM & ~crowd_BM)[..., None], -1.0)
-    best_BA, object_BA = of_objects.max(1)
-    found_BA = torch.where(best_BA >= LEAST_IOU, object_BA, NOTHING)
-    if bool(crowd_BM.any()):
-        in_crowd = iou_BMA.masked_fill(~crowd_BM[..., None], -1.0).amax(1) >= LEAST_IOU
-        found_BA = torch.where(in_crowd & (found_BA == NOTHING), IGNORED, found_BA)
-    closeness_BM, anchor_BM = of_objects.max(2)
-    rank_BM = closeness_BM.argsort(1)  # the closest comes last, and keeps what it takes
-    images = torch.arange(batch, device=truth_BM6.device)
-    for place in range(most):
-        number_B = rank_BM[:, place]
-        real_B = closeness_BM[images, number_B] > 0
-        found_BA[images[real_B], anchor_BM[images, number_B][real_B]] = number_B[real_B]
-    return found_BA
+    return torch.stack([_of_image(rows_M6, anchors_A4) for rows_M6 in truth_BM6])
+
+
+def _of_image(rows_M6: Tensor, anchors_A4: Tensor) -> Tensor:
+    """The same of one image, (A,)."""
+    there_M, crowd_M = rows_M6[:, LABEL] >= 0, rows_M6[:, CROWD] > 0
+    found_A = torch.full((len(anchors_A4),), NOTHING, device=rows_M6.device)
+    places, crowds = torch.nonzero(there_M & ~crowd_M)[:, 0], torch.nonzero(there_M & crowd_M)[:, 0]
+    if len(crowds):
+        found_A[box_iou(rows_M6[crowds, PLACE], anchors_A4).amax(0) >= LEAST_IOU] = IGNORED
+    if len(places):
+        iou_PA = box_iou(rows_M6[places, PLACE], anchors_A4)
+        best_A, which_A = iou_PA.max(0)
+        near_A = best_A >= LEAST_IOU
+        found_A[near_A] = places[which_A[near_A]]
+        closeness_P, anchor_P = iou_PA.max(1)
+        for place in closeness_P.argsort().tolist():  # the closest comes last, and keeps what it takes
+            if closeness_P[place] > 0:
+                found_A[anchor_P[place]] = places[place]
+    return found_A
 
 
 def unmatchable(truth_NM6: Tensor, anchors_A4: Tensor, *, chunk: int = 64) -> tuple[Tensor, Tensor]:
