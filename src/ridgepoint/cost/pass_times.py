@@ -32,6 +32,7 @@ SMALLEST_SHARE = 0.1  # of an estimate is left by the correction
 
 # What calibration times no file of: the kind whose passes read and write alike.
 STAND_INS = {
+    "activation": "add",
     "groupnorm": "layernorm",
     "responsenorm": "layernorm",
     "rmsnorm": "layernorm",

@@ -8,10 +8,11 @@ import msgspec
 import torch
 from torch import nn
 
+from ridgepoint.nn.map_norms import ResponseNorm, RmsNorm
 from ridgepoint.train.rmsprop import RMSPropTF as RMSPropTFRule
 from ridgepoint.train.schedule import Positive, Share
 
-NORMS = (nn.modules.batchnorm._BatchNorm, nn.LayerNorm)
+NORMS = (nn.modules.batchnorm._BatchNorm, nn.LayerNorm, nn.GroupNorm, RmsNorm, ResponseNorm)
 Kind = Literal["norm", "bias", "gain"]
 Groups = list[dict[str, object]]
 
