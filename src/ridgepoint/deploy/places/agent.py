@@ -38,6 +38,7 @@ from ridgepoint.system import (
 )
 
 PREFIX = "ridgepoint-agent"
+SIGNALS = ("SIGHUP", "SIGTERM", "SIGINT")
 MOST_KEPT_BYTES = 1 << 30
 PACKAGES = {"onnxruntime": "onnxruntime"}
 """The package of each runtime that a worker has sessions of."""
@@ -248,7 +249,7 @@ def main(folder: str, code: str) -> None:
     sending = os.dup(1)
     os.dup2(2, 1)
     agent = Agent(Stream(0, sending), Path(folder), Path(code))
-    for name in ("SIGHUP", "SIGTERM", "SIGINT"):
+    for name in SIGNALS:
         signal.signal(getattr(signal, name), _stop)
     try:
         clear_old()
@@ -262,4 +263,7 @@ def main(folder: str, code: str) -> None:
 
 
 def _stop(number: int, frame: object) -> None:
+    """End in order, which no further signal disturbs."""
+    for name in SIGNALS:
+        signal.signal(getattr(signal, name), signal.SIG_IGN)
     raise SystemExit

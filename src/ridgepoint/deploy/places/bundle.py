@@ -28,7 +28,9 @@ FILES = (
 
 _PACKAGES = ("", "deploy/", "deploy/runtimes/", "deploy/places/")
 _LOADER = """
-import os, shutil, sys, tempfile
+import os, shutil, signal, sys, tempfile
+for name in ("SIGHUP", "SIGTERM", "SIGINT"):  # until there is something to clean up after
+    signal.signal(getattr(signal, name), signal.SIG_IGN)
 sys.path[:] = [place for place in sys.path if place]
 sys.dont_write_bytecode = True
 folder = None
