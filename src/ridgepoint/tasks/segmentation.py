@@ -102,8 +102,9 @@ class Segmentation:
     def head(self, data: Dataset) -> Closing:
         """Lite R-ASPP at stride 4, and where a search may choose, at stride 8 and a narrow Semantic FPN; or its own.
 
-        Seen: 180 s on one core, MobileNetV4-Conv-Small at 256 px on 273 images of nuclei: mIoU 0.866 with the first (one
-        seed), 0.865 to 0.877 with the last (three), whose latency is about 1.7 times as long by a roofline of a Pixel 6.
+        Seen: 180 s on one core, MobileNetV4-Conv-Small at 256 px on 273 images of nuclei: mIoU 0.866 with the first
+        (one seed), 0.865 to 0.877 with the last (three), whose latency is about 1.7 times as long by a roofline of a
+        Pixel 6.
         """
         small = min(data.median_size) <= SMALL_IMAGE
         return Closing(
