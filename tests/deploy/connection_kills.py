@@ -38,7 +38,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--count", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--longest", type=float, default=4.0, help="seconds after which a connection is broken at last")
+    parser.add_argument("--longest", type=float, default=14.0, help="seconds until it breaks at last")
     given = parser.parse_args()
     parts.ROUNDS, parts.ROUND_S, sampling.AGAIN = 2, 0.002, 8
     chance, ended = random.Random(given.seed), Counter[str]()
