@@ -17,9 +17,8 @@ import sys
 from pathlib import Path
 
 from ridgepoint.arch.scale import suited
-from ridgepoint.arch.zoo import load
+from ridgepoint.arch.zoo import load, top1
 from ridgepoint.deploy.calibrate import HostTable
-from ridgepoint.fit.ranking import top1
 from ridgepoint.nn.published import published_weights
 from ridgepoint.nn.reach import lying
 

@@ -79,6 +79,14 @@ def published_top1(name: str) -> PublishedTop1 | None:
     return next((row for row in published(name).top1 if row.size == load(name).input[1]), None)
 
 
+def top1(name: str) -> float:
+    """The best published ImageNet top-1 of a network, in percent; 0 where none is known.
+
+    One that pads as TensorFlow does is as good as its twin.
+    """
+    return max((row.value for each in (name, name.removeprefix("tf_")) for row in published(each).top1), default=0.0)
+
+
 def list_rivals() -> list[str]:
     """The names of the zoo's networks that a found network has to beat, sorted."""
     return [name for name in list_models() if published(name).rival]

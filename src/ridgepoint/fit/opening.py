@@ -6,13 +6,13 @@ from collections.abc import Sequence
 import msgspec
 
 from ridgepoint.arch.network import Network
-from ridgepoint.arch.zoo import load
+from ridgepoint.arch.zoo import load, top1
 from ridgepoint.display import Display
 from ridgepoint.errors import InputError, RunError
 from ridgepoint.fit.policy import POLICY
 from ridgepoint.fit.prepare import Prepared
 from ridgepoint.fit.pretrained import networks_for
-from ridgepoint.fit.ranking import USUAL_PX, Choice, choices_of, likely, look, sizes_for, smaller, top1
+from ridgepoint.fit.ranking import USUAL_PX, Choice, choices_of, likely, look, sizes_for, smaller
 from ridgepoint.fit.settings import FitSettings
 from ridgepoint.fit.target import Target
 from ridgepoint.nn.hub import answers

@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from ridgepoint.arch.network import Network
 from ridgepoint.arch.scale import suited
-from ridgepoint.arch.zoo import list_models, published
+from ridgepoint.arch.zoo import published, top1
 from ridgepoint.cost.count import cost
 from ridgepoint.data import ArraySplit, Preprocessing, decode
 from ridgepoint.display import Display
@@ -160,15 +160,6 @@ def smaller(choice: Choice, families: Sequence[Sequence[Choice]], ms: float, lim
 def rank(choice: Choice) -> tuple[bool, float, int]:
     """The most promising first; weights without a classifier, whose training nobody has published, last."""
     return getattr(choice.source, "classes", 1) == 0, -choice.expected, choice.macs
-
-
-def top1(name: str) -> float:
-    """The best published ImageNet top-1 of a network, in percent; 0 where none is known.
-
-    One that pads as TensorFlow does is as good as its twin.
-    """
-    names = [name, name.removeprefix("tf_")]
-    return max((row.value for each in names if each in list_models() for row in published(each).top1), default=0.0)
 
 
 def lost(share: float) -> float:
