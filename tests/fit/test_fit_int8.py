@@ -2,16 +2,25 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
+import msgspec
 import numpy as np
 import pytest
 import torch
 from cli_helpers import call, refused
+from fit_helpers import SPACE_FILE
 from PIL import Image
 
 from ridgepoint.arch.zoo import load
+from ridgepoint.cost.count import cost
 from ridgepoint.deploy.artefact import load_artefact
 from ridgepoint.deploy.companion import read_entry
+from ridgepoint.errors import InputError
+from ridgepoint.fit import forms
+from ridgepoint.fit.pipeline import fit
+from ridgepoint.fit.settings import make_settings
+from ridgepoint.fit.target import Clocked
 from ridgepoint.nn.build import build
 from ridgepoint.nn.reach import FOLDER
 from ridgepoint.nn.weights import save_weights
@@ -68,6 +77,40 @@ def test_the_chosen_file_is_int8_and_a_resume_takes_the_one_that_was_made(photos
     assert resumed["network"] == result["network"] and resumed["int8"] == result["int8"]
     assert resumed["accuracy"] == result["accuracy"]
     assert (run / "trainings" / training / "int8" / "model.onnx").stat().st_mtime_ns == made
+
+
+@pytest.mark.slow
+def test_where_int8_is_refused_what_meets_the_budget_in_float_is_taken(photos: Path, tmp_path: Path, monkeypatch):
+    """By a clock on which a million MACs take a millisecond, and in int8 a quarter of one."""
+
+    def refused(*given, **more):
+        raise InputError("its operators have no int8 here")
+
+    def clock(target, networks, *, patience_s=None):
+        faster = 4 if target.host.precision == "auto" else 1
+        return {name: SimpleNamespace(ms=millions(network) / faster) for name, network in networks.items()}
+
+    def told(target, files, networks, *, patience_s):
+        found = as_clocked(target, files, networks, patience_s=patience_s)
+        return {name: msgspec.structs.replace(each, ms=millions(networks[name])) for name, each in found.items()}
+
+    def millions(network) -> float:
+        return cost(network, form="deploy").macs / 1e6
+
+    as_clocked = Clocked.files
+    monkeypatch.setattr(forms, "quantise_for", refused)
+    monkeypatch.setattr(Clocked, "clock", clock)
+    monkeypatch.setattr(Clocked, "files", told)
+    short = {"evaluations": 1, "changes": {"epochs": 1, "short_epochs": 1, "batch_size": 16}, "baselines": 0}
+    settings = make_settings(
+        data=str(photos), latency_ms=30.0, precision="auto", space=str(SPACE_FILE), busy=True, **short
+    )
+    result = fit(settings, out=tmp_path / "run")
+    first, *others = [stage["name"] for stage in result["stages"]]
+    assert result["met"] and result["network"]["macs"] < 30e6 and result["network"]["name"] in others
+    assert first == f"{NAME}-96px-frozen" and any("does not ship in int8" in each for each in result["warnings"])
+    (over,) = [each for each in result["baselines"] if each["name"] == first]
+    assert over["macs"] > 30e6 and not over["met"], "what was refused is told"
 
 
 def test_precisions_that_are_not_there_are_refused(photos: Path):

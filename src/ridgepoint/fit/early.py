@@ -16,11 +16,12 @@ from ridgepoint.fit.folds import FOLDS, Folded, fold
 from ridgepoint.fit.frozen import linear_classifier, put
 from ridgepoint.fit.job import FitJob
 from ridgepoint.fit.opening import STEP as OPENING
-from ridgepoint.fit.opening import Opening, choose_opening
+from ridgepoint.fit.opening import Opened, Opening, choose_opening
 from ridgepoint.fit.policy import POLICY
 from ridgepoint.fit.prepare import Prepared
 from ridgepoint.fit.settings import FitSettings
 from ridgepoint.fit.steps import Count, TrainedOne
+from ridgepoint.fit.target import in_float
 from ridgepoint.fit.teach import keep, teach
 from ridgepoint.fit.threads import pace, set_training_threads
 from ridgepoint.nn.build import build
@@ -41,9 +42,10 @@ EACH = 0.4  # of the seconds that the end takes with one network, for each furth
 
 
 class Ended(msgspec.Struct, kw_only=True):
-    """Seconds that export, check and clock of the first file took."""
+    """Seconds that export, check and clock of the first file took, and whether it meets the budget."""
 
     seconds: Seconds
+    met: bool = True
 
 
 class Further(msgspec.Struct, kw_only=True):
@@ -87,15 +89,14 @@ def begin_with_weights(
         opened = choose_opening(run, prepared, job.target, reached, limit_ms=job.limit_ms, display=display)
         if opened.opening is None:
             return [], True
+        trained = [frozen(run, prepared, opened.opening, display)] if prepared.task is CLASSIFICATION else []
+        if trained and not first_file_meets(job, trained, show) and run.settings.precision == "auto":
+            opened = open_in_float(job, opened, reached, trained, show)
+        assert opened.opening is not None
         further = (
             0 if len(prepared.dataset.val) < POLICY.few_images else POLICY.finetuned - 1
         )  # few images cannot tell them apart
         openings = [opened.opening, *opened.near(further, POLICY.opening_near)]
-        trained = [frozen(run, prepared, opened.opening, display)] if prepared.task is CLASSIFICATION else []
-        if trained and run.read_step(FIRST_FILE) is None:
-            started = run.elapsed
-            show(finish(job, None, trained, last=False))
-            run.write_step(FIRST_FILE, {"seconds": run.elapsed - started})
     with run.phase("Fine-tuning", display):
         searched = True
         for number, opening in enumerate(openings):
@@ -118,6 +119,47 @@ def begin_with_weights(
             if to_show and (share.searched or share.more):
                 show(finish(job, None, trained, last=False))
     return trained, searched or not trained
+
+
+def first_file_meets(job: FitJob, trained: Sequence[Candidate], show: Callable[[dict[str, Any]], object]) -> bool:
+    """Show the first file, once per run; whether it meets the budget."""
+    known = job.run.read_step(FIRST_FILE, Ended)
+    if known is None:
+        started = job.run.elapsed
+        result = finish(job, None, list(trained), last=False)
+        show(result)
+        known = Ended(seconds=job.run.elapsed - started, met=result["met"] or bool(result["doubts"]))
+        job.run.write_step(FIRST_FILE, msgspec.to_builtins(known))
+    return known.met
+
+
+def open_in_float(
+    job: FitJob,
+    opened: Opened,
+    reached: Sequence[Published],
+    trained: list[Candidate],
+    show: Callable[[dict[str, Any]], object],
+) -> Opened:
+    """Open anew with what meets the budget in float, where only an int8 file would have and was refused.
+
+    Args:
+        job: The fit.
+        opened: What it opened with, which stays where nothing is within the budget in float.
+        reached: What `auto` may take.
+        trained: Gets the new network, its classifier taught.
+        show: Is given the result.
+    """
+    job.display.say("What is within the budget in int8 alone was refused there: looks for what is within it in float.")
+    target, limit_ms = in_float(job.target), job.limit_ms
+    found = choose_opening(
+        job.run, job.prepared, target, reached, limit_ms=limit_ms, display=job.display, step=f"{OPENING}-float32"
+    )
+    if found.opening is None:
+        return opened
+    trained.append(frozen(job.run, job.prepared, found.opening, job.display))
+    if trained[-1].name not in {stage.name for stage in job.stages}:
+        show(finish(job, None, list(trained), last=False))
+    return found
 
 
 def may_go_on(job: FitJob, opening: Opening, number: int) -> bool:

@@ -97,18 +97,19 @@ def choose_opening(
     *,
     limit_ms: float,
     display: Display,
+    step: str = STEP,
 ) -> Opened:
-    """The network, its size and its weights; chosen once per run. None where there is none, which is said.
+    """The network, its size and its weights; chosen once per run and step. None where there is none, which is said.
 
     Raises:
         InputError: If weights were named and cannot be had, or fit no network.
         RunError: If the weights of a run that goes on are gone or changed.
     """
-    known = run.read_step(STEP, Opened)
+    known = run.read_step(step, Opened)
     if known is None:
         found = _choose(run.settings, prepared, target, reached, limit_ms, display)
         opened = Opened(opening=found[0] if found else None, others=found[1:])
-        run.write_step(STEP, msgspec.to_builtins(opened))
+        run.write_step(step, msgspec.to_builtins(opened))
         return opened
     opening = known.opening
     if opening is not None and digest_file(opening.weights.path) != opening.weights.sha256:

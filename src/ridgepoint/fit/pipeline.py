@@ -122,7 +122,8 @@ def _fit(
     with run.phase("Data", display):
         check_settings(settings, method)
         prepared = prepare(run, display, method)
-        reached = within_reach(settings, prepared) if run.read_step(OPENING) is None else []
+        opens_anew = run.read_step(OPENING) is None or settings.precision == "auto"  # the first may be refused in int8
+        reached = within_reach(settings, prepared) if opens_anew else []
         opens = bool(reached) or (named_weights(settings.weights) is not None and prepared.network is None)
         if not run.resumed:  # what is impossible leaves nothing behind
             (require_first_file if opens else require_time)(run, prepared, find_target(settings))

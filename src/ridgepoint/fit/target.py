@@ -241,6 +241,22 @@ def find_target(settings: FitSettings) -> Target:
     )
 
 
+def in_float(target: Target) -> Target:
+    """The same for files in float32 alone."""
+    if not isinstance(target, Clocked):
+        return target
+    host, conditions = target.host, target.host.table.conditions
+    return Clocked(
+        HostTable(
+            runtime=conditions.runtime,
+            threads=conditions.threads,
+            path=host.path,
+            busy=host.busy,
+            place=host.place,
+        )
+    )
+
+
 def is_predicted(device: str) -> bool:
     """Whether a device is not one with a clock: neither this machine nor at an address."""
     return device != HOST and not is_address(device)
