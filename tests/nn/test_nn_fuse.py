@@ -29,7 +29,7 @@ def test_the_folded_network_computes_the_same(name):
     assert not any(isinstance(module, nn.BatchNorm2d) for module in fused.modules()) or "hybrid" in name
     with torch.no_grad():
         x = image(2, 3, 64, 128)
-        assert relative_error(whole(fused(x)), whole(model(x))) < 3e-5
+        assert relative_error(whole(fused(x)), whole(model(x))) < 3e-4, "rounding alone, as the next line tells"
         model = model.double()
         assert relative_error(whole(fuse(model)(x.double())), whole(model(x.double()))) < 1e-12
 
