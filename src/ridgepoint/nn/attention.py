@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from ridgepoint.arch import attention as spec
 from ridgepoint.arch.layer import Layer
 from ridgepoint.arch.shape import Shape
-from ridgepoint.nn.layers import Grid
+from ridgepoint.nn.layers import Grid, resized_table
 
 
 class MultiHeadAttention(nn.Module):
@@ -101,10 +101,7 @@ class TalkingAttention(nn.Module):
     def offset_bias(self) -> Tensor:
         """The bias for every query and key of the grid of keys that it saw last, (heads, N, M)."""
         height, width = self.grid.size
-        table: Tensor = self.bias
-        if (height, width) != self.table_size:
-            square = table.view(1, self.heads, *self.table_size)
-            table = F.interpolate(square, (height, width), mode="bilinear", align_corners=True).flatten(2)[0]
+        table = resized_table(self.bias, self.table_size, (height, width))
         rows, columns = torch.arange(height, device=table.device), torch.arange(width, device=table.device)
         dy = (rows[:: self.stride, None] - rows[None, :]).abs()
         dx = (columns[:: self.stride, None] - columns[None, :]).abs()

@@ -152,6 +152,14 @@ class ToMap(nn.Module):
         return map_BCHW
 
 
+def resized_table(table_HT: Tensor, given: tuple[int, int], wanted: tuple[int, int]) -> Tensor:
+    """Biases by offset, of so many rows and columns, for a grid of another size, (heads, rows * columns)."""
+    if wanted == given:
+        return table_HT
+    square = table_HT.view(1, len(table_HT), *given)
+    return F.interpolate(square, wanted, mode="bilinear", align_corners=True).flatten(2)[0]
+
+
 class SelfAttention(nn.Module):
     """Multi-head attention with a learned bias per offset, from joint projections.
 
@@ -189,10 +197,7 @@ class SelfAttention(nn.Module):
     def offset_bias(self) -> Tensor:
         """The bias for every pair of positions of the current grid, (heads, N, N)."""
         height, width = self.grid.size
-        table: Tensor = self.bias
-        if (height, width) != self.table_size:
-            square = table.view(1, self.heads, *self.table_size)
-            table = F.interpolate(square, (height, width), mode="bilinear", align_corners=True).flatten(2)[0]
+        table = resized_table(self.bias, self.table_size, (height, width))
         rows = torch.arange(height, device=table.device)
         columns = torch.arange(width, device=table.device)
         dy = (rows[:, None] - rows[None, :]).abs()[:, None, :, None]

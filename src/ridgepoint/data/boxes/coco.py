@@ -24,6 +24,7 @@ from ridgepoint.errors import DataError, shown
 from ridgepoint.files import read_file
 
 KIND = "COCO JSON"
+KEYS = ("images", "annotations")
 LARGEST_BYTES = 1 << 30
 Id = int | str
 
@@ -54,26 +55,12 @@ class _File(msgspec.Struct):
     categories: list[_Category]
 
 
-class _Keys(msgspec.Struct):
-    images: msgspec.Raw = msgspec.Raw()
-    annotations: msgspec.Raw = msgspec.Raw()
-
-
-def is_coco(content: bytes) -> bool:
-    """Whether a JSON file has images and annotations; false for what is no JSON."""
-    try:
-        keys = msgspec.json.decode(content, type=_Keys)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return False
-    return bool(bytes(keys.images)[:1] and bytes(keys.annotations)[:1])
-
-
 def read_coco(files: Files, paths: Sequence[str]) -> Annotations:
     """What the JSON files say; one class is one name, whatever its number.
 
     Args:
         files: What lies beside them.
-        paths: Those that `is_coco`.
+        paths: Those that have `KEYS`.
 
     Raises:
         DataError: If one breaks the format, two are about one part, or an annotation is of an image or a category that

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
+
 from ridgepoint.data.boxes import coco, labelme, voc, yolo
 from ridgepoint.data.boxes.annotations import Annotations
 from ridgepoint.data.boxes.files import Files, list_files
@@ -42,10 +44,10 @@ def find_annotations(root: Path) -> tuple[Annotations, Files] | None:
 
 
 def _kind_of_json(files: Files, path: str) -> str | None:
+    """By the keys that it has; None for what is no JSON, or none of ours."""
     try:
         content = read_file(files.at(path), limit_bytes=coco.LARGEST_BYTES)
-    except InputError:
+        keys = msgspec.json.decode(content, type=dict[str, msgspec.Raw]).keys()
+    except (InputError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
-    if coco.is_coco(content):
-        return coco.KIND
-    return labelme.KIND if labelme.is_labelme(content) else None
+    return next((each.KIND for each in (coco, labelme) if keys >= set(each.KEYS)), None)

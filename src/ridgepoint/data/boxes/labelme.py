@@ -26,6 +26,7 @@ from ridgepoint.errors import DataError
 from ridgepoint.files import read_file
 
 KIND = "LabelMe JSON"
+KEYS = ("shapes", "imagePath")
 LARGEST_BYTES = 256 << 20  # the image may lie inside, as text
 _OUTLINES = ("polygon", "linestrip", "mask")
 
@@ -41,20 +42,6 @@ class _File(msgspec.Struct):
     imagePath: str = ""
     imageHeight: int | None = None
     imageWidth: int | None = None
-
-
-class _Keys(msgspec.Struct):
-    shapes: msgspec.Raw = msgspec.Raw()
-    imagePath: msgspec.Raw = msgspec.Raw()
-
-
-def is_labelme(content: bytes) -> bool:
-    """Whether a JSON file has shapes on an image; false for what is no JSON."""
-    try:
-        keys = msgspec.json.decode(content, type=_Keys)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return False
-    return bool(bytes(keys.shapes)[:1] and bytes(keys.imagePath)[:1])
 
 
 def read_labelme(files: Files, paths: Sequence[str]) -> Annotations:
