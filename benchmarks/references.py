@@ -1,6 +1,6 @@
 """What to divide out of times when the reference networks are slowed down unequally and nobody else works here.
 
-    python benchmarks/references.py [--turns 7] > benchmarks/results/references.json
+    python benchmarks/references.py [--turns 5] > benchmarks/results/references.json
 
 Nine networks are clocked again and again on a machine that is otherwise idle, as a virtual machine is whose host runs
 others. For each way to divide (nothing, the least, the middle and the most of what the references suffered) it tells
@@ -34,7 +34,7 @@ ROUNDS = 12
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--turns", type=int, default=7)
+    parser.add_argument("--turns", type=int, default=5)
     parser.add_argument("--threads", nargs="+", type=int, default=(1, 2))
     given = parser.parse_args()
     told: list[Slowdown] = []
