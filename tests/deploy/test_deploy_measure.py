@@ -320,24 +320,6 @@ def test_the_caller_has_a_core_of_its_own_in_its_turn_and_is_free_after_it(clock
     assert seen == [{core}] * 5 and os.sched_getaffinity(0) == before
 
 
-def test_of_idle_cores_the_one_that_computes_fastest_is_taken(monkeypatch):
-    """Nobody here works, and on one of two cores all takes half as long again, as another machine wants."""
-    monkeypatch.setattr(cores, "_busy", dict)
-    if len(choose_cores(2)) < 2:
-        pytest.skip("one core only")
-    before, now = os.sched_getaffinity(0), 0.0
-
-    def passed() -> float:
-        nonlocal now
-        now += 1.5 if os.sched_getaffinity(0) == {slow} else 1.0
-        return now
-
-    monkeypatch.setattr(cores.time, "perf_counter", passed)
-    for slow in choose_cores(2):
-        assert slow not in choose_cores(1, anew=True) and os.sched_getaffinity(0) == before
-    cores._chosen.cache_clear()
-
-
 def test_cores_are_distinct_and_none_are_given_where_they_do_not_suffice():
     count = len(choose_cores(1)) and len(os.sched_getaffinity(0))
     for threads in range(1, count + 1):

@@ -4,24 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import operator
-import statistics
 import time
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
-import numpy as np
-
 from ridgepoint.system import IDLE, allowed_cpus, cpu_fact, cpu_ticks, pin
 
 LOOK_S = 0.1  # the system counts in hundredths of a second
-TRIED, TRIALS, STEPS = 4, 9, 100  # cores that show how fast they are, how often each, and how much is computed
-SLOWER = 1.05  # than the fastest: below, chance decides
 
 
 def choose_cores(threads: int, *, anew: bool = False) -> tuple[int, ...]:
     """As many logical processors as threads, each on a core of its own: the fastest kind first, then the idlest.
-
-    Of the idle ones, those that compute fastest now: a virtual machine's cores may share theirs with another's.
 
     Chosen once per process, so that whatever it times is timed in the same place; `anew` where others have come to work
     in that place.
@@ -39,33 +32,10 @@ def _chosen(threads: int, allowed: frozenset[int]) -> tuple[int, ...]:
     busy = _busy() if threads < len(allowed) else {}
     backwards = sorted(allowed, reverse=True)  # the first core serves most interrupts
     first_of_core = {cpu_fact(cpu, "topology/thread_siblings_list") or str(cpu): cpu for cpu in backwards}
-    kinds = {
-        cpu: (-int(cpu_fact(cpu, "cpu_capacity") or 0), busy.get(cpu, 0.0) > 0.5) for cpu in first_of_core.values()
-    }
-    best = sorted(kinds, key=lambda cpu: kinds[cpu])
-    if len(best) < threads:
-        return ()
-    alike = [cpu for cpu in best if kinds[cpu] == kinds[best[0]]][: max(TRIED, threads)]
-    slow = _slow(alike) if len(alike) > threads else set()
-    return tuple(sorted(best, key=lambda cpu: (kinds[cpu], cpu in slow))[:threads])
-
-
-def _slow(cpus: Sequence[int]) -> set[int]:
-    """The cores that take clearly longer than the fastest for one computation, turn about."""
-    before, taken = allowed_cpus(), {cpu: list[float]() for cpu in cpus}
-    given, found = np.ones(1 << 12, np.float32), np.empty(1 << 12, np.float32)
-    try:
-        for _ in range(TRIALS):
-            for cpu in cpus:
-                pin({cpu})
-                began = time.perf_counter()
-                for _ in range(STEPS):
-                    np.multiply(given, given, out=found)
-                taken[cpu].append(time.perf_counter() - began)
-    finally:
-        pin(before)
-    seconds = {cpu: statistics.median(each) for cpu, each in taken.items()}
-    return {cpu for cpu in cpus if seconds[cpu] > SLOWER * min(seconds.values())}
+    best = sorted(
+        first_of_core.values(), key=lambda cpu: (-int(cpu_fact(cpu, "cpu_capacity") or 0), busy.get(cpu, 0.0) > 0.5)
+    )
+    return tuple(best[:threads]) if len(best) >= threads else ()
 
 
 def _busy() -> dict[int, float]:
