@@ -33,8 +33,7 @@ class Slowdown:
     def middle(self) -> float:
         """As far from the least as from the most, as a ratio.
 
-        Seen on an idle virtual machine whose host runs others (`benchmarks/references.py`): on two threads, times are
-        in the median 3.2 % off where the middle is divided out, 3.9 % where the least is, 5.2 % where nothing is.
+        What other shares would do on a restless machine, `benchmarks/references.py` tells.
         """
         return math.sqrt(self.least * self.most)
 
