@@ -21,12 +21,11 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 
 import msgspec
 import numpy as np
-import onnx
 import torch
+from one_image_int8 import quantise
 from scipy.stats import spearmanr
 
 from ridgepoint.arch.network import Network
@@ -121,16 +120,6 @@ def file(network: Network, folder: Path, given: argparse.Namespace) -> Path:
             quantise(made, network)
         made.rename(path)
     return path
-
-
-def quantise(path: Path, network: Network) -> None:
-    """Replace a float32 file by one with int8 weights and activations."""
-    from onnxruntime.quantization import quant_pre_process, quantize_static
-
-    image = np.random.default_rng(0).standard_normal((1, *network.input)).astype(np.float32)
-    images = iter([{onnx.load(path).graph.input[0].name: image}])
-    quant_pre_process(path, path, skip_symbolic_shape=True)
-    quantize_static(path, path, SimpleNamespace(get_next=lambda: next(images, None)), per_channel=True)
 
 
 def once(files: dict[int, Path], given: argparse.Namespace) -> list[float]:

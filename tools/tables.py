@@ -1,4 +1,4 @@
-"""Writes the tables of docs/searches.md anew from benchmarks/results; with --check only says which are not current.
+"""Writes the tables of the pages below docs anew from benchmarks/results; with --check only says which are not current.
 
     python tools/tables.py [--check]
 
@@ -13,8 +13,14 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).parent))
+import claims
+
 ROOT = Path(__file__).parents[1]
-PAGE, RESULTS = ROOT / "docs" / "searches.md", ROOT / "benchmarks" / "results"
+PAGES, RESULTS = (
+    [ROOT / "docs" / f"{name}.md" for name in ("searches", "claims", "targets")],
+    ROOT / "benchmarks" / "results",
+)
 PLACE = re.compile(r"<!-- table (\w+) -->\n.*?<!-- end -->", re.DOTALL)
 Row = Iterable[str]
 
@@ -143,6 +149,23 @@ def kept(row: dict[str, Any] | None) -> str:
     return f"{100 * row['kept']:.1f} % ({100 * row['of_the_seed']:.0f} %)" if row else "fails"
 
 
+def fronts() -> list[Row]:
+    """Families on the front by size and precision, of trainings by labels."""
+    found = result("fronts")["labels"]
+    rows: list[Row] = [("size as shipped", "in 8 bits", "in float16")]
+    for size in found["int8"]:
+        rows.append((size, *(", ".join(map(reach, found[each][size].items())) for each in ("int8", "float16"))))
+    return rows
+
+
+def reach(of: tuple[str, dict[str, Any]]) -> str:
+    """A family and the ridge points where it is on the front."""
+    name, found = of
+    ranges = [f"{low:g} to {high:g}" if low < high else f"{low:g}" for low, high in found["ranges"]]
+    told = ", ".join(ranges) if len(ranges) < 4 else f"{100 * found['share']:.0f} % of them"
+    return f"`{name}` ({told})"
+
+
 TABLES: dict[str, Callable[[], list[Row]]] = {
     "searches_uib": lambda: searches("tabular_uib"),
     "searches_metaformer": lambda: searches("tabular_metaformer"),
@@ -150,6 +173,13 @@ TABLES: dict[str, Callable[[], list[Row]]] = {
     "peers": peers,
     "fits": fits,
     "pruning": pruning,
+    "fronts": fronts,
+    "claims": claims.summary,
+    "claims_mobilenetv3": lambda: claims.rows("MobileNetV3"),
+    "claims_mobilenetv4": lambda: claims.rows("MobileNetV4"),
+    "claims_mobileone": lambda: claims.rows("MobileOne"),
+    "claims_efficientformer": lambda: claims.rows("EfficientFormer"),
+    "claims_efficientformerv2": lambda: claims.rows("EfficientFormerV2"),
 }
 
 
@@ -172,14 +202,16 @@ def written(page: str) -> str:
 
 def main() -> int:
     """The exit code: 1 where --check finds a table that is not current."""
-    page = PAGE.read_text(encoding="utf-8")
-    current = written(page)
-    if "--check" not in sys.argv[1:]:
-        PAGE.write_text(current, encoding="utf-8")
-    elif current != page:
-        sys.stderr.write(f"{PAGE}: its tables are not those of benchmarks/results. Run: python tools/tables.py\n")
-        return 1
-    return 0
+    stale = 0
+    for path in PAGES:
+        page = path.read_text(encoding="utf-8")
+        current = written(page)
+        if "--check" not in sys.argv[1:]:
+            path.write_text(current, encoding="utf-8")
+        elif current != page:
+            sys.stderr.write(f"{path}: its tables are not those of benchmarks/results. Run: python tools/tables.py\n")
+            stale = 1
+    return stale
 
 
 if __name__ == "__main__":

@@ -2,9 +2,10 @@
 
 import re
 
-from ridgepoint.errors import BudgetError
+from ridgepoint.errors import BudgetError, InputError
 
 _SECONDS = {"us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+_COUNTS = {"": 1.0, "k": 1e3, "M": 1e6, "G": 1e9}
 _QUANTITY = re.compile(r"\s*([-+]?[0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?)\s*([a-zA-Zµ]*)\s*")
 
 
@@ -44,6 +45,19 @@ def _parse(text: str, what: str, default_unit: str, into: str) -> float:
     value = float(match[1]) * (_SECONDS[unit] / _SECONDS[into])  # exact where no unit changes
     if not 0 < value < float("inf"):
         raise BudgetError(f"{what} is '{text}': it must be above 0 and finite, for example 5ms or 10m.")
+    return value
+
+
+def parse_count(text: str, *, what: str) -> float:
+    """A count from text such as 300M, 1.5G or a bare number.
+
+    Raises:
+        InputError: If it is none, or not above zero.
+    """
+    match = _QUANTITY.fullmatch(text)
+    value = float(match[1]) * _COUNTS[match[2]] if match and match[2] in _COUNTS else 0.0
+    if not 0 < value < float("inf"):
+        raise InputError(f"{what} is '{text}'. Allowed: a number above 0, alone or with k, M or G, for example 300M")
     return value
 
 

@@ -36,6 +36,14 @@ SIZES = {
     "proxylessnas_32px": 3 * (6 * 7**2) ** 4 * 6,
     "metaformer": 3 * 4 * 2**3 * (7 * 2**3) * (11 * 3**6) * (17 * 3**5),
     "metaformer_32px": 3 * 4 * 2**3 * (7 * 3**4) * (9 * 3**4),
+    # kernel 2 a block; expansion 3 and SE 2 a stage
+    "repvit": 4 * 5 * (3 * 2 * sum(2**n for n in (1, 2, 4))) * (5 * 3 * 2 * sum(2**n for n in (1, 2, 4)))
+    * (5 * 3 * 2 * sum(2**n for n in (2, 4, 6, 8, 10, 12, 14, 24))) * (5 * 3 * 2 * sum(2**n for n in (1, 2, 4))),
+    # kernels 2 x 2 a mixer, in the last stage or 3 heads x kernel 2; expansion 3 and the reduction's kernel 2 a stage
+    "fastvit": 4 * (3 * (4 + 4**2)) * (4 * 2 * 3 * (4 + 4**2)) * (4 * 2 * 3 * (4**2 + 4**4 + 4**6))
+    * (4 * 2 * 3 * (10 + 10**2)),
+    # expansion 3 a block, or no block; attention with 2 heads more
+    "efficientformerv2": 2 * 3 * (3 * 4**3) * (3 * 3 * 4**3) * (5 * 3 * 4**7 * 7**4) * (4 * 2 * 3 * 4**3 * 7**4),
     "mobileone": 4 * (3 * 6) * (3 * 8) * (3 * 8) * (3 * 8),
     "mobileone_32px": 4 * (3 * 6) * (3 * 6) * (3 * 6),
 }  # fmt: skip
@@ -77,6 +85,17 @@ def test_a_space_for_small_images_keeps_a_4x4_map(name: str):
     [
         ("mobilenetv4_hybrid", "mobilenetv4_hybrid_medium"),
         ("metaformer", "efficientformer_l1"),
+        ("repvit", "repvit_m0_9"),
+        ("repvit", "repvit_m1_0"),
+        ("repvit", "repvit_m1_1"),
+        ("repvit", "repvit_m1_5"),
+        ("fastvit", "fastvit_t8"),
+        ("fastvit", "fastvit_t12"),
+        ("fastvit", "fastvit_s12"),
+        ("fastvit", "fastvit_sa12"),
+        ("efficientformerv2", "efficientformerv2_s0"),
+        ("efficientformerv2", "efficientformerv2_s1"),
+        ("efficientformerv2", "efficientformerv2_s2"),
         ("mobileone", "mobileone_s0"),
         ("mobileone", "mobileone_s1"),
         ("mobileone", "mobileone_s2"),

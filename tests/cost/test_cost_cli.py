@@ -106,6 +106,11 @@ def test_cost_at_another_input_size():
         (("cost", "mobilenetv1_100", "--precision", "int4"), "unknown precision 'int4'"),
         (("sweep", "mobilenetv1_100", "--html", "/nowhere/page.html"), "there is no folder '/nowhere'"),
         (("sweep", "mobilenetv1_100", "--fused", "everything"), "unknown way of fusing 'everything'"),
+        (("sweep", "mobilenetv1_100", "--accuracy", "mine"), "unknown accuracy 'mine'. Allowed: first, labels, best"),
+        (("sweep", "mobilenetv1_100", "--family", "mobilenetv9"), "--family is 'mobilenetv9', which none of"),
+        (("sweep", "mobilenetv1_100", "--most-macs", "many"), "--most-macs is 'many'. Allowed: a number above 0"),
+        (("sweep", "mobilenetv1_100", "--most-params", "-1M"), "--most-params is '-1M'. Allowed: a number above 0"),
+        (("sweep", "mobilenetv1_100", "--most-macs", "1M"), "none of the 1 networks is left by"),
     ],
 )
 def test_wrong_words(words, told):
@@ -170,3 +175,23 @@ def test_sweep():
     assert scaled["front_share"] is None
     told = run("sweep", "mobilenetv1_100", "mobilenetv4_conv_small")
     assert "100%  0 to 500" in told
+
+
+def swept(*arguments):
+    return {each["name"]: each for each in json.loads(run("sweep", *arguments, "--json"))["networks"]}
+
+
+def test_a_sweep_of_chosen_networks():
+    small = swept("*", "--family", "mobilenetv3", "--family", "mobilenetv4", "--most-macs", "60M", "--int8-only")
+    assert set(small) == {
+        "mobilenetv3_small_minimal_100",
+        "mobilenetv4_conv_small_035",
+        "tf_mobilenetv3_small_minimal_100",
+    }
+    assert {each["family"] for each in small.values()} == {"mobilenetv3", "mobilenetv4"}
+    tiny = swept("mobilenetv2*", "--most-params", "2M")
+    assert set(tiny) == {"mobilenetv2_050"} and tiny["mobilenetv2_050"]["params"] < 2e6
+    open_ones = swept("mobileone_s0", "repvgg_a0", "--open-weights")
+    assert set(open_ones) == {"repvgg_a0"} and open_ones["repvgg_a0"]["licences"] == ["MIT"]
+    taught = swept("fastvit_t8", "--accuracy", "labels")["fastvit_t8"]
+    assert (taught["top1"], taught["training"], taught["in_float"]) == (76.2, "ImageNet-1k only", ["gelu", "sigmoid"])

@@ -74,6 +74,19 @@ def test_mobilenetv4_is_on_the_front_of_its_paper_s_table_at_every_ridge_point()
     assert shares["mobilenetv2_100"] == shares["mobileone_s0"] == shares["mobileone_s4"] == 0
 
 
+def test_which_accuracy_counts():
+    names = ["efficientformer_l1", "fastvit_t8", "mobilenetv4_conv_small"]
+    found = {
+        accuracy: [
+            (each.top1, each.training) for each in sweep([load(name) for name in names], accuracy=accuracy).networks
+        ]
+        for accuracy in ("first", "labels", "best")
+    }
+    assert [top1 for top1, _ in found["first"]] == [79.2, 77.17, 73.8]
+    assert found["labels"] == [(None, ""), (76.2, "ImageNet-1k only"), (73.8, "ImageNet-1k only")]
+    assert [top1 for top1, _ in found["best"]] == [80.2, 77.2, 75.5]
+
+
 def test_wrong_input():
     network = load("mobilenetv1_100")
     with pytest.raises(InputError, match="Needed: at least one of each, and every network under a name of its own"):

@@ -15,6 +15,7 @@ import msgspec
 RESULTS = Path(__file__).parent / "results"
 
 Total = Annotated[int, msgspec.Meta(ge=1)]
+_MORE = ("distilled", "ImageNet-12k", "ImageNet-22k")  # in words of a training
 Percent = Annotated[float, msgspec.Meta(ge=0, le=100)]
 
 
@@ -25,6 +26,11 @@ class PublishedTop1(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     size: Total
     training: str
     source: str
+
+    @property
+    def by_labels(self) -> bool:
+        """Whether ImageNet-1k's labels alone taught it: no teacher, no further images."""
+        return not any(word in self.training for word in _MORE)
 
 
 class Published(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -7,7 +7,7 @@ network with the body of another one and a head of its own: `base: ...`, `output
 import fnmatch
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import msgspec
 
@@ -19,11 +19,12 @@ from ridgepoint.arch.published import Published, PublishedTop1
 from ridgepoint.arch.roles import Count
 from ridgepoint.arch.scale import scale_width, with_output_stride
 from ridgepoint.documents import Raw, read_document
-from ridgepoint.errors import ArchitectureError, nearest, shown
+from ridgepoint.errors import ArchitectureError, InputError, nearest, shown
 from ridgepoint.validation import Name
 
 ZOO = Path(__file__).parent / "zoo"
 SPACES = Path(__file__).parent / "spaces"
+Accuracy = Literal["first", "labels", "best"]
 
 
 class Variant(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -74,9 +75,31 @@ def published(name: str) -> Published:
     return _zoo_file(name)[1] if name in _names(ZOO) else Published()
 
 
-def published_top1(name: str) -> PublishedTop1 | None:
-    """The first published top-1 at the network's own input size, by zoo name; None where none is known."""
-    return next((row for row in published(name).top1 if row.size == load(name).input[1]), None)
+def published_top1(name: str, accuracy: Accuracy = "first") -> PublishedTop1 | None:
+    """A published top-1 at the network's own input size, by zoo name; None where none is known.
+
+    Args:
+        name: Of the network.
+        accuracy: The first one, the first of a training by ImageNet-1k's labels alone, or the best of all.
+    """
+    rows = [row for row in published(name).top1 if row.size == load(name).input[1]]
+    if accuracy == "labels":
+        rows = [row for row in rows if row.by_labels]
+    if accuracy == "best":
+        rows.sort(key=lambda row: -row.value)
+    return rows[0] if rows else None
+
+
+def expect_accuracy(text: str) -> Accuracy:
+    """Which published top-1 counts, from what was typed.
+
+    Raises:
+        InputError: If there is no such choice.
+    """
+    for known in get_args(Accuracy):
+        if text == known:
+            return known
+    raise InputError(f"unknown accuracy '{text}'. Allowed: {', '.join(get_args(Accuracy))}")
 
 
 def top1(name: str) -> float:

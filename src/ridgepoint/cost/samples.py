@@ -22,7 +22,6 @@ from ridgepoint.arch.network import Network, Stage
 from ridgepoint.arch.roles import OUT
 from ridgepoint.arch.shape import Shape
 from ridgepoint.arch.space import Space, load_space, parse_space
-from ridgepoint.arch.zoo import list_spaces
 from ridgepoint.cost.count import count_part
 from ridgepoint.documents import read_document
 from ridgepoint.errors import ArchitectureError
@@ -39,6 +38,7 @@ class Kind(NamedTuple):
 
 CHAIN, STEM, WHOLE = Kind("chain", False, 1, 5), Kind("stem", True, 0, 3), Kind("whole", True, 6, 24)
 KINDS = (WHOLE, CHAIN, None, CHAIN, STEM, CHAIN, None, CHAIN)  # in turn; None is a member of a space
+SPACES = ("metaformer", "mobilenetv3", "mobilenetv4_conv", "mobilenetv4_hybrid", "mobileone", "proxylessnas")
 MEMBER_SIZES = (64, 96, 128, 160, 192, 224, 224, 256)
 IMAGE_SIZES, STEM_CHANNELS = (64, 96, 128, 160, 192, 224, 224, 256, 288, 384), (8, 16, 24, 32, 48, 64)
 KEPT_WIDTH = 0.5  # share of blocks without a stride that keep the width, as residual ones do
@@ -114,8 +114,7 @@ def _usual(shape: Shape) -> bool:
 
 @lru_cache(maxsize=1)
 def _searched() -> tuple[Space, ...]:
-    """The packaged spaces for photographs; the others are the same for thumbnails."""
-    return tuple([load_space(name) for name in list_spaces() if not name.endswith("_32px")])
+    return tuple([load_space(name) for name in SPACES])
 
 
 @lru_cache(maxsize=1)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ridgepoint.arch.network import Network
-from ridgepoint.arch.zoo import published_top1
+from ridgepoint.arch.zoo import Accuracy, published_top1
 from ridgepoint.cost.count import Form
 from ridgepoint.cost.device import Device
 from ridgepoint.cost.fusing import Fusing, fusing_named
@@ -33,6 +33,7 @@ class Swept(msgspec.Struct, frozen=True, kw_only=True):
 
     network: Network
     top1: float | None
+    training: str
     source: str
     times_macs: tuple[float, ...]
     on_front: tuple[bool, ...]
@@ -52,6 +53,7 @@ class Sweep(msgspec.Struct, frozen=True, kw_only=True):
     precision: Precision
     form: Form
     fused: Fusing
+    accuracy: Accuracy
 
     def ranges(self, swept: Swept) -> list[tuple[float, float]]:
         """The stretches of ridge points, first and last one, where a network is on the front."""
@@ -71,6 +73,7 @@ def sweep(
     precision: Precision | str = INT8,
     form: Form = "deploy",
     fused: bool | Fusing = "activation",
+    accuracy: Accuracy = "first",
 ) -> Sweep:
     """Time every network at every ridge point and find the fronts.
 
@@ -80,6 +83,7 @@ def sweep(
         precision: Byte widths; int8 is what the paper's ridge points were fitted with.
         form: What is counted.
         fused: Which layers share a pass.
+        accuracy: Which published top-1 counts: each network's first, the first by ImageNet-1k's labels alone, the best.
 
     Raises:
         InputError: If no network or ridge point is given, or two networks share a name.
@@ -93,13 +97,13 @@ def sweep(
     zero = Device(name="sweep", source="none", ridge_point=0.0)
     roofline = Roofline(zero, precision=precision, form=form, fused=fused)
     times = np.stack([roofline.time_macs(network, ridge_points) for network in networks], axis=1)
-    known = [published_top1(network.name) for network in networks]
-    accuracy = np.array([np.nan if top1 is None else top1.value for top1 in known])
-    front = pareto(times, accuracy)
+    known = [published_top1(network.name, accuracy) for network in networks]
+    front = pareto(times, [np.nan if top1 is None else top1.value for top1 in known])
     swept = tuple(
         Swept(
             network=network,
             top1=top1.value if top1 else None,
+            training=top1.training if top1 else "",
             source=top1.source if top1 else "",
             times_macs=tuple(times[:, index].tolist()),
             on_front=tuple(front[:, index].tolist()),
@@ -113,6 +117,7 @@ def sweep(
         precision=precision_named(precision),
         form=form,
         fused=fusing_named(fused),
+        accuracy=accuracy,
     )
 
 

@@ -129,6 +129,11 @@ def list_weights(pattern: str = "*") -> list[Published]:
     return [row for row in published_weights() if fnmatch.fnmatch(row.name, pattern)]
 
 
+def licences(network: str) -> tuple[Licence, ...]:
+    """The terms of a network's published weights, each once; none where there are no weights."""
+    return tuple(dict.fromkeys(row.licence for row in weights_of(network)))
+
+
 def find_published(text: str, *, network: str | None = None) -> Published | None:
     """Published weights by name (`mobilenetv2_100.ra_in1k`), by network, or by tag where the network is given.
 

@@ -9,10 +9,13 @@ from typing import Any
 
 from markupsafe import Markup
 
-from ridgepoint.cost.count import CONVENTION
+from ridgepoint.cost.count import CONVENTION, Form, cost
 from ridgepoint.cost.device import list_devices, load_device
+from ridgepoint.cost.eight_bits import in_float
 from ridgepoint.cost.sweep import Sweep, Swept
+from ridgepoint.nn.published import licences
 from ridgepoint.report.template import template
+from ridgepoint.units import format_count
 
 
 def sweep_page(sweep: Sweep) -> str:
@@ -20,6 +23,7 @@ def sweep_page(sweep: Sweep) -> str:
     return template("sweep.html.jinja").render(
         sweep=sweep,
         unknown=[each.network.name for each in sweep.networks if each.top1 is None],
+        rows=[_row(each, sweep.form) for each in sorted(sweep.networks, key=lambda each: -(each.top1 or 0.0))],
         data=_json(_data(sweep)),
         convention=CONVENTION,
     )
@@ -35,12 +39,30 @@ def _data(sweep: Sweep) -> dict[str, Any]:
     }
 
 
+def _row(swept: Swept, form: Form) -> dict[str, Any]:
+    """A line of the table of networks: what they are, and where their accuracy is from."""
+    network, counts = swept.network, cost(swept.network, form=form)
+    return {
+        "name": network.name,
+        "size": network.input[1],
+        "params": format_count(counts.params),
+        "macs": format_count(counts.macs),
+        "top1": swept.top1,
+        "training": swept.training,
+        "source": swept.source,
+        "share": swept.share if swept.top1 is not None else None,
+        "in_float": ", ".join(in_float(network)),
+        "licences": "; ".join(licence.words for licence in licences(network.name)),
+    }
+
+
 def _network(swept: Swept) -> dict[str, Any]:
     network = swept.network
     return {
         "name": network.name,
         "size": network.input[1],
         "top1": swept.top1,
+        "training": swept.training,
         "source": swept.source,
         "front": [index for index, on in enumerate(swept.on_front) if on],
         "passes": [
