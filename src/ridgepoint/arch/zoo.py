@@ -25,6 +25,7 @@ from ridgepoint.validation import Name
 ZOO = Path(__file__).parent / "zoo"
 SPACES = Path(__file__).parent / "spaces"
 Accuracy = Literal["first", "labels", "best"]
+ACCURACIES: tuple[Accuracy, ...] = get_args(Accuracy)
 
 
 class Variant(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -96,10 +97,10 @@ def expect_accuracy(text: str) -> Accuracy:
     Raises:
         InputError: If there is no such choice.
     """
-    for known in get_args(Accuracy):
+    for known in ACCURACIES:
         if text == known:
             return known
-    raise InputError(f"unknown accuracy '{text}'. Allowed: {', '.join(get_args(Accuracy))}")
+    raise InputError(f"unknown accuracy '{text}'. Allowed: {', '.join(ACCURACIES)}")
 
 
 def top1(name: str) -> float:

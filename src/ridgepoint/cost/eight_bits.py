@@ -19,7 +19,7 @@ _ATTENTION = (HeadAttention, MultiQueryAttention, SelfAttention)
 
 def in_float(network: Network) -> tuple[str, ...]:
     """The kinds of operators of its deploy form that stay in float, sorted; none of a network made for 8 bits."""
-    found = set()
+    found: set[str] = set()
     for placed in lower(network, deploy=True):
         layer = placed.layer
         if isinstance(layer, Activation) and layer.kind not in IN_8_BITS:
