@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from ridgepoint.arch.zoo import load
 from ridgepoint.cost.latency import MeasuredLatency
-from ridgepoint.fit.finish import choose, notes, rivals
+from ridgepoint.fit.choosing import choose
+from ridgepoint.fit.finish import notes, rivals
 from ridgepoint.run.result import Accuracy
 from ridgepoint.search.candidate import Candidate
 

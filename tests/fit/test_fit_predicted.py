@@ -12,8 +12,8 @@ from ridgepoint.cost.confidence import above
 from ridgepoint.cost.device import load_device
 from ridgepoint.cost.roofline import predict_latency
 from ridgepoint.errors import InputError
+from ridgepoint.fit.goals import find_goals
 from ridgepoint.fit.settings import make_settings
-from ridgepoint.fit.target import find_target
 from ridgepoint.search.study import Study
 
 WORDS = ("fit", "digits", "--size", "16", "--space", str(SPACE_FILE), *COUNTED)
@@ -57,8 +57,8 @@ def test_no_candidate_of_it_was_measured_and_the_page_says_so(fitted: Path):
 
 def test_a_budget_that_only_holds_without_the_interval_is_missed(tmp_path: Path):
     """What the smallest network is predicted to take is not enough: nine of ten may take up to a fifth more."""
-    target = find_target(make_settings(data="digits", latency_ms=1.0, device="pixel6-cpu"))
-    assert target.allowed_ms(1.0) == pytest.approx(1 / load_device("pixel6-cpu").interval[1])
+    (goal,) = find_goals(make_settings(data="digits", latency_ms=1.0, device="pixel6-cpu"))
+    assert goal.allowed_ms == pytest.approx(1 / load_device("pixel6-cpu").interval[1])
     words = (*WORDS, "--device", "pixel6-cpu", "--latency", "0.0001ms", "--out", str(tmp_path / "run"))
     done = ridgepoint(*words)
     assert done.returncode == 3 and "by the profile of pixel6-cpu" in done.stderr and "Allow at least" in done.stderr

@@ -17,12 +17,14 @@ from ridgepoint.cost.roofline import Roofline
 from ridgepoint.deploy.calibrate import HostTable
 from ridgepoint.display import Silent
 from ridgepoint.errors import InputError
+from ridgepoint.fit.goals import Goal
 from ridgepoint.fit.job import FitJob
 from ridgepoint.fit.plan import make_plan
 from ridgepoint.fit.prepare import prepare
 from ridgepoint.fit.searching import find_finalists
-from ridgepoint.fit.settings import make_settings
+from ridgepoint.fit.settings import FitSettings, make_settings
 from ridgepoint.fit.target import Clocked
+from ridgepoint.fit.wanted import wanted
 from ridgepoint.run.folder import RunFolder
 from ridgepoint.search.study import read_candidates
 from ridgepoint.tasks.reading import read
@@ -100,6 +102,10 @@ def test_netadapt_from_a_trained_network_killed_and_not(trained: Path, tmp_path:
     assert "comes from" in (whole / "report.html").read_text() if result["network"]["name"] in names else True
 
 
+def only(settings: FitSettings, target: Clocked) -> tuple[Goal, ...]:
+    return (Goal(wanted=wanted(settings)[0], target=target),)
+
+
 class SlowHost:
     """By the clock every network but the given one takes 1.25 times what the model says."""
 
@@ -121,7 +127,7 @@ def test_where_the_clock_refutes_every_candidate_the_search_goes_on(trained: Pat
         busy=True,
     )  # fmt: skip
     run = RunFolder(tmp_path, settings)
-    job = FitJob(run=run, prepared=prepare(run, Silent()), target=Clocked(host), display=Silent())
+    job = FitJob(run=run, prepared=prepare(run, Silent()), goals=only(settings, Clocked(host)), display=Silent())
     plan = make_plan(settings, job.prepared.recipe, elapsed_s=0.0, kept_s=9.0, trainings=1)
     found = find_finalists(job, plan)
     assert all(each.measured_ms <= job.limit_ms for each in found)
@@ -158,7 +164,7 @@ def test_a_table_that_is_off_by_a_factor_is_brought_to_the_clock(tmp_path: Path)
         evaluations=3, changes=QUICK, busy=True,
     )  # fmt: skip
     run = RunFolder(tmp_path, settings)
-    job = FitJob(run=run, prepared=prepare(run, Silent()), target=Clocked(FastHost()), display=Silent())
+    job = FitJob(run=run, prepared=prepare(run, Silent()), goals=only(settings, Clocked(FastHost())), display=Silent())
     plan = make_plan(settings, job.prepared.recipe, elapsed_s=0.0, kept_s=9.0, trainings=1)
     found = find_finalists(job, plan)
     candidates = [each for each in read_candidates(run.path) if each.phase == "search"]
@@ -166,7 +172,7 @@ def test_a_table_that_is_off_by_a_factor_is_brought_to_the_clock(tmp_path: Path)
     for each in candidates:
         assert each.estimated_ms == pytest.approx(0.5 * FastHost.latency(each.network).ms)
         assert each.short_accuracy is not None, "every network of the space is within the budget"
-    again = FitJob(run=run, prepared=job.prepared, target=Clocked(FastHost()), display=Silent())
+    again = FitJob(run=run, prepared=job.prepared, goals=only(settings, Clocked(FastHost())), display=Silent())
     assert again.latency.factor == job.latency.factor == 0.5 and run.read_step("gap") is not None
 
 

@@ -1,5 +1,6 @@
 """What runs say at their end on a terminal: the verdict of their page, in a few lines."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ from ridgepoint.cli.table import print_table
 
 WORDS = ("", "network", "what it is")
 NUMBERS = ("test", "balanced", "undisturbed", "p90", "of budget", "epochs", "params", "MACs")
+DEVICES = ("device", "runtime", "budget", "takes", "of budget", "met", "its budget costs", "best for it alone")
 PREDICTED = ("test", "balanced", "predicted", "at most", "of budget", "epochs", "params", "MACs")
 
 
@@ -22,7 +24,12 @@ def tell_fit(folder: Path) -> None:
     result, found = run.result, verdict(run)
     out = console()
     out.print()
-    print_table(out, (*WORDS, *(NUMBERS if result.measured else PREDICTED)), map(_cells, compared(run)), left=WORDS)
+    further = [target.name for target in result.targets[1:]]
+    titles = (*WORDS, *(NUMBERS if result.measured else PREDICTED), *further)
+    print_table(out, titles, (_cells(row, further) for row in compared(run)), left=WORDS)
+    if result.targets:
+        out.print()
+        print_table(out, DEVICES, map(_on_target, result.targets), left=("device", "runtime", "best for it alone"))
     out.print("\n" + "\n".join(found.sentences))
     if found.guess:
         out.print(found.guess)
@@ -75,7 +82,23 @@ def tell_training(folder: Path) -> None:
         out.print(f"  {step.why}: {step.command}")
 
 
-def _cells(row: Any) -> list[str]:
+def _on_target(target: Any) -> list[str]:
+    from ridgepoint.units import format_ms
+
+    latency, alone = target.latency, target.alone
+    return [
+        target.name,
+        f"{target.runtime}, {target.precision}",
+        format_ms(target.budget_ms),
+        "nothing ships" if latency is None else f"{format_ms(latency.ms)} {latency.kind}",
+        "" if target.share is None else f"{100 * target.share:.0f} %",
+        "yes" if target.met else "no",
+        "" if target.cost is None else f"{100 * target.cost:.1f} points",
+        "" if alone is None else f"{alone.network} ({_share(alone.score)} by {alone.by})",
+    ]
+
+
+def _cells(row: Any, further: Sequence[str]) -> list[str]:
     from ridgepoint.run.result import bound_ms
     from ridgepoint.units import format_count, format_ms
 
@@ -91,6 +114,7 @@ def _cells(row: Any) -> list[str]:
         "" if row.epochs is None else f"{row.epochs:.3g}",
         format_count(row.params),
         format_count(row.macs),
+        *(format_ms(row.elsewhere[name].ms) if name in row.elsewhere else "" for name in further),
     ]
 
 

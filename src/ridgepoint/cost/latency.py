@@ -1,11 +1,13 @@
 """A latency is predicted, tabled or measured, and says which. Three types, never a bare float."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import msgspec
 
 from ridgepoint.arch.network import Network
+
+MILLISECONDS = ("ms", "low_ms", "high_ms", "bound_ms", "median_ms", "p90_ms")
 
 
 class Latency(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
@@ -100,6 +102,9 @@ class LatencyModel(Protocol):
         ...
 
 
+L = TypeVar("L", bound=Latency)
+
+
 @dataclass(frozen=True)
 class Corrected:
     """A latency model all of whose milliseconds are so many times those of another one; a `LatencyModel`."""
@@ -109,6 +114,10 @@ class Corrected:
 
     def latency(self, network: Network) -> Latency:
         """The other model's latency, of the same kind."""
-        found = self.model.latency(network)
-        times = {name: getattr(found, name) for name in ("ms", "low_ms", "high_ms")}
-        return msgspec.structs.replace(found, **{n: ms * self.factor for n, ms in times.items() if ms is not None})
+        return scaled(self.model.latency(network), self.factor)
+
+
+def scaled(latency: L, factor: float) -> L:
+    """A latency all of whose milliseconds are so many times what they were, of the same kind."""
+    times = {name: getattr(latency, name, None) for name in MILLISECONDS}
+    return msgspec.structs.replace(latency, **{name: ms * factor for name, ms in times.items() if ms is not None})

@@ -11,16 +11,24 @@ from ridgepoint.fit.steps import Gap
 from ridgepoint.run.folder import RunFolder
 
 
-def corrected(run: RunFolder[FitSettings], prepared: Prepared, host: HostTable, display: Display) -> LatencyModel:
+def corrected(
+    run: RunFolder[FitSettings],
+    prepared: Prepared,
+    host: HostTable,
+    display: Display,
+    *,
+    step: str = "gap",
+    where: str = "",
+) -> LatencyModel:
     """This machine's table, brought to what the clock says of a small, an average and a large network.
 
     A table from another hour may be off by a factor that all networks share; so is one in float where int8 ships.
-    Corrected, it gives none of the three too little.
+    Corrected, it gives none of the three too little. `step` is what the run keeps it as, `where` is for messages.
 
     Raises:
         NotMeasurableError: If the three are off by factors that differ, so that none corrects them all.
     """
-    known = run.read_step("gap", Gap)
+    known = run.read_step(step, Gap)
     if known is None:
         networks = prepared.of_several_sizes()
         measured = host.measure_networks(networks)
@@ -33,6 +41,6 @@ def corrected(run: RunFolder[FitSettings], prepared: Prepared, host: HostTable, 
                 "be relied on. Take it again: ridgepoint calibrate --clear, then go on with --resume"
             )
         known = Gap(measured_over_tabled=max(ratios.values()), networks=ratios)
-        run.write_step("gap", {**known})
-        display.say(f"Measured over tabled latency of networks: {told}; the table is brought to the largest of these")
+        run.write_step(step, {**known})
+        display.say(f"Measured over tabled latency of networks{where}: {told}; the table is brought to the largest")
     return Corrected(host, known["measured_over_tabled"])

@@ -14,6 +14,7 @@ from ridgepoint.fit.bound import seconds_allowed
 from ridgepoint.fit.finish import finish
 from ridgepoint.fit.folds import FOLDS, Folded, fold
 from ridgepoint.fit.frozen import linear_classifier, put
+from ridgepoint.fit.goals import in_float
 from ridgepoint.fit.job import FitJob
 from ridgepoint.fit.opening import STEP as OPENING
 from ridgepoint.fit.opening import Opened, Opening, choose_opening
@@ -21,7 +22,6 @@ from ridgepoint.fit.policy import POLICY
 from ridgepoint.fit.prepare import Prepared
 from ridgepoint.fit.settings import FitSettings
 from ridgepoint.fit.steps import Count, TrainedOne
-from ridgepoint.fit.target import in_float
 from ridgepoint.fit.teach import keep, teach
 from ridgepoint.fit.threads import pace, set_training_threads
 from ridgepoint.nn.build import build
@@ -150,7 +150,7 @@ def open_in_float(
         show: Is given the result.
     """
     job.display.say("What is within the budget in int8 alone was refused there: looks for what is within it in float.")
-    target, limit_ms = in_float(job.target), job.limit_ms
+    target, limit_ms = in_float(job.goals), job.limit_ms
     found = choose_opening(
         job.run, job.prepared, target, reached, limit_ms=limit_ms, display=job.display, step=f"{OPENING}-float32"
     )

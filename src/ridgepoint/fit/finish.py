@@ -10,10 +10,8 @@ from typing import Any, Literal
 import msgspec
 
 from ridgepoint.arch.document import dump_network
-from ridgepoint.arch.network import Network
 from ridgepoint.arch.words import in_words
 from ridgepoint.cost.count import cost
-from ridgepoint.cost.latency import MeasuredLatency
 from ridgepoint.data import ArraySplit, decode
 from ridgepoint.deploy.artefact import load_artefact
 from ridgepoint.deploy.companion import write_entry
@@ -23,7 +21,10 @@ from ridgepoint.deploy.timing import doubts
 from ridgepoint.deploy.verify import Parity, compare_outputs, verify
 from ridgepoint.files import write_atomic
 from ridgepoint.fit.bound import LEAST_PATIENCE_S, final_patience_s
+from ridgepoint.fit.choosing import choose
+from ridgepoint.fit.clocking import times_once
 from ridgepoint.fit.forms import all_forms, quantised_of, refusals
+from ridgepoint.fit.further import add_targets, ship, shipped, tightest_ms
 from ridgepoint.fit.job import FitJob
 from ridgepoint.fit.opening import STEP as OPENING
 from ridgepoint.fit.opening import Opened
@@ -77,11 +78,13 @@ def finish(job: FitJob, plan: Plan | None, trained: list[Candidate], *, last: bo
         ParityError: If the chosen file disagrees with its source.
     """
     taught = [each.name for each in trained]
-    trained, files = all_forms(job, trained)
+    patience_s = final_patience_s(job.run) if last else LEAST_PATIENCE_S
+    further = [ship(job, goal, trained, patience_s=patience_s) for goal in job.further]
+    trained, files = all_forms(job, job.first, trained)
     networks = {c.name: c.network for c in trained if c.training == c.name}
-    latencies = times_once(job, files, networks, patience_s=final_patience_s(job.run) if last else LEAST_PATIENCE_S)
+    latencies = times_once(job, job.first, files, networks, patience_s=patience_s)
     trained = [msgspec.structs.replace(c, **as_candidate(latencies[c.name])) for c in trained]
-    winner = choose(trained, job.allowed_ms)
+    winner = choose(trained, job.allowed_ms, ms=tightest_ms(job, further))
     path, runtime = job.run.path, find_runtime(job.run.settings.runtime)
     artefact = path / files[winner.name].name
     about = copy_artefact(files[winner.name], artefact, runtime)
@@ -89,7 +92,7 @@ def finish(job: FitJob, plan: Plan | None, trained: list[Candidate], *, last: bo
     write_atomic(path / "labels.txt", "".join(f"{label}\n" for label in job.prepared.dataset.classes))
     job.display.progress(0.8, "checking the exported file on the test images")
     parity, accuracies, score = check(job, winner, trained, files)
-    quantisation = quantised_of(job, taught).get(winner.training) if winner.training != winner.name else None
+    quantisation = quantised_of(job, job.first, taught).get(winner.training) if winner.training != winner.name else None
     write_entry(artefact, about, runtime, parity=parity.document(), quantisation=quantisation)
     trained = [msgspec.structs.replace(c, test_accuracy=accuracies[c.name].artefact) for c in trained]
     if last:
@@ -102,7 +105,8 @@ def finish(job: FitJob, plan: Plan | None, trained: list[Candidate], *, last: bo
             ms, at_s = each.final_ms, job.run.elapsed
             job.passed(Stage(name=each.name, what=what, at_s=at_s, val_accuracy=each.val_accuracy, ms=ms))
     result = describe(job, plan, winner, trained, latencies, accuracies, score, parity)
-    result.int8, result.finished = quantised_of(job, taught), last
+    add_targets(job, result, winner, trained, [shipped(job.first, trained, files, latencies), *further])
+    result.int8, result.finished = quantised_of(job, job.first, taught), last
     result.warnings += refusals(job, taught)
     if last:
         result.notes += not_searched(job)
@@ -115,7 +119,7 @@ def conclude(job: FitJob, trained: list[Candidate]) -> dict[str, Any]:
     """End with what there is to show already, where that is all that was trained and its times are not in doubt."""
     known = read_record(job.run.path / RESULT, FitResult, otherwise=DAMAGED)
     told = {rival.name: rival for rival in known.baselines}
-    forms, _ = all_forms(job, trained)
+    forms, _ = all_forms(job, job.first, trained)
     if known.doubts or told.keys() != {each.name for each in forms}:
         return finish(job, None, trained)
     for each in forms:
@@ -129,46 +133,6 @@ def conclude(job: FitJob, trained: list[Candidate]) -> dict[str, Any]:
     return plain
 
 
-def times_once(
-    job: FitJob, files: dict[str, Path], networks: dict[str, Network], *, patience_s: float
-) -> Mapping[str, Told]:
-    """The times of the exported files, clocked side by side; a resumed run keeps what it knows, unless it is doubted.
-
-    Where the device is not at hand, they are predicted anew.
-    """
-    settings = job.run.settings
-    if not job.target.measured:
-        return job.target.files(files, networks, patience_s=0.0)
-    known = job.run.read_step("measured", dict[str, MeasuredLatency])
-    if known is None or known.keys() != files.keys():
-        job.display.progress(0.5, "measuring the exported files side by side")
-        found = job.target.files(files, networks, patience_s=0.0 if settings.busy else patience_s)
-        known = msgspec.to_builtins(found)
-        for text in doubts(found.values(), accepted=settings.busy):
-            job.display.warn(text)
-        if settings.busy or not doubts(found.values()):  # what is doubted is clocked again by a resume
-            job.run.write_step("measured", known)
-    return msgspec.convert(known, dict[str, MeasuredLatency])
-
-
-def choose(trained: Sequence[Candidate], budget_ms: float) -> Candidate:
-    """The best validation accuracy among those whose exported file meets the budget; else the fastest.
-
-    A zoo network may win: what counts is what it measured here. Of equals the faster one; of one network that was
-    trained twice, which the clock does not tell apart, the one that was trained longer.
-    """
-    meeting = [candidate for candidate in trained if candidate.final_ms <= budget_ms]
-    if meeting:
-        fastest = {_file(c): c.final_ms for c in sorted(meeting, key=lambda c: -c.final_ms)}
-        return max(meeting, key=lambda c: (c.val_accuracy, -fastest[_file(c)], c.steps or 0, -c.final_ms))
-    return min(trained, key=lambda candidate: candidate.final_ms)
-
-
-def _file(candidate: Candidate) -> tuple[str, bool]:
-    """What the clock tells apart: the network, and whether it is in int8."""
-    return candidate.network.digest, candidate.training != candidate.name
-
-
 def check(
     job: FitJob, winner: Candidate, trained: list[Candidate], files: dict[str, Path]
 ) -> tuple[Parity, dict[str, Accuracy], Score]:
@@ -177,7 +141,7 @@ def check(
     tests: dict[tuple[int, ...], ArraySplit] = {}
     accuracies: dict[str, Accuracy] = {}
     for candidate in trained:
-        artefact = load_artefact(files[candidate.name], runtime=runtime, place=job.target.place)
+        artefact = load_artefact(files[candidate.name], runtime=runtime, place=job.first.target.place)
         preprocessing = artefact.preprocessing
         size = candidate.network.input[1:]
         if size not in tests:

@@ -4,6 +4,7 @@ An int8 form is a candidate of its own, with the validation accuracy of its file
 other.
 """
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from ridgepoint.deploy.export import export_artefact
 from ridgepoint.deploy.quantize.gate import INT8
 from ridgepoint.deploy.runtimes import find_runtime, model_file
 from ridgepoint.errors import InputError
+from ridgepoint.fit.goals import Goal
 from ridgepoint.fit.job import FitJob
 from ridgepoint.run.quantised import Quantised
 from ridgepoint.search.candidate import Candidate, int8_name
@@ -30,46 +32,46 @@ class Form(msgspec.Struct, kw_only=True):
     why: str = ""
 
 
-def all_forms(job: FitJob, trained: Sequence[Candidate]) -> tuple[list[Candidate], dict[str, Path]]:
-    """Every file that may ship, with its candidate; where only int8 may, float files are there if none passed.
+def all_forms(job: FitJob, goal: Goal, trained: Sequence[Candidate]) -> tuple[list[Candidate], dict[str, Path]]:
+    """Every file that may ship to a target, with its candidate; where only int8 may, float files if none passed.
 
     A network is quantised once per run; what was decided stays.
     """
-    files = export_all(job, trained)
-    if job.run.settings.precision == "float32":
+    files = export_all(job, goal, trained)
+    if goal.wanted.precision == "float32":
         return list(trained), files
     in_int8: list[Candidate] = []
     for index, candidate in enumerate(trained):
         job.display.progress(0.5 + 0.4 * index / len(trained), f"int8 of {candidate.name}")
-        path = job.run.path / TRAININGS / candidate.name / INT8 / files[candidate.name].name
-        found = _quantised(job, candidate, files[candidate.name], path).found
+        path = job.run.path / TRAININGS / candidate.name / goal.step(INT8) / files[candidate.name].name
+        found = _quantised(job, goal, candidate, files[candidate.name], path).found
         if found is not None and found.accepted:
             in_int8.append(_form(candidate, found))
             files[in_int8[-1].name] = path
-    forms = in_int8 if in_int8 and job.run.settings.precision == INT8 else [*trained, *in_int8]
+    forms = in_int8 if in_int8 and goal.wanted.precision == INT8 else [*trained, *in_int8]
     return forms, {form.name: files[form.name] for form in forms}
 
 
-def quantised_of(job: FitJob, trainings: Sequence[str]) -> dict[str, Quantised]:
-    """What is known of the int8 files of trainings, by the training's name."""
-    known = {name: job.run.read_step(_step(name), Form) for name in trainings}
+def quantised_of(job: FitJob, goal: Goal, trainings: Sequence[str]) -> dict[str, Quantised]:
+    """What is known of the int8 files of trainings for a target, by the training's name."""
+    known = {name: job.run.read_step(_step(goal, name), Form) for name in trainings}
     return {name: form.found for name, form in known.items() if form is not None and form.found is not None}
 
 
 def refusals(job: FitJob, trainings: Sequence[str]) -> list[str]:
     """A sentence on every network that does not ship in int8, where that was asked for."""
     said = []
-    for name in trainings:
-        form = job.run.read_step(_step(name), Form)
+    for goal, name in itertools.product(job.goals, trainings):
+        form = job.run.read_step(_step(goal, name), Form)
         if form is not None and not (form.found and form.found.accepted):
             why = form.why or (f"{form.found.reason}. {form.found.advice}" if form.found else "")
-            said.append(f"{name} does not ship in int8: {why}")
+            said.append(f"{name} does not ship in int8{f' on {goal.name}' if job.further else ''}: {why}")
     return said
 
 
-def export_all(job: FitJob, trained: Sequence[Candidate]) -> dict[str, Path]:
-    """The exported float file of every trained network, with labels and preprocessing inside."""
-    files, runtime = {}, find_runtime(job.run.settings.runtime)
+def export_all(job: FitJob, goal: Goal, trained: Sequence[Candidate]) -> dict[str, Path]:
+    """The exported float file of every trained network for a target's runtime, with labels and preprocessing inside."""
+    files, runtime = {}, find_runtime(goal.wanted.runtime)
     for index, candidate in enumerate(trained):
         job.display.progress(0.5 * index / len(trained), f"exporting {candidate.name}")
         path = job.run.path / TRAININGS / candidate.name / model_file(runtime.name)
@@ -90,9 +92,9 @@ def export_all(job: FitJob, trained: Sequence[Candidate]) -> dict[str, Path]:
     return files
 
 
-def _quantised(job: FitJob, candidate: Candidate, source: Path, target: Path) -> Form:
-    settings, runtime = job.run.settings, find_runtime(job.run.settings.runtime)
-    known = job.run.read_step(_step(candidate.name), Form)
+def _quantised(job: FitJob, goal: Goal, candidate: Candidate, source: Path, target: Path) -> Form:
+    settings, runtime, step = job.run.settings, find_runtime(goal.wanted.runtime), _step(goal, candidate.name)
+    known = job.run.read_step(step, Form)
     if known is not None and _stays(known, whole=is_told(target, runtime)):
         return known
     model, about = load_training(source.parent)
@@ -109,13 +111,13 @@ def _quantised(job: FitJob, candidate: Candidate, source: Path, target: Path) ->
             seed=settings.seed,
             threads=settings.threads,
             busy=settings.busy,
-            place=job.target.place,
+            place=goal.target.place,
             module=model,
         )
         form = Form(found=found)
     except InputError as error:  # a network that the tool cannot take still ships in float
         form = Form(why=str(error))
-    job.run.write_step(_step(candidate.name), msgspec.to_builtins(form))
+    job.run.write_step(step, msgspec.to_builtins(form))
     said = form.why or (form.found.reason if form.found else "")
     job.display.say(f"{candidate.name} in int8: {said}")
     return form
@@ -140,5 +142,5 @@ def _form(candidate: Candidate, found: Quantised) -> Candidate:
     )
 
 
-def _step(name: str) -> str:
-    return f"int8-{name}"
+def _step(goal: Goal, name: str) -> str:
+    return goal.step(f"int8-{name}")

@@ -35,12 +35,14 @@ class Opening(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         ms: By the clock, or predicted; of one that was not chosen it may be reckoned from another size.
         promise: Of some training images, the share that frozen features tell; None where nobody looked.
+        alone: Of several targets the one for which alone it would have been the most promising, with its `ms` there.
     """
 
     network: Network
     weights: StartWeights
     ms: float
     promise: float | None = None
+    alone: str = ""
 
 
 class Opened(msgspec.Struct, kw_only=True):
@@ -48,6 +50,7 @@ class Opened(msgspec.Struct, kw_only=True):
 
     opening: Opening | None = None
     others: list[Opening] = []
+    alone: list[Opening] = []
 
     def near(self, count: int, points: float) -> list[Opening]:
         """At most so many others, of different networks, that promise less than the best one by no more than that."""
@@ -108,7 +111,11 @@ def choose_opening(
     known = run.read_step(step, Opened)
     if known is None:
         found = _choose(run.settings, prepared, target, reached, limit_ms, display)
-        opened = Opened(opening=found[0] if found else None, others=found[1:])
+        opened = Opened(
+            opening=found[0] if found else None,
+            others=[each for each in found[1:] if not each.alone],
+            alone=[each for each in found if each.alone],
+        )
         run.write_step(step, msgspec.to_builtins(opened))
         return opened
     opening = known.opening
@@ -215,6 +222,8 @@ def _within(
     looked = look(families, settings, prepared, target, reach, limit_ms=limit_ms, display=display)
     others: list[Opening] = []
     for place, each in enumerate(looked):
+        if each.alone:
+            continue
         start = reach(each.choice.source)
         found = None if start is None else _clocked(each.choice, families, target, limit_ms)
         if start is None or found is None:
@@ -222,9 +231,10 @@ def _within(
         network, ms = found
         display.say(f"{network.name} at {network.input[1]} px: {format_ms(ms)}. {start.told()}")
         best = Opening(network=network, weights=start, ms=ms, promise=each.promise)
-        for other in looked[place + 1 :]:
+        for other in [*looked[place + 1 :], *(one for one in looked[:place] if one.alone)]:
             if other.promise is not None and (start := reach(other.choice.source)) is not None:
-                others.append(Opening(network=other.choice.network, weights=start, ms=other.ms, promise=other.promise))
+                of = {"network": other.choice.network, "weights": start, "ms": other.ms, "promise": other.promise}
+                others.append(Opening(**of, alone=other.alone))
         return [best, *others]
     return []
 

@@ -1,6 +1,7 @@
 """`fit`, step by step. Every step leaves what it found in the run folder, and a resumed run skips finished steps."""
 
 import contextlib
+import functools
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import msgspec
 import torch
 
+from ridgepoint.arch.network import Network
 from ridgepoint.deploy.runtimes import model_file
 from ridgepoint.display import Display, Silent
 from ridgepoint.errors import (
@@ -30,6 +32,7 @@ from ridgepoint.fit.bound import (
 )
 from ridgepoint.fit.early import begin_with_weights
 from ridgepoint.fit.finish import PHASE, conclude, finish
+from ridgepoint.fit.goals import Goal, find_goals, together
 from ridgepoint.fit.job import FitJob
 from ridgepoint.fit.opening import STEP as OPENING
 from ridgepoint.fit.opening import within_reach
@@ -39,7 +42,7 @@ from ridgepoint.fit.prepare import check_settings, prepare
 from ridgepoint.fit.searching import find_finalists
 from ridgepoint.fit.settings import FitSettings
 from ridgepoint.fit.steps import Rivals, TrainedOne
-from ridgepoint.fit.target import find_target, told_place
+from ridgepoint.fit.target import told_place
 from ridgepoint.fit.teach import teach
 from ridgepoint.fit.threads import set_training_threads
 from ridgepoint.run.folder import RESULT, RunFolder, is_finished, open_run
@@ -126,7 +129,7 @@ def _fit(
         reached = within_reach(settings, prepared) if opens_anew else []
         opens = bool(reached) or (named_weights(settings.weights) is not None and prepared.network is None)
         if not run.resumed:  # what is impossible leaves nothing behind
-            (require_first_file if opens else require_time)(run, prepared, find_target(settings))
+            (require_first_file if opens else require_time)(run, prepared, together(find_goals(settings)))
         run.begin(prepared.origin(settings))
         if prepared.network is not None:
             remember(run, prepared.start)
@@ -134,7 +137,10 @@ def _fit(
         display.say(f"{run.path}: is finished already")
         written(run.path)
         return result
-    job = FitJob(run=run, prepared=prepared, target=find_target(settings), display=display)
+    job = FitJob(run=run, prepared=prepared, goals=find_goals(settings), display=display)
+    if job.further:
+        names = ", ".join(f"{goal.name} in {format_ms(goal.budget_ms)}" for goal in job.goals)
+        display.say(f"Must run on {names}. Until the end, a time is that of the tightest, brought to the first budget")
 
     def show(result: dict[str, Any]) -> dict[str, Any]:
         written(run.path)
@@ -186,21 +192,27 @@ def require_possible(job: FitJob) -> None:
     if space is None:
         return
     network = space.decode(smallest(space))
-    if job.target.latency(network).ms <= job.limit_ms:
+    for goal in job.goals:
+        _require_possible(job, goal, network)
+
+
+def _require_possible(job: FitJob, goal: Goal, network: Network) -> None:
+    """The same for one target, with the smallest network."""
+    target, limit_ms = goal.target, job.limit_of(goal)
+    if target.latency(network).ms <= limit_ms:
         return
-    fastest = job.target.measure_networks({"smallest": network})["smallest"]
-    if fastest > job.limit_ms:
-        settings, least_ms = job.run.settings, fastest / job.limit_ms * job.budget_ms
-        if job.target.measured:
-            where = f"{told_place(settings.device)} ({settings.runtime}, {settings.threads} thread(s))"
+    fastest = target.measure_networks({"smallest": network})["smallest"]
+    if fastest > limit_ms:
+        settings, least_ms = job.run.settings, fastest / limit_ms * goal.budget_ms
+        if target.measured:
+            where = f"{told_place(goal.wanted.device)} ({goal.wanted.runtime}, {settings.threads} thread(s))"
             told = f"takes {format_ms(fastest)} on {where}"
             rest = f"Allow at least {format_ms(least_ms * 1.05)}, a smaller --size, or more --threads"
         else:
-            told = f"may take up to {format_ms(least_ms)} by {job.target.model} (--confidence {settings.confidence:g})"
+            told = f"may take up to {format_ms(least_ms)} by {target.model} (--confidence {settings.confidence:g})"
             rest = f"Allow at least {format_ms(least_ms * 1.01)}, a smaller --size, or a lower --confidence"
-        raise NotMetError(
-            f"no network meets {format_ms(job.budget_ms)}: the fastest one of {space.name} {told}. {rest}"
-        )
+        name = job.prepared.subject.name
+        raise NotMetError(f"no network meets {format_ms(goal.budget_ms)}: the fastest one of {name} {told}. {rest}")
 
 
 def choose_rivals(job: FitJob) -> list[Candidate]:
@@ -208,18 +220,14 @@ def choose_rivals(job: FitJob) -> list[Candidate]:
     known = job.run.read_step("rivals", Rivals)
     if known is not None:
         return known["rivals"]
-    settings, limit = job.run.settings, job.limit_ms
+    settings = job.run.settings
     preprocessing = job.prepared.preprocessing
     channels, height, width = preprocessing.channels, preprocessing.height, preprocessing.width
     closing = job.prepared.task.head(job.prepared.dataset)
     zoo = zoo_networks(channels, height, width, closing.num_classes)
-    found = within_budget(
+    found = _strongest(
+        job,
         {family: [closing.close(each) for each in networks if closing.fits(each)] for family, networks in zoo.items()},
-        job.latency,
-        limit,
-        count=settings.baselines,
-        progress=lambda name: job.display.progress(0.5, f"latency table: {name}"),
-        go_on=lambda: may_look_further(job.run),
     )
     rivals = [
         Candidate(
@@ -229,8 +237,9 @@ def choose_rivals(job: FitJob) -> list[Candidate]:
             seed=settings.seed,
             tabled_ms=ms if job.target.measured else None,
             predicted_ms=None if job.target.measured else ms,
+            note=note,
         )
-        for network, ms in found
+        for network, ms, note in found
     ]
     if settings.baselines:
         names = ", ".join(f"{rival.name} ({format_ms(rival.ms)})" for rival in rivals)
@@ -238,6 +247,32 @@ def choose_rivals(job: FitJob) -> list[Candidate]:
         job.display.say(f"Zoo networks to beat, by {job.target.model}: {names or none}")
     job.run.write_step("rivals", {"rivals": msgspec.to_builtins(rivals)})
     return rivals
+
+
+def _strongest(job: FitJob, zoo: dict[str, list[Network]]) -> list[tuple[Network, float, str]]:
+    """The zoo's strongest networks within the budget, with their milliseconds and a note.
+
+    Where there are several targets, the last ones are the strongest for each target alone: what they reach beyond the
+    others is what the other budgets cost.
+    """
+    count, go_on = job.run.settings.baselines, functools.partial(may_look_further, job.run)
+
+    def asked(name: str) -> None:
+        job.display.progress(0.5, f"latency table: {name}")
+
+    found = within_budget(zoo, job.latency, job.limit_ms, count=count, progress=asked, go_on=go_on)
+    within = [(network, ms, "") for network, ms in found]
+    if not job.further:
+        return within
+    alone: dict[str, tuple[Network, float, str]] = {}
+    for goal, model in zip(job.goals, job.models, strict=True):
+        limit_ms = job.limit_of(goal)
+        for network, _ in within_budget(zoo, model, limit_ms, count=min(count, 1), progress=asked, go_on=go_on):
+            note = f"the strongest zoo network for {goal.name} alone"
+            alone.setdefault(network.name, (network, job.latency.latency(network).ms, note))
+    others = [each for name, each in alone.items() if name not in {network.name for network, _ in found}]
+    kept = within[: max(count - len(others), 1)]
+    return [*kept, *others[: count - len(kept)]]
 
 
 def _plan(job: FitJob, ending: Ending, *, trainings: int) -> Plan:

@@ -19,7 +19,8 @@ from ridgepoint.display import Display
 from ridgepoint.errors import InputError, nearest
 from ridgepoint.fit.policy import POLICY
 from ridgepoint.fit.settings import FitSettings
-from ridgepoint.fit.target import is_predicted, predictable
+from ridgepoint.fit.target import predictable
+from ridgepoint.fit.wanted import PRECISIONS, wanted
 from ridgepoint.nn.hub import read_weights
 from ridgepoint.run.folder import RunFolder
 from ridgepoint.run.origin import Origin, digest, digest_file
@@ -37,7 +38,6 @@ from ridgepoint.units import format_duration
 from ridgepoint.workers.setup import TrainingSetup
 
 GIVEN = "given in Python, and a resume needs the same"
-PRECISIONS = ("float32", "int8", "auto")
 
 
 class Chosen(NamedTuple):
@@ -73,8 +73,11 @@ class Prepared(TrainingSetup):
             "space": digest(self.subject),
             "recipe": digest((self.recipe, self.finetune)),
         }
-        if is_predicted(settings.device):
-            known["device"] = digest(predictable(settings))
+        asked = wanted(settings)
+        if asked[0].predicted:
+            known["device"] = digest(predictable(asked[0], settings))
+        if further := [digest(predictable(each, settings)) for each in asked[1:] if each.predicted]:
+            known["also"] = digest(further)
         given = named_weights(settings.weights)
         return known | ({"weights": digest_file(weight_file(given))} if given else {})
 
@@ -101,19 +104,9 @@ def check_settings(settings: FitSettings, given: Entry | None = None) -> None:
     Raises:
         InputError: Naming the option, what was given and what is allowed.
     """
-    find_runtime(settings.runtime).expect_running()
-    if is_address(settings.device):
-        read_address(settings.device)
-    if is_predicted(settings.device):
-        above(predictable(settings).interval or (1.0, 1.0), settings.confidence)
-    elif settings.confidence != KNOWN:
-        raise InputError(
-            f"--confidence is of predictions, but --device is {settings.device}, which is measured. Leave it out"
-        )
     if settings.precision not in PRECISIONS:
         raise InputError(f"--precision is '{settings.precision}'; {nearest(settings.precision, PRECISIONS)}")
-    if settings.precision != PRECISIONS[0]:
-        find_quantizer(settings.runtime)
+    check_wanted(settings)
     method, _, entry = choose_method(settings, given)
     if settings.time_s is not None and settings.evaluations is not None:
         raise InputError("--time and --evaluations are both given. Give one: the clock or the count bounds the run")
@@ -143,6 +136,27 @@ def check_settings(settings: FitSettings, given: Entry | None = None) -> None:
     make_method_settings(method, settings.method_changes, entry)
 
 
+def check_wanted(settings: FitSettings) -> None:
+    """Refuse devices, runtimes and precisions that no network can be fitted to.
+
+    Raises:
+        InputError: Naming the option, what was given and what is allowed.
+    """
+    asked = wanted(settings)
+    for each in asked:
+        find_runtime(each.runtime).expect_running()
+        if is_address(each.device):
+            read_address(each.device)
+        if each.predicted:
+            above(predictable(each, settings).interval or (1.0, 1.0), settings.confidence)
+        if each.precision != PRECISIONS[0]:
+            find_quantizer(each.runtime)
+    if settings.confidence != KNOWN and not any(each.predicted for each in asked):
+        raise InputError(
+            f"--confidence is of predictions, but --device is {settings.device}, which is measured. Leave it out"
+        )
+
+
 def prepare(run: RunFolder[FitSettings], display: Display, given: Entry | None = None) -> Prepared:
     """Detect the data, choose input, space and recipe, and say all of it; `given` is a method that is an object.
 
@@ -154,7 +168,7 @@ def prepare(run: RunFolder[FitSettings], display: Display, given: Entry | None =
     task, dataset = read(settings.data, seed=settings.seed, root=root)
     for line in task.summary(dataset).splitlines():
         display.say(line)
-    if settings.precision != PRECISIONS[0]:
+    if any(each.precision != PRECISIONS[0] for each in wanted(settings)):
         expect_int8(task)
     preprocessing, reason = task.input(dataset, settings.size)
     display.say(reason)

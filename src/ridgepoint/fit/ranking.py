@@ -5,7 +5,7 @@ others are reckoned from it by their MACs, and the largest that fits is looked a
 """
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 
 import msgspec
@@ -21,6 +21,7 @@ from ridgepoint.data import ArraySplit, Preprocessing, decode
 from ridgepoint.display import Display
 from ridgepoint.errors import InputError
 from ridgepoint.fit.frozen import features, left_out
+from ridgepoint.fit.goals import Goal, Tightest
 from ridgepoint.fit.policy import POLICY
 from ridgepoint.fit.prepare import Prepared
 from ridgepoint.fit.settings import FitSettings
@@ -28,6 +29,7 @@ from ridgepoint.fit.target import Target
 from ridgepoint.nn.build import build
 from ridgepoint.nn.published import Published
 from ridgepoint.nn.weights import load_weights
+from ridgepoint.run.result import Told
 from ridgepoint.seeds import seed_for
 from ridgepoint.tasks.classification import CLASSIFICATION
 from ridgepoint.train.recipe import SMALL_IMAGE
@@ -67,11 +69,13 @@ class Looked(msgspec.Struct, frozen=True, kw_only=True):
         ms: By the clock or predicted, or reckoned from that at another size.
         promise: The share of some training images that a classifier of the others' frozen features is right about;
             None where that was not looked at.
+        alone: The target for which alone it would be the most promising, where it is too slow for others.
     """
 
     choice: Choice
     ms: float
     promise: float | None
+    alone: str = ""
 
 
 def choices_of(
@@ -136,7 +140,8 @@ def look(
     networks = {guess.network.digest: guess.network for guess in guesses}
     names = ", ".join(sorted({guess.network.name for guess in guesses}))
     display.progress(0.0, f"{'clocking' if target.measured else 'predicting'} {names}")
-    clocked = target.clock(networks, patience_s=0.0)
+    of_each = target.clock_each(networks, patience_s=0.0) if isinstance(target, Tightest) else []
+    clocked = target.joined(of_each) if isinstance(target, Tightest) else target.clock(networks, patience_s=0.0)
     within: list[Looked] = []
     for family, guess in zip(families, guesses, strict=True):
         per_mac = clocked[guess.network.digest].ms / guess.macs
@@ -145,10 +150,31 @@ def look(
         for choice in {each.size: each for each in [*own[-1:], *fits[-1:]]}.values():
             within.append(Looked(choice=choice, ms=choice.macs * per_mac, promise=None))
     within.sort(key=lambda looked: rank(looked.choice))
-    if prepared.task is not CLASSIFICATION or len(within) < 2:
+    alone = [
+        _best_alone(families, guesses, goal, times, limit_ms / factor)
+        for goal, times, factor in zip(target.goals, of_each, target.factors, strict=True)
+    ] if isinstance(target, Tightest) else []  # fmt: skip
+    slower = [each for each in alone if each is not None and each.choice not in [looked.choice for looked in within]]
+    if prepared.task is not CLASSIFICATION or not within or len(within) + len(slower) < 2:
         return within
-    found = _look_at(within[: POLICY.opening_looked], prepared, reach, seed=settings.seed, display=display)
+    found = _look_at([*within[: POLICY.opening_looked], *slower], prepared, reach, seed=settings.seed, display=display)
     return sorted(found, key=lambda looked: (-(looked.promise or NEVER), looked.choice.macs))
+
+
+def _best_alone(
+    families: Sequence[Sequence[Choice]],
+    guesses: Sequence[Choice],
+    goal: Goal,
+    times: Mapping[str, Told],
+    limit_ms: float,
+) -> Looked | None:
+    """The most promising choice for one goal alone, as if there were no other."""
+    found = []
+    for family, guess in zip(families, guesses, strict=True):
+        per_mac = times[guess.network.digest].ms / guess.macs
+        if (largest := _largest(family, limit_ms / per_mac)) is not None:
+            found.append(Looked(choice=largest, ms=largest.macs * per_mac, promise=None, alone=goal.name))
+    return min(found, key=lambda looked: rank(looked.choice), default=None)
 
 
 def smaller(choice: Choice, families: Sequence[Sequence[Choice]], ms: float, limit_ms: float) -> Choice | None:

@@ -11,6 +11,7 @@ from ridgepoint.run.settings import BUSY, Above0, AtLeast0, AtLeast1, Request, r
 
 DEFAULT_TIME_S = 600.0
 OF_METHOD = "search."
+MOST_FURTHER = 8
 OF_SEARCH: dict[str, Any] = {"baselines": 0, "weights": None}
 """What is usual of a `search` and not of a `fit`."""
 
@@ -34,6 +35,14 @@ class FitSettings(Request, frozen=True, kw_only=True):
             "`ridgepoint devices` or a device file, predicted."
         ),
     ] = "host"
+    also: Annotated[
+        tuple[str, ...],
+        msgspec.Meta(max_length=MOST_FURTHER),
+        typed(
+            help="A further device that it must run on, with a budget of its own: DEVICE[/RUNTIME[/PRECISION]]=BUDGET, "
+            "for example pixel6-cpu=10ms. Every budget must hold. May be given several times."
+        ),
+    ] = ()
     confidence: Annotated[
         Above0,
         typed(help="Of a predicted device: the budget holds for the upper end of the interval of such a share."),

@@ -22,13 +22,13 @@ from ridgepoint.cost.roofline import Roofline
 from ridgepoint.deploy.calibrate import HostTable
 from ridgepoint.deploy.export import export_for_timing
 from ridgepoint.deploy.measure import measure
-from ridgepoint.deploy.places.address import is_address
 from ridgepoint.deploy.places.find import find_place
 from ridgepoint.deploy.places.place import HOST, LOCAL, Place
 from ridgepoint.deploy.rounds import example_image
 from ridgepoint.deploy.runtimes import find_runtime, open_session
 from ridgepoint.errors import InputError
 from ridgepoint.fit.settings import FitSettings
+from ridgepoint.fit.wanted import Wanted
 from ridgepoint.nn.build import build
 from ridgepoint.run.result import Told, bound_ms
 
@@ -36,7 +36,7 @@ _TRIED = 5  # runs of a network, to see how long checks will take here
 
 
 class Target(Protocol):
-    """What a fit asks of what it fits networks to.
+    """What a search asks of what it fits networks to: one device, or several as one (`ridgepoint.fit.goals`).
 
     Attributes:
         measured: Whether its times come from a clock.
@@ -47,11 +47,6 @@ class Target(Protocol):
     @property
     def model(self) -> str:
         """What tells of a network's time without clocking it, in words."""
-        ...
-
-    @property
-    def place(self) -> Place:
-        """Where exported files run, to be checked and clocked."""
         ...
 
     def allowed_ms(self, budget_ms: float) -> float:
@@ -70,12 +65,6 @@ class Target(Protocol):
         """The same, now."""
         ...
 
-    def files(
-        self, files: Mapping[str, Path], networks: Mapping[str, Network], *, patience_s: float
-    ) -> Mapping[str, Told]:
-        """The time of each exported file, of which `networks` says what is in it; of int8 files it says nothing."""
-        ...
-
     def lacking(self, network: Network) -> set[str]:
         """The blocks of a network that would have to be clocked."""
         ...
@@ -89,9 +78,24 @@ class Target(Protocol):
         ...
 
 
+class OneTarget(Target, Protocol):
+    """A single one, on which files run."""
+
+    @property
+    def place(self) -> Place:
+        """Where exported files run, to be checked and clocked."""
+        ...
+
+    def files(
+        self, files: Mapping[str, Path], networks: Mapping[str, Network], *, patience_s: float
+    ) -> Mapping[str, Told]:
+        """The time of each exported file, of which `networks` says what is in it; of int8 files it says nothing."""
+        ...
+
+
 @dataclass
 class Clocked:
-    """A machine whose clock has the last word; a `Target`."""
+    """A machine whose clock has the last word; a `OneTarget`."""
 
     host: HostTable
     measured = True
@@ -154,7 +158,7 @@ class Clocked:
 
 
 class Predicted:
-    """A device that is not at hand, by its profile; a `Target`. Nothing is ever measured on it.
+    """A device that is not at hand, by its profile; a `OneTarget`. Nothing is ever measured on it.
 
     Args:
         device: With rates and an interval, in its own precision.
@@ -219,29 +223,28 @@ class Predicted:
         return time.monotonic() - started, ms
 
 
-def find_target(settings: FitSettings) -> Target:
-    """What a request names.
+def find_target(wanted: Wanted, settings: FitSettings) -> OneTarget:
+    """What is wanted, by the request that it is of; `--table` is the first one's.
 
     Raises:
         InputError: If it is no device, or one that nothing can be promised for.
     """
-    if is_predicted(settings.device):
-        device = predictable(settings)
-        return Predicted(device, confidence=settings.confidence, runtime=settings.runtime)
-    table = Path(settings.table) if settings.table else None
+    if wanted.predicted:
+        return Predicted(predictable(wanted, settings), confidence=settings.confidence, runtime=wanted.runtime)
+    table = Path(settings.table) if settings.table and not wanted.further else None
     return Clocked(
         HostTable(
-            runtime=settings.runtime,
+            runtime=wanted.runtime,
             threads=settings.threads,
             path=table,
             busy=settings.busy,
-            precision=settings.precision,
-            place=find_place(settings.device),
+            precision=wanted.precision,
+            place=find_place(wanted.device),
         )
     )
 
 
-def in_float(target: Target) -> Target:
+def in_float(target: OneTarget) -> OneTarget:
     """The same for files in float32 alone."""
     if not isinstance(target, Clocked):
         return target
@@ -257,23 +260,18 @@ def in_float(target: Target) -> Target:
     )
 
 
-def is_predicted(device: str) -> bool:
-    """Whether a device is not one with a clock: neither this machine nor at an address."""
-    return device != HOST and not is_address(device)
-
-
 def told_place(device: str) -> str:
     """A place with a clock, in words."""
     return "this machine" if device == HOST else device
 
 
-def predictable(settings: FitSettings) -> Device:
-    """The device of a request that is not this machine, if a budget can be held against predictions for it.
+def predictable(wanted: Wanted, settings: FitSettings) -> Device:
+    """The device of a request that is not at hand, if a budget can be held against predictions for it.
 
     Raises:
         InputError: Saying what it lacks and what to do.
     """
-    device, option = load_device(settings.device), f"--device {settings.device}"
+    device, option = load_device(wanted.device), wanted.option
     if not (device.timed and device.interval):
         lacks = "an interval" if device.timed else "a peak"
         good = ", ".join(name for name in list_devices() if (one := load_device(name)).timed and one.interval)
@@ -282,6 +280,8 @@ def predictable(settings: FitSettings) -> Device:
             f"Allowed: host, {good}; or a device file with peak_macs_per_s, bandwidth_bytes_per_s and interval, as "
             "`ridgepoint calibrate` writes one on the device itself"
         )
+    if wanted.further:  # threads, precision and table are those of `--device`
+        return device
     for name, value, usual in (
         ("--precision", settings.precision, "float32"),
         ("--threads", settings.threads, 1),

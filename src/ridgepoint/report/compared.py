@@ -8,7 +8,10 @@ from ridgepoint.run.result import Accuracy, Chosen, Rival, Told, bound_ms
 
 
 class Compared(msgspec.Struct, frozen=True, kw_only=True):
-    """One network. `about` says what it is, `origin` what it was made from; `share` is of the budget."""
+    """One network. `about` says what it is, `origin` what it was made from; `share` is of the first budget.
+
+    `elsewhere` has its times on further targets, by their names.
+    """
 
     name: str
     tag: str
@@ -18,6 +21,7 @@ class Compared(msgspec.Struct, frozen=True, kw_only=True):
     accuracy: Accuracy
     latency: Told
     share: float
+    elsewhere: dict[str, Told]
     met: bool
     steps: int | None
     epochs: float | None
@@ -29,9 +33,12 @@ class Compared(msgspec.Struct, frozen=True, kw_only=True):
 def compared(run: Run) -> list[Compared]:
     """The chosen network first, then finalists and zoo networks."""
     result = run.result
-    rows = [_row(run, result.network, result.accuracy, result.latency, met=result.met, tag=result.role, chosen=True)]
+    there = {target.name: target.latency for target in result.targets[1:] if target.latency is not None}
+    rows = [
+        _row(run, result.network, result.accuracy, result.latency, there, met=result.met, tag=result.role, chosen=True)
+    ]
     rows += [
-        _row(run, rival, rival.accuracy, rival.latency, met=rival.met, tag=rival.role, chosen=False)
+        _row(run, rival, rival.accuracy, rival.latency, rival.elsewhere, met=rival.met, tag=rival.role, chosen=False)
         for rival in result.rivals
     ]
     return rows
@@ -42,6 +49,7 @@ def _row(
     network: Chosen | Rival,
     accuracy: Accuracy,
     latency: Told,
+    elsewhere: dict[str, Told],
     *,
     met: bool,
     tag: str,
@@ -59,6 +67,7 @@ def _row(
         accuracy=accuracy,
         latency=latency,
         share=bound_ms(latency) / run.result.budget_ms,
+        elsewhere=elsewhere,
         met=met,
         steps=network.steps,
         epochs=network.epochs,

@@ -11,7 +11,7 @@ from ridgepoint.cost.latency import PredictedLatency
 from ridgepoint.fit.settings import DEFAULT_TIME_S, FitSettings
 from ridgepoint.report.parts.part import Part
 from ridgepoint.report.result import Metric, Run
-from ridgepoint.run.result import Accuracy, FitResult, bound_ms
+from ridgepoint.run.result import Accuracy, FitResult, Told, bound_ms
 from ridgepoint.train.settings import TrainSettings
 from ridgepoint.train.start import named_weights
 from ridgepoint.units import format_ms
@@ -58,7 +58,7 @@ def verdict(run: Run) -> Verdict:
     doubted, learnt = bool(result.doubts), has_learnt(result.accuracy, run.part)
     rise = gain(run.trainings.get(result.network.name, []))
     told = run.part.sentence(result.metric, result.accuracy, of="the exported file")
-    sentences = (_budget(result), told, *_held_back(result, learnt=learnt, rise=rise))
+    sentences = (_budget(result), told, *_elsewhere(result), *_held_back(result, learnt=learnt, rise=rise))
     if doubted:
         tone, badge = "open", "not measurable"
     elif not result.met:
@@ -94,16 +94,39 @@ def gain(metrics: Sequence[Metric]) -> float:
 
 def _budget(result: FitResult) -> str:
     ms, budget, share = format_ms(result.latency.ms), format_ms(result.budget_ms), result.share
+    met = result.targets[0].met if result.targets else result.met
     if isinstance(result.latency, PredictedLatency):
-        return _predicted(result.latency, met=result.met, budget=budget)
+        return _predicted(result.latency, met=met, budget=budget)
     where = "" if result.latency.place == "host" else f" on {result.latency.place}"
     if result.doubts:
         return f"NOT measurable: {' '.join(_sentence(doubt) for doubt in result.doubts)}"
-    if not result.met and result.latency.ms <= result.budget_ms:
+    if not met and result.latency.ms <= result.budget_ms:
         return f"In float, {ms} measured, {100 * share:.0f} % of {budget}: no int8 file is one to ship."
-    if result.met:
+    if met:
         return f"Meets {budget}: {ms} measured{where}, {100 * share:.0f} % of the budget."
     return f"Misses {budget}: the nearest network takes {ms} measured{where}, {share:.2g} times the budget."
+
+
+def _elsewhere(result: FitResult) -> list[str]:
+    """Of every further device, and how far the one network is from the best for each."""
+    said = []
+    for target in result.targets[1:]:
+        budget = format_ms(target.budget_ms)
+        if target.latency is None:
+            said.append(f"Misses {budget} on {target.name}: no int8 file is one to ship there.")
+        elif isinstance(target.latency, PredictedLatency):
+            said.append(_predicted(target.latency, met=target.met, budget=budget))
+        else:
+            word, ms = "Meets" if target.met else "Misses", format_ms(target.latency.ms)
+            said.append(
+                f"{word} {budget} on {target.name}: {ms} measured, {100 * (target.share or 0):.0f} % of the budget."
+            )
+    if result.universality is not None:
+        said.append(
+            f"Universality {result.universality:.3f}: so many times as good as the best one for a device alone, where "
+            "that ratio is worst, among those that were looked at."
+        )
+    return said
 
 
 def _predicted(latency: PredictedLatency, *, met: bool, budget: str) -> str:
@@ -146,9 +169,7 @@ def _steps(run: Run, *, wants_more: bool) -> list[Step]:
         again = settings.command(out=str(run.folder), resume=True)
         steps.append(Step("Clock it again when the machine is calm; nothing else is done again", again))
     elif not result.met and not result.doubts and settings is not None:
-        needed = bound_ms(result.latency)
-        loose = msgspec.structs.replace(settings, latency_ms=max(float(f"{needed * 1.05:.2g}"), needed))
-        steps.append(Step("Allow what the nearest one takes", loose.command()))
+        steps.append(Step("Allow what the nearest one takes", _loosened(settings, result).command()))
         smaller = msgspec.structs.replace(settings, size=max(round(0.75 * min(result.network.input[1:]) / 8) * 8, 8))
         steps.append(Step("Or show it smaller images", smaller.command()))
     if wants_more and settings is not None:
@@ -161,6 +182,17 @@ def _steps(run: Run, *, wants_more: bool) -> list[Step]:
         Step(f"See how it does on {run.part.own_data}", f"ridgepoint eval {file} FOLDER"),
     ]
     return steps
+
+
+def _loosened(settings: FitSettings, result: FitResult) -> FitSettings:
+    """The same request with as much as the chosen network takes, where that is more than the budget."""
+
+    def enough(latency: Told | None, budget_ms: float) -> float:
+        needed = budget_ms if latency is None else bound_ms(latency)
+        return budget_ms if needed <= budget_ms else max(float(f"{needed * 1.05:.2g}"), needed)
+
+    also = (f"{each.name}={enough(each.latency, each.budget_ms):.6g}ms" for each in result.targets[1:])
+    return msgspec.structs.replace(settings, latency_ms=enough(result.latency, result.budget_ms), also=tuple(also))
 
 
 def longer(settings: S, recipe: Mapping[str, object]) -> S:

@@ -31,6 +31,7 @@ PATHS = ("run", "architecture", "artefact", "labels", "report")
 BEFORE_TRAINING = {
     *(LOCK, ORIGIN, SETTINGS, CLOCK, "samples.json"),
     *(f"steps/{name}.json" for name in ("start", "opening", "gap", "rivals", "ending", "plan")),
+    *(f"steps/gap-on-{number}.json" for number in range(2, 10)),
 }
 """The files of a run that has trained nothing yet; a folder that holds no others may be begun anew."""
 

@@ -79,7 +79,10 @@ class Chosen(Taught, kw_only=True):
 
 
 class Rival(Taught, kw_only=True):
-    """A zoo network or another finalist, trained, exported, clocked and tested in the same way as the chosen one."""
+    """A zoo network or another finalist, trained, exported, clocked and tested in the same way as the chosen one.
+
+    `elsewhere` has its times on further targets, by their names; `met` is of all.
+    """
 
     name: str
     role: str
@@ -91,6 +94,7 @@ class Rival(Taught, kw_only=True):
     macs: Count
     weights: str | None = None
     latency: Told
+    elsewhere: dict[str, Told] = {}
     met: bool
     accuracy: Accuracy
 
@@ -171,6 +175,46 @@ class LookedAt(msgspec.Struct, kw_only=True):
     promise: Share | None = None
 
 
+class Alone(msgspec.Struct, kw_only=True):
+    """The best network for one of several targets, had it been the only one, among those that the run looked at.
+
+    `score` is `by` the validation images after training, or by frozen features, as what the run opened with was chosen.
+    `ratio` is the score of what was chosen over this one: 1 where none was better for this target alone.
+    """
+
+    network: str
+    score: Share
+    by: str
+    ms: Positive
+    ratio: Share
+
+
+class OnTarget(msgspec.Struct, kw_only=True):
+    """The chosen network on one of several targets; `latency` is absent where nothing ships there.
+
+    `artefact`, below the run's folder, is the file that ships there, with its `accuracy` on the test images and its
+    `parity`. `cost` is by how much the validation score would be better without this budget, among the networks that
+    the run looked at.
+    """
+
+    name: str
+    runtime: str
+    precision: str
+    budget_ms: Positive
+    latency: Told | None = None
+    met: bool
+    artefact: str = ""
+    accuracy: Share | None = None
+    parity: Agreement | None = None
+    alone: Alone | None = None
+    cost: Share | None = None
+
+    @property
+    def share(self) -> float | None:
+        """Of the budget, by what is held against it."""
+        return None if self.latency is None else bound_ms(self.latency) / self.budget_ms
+
+
 class Phase(msgspec.Struct, kw_only=True):
     """A part of the run and its wall-clock time."""
 
@@ -185,7 +229,9 @@ class FitResult(msgspec.Struct, kw_only=True):
     why it could not be measured; a run that has some has met nothing yet. `warnings` ask for attention, `notes` only
     tell. A run that is not `finished` may find something better; what it tells of is checked and complete. `stages` are
     what was finished on the way. `recall` is of the test images of each class, None where a class has none. `int8`
-    tells of every training's int8 file, also of those that were refused.
+    tells of every training's int8 file, also of those that were refused. `targets` are all that it must run on, where
+    there are several, and `met` is then of all; `universality` is the worst of their ratios to the best
+    network for the target alone.
     """
 
     command: str
@@ -227,6 +273,8 @@ class FitResult(msgspec.Struct, kw_only=True):
     stages: list[Stage] = []
     looked_at: list[LookedAt] = []
     int8: dict[str, Quantised] = {}
+    targets: list[OnTarget] = []
+    universality: Share | None = None
 
     @property
     def measured(self) -> bool:

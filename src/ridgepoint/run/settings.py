@@ -146,6 +146,8 @@ def _words(way: Way, value: Any) -> list[str]:
         ]
     if isinstance(value, bool):
         return [way.option]
+    if isinstance(value, tuple):
+        return [word for each in value for word in (way.option, each)]
     return [way.option, f"{plain(value) if isinstance(value, float) else value}{way.unit}"]
 
 
