@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from ridgepoint.cli.options import Asked, asks
-from ridgepoint.cli.output import JsonFlag, console, emit_json
+from ridgepoint.cli.output import ForceFlag, JsonFlag, console, emit_json
+from ridgepoint.cli.own_device import own_device
 from ridgepoint.deploy.runtimes import DEFAULT
 from ridgepoint.run.settings import BUSY, Above0, AtLeast1, Request, typed
 
@@ -33,14 +34,27 @@ class CalibrateSettings(Request, frozen=True, kw_only=True):
     )
     clear: Annotated[bool, typed(help="Only forget all times of this machine and runtime.")] = False
     busy: Annotated[bool, typed(help=BUSY)] = False
+    measured: Annotated[
+        str | None,
+        typed(
+            "--from",
+            path=True,
+            help="Instead, make a device of your own from a few measurements: a CSV file with the columns network, "
+            "size and ms.",
+        ),
+    ] = None
+    out: Annotated[str | None, typed(path=True, help="Of --from, the device's file.  [default: NAME.device.yaml]")] = (
+        None
+    )
 
 
 @asks(CalibrateSettings, "calibrate")
-def calibrate(asked: Asked[CalibrateSettings], json_output: JsonFlag = False) -> None:
+def calibrate(asked: Asked[CalibrateSettings], force: ForceFlag = False, json_output: JsonFlag = False) -> None:
     """Time random networks in the runtime and learn what every layer takes; kept per machine, runtime and threads.
 
     Afterwards `--device host` knows any network's latency here, with an interval, and `fit` measures no blocks. What
-    was interrupted goes on where it was; what is done is not repeated.
+    was interrupted goes on where it was; what is done is not repeated. With `--from`, five to twenty times that you
+    have of zoo networks on any device bring the nearest known profile to it.
 
     Example: ridgepoint calibrate --threads 1
     """
@@ -50,6 +64,9 @@ def calibrate(asked: Asked[CalibrateSettings], json_output: JsonFlag = False) ->
     from ridgepoint.deploy.places.find import find_place
 
     given = asked.settings
+    if given.measured is not None or given.out is not None:
+        own_device(asked, force=force, json_output=json_output)
+        return
     place = find_place(given.device)
     path = Path(given.table) if given.table else table_path(given.runtime, given.threads, place)
     if given.show:

@@ -12,15 +12,16 @@ With the ridge point alone a roofline orders networks but has no milliseconds.
 
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
 from ridgepoint.arch.document import convert, expect_mapping
 from ridgepoint.cost.fusing import Fusing
 from ridgepoint.cost.precision import precision_named
-from ridgepoint.documents import read_document
+from ridgepoint.documents import dump_document, read_document
 from ridgepoint.errors import ArchitectureError, InputError, nearest, shown
+from ridgepoint.files import write_atomic
 from ridgepoint.validation import Name
 
 DEVICES = Path(__file__).parent / "devices"
@@ -33,10 +34,11 @@ Ratio = Annotated[float, msgspec.Meta(ge=1e-6, le=1e6)]
 Share = Annotated[float, msgspec.Meta(ge=-1e6, le=1e6)]
 
 
-class Fit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Fit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """How a device's rates were fitted to published latencies, and how far they are off; errors are shares of 1.
 
-    `left_out_*` are of networks predicted from a fit to all other families.
+    `left_out_*` are of networks predicted from a fit to all other families; where `left_out` says so, to all other
+    networks.
     """
 
     published: str
@@ -45,6 +47,7 @@ class Fit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     fitted: str
     median_error: Share
     worst_error: Share
+    left_out: Literal["families", "networks"] = "families"
     left_out_median_error: Share
     left_out_spearman: Share
 
@@ -147,6 +150,21 @@ def load_device(name_or_path: str | Path, *, host: Device | None = None) -> Devi
             "or a path to a .yaml file"
         )
     return _shipped(str(name_or_path))
+
+
+def known_devices() -> list[Device]:
+    """The devices that come with the package and predict milliseconds with an interval."""
+    return [device for device in map(load_device, list_devices()) if device.timed and device.interval]
+
+
+def write_device(path: Path, device: Device, *, by: str) -> None:
+    """Write a device as a file that `load_device` reads, and say which command did.
+
+    Raises:
+        WriteError: If the disk is full or the folder cannot be written.
+    """
+    plain = {**msgspec.to_builtins(device), "precision": device.precision, "fused": device.fused}
+    write_atomic(path, f"# Written by ridgepoint {by}.\n" + dump_document(plain))
 
 
 def read_device(path: Path) -> Device:

@@ -136,7 +136,9 @@ class Roofline:
         fit = self.device.fit
         if fit is None:
             return told
-        told += f"; {fit.fitted} fitted to {fit.published}, median error {fit.left_out_median_error:.0%} on families "
+        told += (
+            f"; {fit.fitted} fitted to {fit.published}, median error {fit.left_out_median_error:.0%} on {fit.left_out} "
+        )
         told += "left out of the fit"
         if not self.as_found:
             told += f", which holds for {self.device.precision}, fused: {self.device.fused} only"

@@ -14,7 +14,7 @@ from ridgepoint.arch.network import Network, PlacedBlock
 from ridgepoint.arch.shape import Shape
 from ridgepoint.cost.calibrating import calibrate
 from ridgepoint.cost.count import cost
-from ridgepoint.cost.device import Device
+from ridgepoint.cost.device import Device, write_device
 from ridgepoint.cost.latency import MeasuredLatency, TabledLatency
 from ridgepoint.cost.table import Conditions, LatencyTable, Stored, is_old, load_table, row_key
 from ridgepoint.cost.tabled import TabledModel
@@ -27,9 +27,8 @@ from ridgepoint.deploy.reference import reference_files
 from ridgepoint.deploy.runtimes import DEFAULT, find_runtime
 from ridgepoint.deploy.sampling import Progress, time_samples
 from ridgepoint.deploy.timing import Timing, cannot_tell
-from ridgepoint.documents import dump_document
 from ridgepoint.errors import InputError, NotMeasurableError
-from ridgepoint.files import make_folder, write_atomic, writing
+from ridgepoint.files import make_folder, writing
 from ridgepoint.locks import owning
 from ridgepoint.nn.build import build
 
@@ -105,7 +104,7 @@ class HostTable:
             self.table.calibration = calibrate(self.table.samples, self.table.conditions)
             self.table.save(self.path)
             self.model = TabledModel(self.table)
-        write_atomic(self.device_path, _as_yaml(self.table.calibration.device))
+        write_device(self.device_path, self.table.calibration.device, by="calibrate")
 
     def measure_blocks(self, blocks: Sequence[PlacedBlock], progress: Callable[[int, int], None] | None = None) -> None:
         """Time blocks, a few at a time in interleaved rounds, and save the table."""
@@ -240,8 +239,3 @@ def clear_table(path: Path) -> list[str]:
         with writing(file, verb="removed"):
             file.unlink()
     return [str(file) for file in gone]
-
-
-def _as_yaml(device: Device) -> str:
-    plain = {**msgspec.to_builtins(device), "precision": device.precision, "fused": device.fused}
-    return "# Written by ridgepoint calibrate.\n" + dump_document(plain)
