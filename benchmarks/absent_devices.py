@@ -22,7 +22,7 @@ from scipy.stats import spearmanr
 
 from ridgepoint.arch.network import Network
 from ridgepoint.cost.count import cost
-from ridgepoint.cost.fitting import RIDGE_POINTS, Features, fit_line, overheads
+from ridgepoint.cost.fitting import Features, fit_line, overheads
 from ridgepoint.cost.published import published_tables
 from ridgepoint.cost.roofline import Roofline
 
@@ -43,7 +43,7 @@ class Known:
         device = table.device(name)
         roofline, paid = Roofline(device), overheads(Roofline(device), networks)
         counted = [cost(network, form="deploy") for network in networks]
-        ridges = RIDGE_POINTS if table.devices[name].ridge_point is None else (device.ridge,)
+        ridges = table.ridge_points(name)
         self.lines = {
             "macs": Features(np.array([[float(each.macs) for each in counted]]), paid),
             "params": Features(np.array([[float(each.params) for each in counted]]), paid),

@@ -26,7 +26,7 @@ import yaml
 
 from ridgepoint.cost.count import cost
 from ridgepoint.cost.device import DEVICES, Device
-from ridgepoint.cost.fitting import RIDGE_POINTS, Features, LeftOut, fit_device, leave_families_out, overheads
+from ridgepoint.cost.fitting import Features, LeftOut, fit_device, leave_families_out, overheads
 from ridgepoint.cost.published import PublishedTable, published_tables
 from ridgepoint.cost.roofline import Roofline
 
@@ -42,7 +42,7 @@ def main() -> None:
         for name, published in table.devices.items():
             free = published.ridge_point is None
             device = fit_device(
-                table.device(name), table.rows, published=table.name, ridge_points=RIDGE_POINTS if free else None
+                table.device(name), table.rows, published=table.name, ridge_points=table.ridge_points(name)
             )
             assert device.fit is not None
             honest = device.fit.left_out_median_error <= HONEST_ERROR and device.fit.left_out_spearman >= HONEST_RANK
@@ -60,7 +60,7 @@ def compared(table: PublishedTable, device: Device) -> dict[str, Any]:
     families = [row.family for row in rows]
     roofline, networks = Roofline(device), [row.load() for row in rows]
     counted = [cost(network, form="deploy") for network in networks]
-    ridges = RIDGE_POINTS if table.devices[device.name].ridge_point is None else (device.ridge,)
+    ridges = table.ridge_points(device.name)
     times = {
         "roofline": np.stack([roofline.time_macs(network, ridges) for network in networks], axis=1),
         "macs": np.array([[float(each.macs) for each in counted]]),

@@ -11,9 +11,9 @@ import pytest
 
 from ridgepoint.cost.count import cost
 from ridgepoint.cost.device import DEVICES, Device, list_devices, load_device
-from ridgepoint.cost.fitting import RIDGE_POINTS, Features, fit_device, fit_line, leave_families_out
+from ridgepoint.cost.fitting import Features, fit_device, fit_line, leave_families_out
 from ridgepoint.cost.precision import precision_named
-from ridgepoint.cost.published import PublishedRow, published_rows, published_tables
+from ridgepoint.cost.published import RIDGE_POINTS, PublishedRow, published_rows, published_tables
 from ridgepoint.cost.roofline import Roofline
 from ridgepoint.errors import InputError
 

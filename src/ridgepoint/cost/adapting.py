@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ridgepoint.arch.zoo import family
 from ridgepoint.cost.device import Device, Fit
-from ridgepoint.cost.fitting import PER_PASS, Features, fit_line, overheads
+from ridgepoint.cost.fitting import PER_PASS, Features, features_of, fit_line
 from ridgepoint.cost.measurements import Measurement
 from ridgepoint.cost.roofline import Roofline
 from ridgepoint.errors import InputError
@@ -91,10 +91,7 @@ def _ways(near: Device, measured: Sequence[Measurement], given: Array, name: str
     """Both ways to bring one profile to the measurements."""
     roofline, networks = Roofline(near), [each.network for each in measured]
     old = np.array([roofline.latency(network).ms for network in networks])
-    features = Features(
-        np.stack([roofline.time_macs(network, [near.ridge]) for network in networks], axis=1),
-        overheads(roofline, networks),
-    )
+    features = features_of(near, networks, [near.ridge])
     return [_multiplied(near, old, given, name), _by_line(near, features, given, name)]
 
 

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ridgepoint.cost.device import Device
-from ridgepoint.cost.fitting import RIDGE_POINTS
 from ridgepoint.cost.pass_times import learn
+from ridgepoint.cost.published import RIDGE_POINTS
 from ridgepoint.cost.roofline import Roofline
 from ridgepoint.cost.rows import network_rows
 from ridgepoint.cost.samples import is_member

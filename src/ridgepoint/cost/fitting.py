@@ -21,7 +21,6 @@ from ridgepoint.cost.roofline import Roofline
 Array = NDArray[np.float64]
 MIN_ROWS = 4
 PER_PASS = 1  # its row among the overheads
-RIDGE_POINTS = (0.0, *(float(f"{10 ** (step / 40):.3g}") for step in range(-40, 161)))  # 0.1 to 10,000 MACs per byte
 
 
 class Features(NamedTuple):
@@ -69,7 +68,7 @@ def fit_device(
         device: Name, precision and fusing; its rates and overhead are replaced.
         rows: Published latencies; those without one for this device are left out.
         published: What the rows are, for the record.
-        ridge_points: Those to choose from, such as `RIDGE_POINTS`; the device's own alone unless given.
+        ridge_points: Those to choose from, such as `published.RIDGE_POINTS`; the device's own alone unless given.
 
     Raises:
         ValueError: If fewer than four rows have a latency for the device, or are left when a family is.
@@ -79,9 +78,7 @@ def fit_device(
         raise ValueError(f"{len(rows)} latencies for device '{device.name}'; a fit needs at least {MIN_ROWS}")
     networks = [row.load() for row in rows]
     ridges = (device.ridge,) if ridge_points is None else tuple(ridge_points)
-    roofline = Roofline(device)
-    times = np.stack([roofline.time_macs(network, ridges) for network in networks], axis=1)
-    features = Features(times, overheads(roofline, networks))
+    features = features_of(device, networks, ridges)
     given = np.array([row.latency_ms[device.name] for row in rows])
     families = [row.family for row in rows]
     line, left = fit_line(features, given), leave_families_out(features, given, families)
@@ -114,6 +111,13 @@ def fit_device(
     )
 
 
+def features_of(device: Device, networks: Sequence[Network], ridge_points: Sequence[float]) -> Features:
+    """What the latencies of networks on a device are made of, at each of the ridge points."""
+    roofline = Roofline(device)
+    times = np.stack([roofline.time_macs(network, ridge_points) for network in networks], axis=1)
+    return Features(times, overheads(roofline, networks))
+
+
 def overheads(roofline: Roofline, networks: Sequence[Network]) -> Array:
     """How often each network pays an overhead: once, or for every pass. Shape: (2, networks)."""
     passes = [len(roofline.passes(network)[0]) for network in networks]
@@ -141,8 +145,10 @@ def fit_line(features: Features, given: Array) -> Line:
     return min(found, key=lambda each: each[0])[1]
 
 
-def leave_families_out(features: Features, given: Array, families: Sequence[str]) -> LeftOut:
-    """Predict the networks of each family from a fit to all others, every choice made anew.
+def predicted_left_out(features: Features, given: Array, families: Sequence[str]) -> Array:
+    """Milliseconds of the networks of each family from a fit to all others, every choice made anew.
+
+    Shape: (networks,).
 
     Args:
         features: Of all networks.
@@ -152,12 +158,22 @@ def leave_families_out(features: Features, given: Array, families: Sequence[str]
     Raises:
         ValueError: If leaving one family out leaves too few networks.
     """
-    from scipy.stats import spearmanr
-
     predicted = np.empty_like(given)
     for family in dict.fromkeys(families):
         out = np.array([each == family for each in families])
         predicted[out] = fit_line(features.of(~out), given[~out])(features.of(out))
+    return predicted
+
+
+def leave_families_out(features: Features, given: Array, families: Sequence[str]) -> LeftOut:
+    """How far networks are off as `predicted_left_out` predicts them.
+
+    Raises:
+        ValueError: If leaving one family out leaves too few networks.
+    """
+    from scipy.stats import spearmanr
+
+    predicted = predicted_left_out(features, given, families)
     low, high = np.quantile(given / predicted, [0.05, 0.95])
     median = float(np.median(np.abs(predicted / given - 1)))
     return LeftOut(median, float(spearmanr(predicted, given).statistic), (float(low), float(high)))

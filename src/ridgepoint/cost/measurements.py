@@ -116,8 +116,8 @@ def _measurement(path: Path, line: int, row: dict[str, str]) -> Measurement:
         raise InputError(f"{where}: {error}") from None
     if not LEAST_MACS_PER_S < macs / ms * 1e3 < MOST_MACS_PER_S:
         raise InputError(
-            f"{where}: {network.name} in {format_ms(ms)} would be {macs / ms * 1e3:.2g} MACs a second. Times are of one "
-            "image, in milliseconds"
+            f"{where}: {network.name} in {format_ms(ms)} would be {macs / ms * 1e3:.2g} MACs a second. Times are of "
+            "one image, in milliseconds"
         )
     return Measurement(network=network, ms=ms, line=line)
 
@@ -144,7 +144,7 @@ def _joined(path: Path, rows: Sequence[Measurement]) -> Measurement:
     low, high = min(rows, key=lambda row: row.ms), max(rows, key=lambda row: row.ms)
     if high.ms > SAME * low.ms:
         raise InputError(
-            f"{path}: {low.told} takes {format_ms(low.ms)} by line {low.line} and {format_ms(high.ms)} by line {high.line}. "
-            "Leave the wrong one out"
+            f"{path}: {low.told} takes {format_ms(low.ms)} by line {low.line}, {format_ms(high.ms)} by line {high.line}."
+            " Leave the wrong one out"
         )
     return msgspec.structs.replace(low, ms=statistics.median(row.ms for row in rows))

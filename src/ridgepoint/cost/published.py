@@ -16,6 +16,7 @@ from ridgepoint.cost.device import Device
 from ridgepoint.documents import read_document
 
 TABLES = Path(__file__).parent / "published"
+RIDGE_POINTS = (0.0, *(float(f"{10 ** (step / 40):.3g}") for step in range(-40, 161)))  # 0.1 to 10,000 MACs per byte
 
 
 class PublishedRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -73,6 +74,11 @@ class PublishedTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     licence: str
     devices: dict[str, PublishedDevice]
     rows: tuple[PublishedRow, ...]
+
+    def ridge_points(self, name: str) -> tuple[float, ...]:
+        """Those that a fit of a device may choose from: the published one, or all."""
+        known = self.devices[name].ridge_point
+        return RIDGE_POINTS if known is None else (known,)
 
     def device(self, name: str) -> Device:
         """A device of the table before any fit: its ridge point is the published one, or 0."""
