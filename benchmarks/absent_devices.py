@@ -9,7 +9,10 @@ precision (ridge regression with the pooled weights as its prior mean). A family
 pool, too. Errors, ranks, and how many of the left-out latencies lie in an interval that was taken from other left-out
 families.
 
-`--few N` tells what so many measurements of a device that no table has would do: the pool alone brought to N networks.
+`--few N` tells what so many measurements of a device that no table has would do: the pool alone brought to N networks,
+and what `ridgepoint calibrate --from` makes of them. For that the device's own profile is taken away, N of its networks
+are drawn, the nearest of the other profiles is brought to them, and the device's other networks are predicted: by that
+profile as it is (before) and as it was brought (after). A draw that the command would refuse counts as refused.
 """
 
 import argparse
@@ -21,10 +24,14 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from ridgepoint.arch.network import Network
+from ridgepoint.cost.adapting import adapt
 from ridgepoint.cost.count import cost
+from ridgepoint.cost.device import known_devices
 from ridgepoint.cost.fitting import Features, fit_line, overheads
+from ridgepoint.cost.measurements import Measurement, expect_spread
 from ridgepoint.cost.published import published_tables
 from ridgepoint.cost.roofline import Roofline
+from ridgepoint.errors import InputError
 
 Array = NDArray[np.float64]
 STRENGTHS = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
@@ -39,6 +46,7 @@ class Known:
         self.name, self.table, self.precision = name, table.name, table.devices[name].precision
         self.families = np.array([row.family for row in rows])
         self.ms = np.array([row.latency_ms[name] for row in rows])
+        self.networks = networks
         self.z = np.array([described(network) for network in networks])
         device = table.device(name)
         roofline, paid = Roofline(device), overheads(Roofline(device), networks)
@@ -143,6 +151,36 @@ def few(device: Known, others: Sequence[Known], scale: Array, count: int, streng
     return {name: round(float(np.mean(each)), 3) for name, each in errors.items()}
 
 
+def own_device(device: Known, count: int, draws: int) -> dict[str, float]:
+    """What `calibrate --from` makes of so many networks of a device, tested on the others."""
+    known = [each for each in known_devices() if each.name != device.name]
+    chance, refused = np.random.default_rng(0), 0
+    before, after, inside, inside_before = [], [], [], []
+    for _ in range(draws):
+        chosen = chance.permutation(len(device.ms))[:count]
+        rows = [Measurement(network=device.networks[at], ms=device.ms[at], line=at) for at in chosen]
+        try:
+            expect_spread(rows, "drawn")
+            found = adapt(rows, known, name="mine", source="drawn")
+        except InputError:
+            refused += 1
+            continue
+        others = np.setdiff1d(np.arange(len(device.ms)), chosen)
+        near = next(each for each in known if each.name == found.near)
+        for profile, errors, covered in ((near, before, inside_before), (found.device, after, inside)):
+            roofline = Roofline(profile)
+            ratio = device.ms[others] / [roofline.latency(device.networks[at]).ms for at in others]
+            errors.append(float(np.median(np.abs(1 / ratio - 1))))
+            covered.append(float(np.mean((profile.interval[0] <= ratio) & (ratio <= profile.interval[1]))))
+    return {
+        "before": round(float(np.mean(before)), 3),
+        "after": round(float(np.mean(after)), 3),
+        "covered_before": round(float(np.mean(inside_before)), 3),
+        "covered_after": round(float(np.mean(inside)), 3),
+        "refused": round(refused / draws, 3),
+    }
+
+
 def told(device: Known, predicted: Array) -> dict[str, float]:
     return {
         "median_error": round(float(np.median(np.abs(predicted / device.ms - 1))), 3),
@@ -155,6 +193,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--least", type=int, default=12, help="networks that a device has")
     parser.add_argument("--few", type=int, default=5)
+    parser.add_argument("--draws", type=int, default=20, help="of a few networks, for a device of one's own")
     given = parser.parse_args()
     every = [Known(table, name) for table in published_tables() for name in table.devices]
     every = [device for device in every if len(set(device.families)) >= 3 and len(device.ms) >= 8]
@@ -188,7 +227,14 @@ def main() -> None:
             "networks": len(device.ms),
             "others": len(others),
         }
-        report[device.name] = {**about, "strength": strength, **found, f"error_after_{given.few}": few_errors}
+        own = own_device(device, given.few, given.draws)
+        report[device.name] = {
+            **about,
+            "strength": strength,
+            **found,
+            f"error_after_{given.few}": few_errors,
+            f"own_device_of_{given.few}": own,
+        }
     print(json.dumps({"devices": report, "summary": summary(report)}, indent=2))
 
 
@@ -205,7 +251,15 @@ def summary(report: dict[str, dict]) -> dict[str, object]:
         kind: f"{sum(e[kind]['median_error'] < e['macs']['median_error'] for e in report.values())} of {len(report)}"
         for kind in kinds[1:]
     }
-    return {"median_over_devices": medians, "smaller_error_than_macs": better}
+    own = {
+        name: {
+            key: round(float(np.median([each[name][key] for each in report.values()])), 3)
+            for key in ("before", "after", "covered_before", "covered_after", "refused")
+        }
+        for name in next(iter(report.values()), {})
+        if name.startswith("own_device")
+    }
+    return {"median_over_devices": medians, "smaller_error_than_macs": better, **own}
 
 
 if __name__ == "__main__":

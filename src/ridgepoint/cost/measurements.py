@@ -54,17 +54,26 @@ def read_measurements(path: Path) -> tuple[Measurement, ...]:
     """
     rows = [_measurement(path, line, row) for line, row in _rows(path)]
     found = [_joined(path, each) for each in _of_network(rows).values()]
+    expect_spread(found, str(path))
+    return tuple(found)
+
+
+def expect_spread(found: Sequence[Measurement], where: str) -> None:
+    """Refuse measurements that are too few, or of networks too alike, to tell of others.
+
+    Raises:
+        InputError: Saying what is needed.
+    """
     if len(found) < LEAST_ROWS:
         raise InputError(
-            f"{path}: has {len(found)} networks. Needed: {LEAST_ROWS} or more that differ, small and large ones"
+            f"{where}: has {len(found)} networks. Needed: {LEAST_ROWS} or more that differ, small and large ones"
         )
     macs = [cost(each.network, form="deploy").macs for each in found]
     if max(macs) < SPREAD * min(macs):
         raise InputError(
-            f"{path}: the largest network has {max(macs) / min(macs):.2f} times the MACs of the smallest, so nothing "
+            f"{where}: the largest network has {max(macs) / min(macs):.2f} times the MACs of the smallest, so nothing "
             f"tells how times grow. Needed: {SPREAD:g} times or more; add a smaller or a larger network, or input size"
         )
-    return tuple(found)
 
 
 def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
@@ -144,7 +153,7 @@ def _joined(path: Path, rows: Sequence[Measurement]) -> Measurement:
     low, high = min(rows, key=lambda row: row.ms), max(rows, key=lambda row: row.ms)
     if high.ms > SAME * low.ms:
         raise InputError(
-            f"{path}: {low.told} takes {format_ms(low.ms)} by line {low.line}, {format_ms(high.ms)} by line {high.line}."
-            " Leave the wrong one out"
+            f"{path}: {low.told} takes {format_ms(low.ms)} by line {low.line}, {format_ms(high.ms)} by line "
+            f"{high.line}. Leave the wrong one out"
         )
     return msgspec.structs.replace(low, ms=statistics.median(row.ms for row in rows))
