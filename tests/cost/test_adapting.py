@@ -94,7 +94,7 @@ GOOD = rows_of(made(1.0))
         ([*GOOD, "none.yaml,224,5"], "network,size,ms", "none.yaml"),
         ([*GOOD, f"{NETWORKS[0]},224,900"], "network,size,ms", "by line 2"),
         ([*GOOD, "mobileone_s0,224,900"], "network,size,ms", "the other rows make one expect"),
-        ([f"{NETWORKS[0]},{size},{size / 64}" for size in (216, 220, 224, 228, 232)], "network,size,ms", "times the MACs"),
+        ([f"{NETWORKS[0]},{size},{size / 64}" for size in range(216, 236, 4)], "network,size,ms", "times the MACs"),
         ([], "network,size,ms", "has 0 networks"),
     ],
 )  # fmt: skip
