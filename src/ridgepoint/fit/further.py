@@ -156,7 +156,7 @@ def _on_target(job: FitJob, result: FitResult, winner: Candidate, here: Shipped,
 def _with_file(job: FitJob, told: OnTarget, here: Shipped, winner: Candidate) -> OnTarget:
     """The file that ships there: the run's own where it is the same, else one beside it, checked there."""
     goal, form, source = here.goal, here.forms[winner.training], here.files[winner.training]
-    folder = job.run.path / FOLDER / f"{goal.number}-{re.sub('[^A-Za-z0-9_.]+', '-', goal.name)}"
+    folder = job.run.path / FOLDER / f"{goal.number}-{re.sub('[^A-Za-z0-9_.]+', '-', goal.name)[:60]}"
     same = goal.wanted.runtime == job.first.wanted.runtime and form.name == winner.name
     if same and goal.target.place is job.first.target.place and form.training == form.name:
         shutil.rmtree(folder, ignore_errors=True)
@@ -182,8 +182,9 @@ def _with_file(job: FitJob, told: OnTarget, here: Shipped, winner: Candidate) ->
 
 
 def _precision(here: Shipped, training: str) -> str:
-    latency = here.times.get(training)
-    return here.goal.wanted.precision if latency is None else latency.precision or here.goal.wanted.precision
+    """Of the file, whatever a prediction holds for; what was asked for where nothing ships."""
+    form = here.forms.get(training)
+    return here.goal.wanted.precision if form is None else "float32" if form.training == form.name else INT8
 
 
 def _alone(here: Shipped, winner: Candidate) -> Alone | None:
