@@ -7,7 +7,7 @@ from ridgepoint.cli.options import Asked
 from ridgepoint.cli.output import console, destination, emit_json
 from ridgepoint.cli.table import print_table
 from ridgepoint.errors import InputError
-from ridgepoint.run.settings import ways
+from ridgepoint.run.settings import Request, ways
 
 MARK = b"# Written by ridgepoint calibrate"
 OWN = {"verb", "measured", "out"}
@@ -26,9 +26,11 @@ def own_device(asked: Asked[Any], *, force: bool, json_output: bool) -> None:
     given = asked.settings
     if given.measured is None:
         raise InputError("--out is of --from, which is not given. Give --from FILE.csv, or leave --out out")
+    kind: type[Request] = type(given)
+    options = ways(kind)
     if others := sorted(asked.named - OWN):
         raise InputError(
-            f"--from reads what you measured, and measures nothing: leave {ways(type(given))[others[0]].option} out. "
+            f"--from reads what you measured, and measures nothing: leave {options[others[0]].option} out. "
             "Allowed beside it: --out, --force, --json"
         )
     path = Path(given.measured)

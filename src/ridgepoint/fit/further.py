@@ -204,9 +204,9 @@ def _looked_at(opened: Opened | None, name: str) -> Alone | None:
         return None
     mine = opened.opening.promise
     for each in opened.alone:
-        if each.alone == name and (each.promise or 0.0) > mine:
+        if each.alone == name and (score := each.promise or 0.0) > mine:
             told = f"{each.network.name} at {each.network.input[1]} px"
-            return Alone(network=told, score=each.promise, by="frozen features", ms=each.ms, ratio=mine / each.promise)
+            return Alone(network=told, score=score, by="frozen features", ms=each.ms, ratio=mine / score)
     return None
 
 

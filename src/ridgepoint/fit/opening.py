@@ -231,10 +231,10 @@ def _within(
         network, ms = found
         display.say(f"{network.name} at {network.input[1]} px: {format_ms(ms)}. {start.told()}")
         best = Opening(network=network, weights=start, ms=ms, promise=each.promise)
-        for other in [*looked[place + 1 :], *(one for one in looked[:place] if one.alone)]:
+        for other in [*looked[place + 1 :], *(each for each in looked[:place] if each.alone)]:
             if other.promise is not None and (start := reach(other.choice.source)) is not None:
-                of = {"network": other.choice.network, "weights": start, "ms": other.ms, "promise": other.promise}
-                others.append(Opening(**of, alone=other.alone))
+                one = Opening(network=other.choice.network, weights=start, ms=other.ms, promise=other.promise)
+                others.append(msgspec.structs.replace(one, alone=other.alone))
         return [best, *others]
     return []
 

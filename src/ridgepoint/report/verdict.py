@@ -156,7 +156,7 @@ def _held_back(result: FitResult, *, learnt: bool, rise: float) -> list[str]:
     """What keeps the network from being better, where that is seen."""
     if told := tells_learning(result.metric, result.network.epochs, learnt=learnt, rise=rise):
         return told
-    if result.met and not result.doubts and result.share < SMALL_SHARE:
+    if result.met and not result.doubts and result.tightest_share < SMALL_SHARE:
         return ["A larger network would fit into the budget, and may be better if it gets the time to learn."]
     return []
 

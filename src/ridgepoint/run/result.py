@@ -287,6 +287,11 @@ class FitResult(msgspec.Struct, kw_only=True):
         return bound_ms(self.latency) / self.budget_ms
 
     @property
+    def tightest_share(self) -> float:
+        """The largest share of a budget, over all targets."""
+        return max([self.share, *(target.share for target in self.targets if target.share is not None)])
+
+    @property
     def quantised(self) -> Quantised | None:
         """How the chosen file was quantised; None of one in float."""
         return self.int8.get(self.network.training) if self.network.training else None
