@@ -82,7 +82,7 @@ GOOD = rows_of(made(1.0))
         (GOOD, "network,size,latency_us", "unknown column 'latency_us'"),
         (GOOD, "network,size,seconds", "Times are milliseconds"),
         ([row.split(",", 1)[1] for row in GOOD], "size,ms", "lacks the column network"),
-        (GOOD, "ms,size,ms", "names a column twice"),
+        (GOOD, "network,ms,ms", "names a column twice"),
         ([*GOOD, "mobilnetv3_small_100,224,3"], "network,size,ms", ":7: unknown model"),
         ([*GOOD, "mobileone_s0,224"], "network,size,ms", ":7: has 2 cells"),
         ([*GOOD, "mobileone_s0,224,-3"], "network,size,ms", ":7: ms is '-3'"),

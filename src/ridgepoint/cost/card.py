@@ -66,7 +66,8 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
         table: What its rates were fitted to; None where that is not in the package.
         licence: Of the table.
         residuals: Every network of the table, predicted from the other families; the largest error first.
-        zoo: The networks with a published accuracy at their own size, the fastest first.
+        zoo: The networks with a published accuracy at their own size, the fastest first; of twins that differ by their
+            padding alone, one.
     """
 
     device: Device
@@ -155,7 +156,11 @@ def _residuals(device: Device, table: PublishedTable) -> tuple[Residual, ...]:
 
 def _zoo(device: Device) -> tuple[Expected, ...]:
     roofline = Roofline(device)
-    known = [(load(name), top1.value) for name in list_models() if (top1 := published_top1(name)) is not None]
+    models = set(list_models())
+    names = sorted(
+        name for name in models if name.removeprefix("tf_") == name or name.removeprefix("tf_") not in models
+    )
+    known = [(load(name), top1.value) for name in names if (top1 := published_top1(name)) is not None]
     latencies = [roofline.latency(network) for network, _ in known]
     on_front = pareto([[each.ms for each in latencies]], [value for _, value in known])[0]
     found = [
