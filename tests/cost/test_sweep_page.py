@@ -106,6 +106,22 @@ def test_the_slider_moves_the_front(browser, swept):
 
 
 @browser_needed
+def test_every_accuracy_says_whose_it_is(browser, swept):
+    cells = [[cell.text for cell in row.find_elements("css selector", "td")] for row in
+             browser.find_elements("css selector", "#table tbody tr")]  # fmt: skip
+    rows = {name: rest for name, *rest in cells}
+    assert len(rows) == len(swept.networks)
+    _, top1, share, _, _, taught, source, in_float, licence = rows["mobilenetv4_conv_small"]
+    assert (top1, taught, in_float, licence) == ("73.8", "ImageNet-1k only", "nothing", "Apache-2.0")
+    assert share.endswith("%") and source == "MobileNetV4, arXiv:2404.10518 v2, Table 6"
+    assert rows["mobilenetv3_small_100"][7] == "hard_sigmoid, hard_swish"
+    said = browser.execute_script(
+        "return document.getElementById('scatter').data.flatMap((each) => each.customdata ?? []).map((name) => name)"
+    )
+    assert set(said) == {each.network.name for each in swept.networks if each.top1 is not None}
+
+
+@browser_needed
 def test_a_device_and_a_network_can_be_chosen(browser):
     next(each for each in browser.find_elements("css selector", "#devices button") if "pixel4-dsp" in each.text).click()
     wait_until(browser, lambda _: text(browser, "value") == "347.3")
