@@ -1,6 +1,7 @@
 """Heads that tap maps from within the network, and networks with finer last maps."""
 
 import json
+import re
 
 import msgspec
 import numpy as np
@@ -12,7 +13,7 @@ from ridgepoint.arch.heads import HEADS
 from ridgepoint.arch.heads.deeplab import DeepLabV3
 from ridgepoint.arch.heads.lraspp import LiteRAspp
 from ridgepoint.arch.heads.semantic_fpn import SemanticFpn
-from ridgepoint.arch.network import Network, lower, place_blocks
+from ridgepoint.arch.network import Network, answer_shape, lower, place_blocks
 from ridgepoint.arch.scale import total_stride, with_output_stride
 from ridgepoint.arch.shrink import knobs, turn
 from ridgepoint.arch.space import load_space
@@ -124,28 +125,48 @@ def test_every_head_is_in_the_language():
 
 
 @pytest.mark.parametrize(
-    ("base", "change", "anchors", "params", "macs"),
+    ("name", "without_norms"),
     [
-        ("ssdlite320_mobilenet_v3_large", {}, 6, 3_440_060, 583_171_904),  # torchvision's
-        ("ssdlite320_mobilenet_v3_large", {}, 3, 3_248_255, 506_563_904),  # the paper's reduced one, its norms counted
-        ("mobilenetv3_large_100", {"conv_channels": 960}, 3, 5_006_735, 613_143_104),  # the paper's
+        ("ssdlite_mobilenetv3_large", 4_966_591),
+        ("ssdlite_mobilenetv3_large_reduced", 3_215_311),
+        ("ssdlite_mobilenetv3_small", 2_493_487),
+        ("ssdlite_mobilenetv3_small_reduced", 1_765_279),
     ],
 )
-def test_ssdlite_has_the_published_counts(base, change, anchors, params, macs):
-    """MobileNetV3, Table 6: 4.97 M and 3.22 M without norms, 0.62 B and 0.51 B."""
-    head = msgspec.structs.replace(load(SSD).head, anchors=(anchors, 6, 6, 6, 6, 6), **change)
-    network = msgspec.structs.replace(load(base).at(height=320), head=head, num_classes=91)
-    counted = cost(network)
-    assert (counted.params, counted.macs) == (params, macs)
+def test_ssdlite_has_the_counts_of_the_paper(name, without_norms):
+    """MobileNetV3, Table 6: 4.97, 3.22, 2.49 and 1.77 M, norms not counted."""
+    layers = cost(load(name)).layers
+    assert sum(layer.params for layer in layers if layer.kind != "batchnorm") == without_norms
+
+
+def test_ssdlite_on_mobilenetv2_has_the_counts_of_the_paper():
+    """Table 6, at 320 px: 0.80 G; 1,917 boxes at the 300 px of the released one, which are those of its file."""
+    network = load("ssdlite_mobilenetv2_coco")
+    counted = cost(network.at(height=320))
+    assert (counted.params, counted.macs) == (4_500_543, 804_397_504)
+    assert answer_shape(network) == (1_917, 94)
 
 
 def test_ssdlite_counts_of_three_classes_and_wrong_anchors():
-    counted = cost(load(SSD).with_classes(4))
+    counted = cost(load(SSD).with_classes(3))
     assert (counted.params, counted.macs) == (2_234_240, 409_316_672)
     assert "3,234 boxes" in draw(load(SSD))
-    wrong = msgspec.structs.replace(load(SSD), head=msgspec.structs.replace(load(SSD).head, anchors=(6, 6)))
-    with pytest.raises(ArchitectureError, match="head: anchors has 2 numbers, and there are 6 maps"):
-        cost(wrong)
+    for wrong in (((0.1, 0.1),) * 2, ((), *load(SSD).head.anchors[1:])):
+        head = msgspec.structs.replace(load(SSD).head, anchors=wrong)
+        with pytest.raises(ArchitectureError, match=r"head: anchors .* there are 6 maps"):
+            cost(msgspec.structs.replace(load(SSD), head=head))
+
+
+def test_a_drawing_has_room_for_maps_beside_thousands_of_boxes():
+    """The widest square is that of the image's first map, not of the boxes."""
+    widths = [float(width) for width in re.findall(r'class="res" [^>]*width="([\d.]+)"', draw(load(SSD)))]
+    assert max(widths) > 3 * min(widths)
+
+
+def test_semantic_fpn_on_efficientformer_has_the_counts_by_hand():
+    """At 512 px and 150 classes: laterals 390,070,272, convolutions of levels 12,834,570,240, head 8,090,812,416."""
+    head = cost(load("semantic_fpn_efficientformer_l1")).blocks["head"]
+    assert (head.params, head.macs) == (4_213_398, 390_070_272 + 12_834_570_240 + 8_090_812_416)
 
 
 def test_later_strides_become_dilations():

@@ -21,14 +21,15 @@ from ridgepoint.deploy.companion import read_entry
 from ridgepoint.deploy.export import export_artefact
 from ridgepoint.deploy.quantize.calibration import calibration_of, stratified
 from ridgepoint.deploy.quantize.gate import Judges, quantise
-from ridgepoint.deploy.quantize.onnxruntime import OnnxRuntimeQuantizer, _Reader
-from ridgepoint.deploy.quantize.paired import change_between, images_needed
+from ridgepoint.deploy.quantize.onnxruntime import OnnxRuntimeQuantizer, _Reader, after_the_layers
+from ridgepoint.deploy.quantize.paired import change_between, change_of_score, images_needed
 from ridgepoint.deploy.runtimes import find_runtime
 from ridgepoint.documents import dump_document
 from ridgepoint.errors import InputError, NotMetError
 from ridgepoint.fit.frozen import linear_classifier, put
 from ridgepoint.nn.build import build
 from ridgepoint.tasks.classification import CLASSIFICATION
+from ridgepoint.tasks.int8 import change_in
 from ridgepoint.train.batches import training_data
 from ridgepoint.train.folder import About, load_training, save_training
 
@@ -86,7 +87,9 @@ def source(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def judged(source: Path, target: Path, *, images: int, split: str = "test", **more):
     part = decode(DIGITS.test.at(np.arange(images)), PREPROCESSING, train=False)
-    judges = Judges(images=part, split=split, right=CLASSIFICATION.right, agree=CLASSIFICATION.agree, busy=True, **more)
+    judges = Judges(
+        images=part, split=split, change=change_in(CLASSIFICATION, split), agree=CLASSIFICATION.agree, busy=True, **more
+    )
     calibration = calibration_of(DIGITS.train, PREPROCESSING, seed=0)
     return quantise(source, target, runtime=find_runtime("onnxruntime"), calibration=calibration, judges=judges)
 
@@ -222,3 +225,34 @@ def test_what_cannot_be_asked_is_said(run: Path, tmp_path: Path):
         for index in range(12):
             Image.fromarray(rng.integers(0, 255, (16, 16), np.uint8)).save(tmp_path / "others" / name / f"{index}.png")
     refused(call("export", run, "--int8", "--data", tmp_path / "others"), "not the images that the network was trained")
+
+
+def test_the_interval_of_a_score_is_that_of_a_mean_where_it_is_one():
+    """Of a mean over images the jackknife gives the standard error of the paired differences, but for the groups."""
+    rng = np.random.default_rng(0)
+    before, truth = rng.random((400, 1)), np.zeros(400)
+    after = before - 0.02 + 0.05 * rng.standard_normal((400, 1))
+    change = change_of_score(lambda answers, _: float(answers.mean()), before, after, truth, metric="mIoU", split="val")
+    assert (change.metric, change.count) == ("mIoU", 400)
+    assert change.value == pytest.approx((after - before).mean())
+    error = (after - before).std(ddof=1) / 20
+    assert (change.value - change.low) / (1.73 * error) == pytest.approx(1, abs=0.4)
+    assert change.high - change.value == pytest.approx(change.value - change.low)
+    few = change_of_score(
+        lambda answers, _: float(answers.mean()), before[:19], after[:19], truth[:19], metric="m", split="v"
+    )
+    assert (few.low, few.high) == (-1.0, 1.0)
+
+
+def test_what_follows_the_last_layers_stays_in_float(tmp_path: Path):
+    """By hand: a convolution, an addition, a convolution, and two ways from there."""
+    node = onnx.helper.make_node
+    nodes = [
+        node("Conv", ["x", "w"], ["a"], name="first"),
+        node("Add", ["a", "b"], ["c"], name="between"),
+        node("Conv", ["c", "v"], ["d"], name="last"),
+        node("Mul", ["d", "s"], ["e"], name="decode"),
+        node("Sigmoid", ["d"], ["f"], name="score"),
+        node("Concat", ["e", "f"], ["y"], name="join"),
+    ]
+    assert sorted(after_the_layers(nodes)) == ["decode", "join", "score"]

@@ -24,7 +24,8 @@ class Closing(msgspec.Struct, frozen=True, kw_only=True):
         head: The task's own; None keeps each network's.
         answers: What a head that is kept has to give.
         others: Further heads of the task, which a search space leaves open beside `head`.
-        keep: Whether a network, or a space, whose head gives that already keeps it, and only others get the task's own.
+        keep: Whether a network, or a space, whose head gives that already keeps it, unless it was chosen for other
+            images, and only others get the task's own.
     """
 
     num_classes: int
@@ -41,8 +42,8 @@ class Closing(msgspec.Struct, frozen=True, kw_only=True):
         """
         closed = network.with_classes(self.num_classes)
         if self.head is not None:
-            kept = self.keep and network.head.answers == self.answers
-            return closed if kept else msgspec.structs.replace(closed, head=self.head)
+            head = network.head.to_learn() if self._keeps(network.head) else self.head
+            return closed if head is network.head else msgspec.structs.replace(closed, head=head)
         check_answers(network.head, self.answers, network.name)
         return closed
 
@@ -66,9 +67,12 @@ class Closing(msgspec.Struct, frozen=True, kw_only=True):
             if self.head is None:
                 for head in heads:
                     check_answers(head, self.answers, space.name)
-            elif all(head.answers == self.answers for head in heads):
+            elif all(map(self._keeps, heads)):
                 return space.closed(**values, num_classes=self.num_classes)
         return space.closed(**values, **self.keys())
+
+    def _keeps(self, head: HeadBase) -> bool:
+        return self.keep and head.answers == self.answers and not head.of_data
 
     def keys(self) -> dict[str, Any]:
         """The same for a search space, as `Space.closed` takes it."""

@@ -14,6 +14,7 @@ from ridgepoint.errors import ArchitectureError
 
 ActivationKind = Literal["none", "relu", "relu6", "hard_swish", "hard_sigmoid", "sigmoid", "silu", "gelu", "gelu_tanh"]
 Padding = Literal["symmetric", "same"]
+Scores = Literal["softmax", "sigmoid"]
 
 
 class Layer(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,6 +105,28 @@ class PatchConv2d(Conv2d, frozen=True):
                 " Allowed: a kernel not below the stride, and not above the input"
             )
         return Shape(self.out_channels, height, width)
+
+
+class SharedConv2d(Layer, frozen=True):
+    """One convolution for all maps that flow together.
+
+    Source: RetinaNet, arXiv:1708.02002, section 4 (its subnets are shared across all levels).
+    """
+
+    conv: Conv2d
+
+    def output(self, *inputs: Shape) -> Shape:
+        """Each map, convolved."""
+        (given,) = inputs
+        return together(*[self.conv.output(each) for each in given.maps])
+
+    def macs(self, *inputs: Shape) -> int:
+        """Of all maps."""
+        return sum(self.conv.macs(each) for each in inputs[0].maps)
+
+    def params(self) -> int:
+        """Once."""
+        return self.conv.params()
 
 
 class Linear(Layer, frozen=True):
@@ -350,11 +373,13 @@ class AnchoredRows(Layer, frozen=True):
 
     At every position of a map lie its anchors, (width, height) each in parts of the image; a row belongs to one. A
     network that learns gives what its loss asks for instead: offsets, anchors and logits, side by side.
+    Probabilities are those of a softmax, whose classes exclude each other and the background, or each of its own.
 
     Source: SSD, arXiv:1512.02325, section 2.1.
     """
 
     anchors: tuple[tuple[tuple[float, float], ...], ...]
+    scores: Scores = "softmax"
 
     def output(self, *inputs: Shape) -> Shape:
         """(A, 4), (A, 1 + K), maps to (A, 4 + K): the background, which comes first, has no column."""

@@ -288,6 +288,7 @@ _LATER = {
     ", depthwise=False": "",
     ", before_pool=False": "",
     ", norm_kind='batch'": "",
+    ", refine=True": "",
 }
 # Said at the end of blocks that had nothing of the kind.
 _LATER_SQUEEZE = re.compile(r"(Separable\([^()]*), se_channels=None")

@@ -7,6 +7,9 @@ import typer
 
 from ridgepoint.cli.output import JsonFlag, console, emit_json
 
+SLIGHT_MS = 0.1
+"""What is not worth a word."""
+
 
 def evaluate(
     file: Annotated[Path, typer.Argument(help="An exported file, or the run folder that holds it.")],
@@ -39,7 +42,7 @@ def evaluate(
 
     artefact = load_artefact(file, runtime=runtime, threads=threads, place=find_place(device))
     part = choose_part(artefact, data, split=split, seed=seed, data_root=data_root)
-    found, task = score_on(artefact, part), find_task(artefact.task)
+    (found, after_ms), task = score_on(artefact, part), find_task(artefact.task)
     if json_output:
         precision = artefact.session.precision
         told = {
@@ -52,10 +55,16 @@ def evaluate(
             "note": part.note,
         }
         parts = found.told(task.by_label, artefact.labels)
-        emit_json(told | {"task": task.name, task.metric: found.value, **parts, "count": found.count})
+        emit_json(
+            told | {"task": task.name, task.metric: found.value, **parts, "count": found.count, "decoding_ms": after_ms}
+        )
         return
     of = "" if artefact.session.precision == "float32" else f", {artefact.session.precision},"
     console().print(f"{file}{of} on {data} ({part.split}, {found.count} images): {task.metric} {found.value:.4f}")
     console().print(part.note)
     for line in task.tell(found, artefact.labels):
         console().print(line)
+    if after_ms > SLIGHT_MS:
+        console().print(
+            f"Making an answer of the file's outputs takes {after_ms:.2f} ms an image here (median), beside its latency"
+        )

@@ -47,7 +47,7 @@ def export_int8(
 
     find_quantizer(writer.name)
     model, about = load_training(run)
-    data, data_root = _data_of(run, data, data_root)
+    data, data_root = data_of(run, data, data_root)
     task = find_task(about.task)
     dataset = task.read(data, seed=about.data.seed if about.data else 0, root=data_root)
     if dataset is None:
@@ -61,7 +61,7 @@ def export_int8(
     target = destination(target, option="--out", mark=MODEL, force=force or is_told(target, writer))
     precision = writer.precisions[0]
     parity: Parity | None = None
-    if not (training_of(run) != run and _is_float(source, writer)):
+    if not (training_of(run) != run and is_float(source, writer)):
         source, precision, parity = write_float(run, writer, source, force=force)
     display = Live()
     with display.phase("int8"), writing_into(target):
@@ -95,7 +95,7 @@ def _tell(source: Path, target: Path, accepted: bool, reason: str, advice: str, 
         out.print(f"{source}: in float. Not in int8: {reason}. {advice}")
 
 
-def _data_of(run: Path, data: str | None, data_root: Path | None) -> tuple[str, Path | None]:
+def data_of(run: Path, data: str | None, data_root: Path | None) -> tuple[str, Path | None]:
     """The training's images: as given, or where the run's settings say that they lay."""
     from ridgepoint.run.folder import SETTINGS
     from ridgepoint.run.records import read_record
@@ -111,7 +111,7 @@ def _data_of(run: Path, data: str | None, data_root: Path | None) -> tuple[str, 
     raise InputError(f"{run}: does not tell where the images of its training lie. Say it: --data FOLDER")
 
 
-def _is_float(path: Path, writer: "Runtime") -> bool:
+def is_float(path: Path, writer: "Runtime") -> bool:
     """Whether a checked float file lies there already.
 
     Raises:

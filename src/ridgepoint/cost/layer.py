@@ -13,6 +13,7 @@ from ridgepoint.arch.layer import (
     MultiQueryAttention,
     Routing,
     SelfAttention,
+    SharedConv2d,
 )
 from ridgepoint.arch.norms import GroupNorm, ResponseNorm, RmsNorm
 from ridgepoint.arch.recipe import PlacedLayer
@@ -99,7 +100,7 @@ def merge(together: list[PlacedLayer], counted: list[LayerCost]) -> LayerCost:
 
 def kind_of(placed: PlacedLayer) -> str:
     """A short name for the kind of work: conv, depthwise, pointwise, linear, attention, norm, ..."""
-    layer = placed.layer
+    layer = placed.layer.conv if isinstance(placed.layer, SharedConv2d) else placed.layer
     if isinstance(layer, Conv2d):
         if layer.groups > 1 and layer.groups == layer.in_channels:
             return "depthwise"
@@ -108,6 +109,7 @@ def kind_of(placed: PlacedLayer) -> str:
 
 
 def _vectors(layer: Layer) -> int:
+    layer = layer.conv if isinstance(layer, SharedConv2d) else layer
     if isinstance(layer, Conv2d):
         return layer.out_channels if layer.bias else 0
     if isinstance(layer, Linear):

@@ -9,6 +9,7 @@ import msgspec
 
 from ridgepoint.arch.closing import check_answers
 from ridgepoint.arch.network import Network
+from ridgepoint.arch.suppression import Suppression
 from ridgepoint.data.preprocess import Preprocessing
 from ridgepoint.data.trained_on import TrainedOn
 from ridgepoint.errors import InputError
@@ -30,6 +31,7 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
         precision: Of the multiplications.
         layout: The order of the file's own input.
         version: Of ridgepoint, which wrote it.
+        suppression: How it makes final boxes of a detector's rows, where it gives those.
     """
 
     labels: tuple[str, ...]
@@ -41,6 +43,7 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
     precision: str = "float32"
     layout: Literal["nchw", "nhwc"] = "nchw"
     version: str = ""
+    suppression: Suppression | None = None
 
     def texts(self) -> dict[str, str]:
         """Every field as text, for formats that hold such: words as they are, all else as JSON."""

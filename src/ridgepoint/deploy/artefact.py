@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from ridgepoint.arch.network import Network, answer_shape
+from ridgepoint.arch.suppression import COLUMNS, Suppression
 from ridgepoint.data.preprocess import Preprocessing
 from ridgepoint.data.trained_on import TrainedOn
-from ridgepoint.deploy.about import EXPORT_AGAIN
+from ridgepoint.deploy.about import EXPORT_AGAIN, About
 from ridgepoint.deploy.find import find_artefact, told_beside, told_inside
 from ridgepoint.deploy.memory_limit import limited_memory
 from ridgepoint.deploy.places.place import LOCAL, Place
@@ -30,6 +31,8 @@ class Artefact:
         network: What was trained.
         trained_on: The data it was trained on, where that is known.
         task: What its answers are.
+        suppression: How the graph makes final boxes of a detector's rows, where it gives those: its answers are then
+            rows again, one for each box.
         probabilities: Whether the graph ends in a softmax of its own, so that its answers are no logits any more.
     """
 
@@ -40,6 +43,7 @@ class Artefact:
     trained_on: TrainedOn | None = None
     probabilities: bool = False
     task: str = "classification"
+    suppression: Suppression | None = None
 
     def logits(self, images_uint8: np.ndarray) -> np.ndarray:
         """Answers, (B, ...), for cropped images, uint8 (B, C, H, W); of a classifier logits; a chunk at a time.
@@ -57,6 +61,8 @@ class Artefact:
             InputError: If the runtime cannot run the file, or an answer is no number.
         """
         found = finite(self.session.run(x_BCHW), self.session.path)
+        if self.suppression is not None:
+            return rows_of(found, len(self.labels))
         return np.log(np.maximum(found, np.finfo(np.float32).tiny)) if self.probabilities else found
 
 
@@ -77,14 +83,15 @@ def load_artefact(path: str | Path, *, runtime: str | None = None, threads: int 
     told = told_beside(path, loading)
     session = place.open(path, runtime=loading.name, threads=threads, pinned=False)
     about = told or told_inside(path, loading)
-    _check(session, about.labels, about.preprocessing, about.network)
-    probabilities = _try(session, about.network, size_bytes=loading.size_bytes(path))
+    _check(session, about)
+    probabilities = _try(session, about, size_bytes=loading.size_bytes(path))
     known = (about.labels, about.preprocessing, about.network, about.trained_on)
-    return Artefact(session, *known, probabilities, about.task)
+    return Artefact(session, *known, probabilities, about.task, about.suppression)
 
 
-def _check(session: Session, labels: tuple[str, ...], preprocessing: Preprocessing, network: Network) -> None:
+def _check(session: Session, about: About) -> None:
     """What the metadata say of the input and the classes agrees with the graph and with itself."""
+    labels, preprocessing, network = about.labels, about.preprocessing, about.network
     prepared = (preprocessing.channels, preprocessing.height, preprocessing.width)
     given: dict[str, Any] = {"preprocessing": prepared, "network": tuple(network.input)}
     for name, shape in given.items():
@@ -95,15 +102,30 @@ def _check(session: Session, labels: tuple[str, ...], preprocessing: Preprocessi
                 f"{session.path}: its graph takes images of {session.input_shape}, but its {name} says {shape} "
                 f"(channels, height, width). {EXPORT_AGAIN}"
             )
+    if about.suppression is not None and network.head.answers != "boxes":
+        raise InputError(
+            f"{session.path}: says that it makes final boxes, but its network gives {network.head.answers}. "
+            f"{EXPORT_AGAIN}"
+        )
     if not labels or len(labels) != network.num_classes:
         raise InputError(
             f"{session.path}: has {len(labels)} labels, but its network {network.num_classes} classes. {EXPORT_AGAIN}"
         )
 
 
-def _try(session: Session, network: Network, *, size_bytes: int) -> bool:
+def rows_of(boxes_BD6: np.ndarray, num_classes: int) -> np.ndarray:
+    """Final boxes as rows (B, D, 4 + K): a box, and its score in the column of its class; of no box, zeros."""
+    labels_BD1 = boxes_BD6[..., 5:]
+    scores = np.where(labels_BD1 == np.arange(num_classes), boxes_BD6[..., 4:5], 0.0)
+    return np.concatenate([boxes_BD6[..., :4], scores], -1, dtype=np.float32)
+
+
+def _try(session: Session, about: About, *, size_bytes: int) -> bool:
     """Run two images; whether the answers are probabilities of classes already."""
+    network, suppression = about.network, about.suppression
     shape_CHW, wanted = network.input, (1, *answer_shape(network))
+    if suppression is not None:
+        wanted = (1, suppression.most_boxes, COLUMNS)
     noise = np.random.default_rng(0).standard_normal((1, *shape_CHW))
     images = [np.zeros((1, *shape_CHW), np.float32), noise.astype(np.float32)]
     with limited_memory(size_bytes, images[0].nbytes):

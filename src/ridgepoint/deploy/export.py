@@ -15,6 +15,7 @@ from torch import nn
 
 from ridgepoint.arch.network import Network
 from ridgepoint.arch.shape import Shape
+from ridgepoint.arch.suppression import Suppression
 from ridgepoint.data.preprocess import Preprocessing
 from ridgepoint.data.trained_on import TrainedOn
 from ridgepoint.deploy.about import About, make_about
@@ -25,6 +26,10 @@ from ridgepoint.deploy.runtimes.runtime import Batch, Runtime, part_name
 from ridgepoint.files import make_folder, save_atomic
 from ridgepoint.nn.forms import in_form
 from ridgepoint.nn.fuse import fuse
+from ridgepoint.nn.suppress import Suppressing
+
+BOXES = ("boxes",)
+"""What a file with suppression gives."""
 
 TALKATIVE = (
     "torch.onnx",
@@ -50,6 +55,7 @@ def export_artefact(
     trained_on: TrainedOn | None = None,
     task: str = "classification",
     outputs: Sequence[str] = ("logits",),
+    suppression: Suppression | None = None,
 ) -> About:
     """Write the deploy form of a model, with everything an app needs in `ridgepoint.json` beside it.
 
@@ -69,6 +75,7 @@ def export_artefact(
         task: What its answers are.
         outputs: The names of what it gives.
         trained_on: The data, so that its test part can be found again.
+        suppression: Makes final boxes of a detector's rows in the file itself.
 
     Raises:
         InputError: If the model is in train mode, there is not one label for each class, or the runtime cannot write
@@ -78,6 +85,9 @@ def export_artefact(
     writer = find_runtime(runtime)
     writer.expect_writing()
     precision = writer.expect_precision(precision or writer.precisions[0])
+    if suppression is not None:
+        writer.expect_suppression(batch)
+        outputs = BOXES
     about = make_about(
         labels=tuple(labels),
         preprocessing=preprocessing,
@@ -86,12 +96,15 @@ def export_artefact(
         task=task,
         outputs=tuple(outputs),
         precision=precision,
+        suppression=suppression,
     )
     example = torch.zeros(1, preprocessing.channels, preprocessing.height, preprocessing.width)
     with tempfile.TemporaryDirectory() as folder:
         made = Path(folder) / path.name
         with quiet():
             written = fuse(model, target=writer.form, example=example)
+            if suppression is not None:
+                written = Suppressing(written, suppression).eval()
             writer.export(written, example, made, about=about, precision=precision, batch=batch)
         put_artefact(made, path, writer)
     write_entry(path, about, writer)

@@ -51,6 +51,7 @@ from ridgepoint.run.result import (
     Told,
 )
 from ridgepoint.search.candidate import Candidate
+from ridgepoint.tasks.decoding import decoding_ms
 from ridgepoint.train.accelerator import told
 from ridgepoint.train.folder import TRAININGS, load_training, read_about
 from ridgepoint.train.loop import logits
@@ -91,7 +92,7 @@ def finish(job: FitJob, plan: Plan | None, trained: list[Candidate], *, last: bo
     write_atomic(path / "architecture.yaml", dump_network(winner.network))
     write_atomic(path / "labels.txt", "".join(f"{label}\n" for label in job.prepared.dataset.classes))
     job.display.progress(0.8, "checking the exported file on the test images")
-    parity, accuracies, score = check(job, winner, trained, files)
+    parity, accuracies, score, after_ms = check(job, winner, trained, files)
     quantisation = quantised_of(job, job.first, taught).get(winner.training) if winner.training != winner.name else None
     write_entry(artefact, about, runtime, parity=parity.document(), quantisation=quantisation)
     trained = [msgspec.structs.replace(c, test_accuracy=accuracies[c.name].artefact) for c in trained]
@@ -104,7 +105,7 @@ def finish(job: FitJob, plan: Plan | None, trained: list[Candidate], *, last: bo
             what = each.note or ("a zoo network, from nothing" if each.phase == "baseline" else "found by the search")
             ms, at_s = each.final_ms, job.run.elapsed
             job.passed(Stage(name=each.name, what=what, at_s=at_s, val_accuracy=each.val_accuracy, ms=ms))
-    result = describe(job, plan, winner, trained, latencies, accuracies, score, parity)
+    result = describe(job, plan, winner, trained, latencies, accuracies, score, parity, after_ms)
     add_targets(job, result, winner, trained, [shipped(job.first, trained, files, latencies), *further])
     result.int8, result.finished = quantised_of(job, job.first, taught), last
     result.warnings += refusals(job, taught)
@@ -135,8 +136,11 @@ def conclude(job: FitJob, trained: list[Candidate]) -> dict[str, Any]:
 
 def check(
     job: FitJob, winner: Candidate, trained: list[Candidate], files: dict[str, Path]
-) -> tuple[Parity, dict[str, Accuracy], Score]:
-    """Parity of the winner on the test images, every artefact's test score in the real runtime, the winner's whole."""
+) -> tuple[Parity, dict[str, Accuracy], Score, float]:
+    """Parity of the winner on the test images, every artefact's test score in the real runtime, the winner's whole.
+
+    Last, what making answers of the winner's outputs takes.
+    """
     runtime, task, dataset = job.run.settings.runtime, job.prepared.task, job.prepared.dataset
     tests: dict[tuple[int, ...], ArraySplit] = {}
     accuracies: dict[str, Accuracy] = {}
@@ -163,7 +167,8 @@ def check(
             answers = logits(model, tests[size].images, preprocessing)
             accuracies[candidate.name].trained = task.score(answers, tests[size].labels).value
             task.write_evaluation(job.run.path, dataset.classes, tests[size], outputs)
-    return parity, accuracies, best
+            after_ms = decoding_ms(task, outputs, dataset.classes)
+    return parity, accuracies, best, after_ms
 
 
 def describe(
@@ -175,6 +180,7 @@ def describe(
     accuracies: dict[str, Accuracy],
     score: Score,
     parity: Parity,
+    after_ms: float,
 ) -> FitResult:
     """The content of `result.json`."""
     settings, prepared, dataset, path = job.run.settings, job.prepared, job.prepared.dataset, job.run.path.resolve()
@@ -204,6 +210,7 @@ def describe(
         network=Chosen(**_network(winner), training=winner.training if winner.training != winner.name else ""),
         budget_ms=settings.latency_ms,
         latency=latencies[winner.name],
+        decoding_ms=after_ms,
         met=meets(latencies[winner.name], settings.latency_ms)
         and (settings.busy or not doubted)
         and (settings.precision != "int8" or winner.training != winner.name),

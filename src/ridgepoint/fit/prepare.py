@@ -28,7 +28,6 @@ from ridgepoint.search.draw import at_share
 from ridgepoint.search.methods import find_method, make_method_settings, methods_for
 from ridgepoint.search.methods.entry import Entry
 from ridgepoint.search.shared_weights import check_shared
-from ridgepoint.tasks.int8 import expect_int8
 from ridgepoint.tasks.reading import read
 from ridgepoint.train.accelerator import find_accelerator, told
 from ridgepoint.train.folder import weight_file
@@ -168,8 +167,6 @@ def prepare(run: RunFolder[FitSettings], display: Display, given: Entry | None =
     task, dataset = read(settings.data, seed=settings.seed, root=root)
     for line in task.summary(dataset).splitlines():
         display.say(line)
-    if any(each.precision != PRECISIONS[0] for each in wanted(settings)):
-        expect_int8(task)
     preprocessing, reason = task.input(dataset, settings.size)
     display.say(reason)
     space, network, closing = None, None, task.head(dataset)

@@ -9,6 +9,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from ridgepoint.arch.layer import Scores
+from ridgepoint.errors import InputError
+
 CENTRE, SIDE = 10.0, 5.0
 """What offsets of centres and of sides are multiplied by, so that a network has numbers of about 1 to learn."""
 
@@ -23,9 +26,10 @@ class AnchoredRows(nn.Module):
     (B, A, 4 + 4 + 1 + K): what a loss needs.
     """
 
-    def __init__(self, anchors: Sequence[Sequence[tuple[float, float]]]):
+    def __init__(self, anchors: Sequence[Sequence[tuple[float, float]]], scores: Scores = "softmax"):
         super().__init__()
         self.anchors = tuple(tuple(each) for each in anchors)
+        self.scores = scores
 
     def forward(self, offsets_BA4: Tensor, logits_BAC: Tensor, *maps: Tensor) -> Tensor:
         """Decode, or hand on."""
@@ -33,8 +37,14 @@ class AnchoredRows(nn.Module):
         anchors_A4 = anchor_boxes(self.anchors, sizes).to(offsets_BA4.device)
         offsets_BA4, logits_BAC = offsets_BA4.float(), logits_BAC.float()  # bfloat16 is too coarse for places
         if self.training:
+            if self.scores != "softmax":
+                raise InputError(
+                    "the head says scores: sigmoid, which is of published weights; the loss of boxes is that of a "
+                    "softmax. Leave scores out to train"
+                )
             return torch.cat([offsets_BA4, anchors_A4.expand(len(offsets_BA4), -1, -1), logits_BAC], -1)
-        return torch.cat([decode(offsets_BA4, anchors_A4), logits_BAC.softmax(-1)[..., 1:]], -1)
+        told = logits_BAC.softmax(-1) if self.scores == "softmax" else logits_BAC.sigmoid()
+        return torch.cat([decode(offsets_BA4, anchors_A4), told[..., 1:]], -1)
 
 
 def anchor_boxes(anchors: Sequence[Sequence[tuple[float, float]]], sizes: Sequence[tuple[int, int]]) -> Tensor:

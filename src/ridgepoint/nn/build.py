@@ -119,6 +119,16 @@ def _leaf(layer: spec.Layer, shape: Shape, grid: layers.Grid, drop_rate: float, 
     match layer:
         case spec.Conv2d():
             return _conv(layer)
+        case spec.SharedConv2d():
+            own = layer.conv
+            return layers.SharedConv2d(
+                own.in_channels,
+                own.out_channels,
+                own.kernel,
+                padding=own.kernel // 2,
+                groups=own.groups,
+                bias=own.bias,
+            )
         case spec.Linear():
             return nn.Linear(layer.in_features, layer.out_features, bias=layer.bias)
         case spec.BatchNorm():
@@ -150,7 +160,7 @@ def _leaf(layer: spec.Layer, shape: Shape, grid: layers.Grid, drop_rate: float, 
         case spec.ToRows():
             return layers.ToRows(layer.columns)
         case spec.AnchoredRows():
-            return AnchoredRows(layer.anchors)
+            return AnchoredRows(layer.anchors, layer.scores)
         case (
             spec.GlobalPool()
             | spec.Add()

@@ -220,6 +220,11 @@ class _Walk:
         match mine:
             case spec.Conv2d() | spec.Linear():
                 return self._linear(theirs, mine, key, own, axis)
+            case spec.SharedConv2d():
+                assert isinstance(theirs, spec.SharedConv2d)
+                found = self._linear(theirs.conv, mine.conv, key, own, axis)
+                self.bundle = [found] * len(self.bundle)
+                return found
             case spec.BatchNorm() | spec.LayerNorm():
                 eps = theirs.eps if isinstance(theirs, spec.BatchNorm) else None
                 self._gain(f"{key}.weight", eps, f"{key}.running_var")

@@ -61,6 +61,14 @@ class SameConv2d(nn.Conv2d):
         return super().forward(F.pad(x, (wide // 2, wide - wide // 2, high // 2, high - high // 2)))
 
 
+class SharedConv2d(nn.Conv2d):
+    """One convolution of several maps: (B, C, H_i, W_i) each -> (B, C', H_i, W_i) each."""
+
+    def forward(self, maps: Sequence[Tensor]) -> Sequence[Tensor]:  # type: ignore[override]
+        """Of each."""
+        return [super(SharedConv2d, self).forward(each) for each in maps]
+
+
 class LayerScale(nn.Module):
     """A learned gain per channel, of a map or of tokens."""
 

@@ -15,6 +15,7 @@ from ridgepoint.documents import read_document
 from ridgepoint.errors import InputError, nearest
 
 TABLE = Path(__file__).parent / "published_weights.yaml"
+LABELS = Path(__file__).parent / "labels"
 Sha256 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 Colours = tuple[float, float, float]
 
@@ -54,6 +55,8 @@ class Published(msgspec.Struct, frozen=True, kw_only=True):
         origin: Where else it comes from.
         classes: Of its classifier; 0 if it has none.
         sha256: Of the file, where that is known beforehand.
+        task: What its answers are, where they are of use as they are.
+        labels: Then one name a class.
     """
 
     network: str
@@ -66,6 +69,8 @@ class Published(msgspec.Struct, frozen=True, kw_only=True):
     origin: str | None
     classes: int
     sha256: Sha256 | None
+    task: str | None = None
+    labels: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -87,6 +92,8 @@ class _Row(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     origin: str | None = None
     classes: Annotated[int, msgspec.Meta(ge=0)] = 1000
     sha256: Sha256 | None = None
+    task: str | None = None
+    labels: Annotated[str, msgspec.Meta(pattern="^[a-z0-9_]+$")] | None = None
 
 
 class _Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -112,11 +119,18 @@ def published_weights() -> tuple[Published, ...]:
             origin=row.origin,
             classes=row.classes,
             sha256=row.sha256,
+            task=row.task,
+            labels=_labels(row.labels) if row.labels else (),
         )
         for network, rows in table.weights.items()
         if network in known
         for row in rows
     )
+
+
+def _labels(name: str) -> tuple[str, ...]:
+    """One name a line."""
+    return tuple((LABELS / f"{name}.txt").read_text(encoding="utf-8").splitlines())
 
 
 def weights_of(network: str) -> tuple[Published, ...]:

@@ -17,7 +17,7 @@ from ridgepoint.arch.network import Network
 from ridgepoint.errors import InputError
 from ridgepoint.nn.build import BuiltNetwork
 from ridgepoint.nn.hub import read_weights
-from ridgepoint.nn.keys import Translation, key_maps, translate
+from ridgepoint.nn.keys import Translation, key_maps, tensor_of, translate
 from ridgepoint.nn.published import Normalisation
 from ridgepoint.nn.weight_file import WeightFile, check_tensors, without_prefix
 
@@ -43,12 +43,12 @@ class WeightsReport(msgspec.Struct, frozen=True):
 
 
 def load_weights(model: BuiltNetwork, source: str | Path | Mapping[str, Tensor]) -> WeightsReport:
-    """Fill a model with weights of ours, timm's, torchvision's or the MobileOne authors'; all of them, or none.
+    """Fill a model with weights of ours, timm's, torchvision's, the MobileOne authors' or TensorFlow's; all, or none.
 
     A classifier for another number of classes, or that the weights lack, is left fresh, a first convolution for other
     input channels is adapted (summed for one channel, repeated and rescaled for more), an attention bias for another
     grid is resized, and the batch norms take the epsilon that the weights were trained with where it is known
-    (torchvision's MobileNetV3: 1e-3). A head that gives maps or boxes is left fresh where weights are of classes.
+    (torchvision's MobileNetV3: 1e-3). A head that gives maps or boxes is left fresh where weights have another head.
 
     Args:
         model: A network of ours, in train form, or in deploy form for weights in deploy form.
@@ -90,13 +90,20 @@ def load_weights(model: BuiltNetwork, source: str | Path | Mapping[str, Tensor])
 
 def _has_another_head(network: Network, translation: Translation) -> bool:
     """Whether weights have all but the head of a network that answers with maps or boxes, and no further body."""
-    body = {name.partition(".")[0] for key, name in translation.sources.items() if not key.startswith("head.")}
+    known = key_maps().get(translation.naming)
+    prefix = known.prefix if known else ""
+    body = {_first(name, prefix) for key, name in translation.sources.items() if not key.startswith("head.")}
     return (
         network.head.answers != "classes"
         and bool(body)
         and all(key.startswith("head.") for key in translation.missing)
-        and not any(name.partition(".")[0] in body for name in translation.leftover)
+        and not any(_first(name, prefix) in body for name in translation.leftover)
     )
+
+
+def _first(name: str, prefix: str) -> str:
+    """What a tensor is of, at the top."""
+    return name.removeprefix(prefix).partition(".")[0]
 
 
 def _given(tensors: Mapping[str, Tensor]) -> WeightFile:
@@ -191,7 +198,8 @@ def _fit(
     reset: list[str] = []
     wrong: list[str] = []
     for key, name in translation.sources.items():
-        given, wanted = file.tensors[name], own[key]
+        wanted, eps = own[key], network.conventions.norm_eps
+        given = tensor_of(name, key, wanted, file.tensors, translation.naming, norm_eps=eps)
         if wanted.is_floating_point() and not given.is_floating_point():
             wrong.append(f"{name} holds {str(given.dtype).removeprefix('torch.')}, {key} needs float")
         elif key.endswith("running_var") and bool((given < 0).any()):

@@ -39,7 +39,7 @@ def draw(network: Network) -> str:
     grouped = stages(rows)
     scale = _Scale(
         channels=max(width for row in rows for width in _drawn_widths(row)),
-        pixels=max(max(row.output.height, row.output.width) for row in rows if row.output.layout != "maps"),
+        pixels=max(max(row.output.height, row.output.width) for row in rows if not _is_boxes(row.stage, row.output)),
         macs=total,
         group_macs=max(group.row.deploy_macs * group.repeat for _, groups in grouped for group in groups),
     )
@@ -106,11 +106,16 @@ def _stage(stage: str, groups: list[BlockGroup], y: int, scale: _Scale) -> tuple
     return "".join(parts), height
 
 
+def _is_boxes(stage: str, output: Shape) -> bool:
+    """Whether a stage gives rows, one a box, which lie nowhere on a map."""
+    return stage == "head" and output.layout == "tokens"
+
+
 def _resolution(stage: str, output: Shape, y: int, height: int, pixels: int) -> str:
     middle = y + min(height, 2 * _BAND) / 2
     if output.layout == "vector":
         return caption(24, middle - 4, stage, "b") + caption(24, middle + 13, f"{output.channels} classes", "m s n")
-    if output.layout == "maps":
+    if _is_boxes(stage, output):
         return caption(24, middle - 4, stage, "b") + caption(24, middle + 13, f"{output.positions:,} boxes", "m s n")
     wide, tall = (max(3.0, _SQUARE * side / pixels) for side in (output.width, output.height))
     corner = f'x="{134 - wide / 2:.1f}" y="{middle - tall / 2:.1f}"'

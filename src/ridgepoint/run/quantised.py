@@ -11,7 +11,7 @@ Outcome = Literal["passed", "loses", "cannot tell", "no faster", "no smaller", "
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
-    """By how much the share of right answers changes from float to int8, on the same images.
+    """By how much the share of right answers, or another score, changes from float to int8, on the same images.
 
     The true change lies above `low` with 95 % confidence, and below `high` with as much. Below 0 is a loss.
     """
@@ -21,6 +21,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     high: float
     count: Count
     split: str = "val"
+    metric: str = "accuracy"
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):

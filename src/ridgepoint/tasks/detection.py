@@ -21,15 +21,18 @@ from ridgepoint.data.boxes.truth import BoxTruth, cut_rows
 from ridgepoint.data.dataset import assemble
 from ridgepoint.data.found import Found
 from ridgepoint.data.images import joined
+from ridgepoint.deploy.verify import Parity
 from ridgepoint.errors import DataError
 from ridgepoint.nn.anchored import anchor_boxes
 from ridgepoint.tasks.boxes.anchors import choose_anchors
 from ridgepoint.tasks.boxes.average_precision import average_precision
 from ridgepoint.tasks.boxes.evaluation import captions, drawn, write_detected
 from ridgepoint.tasks.boxes.final import SHOWN, Boxes, final_boxes
+from ridgepoint.tasks.boxes.hits import precision_and_recall
 from ridgepoint.tasks.boxes.matching import unmatchable
 from ridgepoint.tasks.boxes.multibox import multibox
 from ridgepoint.tasks.boxes.rows import BOX, CROWD, LABEL, SCORES
+from ridgepoint.tasks.boxes.same import SAME, SEEN, differences
 from ridgepoint.tasks.task import Agreement, Prediction
 from ridgepoint.train.batches import AugmentedBatches, Batches, Loss, TrainingData
 from ridgepoint.train.recipe import SMALL_IMAGE, Recipe
@@ -37,8 +40,7 @@ from ridgepoint.train.samples import Shares
 from ridgepoint.train.score import Score
 
 SAME_BOXES = "share of images with the same boxes"
-_SAME = 0.01  # of places, in parts of the image, and of probabilities
-_SEEN = 0.05  # rows that are less probable come to nothing, and their places are not compared
+SAME_FINAL = "share of images with the same final boxes"
 
 
 class Detection:
@@ -110,8 +112,8 @@ class Detection:
         return Augmentation(horizontal_flip=0.0 if sided else 0.5, color_jitter=0.2)
 
     def head(self, data: Dataset) -> Closing:
-        """SSDLite whose anchors are chosen from the objects to learn from; of small images, on finer maps."""
-        return Closing(num_classes=len(data.classes), head=_head(data), answers="boxes")
+        """SSDLite, its anchors chosen from the objects to learn from; of small images on finer maps. Or its own."""
+        return Closing(num_classes=len(data.classes), head=_head(data), answers="boxes", keep=True)
 
     def recipe(self, size: int, *, trained: bool) -> str:
         """For boxes, whatever the size."""
@@ -133,7 +135,9 @@ class Detection:
         rows_NAC, truth_NM6 = np.asarray(outputs), np.asarray(truth)
         found = [final_boxes(rows) for rows in rows_NAC]
         told = average_precision(found, truth_NM6, rows_NAC.shape[-1] - SCORES.start)
+        precision, recall = precision_and_recall(found, truth_NM6, SHOWN)
         parts = {"mAP50": told.at_50, "mAP75": told.at_75, "average_recall": told.recall}
+        parts |= {"shown_precision": precision, "shown_recall": recall}
         return Score(value=told.all, parts=parts, by_label=told.by_class, count=len(truth_NM6))
 
     def words(self, targets: Tensor, labels: Sequence[str]) -> list[Shares]:
@@ -147,10 +151,22 @@ class Detection:
     def agree(self, source: np.ndarray, exported: np.ndarray) -> Agreement:
         """The share of images whose probabilities are the same, and the places of all that is probable, to 0.01."""
         near = np.abs(source - exported)
-        scores = (near[..., SCORES] <= _SAME).all((1, 2))
-        probable = source[..., SCORES].max(-1) >= _SEEN
-        places = ((near[..., BOX] <= _SAME).all(-1) | ~probable).all(1)
+        scores = (near[..., SCORES] <= SAME).all((1, 2))
+        probable = source[..., SCORES].max(-1) >= SEEN
+        places = ((near[..., BOX] <= SAME).all(-1) | ~probable).all(1)
         return Agreement(name=SAME_BOXES, share=float((scores & places).mean()))
+
+    def same_boxes(self, source: np.ndarray, exported: np.ndarray) -> Parity:
+        """See `ridgepoint.tasks.suppression.FinalBoxes`."""
+        apart = differences(*([final_boxes(rows) for rows in each] for each in (source, exported)))
+        largest = max((each for each in apart if each < np.inf), default=0.0)
+        return Parity(
+            max_abs_diff=largest,
+            max_relative_diff=largest,
+            agrees=SAME_FINAL,
+            agreement=float(np.isfinite(apart).mean()),
+            count=len(apart),
+        )
 
     def decode(self, outputs: np.ndarray, labels: Sequence[str], *, top: int) -> list[Prediction]:
         """The boxes that are probable enough to be shown, the surest first; places in parts of the image."""
@@ -172,6 +188,8 @@ class Detection:
         return [
             f"mAP50 {score.parts['mAP50']:.4f}, mAP75 {score.parts['mAP75']:.4f}, average recall "
             f"{score.parts['average_recall']:.4f}",
+            f"Of the boxes that are shown (score {SHOWN} or more) {score.parts['shown_precision']:.1%} find an object, "
+            f"and of the objects {score.parts['shown_recall']:.1%} are found",
             *named,
         ]
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from ridgepoint.data import Dataset, Split, decode
 from ridgepoint.deploy.artefact import Artefact
 from ridgepoint.errors import DataError, InputError, nearest
+from ridgepoint.tasks.decoding import decoding_ms
 from ridgepoint.tasks.reading import find_task
 from ridgepoint.train.score import Score
 
@@ -103,7 +104,7 @@ def _of_unknown(
     artefact: Artefact, drawn: Dataset | None, data: str, split: str | None, seed: int, data_root: Path | None
 ) -> Part:
     """The file is older than the record of its data, or not exported from a training."""
-    if split == "all" or drawn is None:
+    if split == "all" or drawn is None or (split is None and drawn.classes != artefact.labels):
         images = _whole(artefact, data, data_root)
         return Part(images=images, split="all", known=None, note="The file does not say what it was trained on.")
     _check_classes(artefact, drawn, data)
@@ -124,12 +125,13 @@ def _whole(artefact: Artefact, data: str, data_root: Path | None) -> Split:
     return find_task(artefact.task).whole(data, artefact.labels, root=data_root)
 
 
-def score_on(artefact: Artefact, part: Part) -> Score:
-    """How good the file is on the images.
+def score_on(artefact: Artefact, part: Part) -> tuple[Score, float]:
+    """How good the file is on the images, and what making an answer of its outputs takes, in milliseconds.
 
     Raises:
         DataError: If an image cannot be decoded any more.
         InputError: If the runtime cannot run the file, or an answer is no number.
     """
     images = decode(part.images, artefact.preprocessing, train=False)
-    return find_task(artefact.task).score(artefact.logits(images.images.numpy()), images.labels)
+    outputs, task = artefact.logits(images.images.numpy()), find_task(artefact.task)
+    return task.score(outputs, images.labels), decoding_ms(task, outputs, artefact.labels)

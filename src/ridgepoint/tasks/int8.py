@@ -12,9 +12,10 @@ from ridgepoint.data.trained_on import TrainedOn
 from ridgepoint.deploy.places.place import LOCAL, Place
 from ridgepoint.deploy.quantize.calibration import calibration_of
 from ridgepoint.deploy.quantize.gate import MOST_DROP, Judges, quantise
+from ridgepoint.deploy.quantize.paired import change_between, change_of_score
 from ridgepoint.deploy.runtimes.runtime import Runtime
-from ridgepoint.errors import DataError, InputError
-from ridgepoint.run.quantised import Quantised
+from ridgepoint.errors import DataError
+from ridgepoint.run.quantised import Change, Quantised
 from ridgepoint.tasks.task import Task
 
 
@@ -65,9 +66,8 @@ def quantise_for(
         progress: Called with the share done and a text.
 
     Raises:
-        InputError: If the runtime has no int8, or the task's answers cannot be compared.
+        InputError: If the runtime has no int8.
     """
-    right = expect_int8(task).right
     images = decode(joined([getattr(dataset, part) for part in parts]), preprocessing, train=False)
     return quantise(
         source,
@@ -77,7 +77,7 @@ def quantise_for(
         judges=Judges(
             images=images,
             split=" and ".join(parts),
-            right=right,
+            change=change_in(task, " and ".join(parts)),
             agree=task.agree,
             most_drop=most_drop,
             strict=strict,
@@ -90,17 +90,19 @@ def quantise_for(
     )
 
 
-def expect_int8(task: Task) -> RightOrWrong:
-    """The task, if int8 files for it can be judged.
+def change_in(task: Task, split: str) -> Callable[[np.ndarray, np.ndarray, Any], Change]:
+    """What tells by how much a file's answers are better: image by image where that can be, else by their score.
 
-    Raises:
-        InputError: If they cannot.
+    Args:
+        task: What the answers are.
+        split: What the images are part of.
     """
-    if not isinstance(task, RightOrWrong):
-        raise InputError(
-            f"int8 is judged by answers that are right or wrong; those of {task.name} are neither. Leave int8 out"
-        )
-    return task
+    if isinstance(task, RightOrWrong):
+        right = task.right
+        return lambda before, after, truth: change_between(right(before, truth), right(after, truth), split=split)
+    return lambda before, after, truth: change_of_score(
+        lambda answers, own: task.score(answers, own).value, before, after, truth, metric=task.metric, split=split
+    )
 
 
 def expect_same_data(data: str, dataset: Dataset, trained_on: TrainedOn | None) -> None:

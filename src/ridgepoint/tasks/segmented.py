@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
+import torch
 from PIL import Image
 
 from ridgepoint.data import ArraySplit
@@ -15,6 +16,7 @@ from ridgepoint.files import make_folder
 from ridgepoint.run.evaluation import EVALUATION
 from ridgepoint.run.records import write_record
 from ridgepoint.run.result import Share
+from ridgepoint.tasks.boundary import boundary_ious
 from ridgepoint.tasks.map_colours import colours_of, overlay
 from ridgepoint.tasks.miou import confusions, intersections_over_unions, label_maps
 
@@ -29,6 +31,7 @@ class ClassFound(msgspec.Struct, frozen=True, kw_only=True):
         label: Its name.
         colour: In pictures, red, green and blue; None where it is not coloured.
         iou: Intersection over union; None where it is nowhere.
+        boundary_iou: The same near the borders of the class alone.
         share: Of the pixels that count.
         taken_for: Of its pixels, the share that is called each class, in their order.
     """
@@ -36,6 +39,7 @@ class ClassFound(msgspec.Struct, frozen=True, kw_only=True):
     label: str
     colour: tuple[int, int, int] | None = None
     iou: Share | None = None
+    boundary_iou: Share | None = None
     share: Share
     taken_for: tuple[float, ...] = ()
 
@@ -74,16 +78,20 @@ def write_segmented(run: Path, labels: Sequence[str], test: ArraySplit, logits: 
         iou = float(of_images[index])
         shown.append(Shown(id=str(test.ids[index]), image=path, iou=iou, worst=number < len(worst)))
     ious, counts = intersections_over_unions(confusion), confusion.sum(1)
+    masks = torch.as_tensor(test.labels)
+    answers = [answer for chunk in label_maps(logits, (int(masks.shape[1]), int(masks.shape[2]))) for answer in chunk]
+    borders = boundary_ious(answers, list(masks), len(labels))
     found = [
         ClassFound(
             label=label,
             colour=colour,
             iou=float(iou) if np.isfinite(iou) else None,
+            boundary_iou=float(near) if np.isfinite(near) else None,
             share=float(count / max(counts.sum(), 1)),
             taken_for=tuple((row / max(count, 1)).tolist()),
         )
-        for label, colour, iou, count, row in zip(
-            labels, colours_of(tuple(labels)), ious, counts, confusion, strict=True
+        for label, colour, iou, near, count, row in zip(
+            labels, colours_of(tuple(labels)), ious, borders, counts, confusion, strict=True
         )
     ]
     height, width = test.labels.shape[1:]

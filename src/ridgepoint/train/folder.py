@@ -20,16 +20,21 @@ from ridgepoint.run.result import FitResult
 ARCHITECTURE, WEIGHTS, ABOUT, TRAININGS = "architecture.yaml", "weights.safetensors", "training.json", "trainings"
 
 
-class About(msgspec.Struct, frozen=True, kw_only=True):
-    """What the weights alone do not tell: labels, preprocessing, the data and how well it went."""
+class Known(msgspec.Struct, frozen=True, kw_only=True):
+    """What weights alone do not tell, and an export needs: labels, preprocessing, the data and what answers are."""
 
     labels: tuple[str, ...]
     preprocessing: Preprocessing
+    data: TrainedOn | None = None
+    task: str = "classification"
+
+
+class About(Known, frozen=True, kw_only=True):
+    """The same of a training, and how well it went."""
+
     val_accuracy: float
     steps: int
     seconds: float
-    data: TrainedOn | None = None
-    task: str = "classification"
 
 
 def save_training(folder: Path, model: BuiltNetwork, about: About) -> None:

@@ -1,6 +1,6 @@
 """The base of all heads: from the last stage's output, and perhaps maps from before it, to a task's answer."""
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 from ridgepoint.arch.conventions import Conventions
 from ridgepoint.arch.layer import ToMap
@@ -17,10 +17,12 @@ class HeadBase(Part, frozen=True, tag_field="head"):
 
     Attributes:
         answers: What it gives: one number per class, or that for every position of a map, or boxes and their classes.
+        of_data: Whether what it holds was chosen from images, so that for others it is chosen anew.
     """
 
     look: ClassVar = Look("head", "head", "Head", "graphite")
     answers: ClassVar[Answer] = "classes"
+    of_data: ClassVar[bool] = False
 
     def recipe(self, shape: Shape, conventions: Conventions, num_classes: int) -> Recipe:
         """The head's layers for an input of the given shape; `Maps` where it taps: the last map, then the tapped ones.
@@ -28,6 +30,10 @@ class HeadBase(Part, frozen=True, tag_field="head"):
         The only place where its topology is written.
         """
         raise NotImplementedError
+
+    def to_learn(self) -> Self:
+        """The head as a training on other images wants it."""
+        return self
 
     @property
     def taps(self) -> tuple[int | str, ...]:

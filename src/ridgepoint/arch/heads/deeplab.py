@@ -16,20 +16,22 @@ Rate = Annotated[int, msgspec.Meta(ge=1, le=64)]
 
 
 class DeepLabV3(HeadBase, frozen=True, tag="deeplabv3"):
-    """[1x1 convolution], a 1x1 one, dilated 3x3 ones and the image's mean, joined; one more 3x3 convolution; classes.
+    """[1x1 convolution], a 1x1 one, dilated 3x3 ones and the image's mean, joined; [one more 3x3 convolution]; classes.
 
     The answer has the last map's size, or the image's. `separable` makes every 3x3 convolution a depthwise one and a
-    1x1. `norm_eps` is of the head's own norms, where they have another one.
+    1x1. With no `rates`, only the point and the mean are looked at; `refine` is the 3x3 convolution of what is joined.
+    `norm_eps` is of the head's own norms, where they have another one.
 
     Source: DeepLabV3, arXiv:1706.05587, section 3.3; DeepLabV3+, arXiv:1802.02611, section 3.1 (separable).
     Differs: what is joined is not concatenated and then projected; each is projected, and the sum is the same.
     """
 
     answers: ClassVar[Answer] = "a class map"
-    rates: Annotated[tuple[Rate, ...], msgspec.Meta(min_length=1, max_length=8)] = (12, 24, 36)
+    rates: Annotated[tuple[Rate, ...], msgspec.Meta(max_length=8)] = (12, 24, 36)
     conv_channels: Hidden | None = None
     hidden_channels: Hidden = 256
     separable: bool = False
+    refine: bool = True
     norm_eps: Annotated[float, msgspec.Meta(gt=0, le=1)] | None = None
     image_size: bool = True
 
@@ -57,7 +59,7 @@ class DeepLabV3(HeadBase, frozen=True, tag="deeplabv3"):
             map=last_map(last),
             conv=conv,
             aspp=chain(views=joined, norm=unit["norm"], act=unit["act"], drop=Dropout()),
-            refine=self._conv(wide, conventions, 1),
+            refine=self._conv(wide, conventions, 1) if self.refine else None,
             classes=Conv2d(in_channels=wide, out_channels=num_classes, bias=True),
         )
         if not self.image_size:

@@ -5,17 +5,14 @@ from typing import Annotated, ClassVar
 import msgspec
 
 from ridgepoint.arch.conventions import Conventions
+from ridgepoint.arch.heads.anchors import Anchor
 from ridgepoint.arch.heads.base import Answer, HeadBase, last_map
-from ridgepoint.arch.heads.ssdlite import extras, rows
-from ridgepoint.arch.layer import Add, AnchoredRows, Bundle, Pick, Resize
+from ridgepoint.arch.heads.ssdlite import anchored, extras
+from ridgepoint.arch.layer import Add, Bundle, Pick, Resize
 from ridgepoint.arch.recipe import Parallel, Recipe, chain
 from ridgepoint.arch.roles import Hidden, Tap
 from ridgepoint.arch.shape import Shape
 from ridgepoint.errors import ArchitectureError
-
-Side = Annotated[float, msgspec.Meta(gt=0, le=4)]
-Anchor = tuple[Side, Side]
-"""Width and height, in parts of the image's."""
 
 PYRAMID = ("map0", "map1", "map2")
 """The two finer maps and the last one."""
@@ -37,6 +34,7 @@ class Detector(HeadBase, frozen=True, tag="detector"):
     """
 
     answers: ClassVar[Answer] = "boxes"
+    of_data: ClassVar[bool] = True
     finer: Tap = 8
     fine: Tap = 16
     channels: Hidden = 128
@@ -63,11 +61,7 @@ class Detector(HeadBase, frozen=True, tag="detector"):
         used = max(index for index, anchors in enumerate(spread) if anchors) + 1
         parts = self._pyramid(last, finer, fine, conventions)
         parts |= extras(len(PYRAMID), wide, [wide] * max(used - len(PYRAMID), 0), conventions)
-        counts = [len(anchors) for anchors in spread]
-        boxes, scores = (rows([wide] * len(counts), counts, columns, conventions) for columns in (4, num_classes + 1))
-        like = tuple([(f"map{index}", Pick(index=index)) for index, count in enumerate(counts) if count])
-        placed = AnchoredRows(anchors=tuple([anchors for anchors in spread if anchors]))
-        return chain(**parts, classifier=Parallel((("boxes", boxes), ("scores", scores), *like), placed))
+        return chain(**parts, classifier=anchored([wide] * len(spread), spread, num_classes, conventions))
 
     def _pyramid(self, last: Shape, finer: Shape, fine: Shape, conventions: Conventions) -> dict[str, Recipe]:
         """The three maps at one width, then each of the finer ones with the coarser one added, from the last one up."""

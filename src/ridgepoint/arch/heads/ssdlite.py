@@ -1,11 +1,14 @@
 """SSDLite: boxes and their classes from six maps, by depthwise separable convolutions."""
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, Self
+
+import msgspec
 
 from ridgepoint.arch.conventions import Conventions
+from ridgepoint.arch.heads.anchors import Anchor, ssd_anchors
 from ridgepoint.arch.heads.base import Answer, HeadBase
-from ridgepoint.arch.layer import Bundle, Concat, Conv2d, Pick, ToRows
+from ridgepoint.arch.layer import AnchoredRows, Bundle, Concat, Conv2d, Pick, Scores, ToRows
 from ridgepoint.arch.recipe import Chain, Parallel, Recipe, chain
 from ridgepoint.arch.roles import Count, Hidden, Tap
 from ridgepoint.arch.shape import Shape
@@ -15,8 +18,9 @@ from ridgepoint.errors import ArchitectureError
 class SsdLite(HeadBase, frozen=True, tag="ssdlite"):
     """A finer map, the last one after a [1x1 convolution], and one more for every extra block, each at half the size.
 
-    Of every map, per position and anchor, four numbers of a box and one a class: rows of the answers are boxes, map by
-    map, position by position. Both are raw, offsets to anchors and logits; a background counts as a class.
+    Every map has anchors of its own at every position, and gives a box and the probabilities of its classes for each:
+    map by map, position by position, one anchor after the other. A background is no class, though one is learnt.
+    `anchors` are the published ones where none are given; `scores: sigmoid` is of weights that were trained so.
 
     Source: SSDLite, arXiv:1801.04381, section 6.2; MobileNetV3, arXiv:1905.02244, section 6.3, for what is tapped.
     """
@@ -25,7 +29,12 @@ class SsdLite(HeadBase, frozen=True, tag="ssdlite"):
     fine: Tap = 16
     conv_channels: Hidden | None = None
     extra_channels: tuple[Count, ...] = (512, 256, 256, 128)
-    anchors: tuple[Count, ...] = (6, 6, 6, 6, 6, 6)
+    anchors: tuple[tuple[Anchor, ...], ...] | None = None
+    scores: Scores = "softmax"
+
+    def to_learn(self) -> Self:
+        """Classes exclude each other: so the loss has it."""
+        return msgspec.structs.replace(self, scores="softmax")
 
     def recipe(self, shape: Shape, conventions: Conventions, num_classes: int) -> Recipe:
         """The maps one after the other, then boxes and classes of all of them."""
@@ -36,13 +45,13 @@ class SsdLite(HeadBase, frozen=True, tag="ssdlite"):
         parts: dict[str, Recipe] = {"maps": Parallel(first, Bundle())}
         parts |= extras(2, own, self.extra_channels, conventions)
         widths = (fine.channels, own, *self.extra_channels)
-        if len(self.anchors) != len(widths):
+        anchors = ssd_anchors(len(widths)) if self.anchors is None else self.anchors
+        if len(anchors) != len(widths) or not all(anchors):
             raise ArchitectureError(
-                f"anchors has {len(self.anchors)} numbers, and there are {len(widths)} maps: a finer one, the last one "
-                f"and {len(self.extra_channels)} of extra_channels. Give one number for each"
+                f"anchors has {len(anchors)} lists, and there are {len(widths)} maps: a finer one, the last one and "
+                f"{len(self.extra_channels)} of extra_channels. Give at least one (width, height) for each"
             )
-        boxes, scores = (rows(widths, self.anchors, columns, conventions) for columns in (4, num_classes))
-        return chain(**parts, classifier=Parallel((("boxes", boxes), ("scores", scores)), Bundle()))
+        return chain(**parts, classifier=anchored(widths, anchors, num_classes, conventions, self.scores))
 
 
 def extras(first: int, channels: int, widths: Sequence[int], conventions: Conventions) -> dict[str, Recipe]:
@@ -63,15 +72,31 @@ def extras(first: int, channels: int, widths: Sequence[int], conventions: Conven
     return parts
 
 
-def rows(widths: Sequence[int], counts: Sequence[int], columns: int, conventions: Conventions) -> Recipe:
-    """So many numbers for every anchor of every position of all maps; a map without anchors gives none.
+def anchored(
+    widths: Sequence[int],
+    anchors: Sequence[tuple[Anchor, ...]],
+    num_classes: int,
+    conventions: Conventions,
+    scores: Scores = "softmax",
+) -> Parallel:
+    """A box and the probabilities of its classes for every anchor of every position of all maps.
 
     Args:
         widths: Channels of the maps.
-        counts: Anchors at a position of each.
-        columns: Numbers of an anchor.
+        anchors: Of each; a map without some gives nothing.
+        num_classes: Without the background.
         conventions: Of the network.
+        scores: How probabilities come of what is learnt.
     """
+    counts = [len(own) for own in anchors]
+    boxes, classes = (_rows(widths, counts, columns, conventions) for columns in (4, num_classes + 1))
+    like = tuple([(f"map{index}", Pick(index=index)) for index, count in enumerate(counts) if count])
+    placed = AnchoredRows(anchors=tuple([own for own in anchors if own]), scores=scores)
+    return Parallel((("boxes", boxes), ("scores", classes), *like), placed)
+
+
+def _rows(widths: Sequence[int], counts: Sequence[int], columns: int, conventions: Conventions) -> Recipe:
+    """So many numbers for every anchor of every position of all maps."""
     branches = [
         (f"map{index}", _predict(index, channels, count, columns, conventions))
         for index, (channels, count) in enumerate(zip(widths, counts, strict=True))

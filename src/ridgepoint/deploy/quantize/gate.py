@@ -25,13 +25,12 @@ from ridgepoint.deploy.measure import PATIENCE_S, Job, clock
 from ridgepoint.deploy.places.place import LOCAL, Place
 from ridgepoint.deploy.quantize import find_quantizer
 from ridgepoint.deploy.quantize.calibration import Calibration
-from ridgepoint.deploy.quantize.paired import change_between
 from ridgepoint.deploy.quantize.quantizer import Quantizer, Recipe
 from ridgepoint.deploy.quantize.words import told
 from ridgepoint.deploy.runtimes.runtime import Runtime
 from ridgepoint.deploy.verify import Agreed
 from ridgepoint.errors import ParityError
-from ridgepoint.run.quantised import Attempt, LayerNoise, Outcome, Quantised
+from ridgepoint.run.quantised import Attempt, Change, LayerNoise, Outcome, Quantised
 
 INT8 = "int8"  # the folder, in that of the float file, of its int8 file
 MOST_DROP = 0.01
@@ -47,9 +46,9 @@ class Judges:
     Attributes:
         images: That no training has seen, with their truth.
         split: What they are part of.
-        right: Which answers, (N, ...), are right, bool (N,).
+        change: By how much answers, (N, ...), of another file are better than those of the first, by the truth.
         agree: For which share of the images two files answer alike.
-        most_drop: The loss of accuracy that is allowed, as a share.
+        most_drop: The loss of the score that is allowed, as a share.
         strict: Whether a file is refused where the images cannot tell; else only where they tell that it loses more.
         threads: Threads inside one run, for the clock.
         busy: Accept times of a busy machine.
@@ -58,7 +57,7 @@ class Judges:
 
     images: ArraySplit
     split: str
-    right: Callable[[np.ndarray, Any], np.ndarray]
+    change: Callable[[np.ndarray, np.ndarray, Any], Change]
     agree: Callable[[np.ndarray, np.ndarray], Agreed]
     most_drop: float = MOST_DROP
     strict: bool = True
@@ -185,13 +184,12 @@ class _Trial:
         return load_artefact(path, runtime=self.runtime.name).logits(self.judges.images.images.numpy())
 
     def _judged(self, attempt: Attempt, path: Path) -> Attempt:
-        """The accuracy of a file against float's, on the same images."""
+        """The score of a file against float's, on the same images."""
         judges, after = self.judges, self._answers(path)
         few = judges.images.images[:LOADED_AGAIN].numpy()
         if not np.array_equal(load_artefact(path, runtime=self.runtime.name).logits(few), after[: len(few)]):
             raise ParityError(f"{path.name}: answers otherwise when it is loaded again. Do not ship it; report a bug")
-        right = [judges.right(answers, judges.images.labels) for answers in (self.before, after)]
-        change = change_between(*right, split=judges.split)
+        change = judges.change(self.before, after, judges.images.labels)
         passed, lost = change.low > -judges.most_drop, change.high < -judges.most_drop
         return msgspec.structs.replace(
             attempt,

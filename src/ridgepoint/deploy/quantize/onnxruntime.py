@@ -6,7 +6,7 @@ Signed activations (S8S8) are three times slower on x86 and rounder; entropy giv
 import copy
 import platform
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,6 +73,7 @@ class OnnxRuntimeQuantizer(Quantizer):
         self._input = self._model.graph.input[0].name
         self._sizes = {each.name: int(np.prod(each.dims)) for each in self._model.graph.initializer}
         self._layers = {self._named(node): node for node in self._model.graph.node if node.op_type in LAYERS}
+        self._last = after_the_layers(self._model.graph.node)
 
     def write(self, recipe: Recipe, path: Path, *, about: About | None) -> None:
         """See `Quantizer`."""
@@ -123,7 +124,7 @@ class OnnxRuntimeQuantizer(Quantizer):
             QuantType.QUInt8,
             self._found(method.partition(",")[0]),
             only or [],
-            excluded or [],
+            [*(excluded or []), *self._last],
             KINDS,
             {},
         )
@@ -153,7 +154,25 @@ class OnnxRuntimeQuantizer(Quantizer):
         options.intra_op_num_threads, options.log_severity_level = 1, 4
         content = model.SerializeToString()
         session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-        return np.concatenate([session.run(None, {self._input: image[None]})[0] for image in images])
+        return np.stack([session.run(None, {self._input: image[None]})[0].ravel() for image in images])
+
+
+def after_the_layers(nodes: Sequence[onnx.NodeProto]) -> list[str]:
+    """Names of the operators that follow the last layers on every way to the answers: they stay in float.
+
+    Places of boxes have to be finer than an image's 256th part.
+
+    Args:
+        nodes: In order.
+    """
+    needed: set[str] = set()
+    found = []
+    for node in reversed(nodes):
+        if node.op_type in LAYERS or needed & set(node.output):
+            needed |= set(node.input)
+        else:
+            found.append(node.name)
+    return found
 
 
 class _Reader(CalibrationDataReader):  # type: ignore[misc]

@@ -41,14 +41,14 @@ def speed_in_words(found: Quantised) -> str:
 def _passed(found: Quantised) -> tuple[str, str]:
     assert found.change is not None
     size = f"{found.int8_bytes / 1e6:.2f} of {found.float_bytes / 1e6:.2f} MB"
-    return f"accuracy {change_in_words(found.change)}, {speed_in_words(found)}, {size}", ""
+    return f"{found.change.metric} {change_in_words(found.change)}, {speed_in_words(found)}, {size}", ""
 
 
 def _loses(found: Quantised) -> tuple[str, str]:
     assert found.change is not None
     return (
-        f"int8 loses {points(-found.change.value)} points of accuracy on {found.change.count} {found.change.split} "
-        f"images, and {points(found.most_drop)} are allowed ({len(found.attempts)} recipes tried)",
+        f"int8 loses {points(-found.change.value)} points of {found.change.metric} on {found.change.count} "
+        f"{found.change.split} images, and {points(found.most_drop)} are allowed ({len(found.attempts)} recipes tried)",
         f"Keep float; or allow as much with --max-drop {_enough(found.change)}; or train a network that int8 suits "
         "better: with ReLU or ReLU6, without re-parameterised branches",
     )

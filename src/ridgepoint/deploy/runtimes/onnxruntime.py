@@ -20,6 +20,7 @@ class OnnxRuntime(Runtime):
 
     name, suffix = "onnxruntime", ".onnx"
     packages = ("onnxruntime", "onnx")
+    suppresses = True
 
     def export(
         self,

@@ -19,6 +19,7 @@ class OpenVino(Runtime):
     packages = ("openvino",)
     beside = (".bin",)
     hosted = True
+    suppresses = True
 
     def export(
         self,
@@ -34,15 +35,19 @@ class OpenVino(Runtime):
         import openvino
         import torch
 
-        from ridgepoint.deploy.runtimes.onnx_export import write_fast
+        from ridgepoint.deploy.runtimes.onnx_export import write_checked, write_fast
 
         self.expect_precision(precision)
+        graph = path.with_suffix(".onnx")
         if about is None:  # from ONNX it takes a third of the time
-            graph = path.with_suffix(".onnx")
             write_fast(module, example, graph)
+        elif about.suppression is not None:  # which OpenVINO reads from ONNX alone
+            write_checked(module, example, graph, metadata={}, outputs=about.outputs, batch=batch)
+        if graph.exists():
             model = openvino.convert_model(graph)
             graph.unlink()
         else:
+            assert about is not None
             shapes = None
             if batch == "dynamic":  # a batch of 1 would be taken for a fixed one
                 example, shapes = torch.cat([example, example]), ({0: torch.export.Dim.DYNAMIC},)

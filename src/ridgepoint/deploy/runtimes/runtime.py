@@ -39,6 +39,7 @@ class Runtime(abc.ABC):
         precisions: What it can be told to write, the usual one first.
         runs_here: Whether files run on this system, not only on others.
         form: How a network is written down for it, one of `ridgepoint.nn.forms.FORMS`.
+        suppresses: Whether its files can make final boxes of a detector's rows themselves.
         hosted: Whether its files are opened in processes of their own: those of libraries that a damaged file kills.
     """
 
@@ -51,6 +52,7 @@ class Runtime(abc.ABC):
     runs_here: ClassVar[bool] = True
     form: ClassVar[str] = "any"
     hosted: ClassVar[bool] = False
+    suppresses: ClassVar[bool] = False
 
     @abc.abstractmethod
     def export(
@@ -218,6 +220,20 @@ class Runtime(abc.ABC):
                 f"runtime '{self.name}' writes files for one image at a time: leave --dynamic-batch out, or give "
                 "--runtime onnxruntime"
             )
+
+    def expect_suppression(self, batch: Batch) -> None:
+        """Refuse suppression where files cannot hold it, or are for several images.
+
+        Raises:
+            InputError: If they cannot.
+        """
+        if not self.suppresses:
+            raise InputError(
+                f"runtime '{self.name}' holds no suppression in its files: leave --nms out and suppress in the app, or "
+                "give --runtime onnxruntime"
+            )
+        if batch != "static":
+            raise InputError("--nms and --dynamic-batch are both given. Suppression is of one image: give one of them")
 
     def expect_precision(self, precision: str) -> str:
         """The precision, if the runtime writes it.

@@ -7,7 +7,6 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import torch
-from torchvision.ops import box_iou
 from torchvision.utils import draw_bounding_boxes
 
 from ridgepoint.data import ArraySplit
@@ -15,13 +14,13 @@ from ridgepoint.files import make_folder, write_atomic
 from ridgepoint.run.records import write_record
 from ridgepoint.tasks.boxes.average_precision import average_precision
 from ridgepoint.tasks.boxes.final import SHOWN, Boxes, final_boxes
-from ridgepoint.tasks.boxes.rows import CROWD, LABEL, PLACE, SCORES
+from ridgepoint.tasks.boxes.hits import judged, objects
+from ridgepoint.tasks.boxes.rows import LABEL, PLACE, SCORES
 from ridgepoint.train.samples import png
 
 DETECTED = "detection.json"
 PICTURES = "detections"
 WORST = 12
-FOUND_IOU = 0.5
 _COLOURS = (
     "#d62728",
     "#1f77b4",
@@ -91,23 +90,19 @@ def write_detected(folder: Path, labels: Sequence[str], test: ArraySplit, output
     truth_NM6 = test.labels.numpy()
     told = average_precision([final_boxes(rows) for rows in outputs], truth_NM6, outputs.shape[-1] - SCORES.start)
     shown, suppression_ms = _timed(outputs)
-    judged = [_judged(boxes, rows) for boxes, rows in zip(shown, truth_NM6, strict=True)]
+    each = [judged(boxes, rows) for boxes, rows in zip(shown, truth_NM6, strict=True)]
+    there_NM = objects(truth_NM6)
     classes = []
     for number, label in enumerate(labels):
-        is_there = (truth_NM6[..., LABEL] == number) & (truth_NM6[..., CROWD] == 0)
+        is_there = there_NM & (truth_NM6[..., LABEL] == number)
         hits = sum(
-            int((found & (rows[:, LABEL] == number)).sum()) for (found, _), rows in zip(judged, truth_NM6, strict=True)
+            int((found & (rows[:, LABEL] == number)).sum()) for (found, _), rows in zip(each, truth_NM6, strict=True)
         )
-        on_none = sum(
-            int((bad & (boxes.labels == number)).sum()) for (_, bad), boxes in zip(judged, shown, strict=True)
-        )
+        on_none = sum(int((bad & (boxes.labels == number)).sum()) for (_, bad), boxes in zip(each, shown, strict=True))
         row = ClassFound(label=label, ap=told.by_class[number], objects=int(is_there.sum()), found=hits, wrong=on_none)
         classes.append(row)
-    missed = [
-        int(((rows[:, LABEL] >= 0) & (rows[:, CROWD] == 0) & ~found).sum())
-        for (found, _), rows in zip(judged, truth_NM6, strict=True)
-    ]
-    wrong = [int(bad.sum()) for _, bad in judged]
+    missed = [int((there & ~found).sum()) for (found, _), there in zip(each, there_NM, strict=True)]
+    wrong = [int(bad.sum()) for _, bad in each]
     order = sorted(range(len(missed)), key=lambda index: (-(missed[index] + wrong[index]), index))[:WORST]
     make_folder(folder / PICTURES)
     worst = []
@@ -129,22 +124,6 @@ def _timed(outputs: np.ndarray) -> tuple[list[Boxes], float]:
         found.append(final_boxes(rows, least_score=SHOWN))
         taken_ms.append(1000 * (time.perf_counter() - start))
     return found, float(np.median(taken_ms))
-
-
-def _judged(boxes: Boxes, rows_M6: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Which objects are found, bool (M,), and which boxes are on none, bool (D,); the surest box takes first."""
-    found, wrong = np.zeros(len(rows_M6), bool), np.ones(len(boxes.labels), bool)
-    if not len(boxes.labels):
-        return found, wrong
-    iou_DM = box_iou(torch.from_numpy(boxes.places), torch.from_numpy(rows_M6[:, PLACE])).numpy()
-    iou_DM = np.where(boxes.labels[:, None] == rows_M6[None, :, LABEL], iou_DM, 0.0)
-    crowd = rows_M6[:, CROWD] > 0
-    for number, ious_M in enumerate(iou_DM):
-        free_M = np.where(found & ~crowd, 0.0, ious_M)
-        best = int(free_M.argmax())
-        if free_M[best] >= FOUND_IOU:
-            found[best], wrong[number] = True, False
-    return found & ~crowd, wrong
 
 
 def beside(image_CHW: torch.Tensor, rows_M6: np.ndarray, boxes: Boxes, labels: Sequence[str]) -> bytes:

@@ -6,10 +6,11 @@ import numpy as np
 import torch
 from torchvision.ops import batched_nms
 
+from ridgepoint.arch.suppression import Suppression
 from ridgepoint.tasks.boxes.rows import BOX, SCORES
 
-LEAST_SCORE, MOST_IOU, CANDIDATES, MOST_BOXES = 0.01, 0.55, 400, 100
-"""What is worth a look; how far boxes of a class may overlap; how many rows are looked at; how many boxes remain."""
+USUAL = Suppression()
+"""What boxes are scored by, and what a file with suppression of its own does."""
 
 SHOWN = 0.4
 """The least score of a box that people are shown."""
@@ -29,7 +30,7 @@ class Boxes(NamedTuple):
     scores: np.ndarray
 
 
-def final_boxes(rows_AC: np.ndarray, *, least_score: float = LEAST_SCORE) -> Boxes:
+def final_boxes(rows_AC: np.ndarray, *, least_score: float = USUAL.least_score) -> Boxes:
     """The final boxes of one image.
 
     A row may be several classes; a fixed number of rows is looked at, so that the time does not depend on the image.
@@ -41,10 +42,10 @@ def final_boxes(rows_AC: np.ndarray, *, least_score: float = LEAST_SCORE) -> Box
     rows = torch.as_tensor(rows_AC)
     scores_AK = rows[:, SCORES]
     flat = scores_AK.flatten()
-    scores, chosen = flat.topk(min(CANDIDATES, len(flat)))
+    scores, chosen = flat.topk(min(USUAL.candidates, len(flat)))
     chosen = chosen[scores >= least_score]
     scores = scores[: len(chosen)]
     anchors, labels = chosen // scores_AK.shape[1], chosen % scores_AK.shape[1]
     places = rows[anchors, BOX].clamp(0.0, 1.0)
-    kept = batched_nms(places, scores, labels, MOST_IOU)[:MOST_BOXES]
+    kept = batched_nms(places, scores, labels, USUAL.most_iou)[: USUAL.most_boxes]
     return Boxes(places[kept].numpy(), labels[kept].numpy(), scores[kept].numpy())
