@@ -231,8 +231,8 @@ class FitResult(msgspec.Struct, kw_only=True):
     what was finished on the way. `recall` is of the test images of each class, None where a class has none. `int8`
     tells of every training's int8 file, also of those that were refused. `targets` are all that it must run on, where
     there are several, and `met` is then of all; `universality` is the worst of their ratios to the best
-    network for the target alone. `decoding_ms` is what
-    making answers of the file's outputs takes on this machine, such as final boxes: it is not in the latency.
+    network for the target alone. `decoding_ms` is what making answers of the file's outputs takes on this machine, such
+    as final boxes: it is not in the latency.
     """
 
     command: str
