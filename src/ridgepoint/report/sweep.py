@@ -5,6 +5,7 @@ sum that `ridgepoint.cost.roofline` computes.
 """
 
 import json
+import re
 from typing import Any
 
 from markupsafe import Markup
@@ -52,7 +53,7 @@ def _row(swept: Swept, form: Form) -> dict[str, Any]:
         "source": swept.source,
         "share": swept.share if swept.top1 is not None else None,
         "in_float": ", ".join(in_float(network)),
-        "licences": "; ".join(licence.words for licence in licences(network.name)),
+        "licences": "; ".join(re.split("[,;:]", licence.words)[0] for licence in licences(network.name)),
     }
 
 
