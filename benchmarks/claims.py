@@ -14,6 +14,7 @@ given or its networks are others now. Files are kept in `--files`. A study whose
 import argparse
 import json
 import sys
+import tempfile
 import time
 from itertools import islice
 from pathlib import Path
@@ -88,16 +89,18 @@ def parse() -> argparse.Namespace:
 
 
 def made(clocked: Clocked, network: Network, runtime: Any, folder: Path) -> Path:
-    """The network's file; one that is there is taken."""
-    path = folder / f"{network.digest}_{clocked.precision}{runtime.suffix}"
+    """The network's file, in a folder of its own; one that is there is taken."""
+    path = folder / f"{network.digest}_{clocked.precision}_{runtime.name}" / f"model{runtime.suffix}"
     if not path.exists():
-        say(f"exporting {clocked.network}, {clocked.precision}")
+        say(f"exporting {clocked.network}, {clocked.precision}, {runtime.name}")
         torch.manual_seed(0)
-        unfinished = path.with_stem("unfinished")
-        export_for_timing(build(network), network.input_shape, unfinished, runtime.name)
-        if clocked.precision == "int8":
-            quantise(unfinished, network)
-        unfinished.rename(path)
+        with tempfile.TemporaryDirectory(dir=folder) as unfinished:
+            file = Path(unfinished) / "model" / path.name
+            file.parent.mkdir()
+            export_for_timing(build(network), network.input_shape, file, runtime.name)
+            if clocked.precision == "int8":
+                quantise(file, network)
+            file.parent.rename(path.parent)
     return path
 
 
