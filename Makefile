@@ -1,4 +1,5 @@
-# demo: install and fit the embedded digits. test: install what tests need and run them all. check: the quick set.
+# demo: install and fit the embedded digits. check: style, types and the quick tests. test: all laws.
+# soak: laws on all their cases, and many more kills and malformed inputs. explore: laws with inputs drawn anew.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -11,7 +12,7 @@ export PYTHONDONTWRITEBYTECODE :=
 INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable
 INSTALL_BY_PIP = $(BIN)/pip install --quiet --constraint constraints.txt --editable
 
-.PHONY: demo test explore coverage check docs lint install clean
+.PHONY: demo test soak explore coverage check docs lint install clean
 
 install: $(VENV)/.installed
 
@@ -33,6 +34,13 @@ demo: $(VENV)/.installed
 # What a busy machine's clock alone has failed is run again with nobody beside it.
 test: $(VENV)/.tested
 	$(TWO) --cache-clear $(SKIPS) || { [ $$? = 1 ] && $(PYTEST) --last-failed --last-failed-no-failures none --clocks-again; }
+	$(PYTEST) -m alone $$(grep -rl "mark.alone" tests --include "test_*.py")
+
+soak: $(VENV)/.tested
+	$(TWO) -m soak
+	$(BIN)/python tests/fuzz/run.py --count 1000 --jobs 2
+	$(BIN)/python tests/run/kills.py --count 200
+	$(BIN)/python tests/workers/worker_kills.py 20
 
 # The laws over random networks, spaces and documents, with inputs drawn anew; `make test` draws the same ones each time.
 explore: $(VENV)/.tested
@@ -42,7 +50,7 @@ coverage: $(VENV)/.tested
 	$(TWO) --cov=ridgepoint --cov-report=term:skip-covered
 
 check: $(VENV)/.tested lint
-	$(TWO) -m "not slow"
+	$(TWO) -m "not slow and not soak"
 
 # The site, in site/; a link that leads nowhere ends it. Look at it with: python -m http.server --directory site
 docs: $(VENV)/.documented

@@ -1,7 +1,9 @@
 """What all tests share: plugins, the digits, and Ctrl-C even in the background, where shells turn it off."""
 
+import importlib
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +25,12 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test asks the hub but those t
 os.environ.pop("RIDGEPOINT_WEIGHTS", None)
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_finish() -> None:
+    """Tests of what needs no torch do not wait for it."""
+    if "torch" in sys.modules:
+        importlib.import_module("quick_clock")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -8,6 +8,7 @@ import pytest
 import torch
 from cli_helpers import call, refused
 from cost_helpers import stored
+from quick_clock import take_time
 from train_helpers import small_network
 
 from ridgepoint.arch.network import place_blocks
@@ -239,8 +240,9 @@ def test_a_table_is_shown_and_cleared(path: Path, tmp_path: Path):
 
 @pytest.mark.clock
 @pytest.mark.slow
-def test_sums_of_blocks_are_near_whole_networks(tmp_path: Path):
+def test_sums_of_blocks_are_near_whole_networks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Within 30 %: what the runtime does across blocks is missed. A busy machine gets three attempts."""
+    take_time(monkeypatch)
     networks = {
         "v2": load("mobilenetv2_050").at(height=128),
         "v3": load("mobilenetv3_small_100").at(height=128),

@@ -28,11 +28,17 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made_once(tmp_path_factory, "whole_fit", lambda folder: finish(command(folder / "run", *COUNTED))) / "run"
 
 
-@pytest.mark.slow
-def test_killed_at_five_moments_and_resumed(whole: Path, tmp_path: Path):
+@pytest.mark.parametrize(
+    "moments",
+    [
+        pytest.param([MOMENTS[0], MOMENTS[2]], marks=pytest.mark.slow, id="in search and training"),
+        pytest.param(MOMENTS, marks=pytest.mark.soak, id="all"),
+    ],
+)
+def test_killed_and_resumed(moments: list[tuple[str, float]], whole: Path, tmp_path: Path):
     run = tmp_path / "run"
     words, rng = command(run, *COUNTED), random.Random(2)
-    for number, (pattern, longest) in enumerate(MOMENTS):
+    for number, (pattern, longest) in enumerate(moments):
         kill_when(words if number == 0 else [*words, "--resume"], run, pattern, rng.uniform(0.0, longest))
         assert not (run / "result.json").exists(), "killed too late to tell anything"
     finish([*words, "--resume"])

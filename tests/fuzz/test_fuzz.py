@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from harness import fuzz, kinds
 
-COUNT, LIMIT_S = 200, 60.0  # the machine of a test may be busy; ten seconds are asked of a calm one
-FEWER = {"boards": 50, "class_folders": 100, "images": 100, "run_folders": 60}
+COUNT, LIMIT_S = 60, 60.0  # the machine of a test may be busy; ten seconds are asked of a calm one
+FEWER = {"boards": 15, "class_folders": 30, "images": 30, "run_folders": 20}
 """Kinds whose cases take a tenth of a second or more."""
 
 

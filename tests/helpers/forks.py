@@ -19,14 +19,25 @@ LOADED = (
     "onnxruntime",
     "onnxscript.function_libs.torch_lib.ops",  # what exports load
     "torch.onnx._internal.exporter._core",
+    "torch.export._trace",
+    "torch._inductor.decomposition",
+    "networkx",
     "sklearn.datasets",
     "scipy.optimize",
     "scipy.stats",
+    "optuna.storages._rdb.models",
+    "alembic.command",
+    "sqlalchemy.dialects.sqlite",
+    "plotly.graph_objs._scatter",
+    "plotly.io._json",
+    "pydantic.type_adapter",
+    "ridgepoint.deploy.runtimes.onnx_session",
     "ridgepoint.distill.run",
     "ridgepoint.fit.pipeline",
     "ridgepoint.report.page",
-    "translations",
+    "known",
     "mortal",
+    "quick_clock",
 )
 
 

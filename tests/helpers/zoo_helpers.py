@@ -44,10 +44,40 @@ FAMILIES = (
     "tf_mobilenetv3_small_minimal_100",
 )
 
+FURTHER = (
+    "efficientnet_em",
+    "fastvit_mci0",
+    "fastvit_sa12",
+    "hardcorenas_b",
+    "hardcorenas_e",
+    "mobilenet_edgetpu_100",
+    "mobilenetv5_base",
+    "mobileone_s1",
+    "mobileone_s4",
+    "tf_mobilenetv3_small_075",
+)
+"""Further classifiers that have what none of these has: a form of a block, or conventions."""
+
 
 def every(names: Iterable[str]) -> list[Any]:
-    """Parameters of a test, of which all but one of each family are slow."""
-    return [pytest.param(name, marks=[] if name in FAMILIES else [pytest.mark.slow]) for name in names]
+    """Parameters of a test: those of each family, the further ones, which are slow, and the others for `make soak`."""
+
+    def marks(name: str) -> list[pytest.MarkDecorator]:
+        return [] if name in FAMILIES else [pytest.mark.slow] if name in FURTHER else [pytest.mark.soak]
+
+    return [pytest.param(name, marks=marks(name)) for name in names]
+
+
+def forms(name: str) -> set[tuple[object, ...]]:
+    """What distinguishes a network's blocks from others but for their sizes, and its conventions."""
+    network = load(name)
+    rows = (msgspec.to_builtins(row) for _, row in network.rows())
+    sizes = ("out_channels", "expand_channels")
+    of_rows = {
+        tuple((key, value if isinstance(value, str) else bool(value)) for key, value in row.items() if key not in sizes)
+        for row in rows
+    }
+    return of_rows | {tuple(msgspec.to_builtins(network.conventions).items())}
 
 
 def brief(name: str, **size: int) -> Network:

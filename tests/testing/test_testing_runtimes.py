@@ -22,15 +22,15 @@ from ridgepoint.errors import InputError
 from ridgepoint.testing.runtimes import CHECKS, check
 
 # It opens the files of `torch`, and each opening takes it many seconds: what its own sessions do.
-COMPILED = (
-    "is_found_and_tells_its_conditions",
-    "computes_what_the_module_computes",
-    "runs_blocks_that_take_tokens",
-    "leaves_the_process_as_it_is",
-    "can_be_clocked",
-)
+COMPILED = {
+    "is_found_and_tells_its_conditions": pytest.mark.slow,
+    "computes_what_the_module_computes": pytest.mark.slow,
+    "runs_blocks_that_take_tokens": pytest.mark.soak,
+    "leaves_the_process_as_it_is": pytest.mark.soak,
+    "can_be_clocked": pytest.mark.soak,
+}
 OURS = [pytest.param(name, law) for name in RUNTIMES if name != "torch_compile" for law in CHECKS] + [
-    pytest.param("torch_compile", law, marks=pytest.mark.slow) for law in COMPILED
+    pytest.param("torch_compile", law, marks=mark) for law, mark in COMPILED.items()
 ]
 
 
