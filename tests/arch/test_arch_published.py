@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from cli_helpers import call
 
 from ridgepoint.arch.published import RESULTS, published_latencies
 from ridgepoint.arch.zoo import list_models, load, published, published_top1
@@ -65,13 +66,9 @@ def test_the_headline_is_the_first_row_at_the_network_s_own_size():
     assert published_top1("no-such-network") is None
 
 
-def run(*arguments):
-    return subprocess.run([sys.executable, "-m", "ridgepoint", *arguments], capture_output=True, text=True, timeout=60)
-
-
 @pytest.fixture(scope="module")
 def every_model():
-    return json.loads(run("models", "--json").stdout)["models"]
+    return json.loads(call("models", "--json").stdout)["models"]
 
 
 def test_the_models_verb_prints_counts_and_published_accuracy(every_model):
@@ -82,7 +79,7 @@ def test_the_models_verb_prints_counts_and_published_accuracy(every_model):
     assert row["published_top1"][0] == 71.4
     assert {latency["device"] for latency in row["published_latencies"]} >= {"iPhone 12", "Xeon Gold 5118"}
     assert rows["mobilenetv4_hybrid_large_075"]["published_top1"] is None
-    out = run("models", "mobilenetv4_conv_*").stdout
+    out = call("models", "mobilenetv4_conv_*").stdout
     assert "73.8" in out
     assert "arXiv:2404.10518" in out
     assert "5 models." in out
@@ -90,7 +87,7 @@ def test_the_models_verb_prints_counts_and_published_accuracy(every_model):
 
 
 def test_a_glob_that_matches_nothing_says_what_there_is():
-    done = run("models", "mobilnetv4*")
+    done = call("models", "mobilnetv4*")
     assert done.returncode == 2
     assert "no model of the zoo matches 'mobilnetv4*'" in done.stderr
     assert "mobilenetv4" in done.stderr

@@ -108,7 +108,7 @@ def test_a_pipe_may_close_early(line: str) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
-@pytest.mark.parametrize("words", [("models",), ("models", "--json")])
+@pytest.mark.parametrize("words", [("show", "mobileone_s0"), ("show", "mobileone_s0", "--json")])
 def test_stdout_on_a_full_disk(words: tuple[str, ...]) -> None:
     with Path("/dev/full").open("w") as full:
         done = subprocess.run([*COMMAND, *words], stdout=full, stderr=subprocess.PIPE, text=True, check=False)

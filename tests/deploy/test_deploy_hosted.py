@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import hosted_toy
@@ -20,15 +21,17 @@ from ridgepoint.testing import runtimes as kit
 SHAPE = kit._network().input_shape
 
 
-@pytest.fixture
-def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> HostedToy:
-    about = tmp_path / "packages" / "hosted_toy-1.0.dist-info"
-    about.mkdir(parents=True)
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HostedToy]:
+    """Installed for all tests here, which share the process that its files' processes are forked from."""
+    about = tmp_path_factory.mktemp("packages") / "hosted_toy-1.0.dist-info"
+    about.mkdir()
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: hosted_toy\nVersion: 1.0\n")
     (about / "entry_points.txt").write_text("[ridgepoint.runtimes]\nhosted_toy = hosted_toy:HostedToy\n")
-    monkeypatch.syspath_prepend(about.parent)
-    hosted._host.cache_clear()
-    yield find_runtime("hosted_toy")  # type: ignore[misc]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(about.parent)
+        hosted._host.cache_clear()
+        yield find_runtime("hosted_toy")  # type: ignore[misc]
     hosted._host.cache_clear()
 
 

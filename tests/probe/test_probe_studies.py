@@ -1,9 +1,11 @@
 """Variants differ in what they say they differ in, and in nothing else."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
+from _pytest.mark import ParameterSet
 
 from ridgepoint.arch.shape import Shape
 from ridgepoint.deploy.export import export_for_timing
@@ -127,13 +129,19 @@ def test_graphs_are_told_apart_by_weight_shapes_attributes_and_wiring_and_not_by
     assert len({digest(), digest(width=16), digest(kernel=3), digest(stride=2), digest(swapped=True)}) == 5
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("study", STUDIES)
-def test_every_variant_can_be_exported_and_run(study: str, tmp_path: Path) -> None:
+def every_variant() -> Iterator[ParameterSet]:
+    """The first and the last of each study; the others, of the same kinds of layers, are for `make soak`."""
+    for study, found in STUDIES.items():
+        _, *between, _ = found.variants
+        for variant in found.variants:
+            yield pytest.param(study, variant, marks=pytest.mark.soak if variant in between else pytest.mark.slow)
+
+
+@pytest.mark.parametrize(("study", "variant"), list(every_variant()))
+def test_every_variant_can_be_exported_and_run(study: str, variant: str, tmp_path: Path) -> None:
     """The runtime computes what torch computes; whole networks see small images."""
-    for variant in STUDIES[study].variants:
-        shape = STUDIES[study].variants[variant].input
-        check(study, variant, Shape(3, 64, 64) if shape.channels == 3 else shape, tmp_path / "variant.onnx")
+    shape = STUDIES[study].variants[variant].input
+    check(study, variant, Shape(3, 64, 64) if shape.channels == 3 else shape, tmp_path / "variant.onnx")
 
 
 def check(study: str, variant: str, shape: Shape, path: Path) -> None:
