@@ -33,7 +33,7 @@ def place(tmp_path_factory) -> Path:
     rng = np.random.default_rng(0)
     for number, name in enumerate(("red", "green", "blue")):
         (folder / "photos" / name).mkdir(parents=True)
-        for index in range(30):
+        for index in range(15):
             pixels = rng.integers(0, 140, (80, 80, 3), dtype=np.uint8)
             pixels[..., number] += 90
             Image.fromarray(pixels).save(folder / "photos" / name / f"{index}.png")

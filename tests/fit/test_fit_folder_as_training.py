@@ -4,8 +4,8 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from train_helpers import small_network
 
-from ridgepoint.arch.zoo import load
 from ridgepoint.cli.main import main
 from ridgepoint.data.preprocess import Preprocessing
 from ridgepoint.errors import RunError
@@ -22,7 +22,8 @@ def fit(tmp_path: Path) -> Path:
     for name in ("mobilenetv3_small_050", "mobilenetv2_050"):
         (run / "trainings" / name).mkdir(parents=True)
         about = About(labels=("a", "b"), preprocessing=PREPROCESSING, val_accuracy=0.5, steps=1, seconds=1.0)
-        network = load(name).at(height=32).with_classes(2)
+        network = small_network().at(height=32, channels=3).with_classes(2)
+        network = msgspec.structs.replace(network, name=name)
         save_training(run / "trainings" / name, build(network).eval(), about)
     (run / "model.onnx").write_bytes(b"")
     return run

@@ -4,6 +4,7 @@ import msgspec
 import pytest
 import torch
 from nn_helpers import randomise
+from zoo_helpers import brief
 
 from ridgepoint.arch.zoo import load
 from ridgepoint.data import ArraySplit, Preprocessing
@@ -26,7 +27,7 @@ def images(count: int, side: int, seed: int) -> ArraySplit:
 @pytest.mark.parametrize("name", ["mobilenetv3_small_050", "efficientformer_l1", "repvit_m0_9"])
 def test_the_network_answers_what_the_regression_answers(name: str) -> None:
     torch.manual_seed(0)
-    network = load(name).at(height=32).with_classes(3)
+    network = brief(name, height=32).with_classes(3)
     model = randomise(build(network)).eval()  # or a network of residuals would begin as nothing
     train, val = images(60, 36, 0), images(30, 32, 1)
     found = linear_classifier(model, train, val, PREPROCESSING, classes=3, seed=0, most=48)
