@@ -235,7 +235,8 @@ def main() -> None:
             f"error_after_{given.few}": few_errors,
             f"own_device_of_{given.few}": own,
         }
-    print(json.dumps({"devices": report, "summary": summary(report)}, indent=2))
+    command = f"python benchmarks/absent_devices.py --least {given.least} --few {given.few} --draws {given.draws}"
+    print(json.dumps({"command": command, "summary": summary(report), "devices": report}, indent=2))
 
 
 def summary(report: dict[str, dict]) -> dict[str, object]:

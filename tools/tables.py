@@ -18,7 +18,7 @@ import claims
 
 ROOT = Path(__file__).parents[1]
 PAGES, RESULTS = (
-    [ROOT / "docs" / f"{name}.md" for name in ("searches", "claims", "targets")],
+    [ROOT / "docs" / f"{name}.md" for name in ("searches", "claims", "targets", "devices")],
     ROOT / "benchmarks" / "results",
 )
 PLACE = re.compile(r"<!-- table (\w+) -->\n.*?<!-- end -->", re.DOTALL)
@@ -158,6 +158,19 @@ def fronts() -> list[Row]:
     return rows
 
 
+def own_device() -> list[Row]:
+    """What five measurements make of another device's profile, for devices whose own profile was taken away."""
+    found = result("absent_devices")["devices"]
+    rows: list[Row] = [
+        ("device", "networks", "nearest profile as it is", "brought to five", "MACs brought to five", "in the interval")
+    ]
+    for name, row in found.items():
+        own, macs = row["own_device_of_5"], row["error_after_5"]["macs"]
+        shares = (own["before"], own["after"], macs, own["covered_after"])
+        rows.append((name, str(row["networks"]), *(f"{share:.0%}".replace("%", " %") for share in shares)))
+    return rows
+
+
 def reach(of: tuple[str, dict[str, Any]]) -> str:
     """A family and the ridge points where it is on the front."""
     name, found = of
@@ -174,6 +187,7 @@ TABLES: dict[str, Callable[[], list[Row]]] = {
     "fits": fits,
     "pruning": pruning,
     "fronts": fronts,
+    "own_device": own_device,
     "claims": claims.summary,
     "claims_mobilenetv3": lambda: claims.rows("MobileNetV3"),
     "claims_mobilenetv4": lambda: claims.rows("MobileNetV4"),

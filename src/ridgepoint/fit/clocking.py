@@ -29,7 +29,7 @@ def times_once(
         found = goal.target.files(files, networks, patience_s=0.0 if settings.busy else patience_s)
         known = msgspec.to_builtins(found)
         for text in doubts(found.values(), accepted=settings.busy):
-            job.display.warn(text)
+            job.display.warn(f"{goal.name}: {text}" if job.further else text)
         if settings.busy or not doubts(found.values()):  # what is doubted is clocked again by a resume
             job.run.write_step(step, known)
     return msgspec.convert(known, dict[str, MeasuredLatency])

@@ -80,12 +80,14 @@ def shipped(goal: Goal, forms: Sequence[Candidate], files: Mapping[str, Path], t
 
 
 def tightest_ms(job: FitJob, further: Sequence[Shipped]) -> Callable[[Candidate], float]:
-    """What a candidate takes on the target that is tightest for it, in milliseconds of the first budget."""
-    factors = shares(job.goals)[1:]
+    """What a candidate takes on the target that is tightest for it, in milliseconds of the first budget.
+
+    A target to which nothing ships at all, which is missed whatever is chosen, does not choose.
+    """
+    asked = [(factor, each) for factor, each in zip(shares(job.goals)[1:], further, strict=True) if each.times]
 
     def ms(candidate: Candidate) -> float:
-        others = (factor * each.ms(candidate.training) for factor, each in zip(factors, further, strict=True))
-        return max([candidate.final_ms, *others])
+        return max([candidate.final_ms, *(factor * each.ms(candidate.training) for factor, each in asked)])
 
     return ms
 
@@ -115,7 +117,7 @@ def add_targets(
     result.targets = [_on_target(job, result, winner, each, every) for each in every]
     result.met = result.met and all(target.met for target in result.targets)
     for each in further:
-        doubted = doubts(each.times.values(), accepted=job.run.settings.busy)
+        doubted = [f"{each.goal.name}: {text}" for text in doubts(each.times.values(), accepted=job.run.settings.busy)]
         (result.warnings if job.run.settings.busy else result.doubts).extend(doubted)
     result.met = result.met and not result.doubts
     known = [target.alone.ratio for target in result.targets if target.alone is not None]

@@ -169,7 +169,8 @@ def _steps(run: Run, *, wants_more: bool) -> list[Step]:
         again = settings.command(out=str(run.folder), resume=True)
         steps.append(Step("Clock it again when the machine is calm; nothing else is done again", again))
     elif not result.met and not result.doubts and settings is not None:
-        steps.append(Step("Allow what the nearest one takes", _loosened(settings, result).command()))
+        if (loose := _loosened(settings, result)) != settings:
+            steps.append(Step("Allow what the nearest one takes", loose.command()))
         smaller = msgspec.structs.replace(settings, size=max(round(0.75 * min(result.network.input[1:]) / 8) * 8, 8))
         steps.append(Step("Or show it smaller images", smaller.command()))
     if wants_more and settings is not None:
@@ -191,8 +192,12 @@ def _loosened(settings: FitSettings, result: FitResult) -> FitSettings:
         needed = budget_ms if latency is None else bound_ms(latency)
         return budget_ms if needed <= budget_ms else max(float(f"{needed * 1.05:.2g}"), needed)
 
-    also = (f"{each.name}={enough(each.latency, each.budget_ms):.6g}ms" for each in result.targets[1:])
-    return msgspec.structs.replace(settings, latency_ms=enough(result.latency, result.budget_ms), also=tuple(also))
+    also = tuple(
+        text if enough(each.latency, each.budget_ms) == each.budget_ms else
+        f"{each.name}={enough(each.latency, each.budget_ms):.6g}ms"
+        for text, each in zip(settings.also, result.targets[1:], strict=False)
+    )  # fmt: skip
+    return msgspec.structs.replace(settings, latency_ms=enough(result.latency, result.budget_ms), also=also)
 
 
 def longer(settings: S, recipe: Mapping[str, object]) -> S:
