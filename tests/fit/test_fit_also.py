@@ -13,9 +13,12 @@ from ridgepoint.arch.zoo import load
 from ridgepoint.cost.device import load_device
 from ridgepoint.cost.roofline import predict_latency
 from ridgepoint.errors import InputError
+from ridgepoint.fit.choosing import choose
+from ridgepoint.fit.further import shipped, tightest_ms
 from ridgepoint.fit.goals import find_goals, shares, together
 from ridgepoint.fit.settings import FitSettings, make_settings
 from ridgepoint.fit.wanted import wanted
+from ridgepoint.search.candidate import Candidate
 from ridgepoint.search.study import Study
 
 WORDS = ("fit", "digits", "--size", "16", "--space", str(SPACE_FILE), *COUNTED, "--baselines", "2")
@@ -24,7 +27,7 @@ LOOSE_MS = 1.0
 
 
 def asked(*also: str, **more: object) -> FitSettings:
-    return make_settings(data="digits", latency_ms=5.0, also=also, **more)
+    return make_settings(**{"data": "digits", "latency_ms": 5.0, "also": also, **more})
 
 
 def upper_ms(network: object, device: str) -> float:
@@ -139,6 +142,29 @@ def test_a_device_twice_is_refused_and_another_runtime_of_it_is_not():
     (_, board, pi) = wanted(asked("boards/pi.yaml/torch=5ms", "ssh://pi@board/opt/python/onnxruntime/int8=9ms"))
     assert (board.device, board.runtime) == ("boards/pi.yaml", "torch")
     assert (pi.device, pi.runtime, pi.precision) == ("ssh://pi@board/opt/python", "onnxruntime", "int8")
+
+
+def trained(name: str, val_accuracy: float) -> Candidate:
+    network = load(name)
+    ms = predict_latency(network, FIRST).ms
+    return Candidate(name=name, phase="finalist", network=network, seed=0, predicted_ms=ms, val_accuracy=val_accuracy)
+
+
+def test_the_choice_is_the_best_that_meets_all_budgets():
+    """The better one is within the first budget alone; where nothing ships to a target, it does not choose."""
+    better, other = trained("mobilenetv3_large_100", 0.9), trained("mobilenetv3_small_100", 0.8)
+    between = (upper_ms(other.network, OTHER) + upper_ms(better.network, OTHER)) / 2
+    goals = find_goals(asked(f"{OTHER}={between}ms", device=FIRST, latency_ms=6.0))
+    assert upper_ms(better.network, FIRST) < 6.0 and upper_ms(other.network, OTHER) < upper_ms(better.network, OTHER)
+    both = {each.name: each.network for each in (better, other)}
+    times = goals[1].target.files(dict.fromkeys(both, Path("x")), both, patience_s=0.0)
+    there = shipped(goals[1], [better, other], dict.fromkeys(both, Path("x")), times)
+    assert (there.met(better.name), there.met(other.name)) == (False, True)
+    limit = goals[0].allowed_ms
+    assert choose([better, other], limit, ms=tightest_ms(goals, [there])).name == other.name
+    none = shipped(goals[1], [], {}, {})
+    assert choose([better, other], limit, ms=tightest_ms(goals, [none])).name == better.name
+    assert not none.met(better.name)
 
 
 def test_a_device_on_which_nothing_fits_is_named(tmp_path: Path):

@@ -85,7 +85,7 @@ def finish(job: FitJob, plan: Plan | None, trained: list[Candidate], *, last: bo
     networks = {c.name: c.network for c in trained if c.training == c.name}
     latencies = times_once(job, job.first, files, networks, patience_s=patience_s)
     trained = [msgspec.structs.replace(c, **as_candidate(latencies[c.name])) for c in trained]
-    winner = choose(trained, job.allowed_ms, ms=tightest_ms(job, further))
+    winner = choose(trained, job.allowed_ms, ms=tightest_ms(job.goals, further))
     path, runtime = job.run.path, find_runtime(job.run.settings.runtime)
     artefact = path / files[winner.name].name
     about = copy_artefact(files[winner.name], artefact, runtime)

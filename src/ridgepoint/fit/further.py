@@ -79,12 +79,12 @@ def shipped(goal: Goal, forms: Sequence[Candidate], files: Mapping[str, Path], t
     )
 
 
-def tightest_ms(job: FitJob, further: Sequence[Shipped]) -> Callable[[Candidate], float]:
+def tightest_ms(goals: Sequence[Goal], further: Sequence[Shipped]) -> Callable[[Candidate], float]:
     """What a candidate takes on the target that is tightest for it, in milliseconds of the first budget.
 
     A target to which nothing ships at all, which is missed whatever is chosen, does not choose.
     """
-    asked = [(factor, each) for factor, each in zip(shares(job.goals)[1:], further, strict=True) if each.times]
+    asked = [(factor, each) for factor, each in zip(shares(goals)[1:], further, strict=True) if each.times]
 
     def ms(candidate: Candidate) -> float:
         return max([candidate.final_ms, *(factor * each.ms(candidate.training) for factor, each in asked)])
