@@ -20,7 +20,8 @@ def macs_by_hooks(model: nn.Module, input_shape: tuple[int, ...]) -> Counter:
     def convolution(path):
         def hook(module, _inputs, out):
             area = module.kernel_size[0] * module.kernel_size[1]
-            add(path, out.shape[1] * out.shape[2] * out.shape[3] * area * module.in_channels // module.groups)
+            for each in out if isinstance(out, list) else [out]:
+                add(path, each[0].numel() * area * module.in_channels // module.groups)
 
         return hook
 

@@ -240,5 +240,6 @@ def initialise(model: nn.Module) -> None:
                 nn.init.xavier_uniform_(module.get_parameter(f"{part}.weight"))
         if isinstance(module, layers.Parallel) and isinstance(module.join, AnchoredRows):
             for name, weight in module.named_parameters():
-                if name.endswith(".conv.weight") and not name.endswith("depthwise.conv.weight"):
+                last = name.endswith((".conv.weight", ".conv.pointwise.weight"))
+                if last and not name.endswith("depthwise.conv.weight"):
                     nn.init.normal_(weight, 0.0, PREDICTOR_STD)
