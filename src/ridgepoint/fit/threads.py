@@ -4,15 +4,18 @@ import statistics
 import time
 
 import msgspec
+import numpy as np
 import torch
+from torch import Tensor
 
 from ridgepoint.arch.network import Network
+from ridgepoint.data import decode
 from ridgepoint.fit.prepare import Prepared
 from ridgepoint.fit.settings import FitSettings
 from ridgepoint.nn.build import build
 from ridgepoint.run.folder import RunFolder
 from ridgepoint.train.accelerator import ALL_THREADS, CPU
-from ridgepoint.train.batches import Batch, cross_entropy
+from ridgepoint.train.batches import Batch
 from ridgepoint.train.freeze import freeze_backbone
 from ridgepoint.train.loop import memory_format
 from ridgepoint.train.recipe import Recipe
@@ -31,32 +34,41 @@ def set_training_threads(run: RunFolder[FitSettings], prepared: Prepared) -> int
     if run.settings.evaluations is not None or prepared.accelerator != CPU or ALL_THREADS == 1:
         torch.set_num_threads(ALL_THREADS)
         return ALL_THREADS
-    return _fastest(prepared.middling(), prepared.recipe, prepared.accelerator)[0]
+    return _fastest(prepared, prepared.middling(), prepared.recipe)[0]
 
 
 def pace(prepared: Prepared, network: Network, recipe: Recipe) -> float:
     """Seconds of a training step of a network, with as many threads as are fastest, which are set."""
-    return _fastest(network, recipe, prepared.accelerator)[1]
+    return _fastest(prepared, network, recipe)[1]
 
 
-def _fastest(network: Network, recipe: Recipe, accelerator: torch.device) -> tuple[int, float]:
-    counts = sorted({1, ALL_THREADS}) if accelerator == CPU else [ALL_THREADS]
-    times = {count: _step_s(network, recipe, accelerator, count) for count in counts}
+def _fastest(prepared: Prepared, network: Network, recipe: Recipe) -> tuple[int, float]:
+    counts = sorted({1, ALL_THREADS}) if prepared.accelerator == CPU else [ALL_THREADS]
+    truth = _truth(prepared, network, recipe.batch_size)
+    times = {count: _step_s(prepared, network, recipe, truth, count) for count in counts}
     threads = min(times, key=lambda count: times[count])
     torch.set_num_threads(threads)
     return threads, times[threads]
 
 
-def _step_s(network: Network, recipe: Recipe, accelerator: torch.device, threads: int) -> float:
+def _truth(prepared: Prepared, network: Network, count: int) -> Tensor:
+    """What is known of the first images to learn from, (count, ...); of few images again and again."""
+    train = prepared.dataset.train
+    first = train.at(np.arange(min(count, len(train))))
+    labels = decode(first, prepared.preprocessing_for(network), train=False).labels
+    return labels[torch.arange(count) % len(labels)]
+
+
+def _step_s(prepared: Prepared, network: Network, recipe: Recipe, truth: Tensor, threads: int) -> float:
     """Median seconds of a training step, when all of a network learns."""
     torch.set_num_threads(threads)
+    accelerator = prepared.accelerator
     recipe = msgspec.structs.replace(recipe, compile=False)  # which takes longer than a trial can save
     model = build(network).train().to(accelerator, memory_format=memory_format(network))  # type: ignore[call-overload]
     images = torch.zeros(recipe.batch_size, *network.input, device=accelerator)
     images = images.to(memory_format=memory_format(network))
-    targets = torch.zeros(len(images), dtype=torch.long, device=accelerator)
-    batch = Batch(images=images, targets=targets, ids=())
-    loss = cross_entropy(recipe.label_smoothing)
+    batch = Batch(images=images, targets=truth.to(accelerator), ids=())
+    loss = prepared.task.loss(recipe)
     learn = TrainingStep(
         model,
         recipe,
