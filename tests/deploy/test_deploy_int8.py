@@ -50,9 +50,7 @@ def taught(folder: Path, network) -> Path:
     """A network whose classifier alone knows the digits, as a training leaves it; in seconds."""
     torch.manual_seed(0)
     model, data = build(network).eval(), training_data(DIGITS, PREPROCESSING)
-    found = linear_classifier(
-        model, data.train, data.val, PREPROCESSING, classes=10, seed=0, accelerator=torch.device("cpu"), most=800
-    )
+    found = linear_classifier(model, data.train, data.val, PREPROCESSING, classes=10)
     put(model, found)
     about = About(
         labels=DIGITS.classes,

@@ -30,7 +30,7 @@ def test_the_network_answers_what_the_regression_answers(name: str) -> None:
     network = brief(name, height=32).with_classes(3)
     model = randomise(build(network)).eval()  # or a network of residuals would begin as nothing
     train, val = images(60, 36, 0), images(30, 32, 1)
-    found = linear_classifier(model, train, val, PREPROCESSING, classes=3, seed=0, most=48)
+    found = linear_classifier(model, train, val, PREPROCESSING, classes=3)
     put(model, found)
     with torch.no_grad():
         answers = model(PREPROCESSING.normalize(val.images)).argmax(1)

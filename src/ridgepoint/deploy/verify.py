@@ -1,6 +1,7 @@
 """Whether an exported file computes what its source computes, on real images in the real runtime."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
@@ -70,47 +71,55 @@ def verify(
             source's is no number.
         InputError: If one of the file's is no number.
     """
-    parity = compare_outputs(model, artefact, images, agree=agree, batch=batch)
+    expected, got = [], []
+    for chunk in images.split(batch):
+        with torch.no_grad():
+            expected.append(model(artefact.preprocessing.normalize(chunk)).numpy())
+        got.append(artefact.logits(chunk.numpy()))
+    parity = compare(np.concatenate(expected), np.concatenate(got), artefact.session.path, agree=agree)
+    require_parity(parity)
+    return parity
+
+
+def require_parity(parity: Parity) -> None:
+    """Refuse a float file that does not compute what its source computes.
+
+    Raises:
+        ParityError: If any answer differs, or outputs differ by more than 0.1 % of their largest value.
+    """
     if parity.agreement < 1.0 or not parity.max_relative_diff <= MAX_RELATIVE_DIFF:
         raise ParityError(
             f"the exported file disagrees with its source on {parity.count} images: {parity.agrees} "
             f"{parity.agreement:.4f} (allowed 1.0), largest logit difference {parity.max_abs_diff:.2g}, relative "
             f"{parity.max_relative_diff:.2g} (allowed {MAX_RELATIVE_DIFF:.0e}). Do not ship it; try another --runtime"
         )
-    return parity
 
 
-@torch.no_grad()
-def compare_outputs(
-    model: nn.Module,
-    artefact: Artefact,
-    images: torch.Tensor,
-    *,
-    agree: Callable[[np.ndarray, np.ndarray], Agreed],
-    batch: int = 64,
+def compare(
+    expected: np.ndarray, got: np.ndarray, path: Path, *, agree: Callable[[np.ndarray, np.ndarray], Agreed]
 ) -> Parity:
-    """How far a file, which may be int8, answers as its source does; as `verify`, which refuses what differs.
+    """How far a file, which may be int8, answers as its source does.
+
+    Args:
+        expected: Outputs of the source, (N, ...).
+        got: Those of the file.
+        path: The file.
+        agree: How far they mean the same, as the task has it.
 
     Raises:
         ParityError: If an output of the source is no number.
-        InputError: If one of the file's is no number.
     """
-    expected, got = [], []
-    for chunk in images.split(batch):
-        expected.append(model(artefact.preprocessing.normalize(chunk)).numpy())
-        got.append(artefact.logits(chunk.numpy()))
-    left, right = np.concatenate(expected), np.concatenate(got)
-    if not np.isfinite(left).all():
+    if not np.isfinite(expected).all():
         raise ParityError(
-            f"{artefact.session.path}: its source answers with values that are infinite or no numbers. Its weights are "
+            f"{path}: its source answers with values that are infinite or no numbers. Its weights are "
             "damaged, or its training diverged: train again"
         )
-    agreed = agree(left, right)
-    difference = float(np.abs(left - right).max())
+    agreed = agree(expected, got)
+    difference = float(np.abs(expected - got).max())
     return Parity(
         max_abs_diff=difference,
-        max_relative_diff=difference / max(float(np.abs(left).max()), 1e-12),
+        max_relative_diff=difference / max(float(np.abs(expected).max()), 1e-12),
         agrees=agreed.name,
         agreement=agreed.share,
-        count=len(left),
+        count=len(expected),
     )

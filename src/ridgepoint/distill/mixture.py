@@ -21,6 +21,7 @@ from ridgepoint.distill.lessons import Lesson, Lessons
 from ridgepoint.distill.views import Variation
 from ridgepoint.errors import InputError, nearest
 from ridgepoint.seeds import seed_for
+from ridgepoint.train.accelerator import one_thread
 from ridgepoint.train.batches import ALL, Batch, Batches
 from ridgepoint.train.recipe import SMALL_IMAGE
 
@@ -130,6 +131,7 @@ class MixtureBatches(Batches):
         """Whole batches in an epoch."""
         return self._count // self.batch_size
 
+    @one_thread()
     def seen(self, step: int, progress: float, rows: slice = ALL) -> Batch:
         """The views of a step and what the teacher says to them."""
         set_B = self.sets(step)[rows]

@@ -26,6 +26,7 @@ FURTHER_BLOCKS = 1.5  # what the first candidates need besides
 NETWORK_S = 2.0  # the same for a network
 SEARCH_S, TRAINING_S = 4.0, 2.0  # the least that finds and trains one network
 REPORT_S = 5.0
+PIXEL_S = 3e-8  # to decode one
 FIRST_FILE_S, FIRST_IMAGE_S = 20.0, 0.004  # to choose, export, check and clock it, and to see an image, on two cores
 MEASURED_TWICE = 2.0  # on a busy machine the exported files are clocked again; and some are larger than the average
 BESIDE = 1.15  # a training's evaluations, and what it writes, beside its steps
@@ -79,7 +80,8 @@ def require_first_file(run: RunFolder[FitSettings], prepared: Prepared, target: 
     Raises:
         BudgetError: With the least that is possible here.
     """
-    images = min(len(prepared.dataset.train), POLICY.frozen_images) + len(prepared.dataset.val)
+    dataset = prepared.dataset
+    images = min(len(dataset.train), POLICY.frozen_images) + min(len(dataset.val), POLICY.frozen_val)
     allowed, least = seconds_allowed(run.settings), run.elapsed + FIRST_FILE_S + images * FIRST_IMAGE_S
     if allowed < least:
         raise BudgetError(
@@ -93,14 +95,24 @@ def measure_ending(run: RunFolder[FitSettings], prepared: Prepared, target: Targ
     if (known := run.read_step("ending", Ending)) is not None:
         return known
     taken, ms = target.try_out(prepared.middling())
-    tests, (height, width) = len(prepared.dataset.test), prepared.dataset.median_size
-    checked = tests * ms / 1e3
+    tests = len(prepared.dataset.test)
     ending = Ending(
-        once_s=REPORT_S + 3 * checked + tests * height * width * 3e-8,  # to decode a pixel takes 30 ns
-        network_s=MEASURED_TWICE * taken + checked,
+        once_s=REPORT_S + checking_s(prepared, tests, ms),
+        network_s=MEASURED_TWICE * taken + tests * ms / 1e3,
     )
     run.write_step("ending", msgspec.to_builtins(ending))
     return ending
+
+
+def checking_s(prepared: Prepared, tests: int, ms: float) -> float:
+    """Seconds that it takes to decode so many test images and to compare a file of so many milliseconds on them."""
+    return tests * 3 * ms / 1e3 + decoding_s(prepared, tests)
+
+
+def decoding_s(prepared: Prepared, images: int) -> float:
+    """Seconds that it takes to decode so many images."""
+    height, width = prepared.dataset.median_size
+    return images * height * width * PIXEL_S
 
 
 def may_look_further(run: RunFolder[FitSettings]) -> bool:

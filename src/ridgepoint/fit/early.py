@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
+import numpy as np
 import torch
 
 from ridgepoint.display import Display
 from ridgepoint.errors import DivergedError
-from ridgepoint.fit.bound import seconds_allowed
+from ridgepoint.fit.bound import checking_s, decoding_s, seconds_allowed
 from ridgepoint.fit.finish import finish
 from ridgepoint.fit.folds import FOLDS, Folded, fold
 from ridgepoint.fit.frozen import linear_classifier, put
@@ -29,9 +30,10 @@ from ridgepoint.nn.published import Published
 from ridgepoint.nn.weights import load_weights
 from ridgepoint.run.folder import RunFolder, Seconds
 from ridgepoint.search.candidate import Candidate
+from ridgepoint.seeds import seed_for
 from ridgepoint.tasks.classification import CLASSIFICATION
 from ridgepoint.train.accelerator import ALL_THREADS
-from ridgepoint.train.batches import TrainingData
+from ridgepoint.train.batches import TrainingData, training_data
 from ridgepoint.train.folder import TRAININGS, WEIGHTS
 from ridgepoint.train.loop import Bound
 from ridgepoint.train.recipe import Recipe
@@ -42,9 +44,10 @@ EACH = 0.4  # of the seconds that the end takes with one network, for each furth
 
 
 class Ended(msgspec.Struct, kw_only=True):
-    """Seconds that export, check and clock of the first file took, and whether it meets the budget."""
+    """Seconds that export, check and clock of the first file took, `further_s` if with all test images; met?"""
 
     seconds: Seconds
+    further_s: Seconds = 0.0
     met: bool = True
 
 
@@ -128,7 +131,12 @@ def first_file_meets(job: FitJob, trained: Sequence[Candidate], show: Callable[[
         started = job.run.elapsed
         result = finish(job, None, list(trained), last=False)
         show(result)
-        known = Ended(seconds=job.run.elapsed - started, met=result["met"] or bool(result["doubts"]))
+        further = len(job.prepared.dataset.test) - (result["accuracy"]["count"] or 0)
+        known = Ended(
+            seconds=job.run.elapsed - started,
+            further_s=checking_s(job.prepared, further, result["latency"]["ms"]),
+            met=result["met"] or bool(result["doubts"]),
+        )
         job.run.write_step(FIRST_FILE, msgspec.to_builtins(known))
     return known.met
 
@@ -185,7 +193,7 @@ def frozen(run: RunFolder[FitSettings], prepared: Prepared, opening: Opening, di
         started = time.monotonic()
         torch.set_num_threads(ALL_THREADS)
         display.progress(0.1, "decoding the images")
-        data = data_for(prepared, opening)
+        data = some_data_for(prepared, opening, seed=run.settings.seed)
         model = build(opening.network)
         load_weights(model, opening.weights.path)
         display.progress(0.3, f"{opening.network.name} looks at {len(data.train):,} images")
@@ -195,9 +203,7 @@ def frozen(run: RunFolder[FitSettings], prepared: Prepared, opening: Opening, di
             data.val,
             data.preprocessing,
             classes=opening.network.num_classes,
-            seed=run.settings.seed,
             accelerator=prepared.accelerator,
-            most=POLICY.frozen_images,
         )
         put(model, found)
         known = keep(
@@ -285,7 +291,7 @@ def recipe_of(
 def kept_s(run: RunFolder[FitSettings], *, made: int) -> float:
     """Seconds that the end takes with so many networks beside the first."""
     ended = run.read_step(FIRST_FILE, Ended)
-    return (ended.seconds if ended else 0.0) * (1 + EACH * made)
+    return (ended.seconds + ended.further_s if ended else 0.0) * (1 + EACH * made)
 
 
 def share_of_time(job: FitJob, opening: Opening, number: int, count: int, *, made: int) -> Share:
@@ -311,11 +317,12 @@ def share_of_time(job: FitJob, opening: Opening, number: int, count: int, *, mad
         set_training_threads(run, prepared)
         share = Share()
     else:
-        data = data_for(prepared, opening)
-        recipe = prepared.finetune
+        images, judges, recipe = len(prepared.dataset.train), len(prepared.dataset.val), prepared.finetune
         step_s = pace(prepared, opening.network, recipe)
-        epoch_s = step_s * len(data.train) / min(recipe.batch_size, len(data.train))
-        judged_s = step_s * len(data.val) / recipe.batch_size / 2  # at the very end, forward alone
+        epoch_s = step_s * images / min(recipe.batch_size, images)
+        judged_s = step_s * judges / recipe.batch_size / 2  # at the very end, forward alone
+        if opening.network.input[1:] not in prepared.sizes:
+            judged_s += decoding_s(prepared, images + judges)
         left_s = max(seconds_allowed(settings) - run.elapsed - kept_s(run, made=made) - judged_s, 0.0)
         asked = settings.space is not None or settings.method != "auto"
         least_s = POLICY.search_asked_s if asked else POLICY.search_least_s
@@ -326,7 +333,7 @@ def share_of_time(job: FitJob, opening: Opening, number: int, count: int, *, mad
         enough = seconds >= POLICY.finetuning_least_s
         share = Share(seconds=seconds, finetuned=enough, more=times > 1, searched=searched)
         if (
-            len(data.val) < POLICY.few_images
+            judges < POLICY.few_images
         ):  # all that is learnt in parts and then in whole is as long, so epochs tell how long
             epochs = min(int(seconds / (FOLDS * epoch_s)), POLICY.few_epochs)
             share = Share(epochs=max(epochs, 1), finetuned=epochs > 0, more=times > 1, searched=searched)
@@ -340,7 +347,24 @@ def data_for(prepared: Prepared, opening: Opening) -> TrainingData:
     Seen: two epochs of EfficientNet-Lite0 at 96 px on 2,608 photographs, 87.4 % where crops keep 70 % of the image at
     least, 86.2 % where they keep 35 %.
     """
-    data = prepared.data_for(opening.network)
+    return _as_wanted(prepared.data_for(opening.network), opening)
+
+
+def some_data_for(prepared: Prepared, opening: Opening, *, seed: int) -> TrainingData:
+    """As many of the images as a classifier on frozen features learns from and is chosen by; others wait."""
+    dataset, generator = prepared.dataset, np.random.default_rng(seed_for(seed, "frozen"))
+    few = [
+        part if len(part) <= most else part.at(np.sort(generator.permutation(len(part))[:most]))
+        for part, most in ((dataset.train, POLICY.frozen_images), (dataset.val, POLICY.frozen_val))
+    ]
+    if few == [dataset.train, dataset.val]:
+        return data_for(prepared, opening)
+    some = dataclasses.replace(dataset, train=few[0], val=few[1])
+    preprocessing = prepared.preprocessing_for(opening.network)
+    return _as_wanted(training_data(some, preprocessing, augmentation=prepared.augmentation), opening)
+
+
+def _as_wanted(data: TrainingData, opening: Opening) -> TrainingData:
     low, high = data.augmentation.crop_scale
     crops = (max(low, POLICY.finetuning_crop), max(high, POLICY.finetuning_crop))
     augmentation = msgspec.structs.replace(data.augmentation, crop_scale=crops)

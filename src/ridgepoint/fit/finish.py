@@ -8,17 +8,18 @@ from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
+import numpy as np
 
 from ridgepoint.arch.document import dump_network
 from ridgepoint.arch.words import in_words
 from ridgepoint.cost.count import cost
-from ridgepoint.data import ArraySplit, decode
+from ridgepoint.data import ArraySplit, Split, decode
 from ridgepoint.deploy.artefact import load_artefact
 from ridgepoint.deploy.companion import write_entry
 from ridgepoint.deploy.export import copy_artefact
 from ridgepoint.deploy.runtimes import find_runtime, model_file
 from ridgepoint.deploy.timing import doubts
-from ridgepoint.deploy.verify import Parity, compare_outputs, verify
+from ridgepoint.deploy.verify import Parity, compare, require_parity
 from ridgepoint.files import write_atomic
 from ridgepoint.fit.bound import LEAST_PATIENCE_S, final_patience_s
 from ridgepoint.fit.choosing import choose
@@ -51,6 +52,7 @@ from ridgepoint.run.result import (
     Told,
 )
 from ridgepoint.search.candidate import Candidate
+from ridgepoint.seeds import seed_for
 from ridgepoint.tasks.decoding import decoding_ms
 from ridgepoint.train.accelerator import told
 from ridgepoint.train.folder import TRAININGS, load_training, read_about
@@ -92,7 +94,8 @@ def finish(job: FitJob, plan: Plan | None, trained: list[Candidate], *, last: bo
     write_atomic(path / "architecture.yaml", dump_network(winner.network))
     write_atomic(path / "labels.txt", "".join(f"{label}\n" for label in job.prepared.dataset.classes))
     job.display.progress(0.8, "checking the exported file on the test images")
-    parity, accuracies, score, after_ms = check(job, winner, trained, files)
+    shown = shown_to(job.prepared.dataset.test, seed=job.run.settings.seed, last=last)
+    parity, accuracies, score, after_ms = check(job, winner, trained, files, shown)
     quantisation = quantised_of(job, job.first, taught).get(winner.training) if winner.training != winner.name else None
     write_entry(artefact, about, runtime, parity=parity.document(), quantisation=quantisation)
     trained = [msgspec.structs.replace(c, test_accuracy=accuracies[c.name].artefact) for c in trained]
@@ -121,7 +124,8 @@ def conclude(job: FitJob, trained: list[Candidate]) -> dict[str, Any]:
     known = read_record(job.run.path / RESULT, FitResult, otherwise=DAMAGED)
     told = {rival.name: rival for rival in known.baselines}
     forms, _ = all_forms(job, job.first, trained)
-    if known.doubts or told.keys() != {each.name for each in forms}:
+    all_tests = known.accuracy.count == len(job.prepared.dataset.test)
+    if known.doubts or not all_tests or told.keys() != {each.name for each in forms}:
         return finish(job, None, trained)
     for each in forms:
         latency, test = told[each.name].latency, told[each.name].accuracy.artefact
@@ -134,14 +138,22 @@ def conclude(job: FitJob, trained: list[Candidate]) -> dict[str, Any]:
     return plain
 
 
+def shown_to(tests: Split, *, seed: int, last: bool) -> Split:
+    """The test images that files are checked on: in the end all of them, until then no more than tell something."""
+    if last or len(tests) <= POLICY.early_tests:
+        return tests
+    generator = np.random.default_rng(seed_for(seed, "early tests"))
+    return tests.at(np.sort(generator.permutation(len(tests))[: POLICY.early_tests]))
+
+
 def check(
-    job: FitJob, winner: Candidate, trained: list[Candidate], files: dict[str, Path]
+    job: FitJob, winner: Candidate, trained: list[Candidate], files: dict[str, Path], shown: Split
 ) -> tuple[Parity, dict[str, Accuracy], Score, float]:
     """Parity of the winner on the test images, every artefact's test score in the real runtime, the winner's whole.
 
     Last, what making answers of the winner's outputs takes.
     """
-    runtime, task, dataset = job.run.settings.runtime, job.prepared.task, job.prepared.dataset
+    runtime, task, classes = job.run.settings.runtime, job.prepared.task, job.prepared.dataset.classes
     tests: dict[tuple[int, ...], ArraySplit] = {}
     accuracies: dict[str, Accuracy] = {}
     for candidate in trained:
@@ -149,7 +161,7 @@ def check(
         preprocessing = artefact.preprocessing
         size = candidate.network.input[1:]
         if size not in tests:
-            tests[size] = decode(dataset.test, preprocessing, train=False)
+            tests[size] = decode(shown, preprocessing, train=False)
         outputs = artefact.logits(tests[size].images.numpy())
         found = task.score(outputs, tests[size].labels)
         accuracies[candidate.name] = Accuracy(
@@ -162,12 +174,13 @@ def check(
         )
         if candidate.name == winner.name:
             model, _ = load_training(job.run.path / TRAININGS / candidate.training)
-            compared = verify if candidate.training == candidate.name else compare_outputs
-            parity, best = compared(model, artefact, tests[size].images, agree=task.agree), found
-            answers = logits(model, tests[size].images, preprocessing)
+            answers, best = logits(model, tests[size].images, preprocessing), found
+            parity = compare(answers.numpy(), outputs, files[candidate.name], agree=task.agree)
+            if candidate.training == candidate.name:
+                require_parity(parity)
             accuracies[candidate.name].trained = task.score(answers, tests[size].labels).value
-            task.write_evaluation(job.run.path, dataset.classes, tests[size], outputs)
-            after_ms = decoding_ms(task, outputs, dataset.classes)
+            task.write_evaluation(job.run.path, classes, tests[size], outputs)
+            after_ms = decoding_ms(task, outputs, classes)
     return parity, accuracies, best, after_ms
 
 

@@ -93,9 +93,7 @@ def _judged(
         part.val,
         part.preprocessing,
         classes=network.num_classes,
-        seed=seed,
         accelerator=prepared.accelerator,
-        most=len(part.train),
     )
     put(model, head)
     with tempfile.TemporaryDirectory() as folder:

@@ -24,7 +24,6 @@ from ridgepoint.fit.policy import POLICY
 from ridgepoint.nn.build import BuiltNetwork
 from ridgepoint.nn.fuse import fuse
 from ridgepoint.nn.norms import statistics
-from ridgepoint.seeds import seed_for
 from ridgepoint.train.accelerator import ALL_THREADS, CPU
 from ridgepoint.train.accuracy import score_classes
 
@@ -56,8 +55,8 @@ class Classifier:
 
 
 def linear_classifier(
-    model: BuiltNetwork, train: ArraySplit, val: ArraySplit, preprocessing: Preprocessing, *, classes: int, seed: int,
-    accelerator: torch.device = CPU, most: int,
+    model: BuiltNetwork, train: ArraySplit, val: ArraySplit, preprocessing: Preprocessing, *, classes: int,
+    accelerator: torch.device = CPU,
 ) -> Classifier:  # fmt: skip
     """Logistic regression on what a network's classifier reads; regularised as the validation images like it best.
 
@@ -67,15 +66,11 @@ def linear_classifier(
         val: Crops.
         preprocessing: How pixels become inputs.
         classes: How many there are.
-        seed: Of the images that are drawn where there are too many.
         accelerator: Where the features are computed.
-        most: How many training images are looked at.
     """
-    generator = torch.Generator().manual_seed(seed_for(seed, "frozen"))
-    chosen = torch.randperm(len(train), generator=generator)[:most].sort().values
-    x_NF = features(model, train.images[chosen], preprocessing, accelerator)
+    x_NF = features(model, train.images, preprocessing, accelerator)
     val_NF = features(model, val.images, preprocessing, accelerator)
-    return regression(x_NF, train.labels[chosen], val_NF, val.labels, classes=classes)
+    return regression(x_NF, train.labels, val_NF, val.labels, classes=classes)
 
 
 def features(

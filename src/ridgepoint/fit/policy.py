@@ -46,6 +46,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     few_images: Annotated[int, _why("of validation: fewer do not choose alone")] = 100
     unequal: Annotated[float, _why("times the smallest class's images: then classes that weigh alike are tried")] = 3.0
     frozen_images: Annotated[int, _why("whose frozen features a classifier learns from: more take minutes")] = 5000
+    frozen_val: Annotated[int, _why("of validation that choose such a classifier: more take minutes")] = 2000
+    early_tests: Annotated[int, _why("test images that a file is checked on before the last: more take minutes")] = 1000
     finetuning_share: Annotated[float, _why("of what is left, for fine-tuning weights where a search follows")] = 0.6
     finetuned: Annotated[int, _why("networks with weights, where there is time for the recipe's epochs of each")] = 3
     opening_near: Annotated[float, _why("of the images, frozen features may tell fewer for a network to be one")] = 0.05

@@ -3,7 +3,9 @@
 What a network ships as is measured on the device that it is for, wherever it was trained.
 """
 
+import contextlib
 import os
+from collections.abc import Iterator
 
 import torch
 
@@ -51,3 +53,14 @@ def seed_generator(accelerator: torch.device, seed: int) -> None:
         torch.default_generator.manual_seed(seed)
     else:
         torch.manual_seed(seed)
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Small work on the CPU by one thread of torch's: two that share it wait for each other, five times as long."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

@@ -17,7 +17,7 @@ from ridgepoint.data.augment import Geometry
 from ridgepoint.data.draws import sample_seeds
 from ridgepoint.errors import InputError
 from ridgepoint.seeds import seed_for
-from ridgepoint.train.accelerator import CPU
+from ridgepoint.train.accelerator import CPU, one_thread
 from ridgepoint.train.curriculum import augmentation_by_progress
 from ridgepoint.train.recipe import Recipe
 
@@ -151,6 +151,7 @@ class AugmentedBatches(Batches):
         """Whole batches of an epoch."""
         return len(self.data.train) // self.batch_size
 
+    @one_thread()
     def seen(self, step: int, progress: float, rows: slice = ALL) -> Batch:
         """The images of a step, in an order drawn anew for every epoch."""
         split = self.data.train
