@@ -4,12 +4,10 @@ import json
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
-import torch
 from cli_helpers import call
 from fit_helpers import PROGRAM, SPACE_FILE, finish, kill_when
-from PIL import Image
+from photographs import NAME, write_photographs
 
 from ridgepoint.arch.zoo import load
 from ridgepoint.deploy.artefact import load_artefact
@@ -18,7 +16,6 @@ from ridgepoint.nn.reach import FOLDER
 from ridgepoint.nn.weights import save_weights
 from ridgepoint.train.start import start_from
 
-NAME = "tf_mobilenetv3_small_minimal_100"
 HALF = (0.5, 0.5, 0.5)
 COUNTED = (
     "--evaluations", "1", "--set", "epochs=1", "--set", "short_epochs=1", "--set", "batch_size=16", "--baselines", "0",
@@ -29,19 +26,7 @@ COUNTED = (
 @pytest.fixture(scope="module")
 def place(tmp_path_factory) -> Path:
     """Photographs of three colours and a folder of weights."""
-    folder = tmp_path_factory.mktemp("early")
-    rng = np.random.default_rng(0)
-    for number, name in enumerate(("red", "green", "blue")):
-        (folder / "photos" / name).mkdir(parents=True)
-        for index in range(15):
-            pixels = rng.integers(0, 140, (80, 80, 3), dtype=np.uint8)
-            pixels[..., number] += 90
-            Image.fromarray(pixels).save(folder / "photos" / name / f"{index}.png")
-    (folder / "weights").mkdir()
-    torch.manual_seed(0)
-    save_weights(build(load(NAME)), folder / "weights" / f"{NAME}.in1k.safetensors")
-    save_weights(build(load("mobileone_s0")), folder / "weights" / "mobileone_s0.apple_in1k.safetensors")
-    return folder
+    return write_photographs(tmp_path_factory.mktemp("early"))
 
 
 def words(place: Path, run: Path, *more: str) -> list[str]:

@@ -1,6 +1,7 @@
 """Runs that are killed at random moments, resumed, killed again, and in the end compared with one nobody disturbed.
 
     python tests/run/kills.py --count 200 --seed 1 --verbs train distill search fit
+    python tests/run/kills.py --count 10 --verbs anytime    # fits that open with weights: each has a checked file soon
 
 Every sitting is a fork of a process that has loaded the program but computed nothing: so a kill costs what the fork
 did, not the loading of torch. Exit code 0 where all ended bit for bit as undisturbed: weights, metrics, journal, and
@@ -12,6 +13,7 @@ import contextlib
 import itertools
 import json
 import math
+import os
 import random
 import shutil
 import sys
@@ -25,9 +27,13 @@ from typing import Any
 import msgspec
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
+from fit_helpers import SPACE_FILE
 from forks import Command
+from photographs import write_photographs
 
+from ridgepoint.deploy.artefact import load_artefact
 from ridgepoint.files import is_leftover
+from ridgepoint.nn.reach import FOLDER
 from ridgepoint.search.study import STUDY_FILE, read_candidates
 
 SMALL = """
@@ -60,7 +66,34 @@ QUICK = (
     "0",
     "--busy",
 )
-TIMES = {"train_s", "seconds", "elapsed_s", "wall_s", "phases", "created", "measured_ms", "measured_p90_ms", "latency"}
+ANYTIME = (
+    "--set",
+    "epochs=1",
+    "--set",
+    "batch_size=16",
+    "--evaluations",
+    "1",
+    "--latency",
+    "50ms",
+    "--size",
+    "64",
+    "--baselines",
+    "0",
+    "--busy",
+)
+TIMES = {
+    "train_s",
+    "seconds",
+    "at_s",
+    "ms",
+    "elapsed_s",
+    "wall_s",
+    "phases",
+    "created",
+    "measured_ms",
+    "measured_p90_ms",
+    "latency",
+}
 CLOCKED = {"met", "gap", "doubts", "warnings"}  # what a busy machine decides
 PLACES = {"run", "report", "architecture", "artefact", "labels", "command", "reproduce"}
 LONGEST = 10  # kills of one run
@@ -77,6 +110,7 @@ def commands(folder: Path) -> dict[str, tuple[str, ...]]:
         "distill": ("distill", str(small), "digits", "--teacher", str(teacher), "--set", "epochs=2", "--seed", "5"),
         "search": ("search", str(space), "digits", "--method", "evolution", *common, *QUICK),
         "fit": ("fit", "digits", "--space", str(space), *common, *QUICK),
+        "anytime": ("fit", str(folder / "photos"), "--space", str(SPACE_FILE), *ANYTIME),
     }
 
 
@@ -103,10 +137,27 @@ def essence(run: Path) -> dict[str, Any]:
             found[name] = path.read_bytes()
         elif path.name == "metrics.jsonl":
             found[name] = [_timeless(json.loads(line)) for line in path.read_text().splitlines()]
-    found |= _timeless({**json.loads((run / "result.json").read_text()), "name": ""})
+    result = json.loads((run / "result.json").read_text())
+    if result.get("stages"):
+        del result["notes"]  # which say when each was there
+    found |= _timeless({**result, "name": ""})
     if (run / STUDY_FILE).exists():
         found["journal"] = [_timeless(msgspec.to_builtins(each)) for each in read_candidates(run)]
     return found
+
+
+def has_file(run: Path) -> bool:
+    """Whether a killed fit left a file that was checked and is within the budget; what it left is read.
+
+    Raises:
+        AssertionError: If there is a result and no such file.
+    """
+    if not (run / "result.json").exists() or not (run / "model.onnx").exists():
+        return False
+    result = json.loads((run / "result.json").read_text())
+    assert result["met"] and result["parity"]["top1_agreement"] == 1, f"{run}: the file of a killed fit is not checked"
+    load_artefact(run / "model.onnx")
+    return True
 
 
 def _timeless(content: Any) -> Any:
@@ -125,6 +176,8 @@ def kill(count: int, *, seed: int, verbs: Sequence[str], folder: Path) -> Counte
         AssertionError: If a run ends otherwise than the one that nobody disturbed.
     """
     words, rng, tally = commands(folder), random.Random(seed), Counter[str]()
+    if "anytime" in verbs:
+        os.environ[FOLDER] = str(write_photographs(folder) / "weights")
     log, whole, lasted = folder / "log.txt", {}, {}
     for verb in dict.fromkeys(["train", *verbs] if "distill" in verbs else verbs):
         started = time.monotonic()
@@ -140,6 +193,7 @@ def kill(count: int, *, seed: int, verbs: Sequence[str], folder: Path) -> Counte
             if sitting(_go_on(words[verb], run), log, killed_after_s=rng.uniform(0, 0.7 * lasted[verb])) is not None:
                 break
             tally[f"{verb} killed"] += 1
+            tally[f"{verb} had a file"] += has_file(run)
         assert sitting(_go_on(words[verb], run), log) == 0, log.read_text()[-2000:]
         found = essence(run)
         differing = [name for name in whole[verb].keys() | found.keys() if whole[verb].get(name) != found.get(name)]

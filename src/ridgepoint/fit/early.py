@@ -37,6 +37,7 @@ from ridgepoint.train.batches import TrainingData, training_data
 from ridgepoint.train.folder import TRAININGS, WEIGHTS
 from ridgepoint.train.loop import Bound
 from ridgepoint.train.recipe import Recipe
+from ridgepoint.workers.setup import TrainingSetup
 
 FROZEN, FINETUNED = "frozen", "finetuned"
 FIRST_FILE = "first-file"  # a step: how long export, check and clock took
@@ -341,7 +342,7 @@ def share_of_time(job: FitJob, opening: Opening, number: int, count: int, *, mad
     return share
 
 
-def data_for(prepared: Prepared, opening: Opening) -> TrainingData:
+def data_for(prepared: TrainingSetup, opening: Opening) -> TrainingData:
     """The images at the network's size, normalised as its weights want, and cut less, for few epochs show little.
 
     Seen: two epochs of EfficientNet-Lite0 at 96 px on 2,608 photographs, 87.4 % where crops keep 70 % of the image at
@@ -350,7 +351,7 @@ def data_for(prepared: Prepared, opening: Opening) -> TrainingData:
     return _as_wanted(prepared.data_for(opening.network), opening)
 
 
-def some_data_for(prepared: Prepared, opening: Opening, *, seed: int) -> TrainingData:
+def some_data_for(prepared: TrainingSetup, opening: Opening, *, seed: int) -> TrainingData:
     """As many of the images as a classifier on frozen features learns from and is chosen by; others wait."""
     dataset, generator = prepared.dataset, np.random.default_rng(seed_for(seed, "frozen"))
     few = [
