@@ -1,7 +1,7 @@
 """`fit` on photographs against what a careful engineer does with the same weights and time, and against no weights.
 
-The engineer takes, at each of four resolutions, the network with the best published accuracy that the clock puts within
-the budget, fine-tunes it by the recipe of `fit` for a quarter of the time, and keeps what validation likes best. To
+The engineer takes, at each of four resolutions where there is one, the network with the best published accuracy that the clock puts within
+the budget, fine-tunes it by the recipe of `fit` for an equal part of the time, and keeps what validation likes best. To
 clock and to export costs the engineer nothing, while `fit` has to do it within its time. Every command has one core;
 test accuracy of `fit` is that of the exported file. A run folder that is done is not fitted again. Published weights
 are looked for where RIDGEPOINT_WEIGHTS says.
@@ -64,13 +64,12 @@ def of_fit(result: dict) -> dict:
 
 def engineer(runs: Path, data: str, budget: float, seed: int, time_s: float, host: HostTable) -> dict | None:
     """The best in validation of four trainings; None where no published network is within the budget."""
+    within = {size: found for size in SIZES if (found := best_published(size, budget, host)) is not None}
     tried = []
-    for size in SIZES:
-        if (found := best_published(size, budget, host)) is None:
-            continue
-        network, tag, ms = found
+    for size, (network, tag, ms) in within.items():
         words = [network, data, "--weights", tag, "--size", str(size), "--recipe", "finetune", "--seed", str(seed)]
-        result = done("train", runs / f"engineer {budget} {seed} {size}", [*words, "--time", f"{time_s / len(SIZES)}s"])
+        words += ["--time", f"{time_s / len(within)}s"]
+        result = done("train", runs / f"engineer {budget} {seed} {size}", words)
         test, val = (round(result["accuracy"][part], 4) for part in ("test", "val"))
         tried.append({"network": network, "input": size, "test": test, "val": val, "ms": round(ms, 3)})
     return {**max(tried, key=lambda each: each["val"]), "tried": tried} if tried else None
