@@ -1,10 +1,10 @@
 """`fit` on photographs against what a careful engineer does with the same weights and time, and against no weights.
 
-The engineer takes, at each of four resolutions where there is one, the network with the best published accuracy that the clock puts within
-the budget, fine-tunes it by the recipe of `fit` for an equal part of the time, and keeps what validation likes best. To
-clock and to export costs the engineer nothing, while `fit` has to do it within its time. Every command has one core;
-test accuracy of `fit` is that of the exported file. A run folder that is done is not fitted again. Published weights
-are looked for where RIDGEPOINT_WEIGHTS says.
+The engineer takes, at each of four resolutions where there is one, the network with the best published accuracy that
+the clock puts within the budget, fine-tunes it by the recipe of `fit` for an equal part of the time, and keeps what
+validation likes best. To clock and to export costs the engineer nothing, while `fit` has to do it within its time.
+Every command has one core; test accuracy of `fit` is that of the exported file. A run folder that is done is not fitted
+again. Published weights are looked for where RIDGEPOINT_WEIGHTS says.
 
     python benchmarks/photographs.py PHOTOS --time 300 > benchmarks/results/photographs.json
 """
