@@ -16,7 +16,7 @@ from ridgepoint.deploy.export import copy_artefact
 from ridgepoint.deploy.quantize.gate import INT8
 from ridgepoint.deploy.runtimes import find_runtime
 from ridgepoint.deploy.timing import doubts
-from ridgepoint.deploy.verify import compare_outputs, verify
+from ridgepoint.deploy.verify import compare
 from ridgepoint.files import make_folder
 from ridgepoint.fit.choosing import choose
 from ridgepoint.fit.clocking import times_once
@@ -29,6 +29,7 @@ from ridgepoint.fit.target import as_candidate, meets
 from ridgepoint.run.result import Agreement, Alone, FitResult, OnTarget, Rival, Told
 from ridgepoint.search.candidate import Candidate
 from ridgepoint.train.folder import TRAININGS, load_training
+from ridgepoint.train.loop import logits
 
 FOLDER = "also"
 
@@ -169,16 +170,16 @@ def _with_file(job: FitJob, told: OnTarget, here: Shipped, winner: Candidate) ->
     about = copy_artefact(source, path, runtime)
     artefact = load_artefact(path, runtime=runtime.name, place=goal.target.place)
     tests = decode(job.prepared.dataset.test, artefact.preprocessing, train=False)
-    score = task.score(artefact.logits(tests.images.numpy()), tests.labels)
+    outputs = artefact.logits(tests.images.numpy())
     model, _ = load_training(job.run.path / TRAININGS / winner.training)
-    compared = verify if form.training == form.name else compare_outputs
-    parity = compared(model, artefact, tests.images, agree=task.agree)
+    answers = logits(model, tests.images, artefact.preprocessing).numpy()
+    parity = compare(answers, outputs, path, agree=task.agree, exact=form.training == form.name)
     known = quantised_of(job, goal, [winner.training]).get(winner.training) if form.training != form.name else None
     write_entry(path, about, runtime, parity=parity.document(), quantisation=known)
     return msgspec.structs.replace(
         told,
         artefact=path.relative_to(job.run.path).as_posix(),
-        accuracy=score.value,
+        accuracy=task.score(outputs, tests.labels).value,
         parity=msgspec.convert(parity.document(), Agreement),
     )
 
