@@ -3,6 +3,7 @@
 from pathlib import Path
 from types import SimpleNamespace
 
+import msgspec
 import numpy as np
 import pytest
 import torch
@@ -14,8 +15,11 @@ from sklearn.preprocessing import StandardScaler
 
 from ridgepoint.arch.zoo import load
 from ridgepoint.cost.count import cost
+from ridgepoint.cost.roofline import predict_latency
 from ridgepoint.display import Silent
 from ridgepoint.fit.frozen import RIDGES, left_out
+from ridgepoint.fit.further import best_looked_at
+from ridgepoint.fit.goals import find_goals, together
 from ridgepoint.fit.opening import Opened, choose_opening, within_reach
 from ridgepoint.fit.prepare import prepare
 from ridgepoint.fit.ranking import lost, top1
@@ -65,8 +69,8 @@ def place(tmp_path_factory) -> Path:
     return folder
 
 
-def opened(place: Path, out: Path, limit_ms: float, clock: MacsAsTime, **more) -> Opened:
-    settings = make_settings(data=str(place / "photos"), latency_ms=limit_ms, busy=True, **more)
+def opened(place: Path, out: Path, limit_ms: float, clock: object, *, budget_ms: float = 0.0, **more) -> Opened:
+    settings = make_settings(data=str(place / "photos"), latency_ms=budget_ms or limit_ms, busy=True, **more)
     with open_run(settings, out=out, resume=False) as run:
         prepared = prepare(run, Silent())
         run.begin(prepared.origin(settings))
@@ -86,6 +90,28 @@ def test_what_tells_most_is_taken_at_the_largest_size_within_the_budget(place: P
     (other,) = {each.network.name: each for each in found.others if each.network.name == BETTER}.values()
     assert other.promise is not None and best.promise is not None and best.promise > other.promise + 0.3
     assert other.ms <= 1.02 * limit_ms
+
+
+def test_what_would_be_best_for_one_of_several_devices_is_looked_at_too(place: Path, tmp_path: Path, monkeypatch):
+    """It tells what the other budgets cost; what the fit opens with is within all of them."""
+    monkeypatch.setenv(FOLDER, str(place / "weights"))
+    tight_ms = 1.05 * predict_latency(load(OTHER).at(height=80).with_classes(3), "pixel1-cpu").ms * 1.221
+    more = {"device": "pixel6-cpu", "also": (f"pixel1-cpu={tight_ms}ms",)}
+    goals = find_goals(make_settings(data="x", latency_ms=5.0, **more))
+    found = opened(place, tmp_path / "run", goals[0].allowed_ms, together(goals), budget_ms=5.0, **more)
+    best, (alone,) = found.opening, found.alone
+    assert best is not None and predict_latency(best.network, "pixel1-cpu").ms <= goals[1].allowed_ms
+    assert alone.alone == "pixel6-cpu" and alone.ms == pytest.approx(
+        predict_latency(alone.network, "pixel6-cpu").ms, 0.3
+    )
+    assert alone.network.input[1] > best.network.input[1] and alone.promise is not None
+    assert predict_latency(alone.network, "pixel1-cpu").ms > goals[1].allowed_ms
+    assert alone.network not in [each.network for each in found.others]
+    assert best_looked_at(found, "pixel1-cpu") is None
+    assert best.promise is not None and best.promise < 0.99
+    better = msgspec.structs.replace(alone, promise=1.0)
+    told = best_looked_at(Opened(opening=best, alone=[better]), "pixel6-cpu")
+    assert told is not None and told.ratio == pytest.approx(best.promise) and told.by == "frozen features"
 
 
 def test_the_clock_has_the_last_word_and_the_user_the_first(place: Path, tmp_path: Path, monkeypatch):

@@ -134,7 +134,7 @@ def _elsewhere(rival: Rival, trained: Sequence[Candidate], further: Sequence[Shi
 def _on_target(job: FitJob, result: FitResult, winner: Candidate, here: Shipped, every: Sequence[Shipped]) -> OnTarget:
     """The chosen network on one target, and what its budget cost."""
     goal, training, opened = here.goal, winner.training, job.run.read_step(OPENING, Opened)
-    of_trained, of_looked = _alone(here, winner), _looked_at(opened, here.goal.name)
+    of_trained, of_looked = _alone(here, winner), best_looked_at(opened, here.goal.name)
     alone = of_looked if of_trained is None or (of_looked and of_looked.ratio < of_trained.ratio) else of_trained
     told = OnTarget(
         name=goal.name,
@@ -201,7 +201,7 @@ def _alone(here: Shipped, winner: Candidate) -> Alone | None:
     return Alone(network=best.name, score=best.val_accuracy, by="validation images", ms=ms, ratio=ratio)
 
 
-def _looked_at(opened: Opened | None, name: str) -> Alone | None:
+def best_looked_at(opened: Opened | None, name: str) -> Alone | None:
     """The same among the published networks that the run looked at before it took one; None where none was better."""
     if opened is None or opened.opening is None or not opened.opening.promise:
         return None
@@ -220,5 +220,5 @@ def _cost(winner: Candidate, here: Shipped, every: Sequence[Shipped], opened: Op
     others = [each for each in every if each is not here]
     free = [form for name, form in every[0].forms.items() if all(each.met(name) for each in others)]
     cost = max([form.val_accuracy or 0.0 for form in free]) - (winner.val_accuracy or 0.0)
-    looked = _looked_at(opened, others[0].goal.name) if len(others) == 1 else None
+    looked = best_looked_at(opened, others[0].goal.name) if len(others) == 1 else None
     return cost if looked is None else max(cost, looked.score * (1 - looked.ratio))
