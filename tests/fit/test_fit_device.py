@@ -66,3 +66,16 @@ def test_a_fit_whose_connection_breaks_goes_on_with_resume(server: Server, tmp_p
     assert json.loads((tmp_path / "run" / "result.json").read_text())["met"]
     assert all(path.read_bytes() == content for path, content in before.items())
     server.wait_until_left()
+
+
+def test_a_network_for_this_machine_and_a_device_is_clocked_and_checked_on_both(server: Server, tmp_path: Path):
+    run = tmp_path / "run"
+    finish([*command(run, "--also", f"{server.address}=50ms"), *COUNTED])
+    result = json.loads((run / "result.json").read_text())
+    here, there = result["targets"]
+    assert (here["name"], there["name"]) == ("host", server.address) and result["met"] and there["met"]
+    assert (here["latency"]["place"], there["latency"]["place"]) == ("host", server.address)
+    assert there["latency"]["kind"] == "measured" and there["parity"]["top1_agreement"] == 1.0
+    assert there["accuracy"] == here["accuracy"] and (run / there["artefact"]).is_file()
+    assert all(set(each["elsewhere"]) == {server.address} for each in result["finalists"])
+    server.wait_until_left()
