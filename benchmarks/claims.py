@@ -135,7 +135,7 @@ def tell(study: Study, networks: dict[str, Network], timings: Timings, pairs: li
     return {
         "loads": study.loads,
         "rounds": len(next(iter(timings.values())).rounds_ms),
-        "doubt": next((timing.doubt for timing in timings.values() if timing.doubt), None),
+        "doubt": doubt(timings, study.loads, *networks),
         "networks": {
             title: {
                 "ms": round(min(timings[title, load].ms for load in range(study.loads)), 4),
@@ -144,8 +144,16 @@ def tell(study: Study, networks: dict[str, Network], timings: Timings, pairs: li
             }
             for title, each in clocked.items()
         },
-        "pairs": [ratio(claim, clocked) for claim in pairs],
+        "pairs": [
+            ratio(claim, clocked) | {"doubt": doubt(timings, study.loads, claim.over, claim.under)} for claim in pairs
+        ],
     }
+
+
+def doubt(timings: Timings, loads: int, *titles: str) -> str | None:
+    """Why the times of some networks are not to be relied on, if they are not."""
+    told = (timings[title, load].doubt for title in titles for load in range(loads))
+    return next(filter(None, told), None)
 
 
 def ratio(claim: Claim, clocked: dict[str, finding.Clocked]) -> dict[str, Any]:

@@ -29,9 +29,12 @@ class Evidence:
     at_least: float
     at_most: float
     words: str
+    doubt: bool = False
 
     def verdict(self) -> Verdict:
-        """By the whole interval."""
+        """By the whole interval; what is in doubt tells nothing."""
+        if self.doubt:
+            return "cannot be told"
         found = Finding(claim="", over="", under="", at_least=self.at_least, at_most=self.at_most)
         told = found.judge(self.low, self.high)
         return "cannot be told" if told == "not distinguishable in this run" else told
@@ -96,9 +99,11 @@ def _clocked(claim: Claim) -> Evidence | None:
     if not found:
         return None
     (one,) = found
-    doubt = ", in doubt: the machine was busy" if study["doubt"] else ""
+    doubt = ", in doubt: the machine was busy" if one["doubt"] else ""
     words = f"{interval(one, one['value'])}; MACs {one['macs']:.2f}{doubt}"
-    return Evidence(one["value"], one["low"], one["high"], claim.at_least, claim.at_most, words)
+    return Evidence(
+        one["value"], one["low"], one["high"], claim.at_least, claim.at_most, words, doubt=bool(one["doubt"])
+    )
 
 
 def _computed(claim: Claim) -> Evidence | None:
