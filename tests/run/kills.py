@@ -87,6 +87,7 @@ TIMES = {
     "at_s",
     "ms",
     "elapsed_s",
+    "decoding_ms",
     "wall_s",
     "phases",
     "created",
