@@ -4,20 +4,24 @@
     python benchmarks/runtimes.py PHOTOGRAPHS --runtimes litert --networks efficientformer_l1
     python benchmarks/runtimes.py PHOTOGRAPHS --into benchmarks/results/runtimes.json
 
-Every network has fresh weights, statistics of norms from 64 photographs, and then gains, offsets and variances that are
-no beginnings (gains 0.5 to 1.8, offsets with a deviation of 0.4, variances times 0.6 to 1.6). It is exported as users
-do it, loaded in the runtime and compared with the module, not folded, on the same photographs: the share of equal first
-answers, and the largest difference of outputs over the largest output. Runtimes that are not installed are left out;
-what fails says why. `--into` adds to the rows of a file, in place of those of the same network and runtime. Printed as
-JSON.
+Every network has fresh weights, and nothing at its beginning that would hide a part: gains of norms and layer scales
+0.5 to 1.8, offsets with a deviation of 0.4, position biases with one of 1, then statistics of batch norms from 64
+photographs. It is exported as users do it, loaded in the runtime and compared with the module, not folded, on the same
+photographs: the share of equal first answers (of maps: of those that are equal at every position), and the largest
+difference of outputs over the largest output; beside it, for the image that has that difference, how far the module
+itself is from what it gives in float64. Of LiteRT and ExecuTorch it tells the parts that XNNPACK was given and the
+operators that it was not. Runtimes that are not installed are left out; what fails says why. `--into` adds to the rows
+of a file, in place of those of the same network and runtime. Printed as JSON.
 """
 
 import argparse
+import copy
 import json
 import platform
 import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +39,10 @@ from ridgepoint.deploy.runtimes import RUNTIMES, find_runtime
 from ridgepoint.deploy.runtimes.runtime import Runtime
 from ridgepoint.errors import InputError, NotMetError
 from ridgepoint.nn.build import build
+from ridgepoint.nn.layers import LayerScale
+from ridgepoint.nn.map_norms import ResponseNorm, RmsNorm
 from ridgepoint.privacy import keep_private
+from ridgepoint.tasks.reading import find_task
 
 FAMILIES = {
     "MobileNetV1": ("mobilenetv1_100",),
@@ -43,13 +50,41 @@ FAMILIES = {
     "MobileNetV3": ("tf_mobilenetv3_small_100", "mobilenetv3_large_100"),
     "MobileNetV4-Conv": ("mobilenetv4_conv_small", "mobilenetv4_conv_large"),
     "MobileNetV4-Hybrid": ("mobilenetv4_hybrid_medium", "mobilenetv4_hybrid_large"),
+    "MobileNetV5": ("mobilenetv5_base",),
     "MobileOne": ("mobileone_s0", "mobileone_s4"),
     "EfficientFormer": ("efficientformer_l1", "efficientformer_l7"),
+    "EfficientFormerV2": ("efficientformerv2_s0", "efficientformerv2_l"),
+    "ConvNeXt": ("convnext_atto", "convnext_small"),
+    "ConvNeXt V2": ("convnextv2_atto", "convnextv2_nano"),
+    "EfficientNet": ("efficientnet_b0", "efficientnet_b4"),
+    "EfficientNet-EdgeTPU": ("efficientnet_es", "efficientnet_el"),
     "EfficientNet-Lite": ("tf_efficientnet_lite0", "tf_efficientnet_lite4"),
-    "RepViT": ("repvit_m0_9",),
+    "EfficientViT": ("efficientvit_b0", "efficientvit_b3"),
+    "FastViT": ("fastvit_t8", "fastvit_ma36"),
+    "FBNet": ("fbnetc_100", "fbnetv3_g"),
+    "HardCoRe-NAS": ("hardcorenas_a", "hardcorenas_f"),
+    "LCNet": ("lcnet_050", "lcnet_150"),
+    "MnasNet": ("mnasnet_small", "semnasnet_140"),
+    "MobileCLIP's towers": ("fastvit_mci0", "fastvit_mci2"),
+    "MobileNet-EdgeTPU": ("mobilenet_edgetpu_100",),
+    "multi-hardware MobileNet": ("mobilenet_multi_max", "mobilenet_multi_avg_150"),
+    "MobileViT": ("mobilevit_xxs", "mobilevit_s"),
+    "MobileViTV2": ("mobilevitv2_050", "mobilevitv2_200"),
+    "PoolFormer": ("poolformer_s12", "poolformer_s36"),
+    "ProxylessNAS": ("proxylessnas_mobile",),
+    "RepGhostNet": ("repghostnet_050", "repghostnet_200"),
+    "RepVGG": ("repvgg_a0", "repvgg_b1"),
+    "RepViT": ("repvit_m0_9", "repvit_m2_3"),
+    "ShuffleNetV2": ("shufflenet_v2_x0_5", "shufflenet_v2_x2_0"),
+    "SHViT": ("shvit_s1", "shvit_s4"),
+    "StarNet": ("starnet_s050", "starnet_s4"),
+    "TinyNet": ("tinynet_e", "tinynet_a"),
+    "Lite R-ASPP": ("lraspp_mobilenet_v3_large",),
 }
 PHOTOGRAPHS = 64
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
+NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.LayerNorm, nn.GroupNorm, ResponseNorm, RmsNorm)
+TASKS = {"classes": "classification", "a class map": "segmentation"}  # by what a head gives
 
 
 def main() -> None:
@@ -58,15 +93,16 @@ def main() -> None:
     rows = json.loads(options.into.read_text())["rows"] if options.into and options.into.exists() else []
     by_key = {(row["network"], row["runtime"]): row for row in rows}
     for name in options.networks:
-        network = load(name)
-        images = photographs(options.photographs, network.input[1])
-        model = None
-        for runtime in found(options.runtimes):
-            if (name, runtime.name) in by_key and not options.again:
-                continue
-            model = model or disturbed(name, images)
-            row = {"network": name, "pixels": network.input[1], "runtime": runtime.name, "version": runtime.version}
-            row |= tried(model, runtime, images)
+        wanted = [each for each in found(options.runtimes) if options.again or (name, each.name) not in by_key]
+        if not wanted:
+            continue
+        images = photographs(options.photographs, load(name).input[1])
+        model, prepared = disturbed(name, images), preprocessing(images.shape[-1])
+        with torch.no_grad():
+            expected = np.concatenate([model(prepared.normalize(each[None])).numpy() for each in images])
+        for runtime in wanted:
+            row = {"network": name, "pixels": images.shape[-1], "runtime": runtime.name, "version": runtime.version}
+            row |= tried(model, runtime, images, expected)
             print(json.dumps(row), file=sys.stderr, flush=True)
             by_key[name, runtime.name] = row
             if options.into:
@@ -87,8 +123,9 @@ def parse() -> argparse.Namespace:
 
 def document(rows: dict[tuple[str, str], dict[str, Any]]) -> str:
     about = {"processor": cpu_name(), "python": platform.python_version(), "torch": torch.__version__}
+    families = json.dumps(FAMILIES)
     lines = ",\n".join(json.dumps(row) for _, row in sorted(rows.items()))
-    return f'{{"about": {json.dumps(about)}, "rows": [\n{lines}\n]}}\n'
+    return f'{{"about": {json.dumps(about)}, "families": {families}, "rows": [\n{lines}\n]}}\n'
 
 
 def found(names: list[str]) -> list[Runtime]:
@@ -117,16 +154,19 @@ def photographs(folder: Path, pixels: int) -> torch.Tensor:
 def disturbed(name: str, images: torch.Tensor) -> nn.Module:
     torch.manual_seed(0)
     model = build(load(name)).train()
-    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d)]
-    for norm in norms:
-        norm.momentum = None  # the mean of all batches
+    for module in model.modules():
+        if isinstance(module, LayerScale):
+            module.gain.uniform_(0.5, 1.8)
+        elif isinstance(module, NORMS):
+            module.momentum = None  # of statistics: the mean of all batches
+            module.weight.uniform_(0.5, 1.8)
+            if module.bias is not None:
+                module.bias.normal_(0.0, 0.4)
+    for key, parameter in model.named_parameters():
+        if key.endswith(".bias") and parameter.dim() == 2:  # of attention, by position
+            parameter.normal_()
     for chunk in images.split(16):
         model(preprocessing(images.shape[-1]).normalize(chunk))
-    for norm in norms:
-        norm.weight.uniform_(0.5, 1.8)
-        norm.bias.normal_(0.0, 0.4)
-        assert norm.running_var is not None
-        norm.running_var.mul_(torch.empty_like(norm.running_var).uniform_(0.6, 1.6))
     return model.eval()
 
 
@@ -136,43 +176,88 @@ def preprocessing(pixels: int) -> Preprocessing:
     )
 
 
-@torch.no_grad()
-def tried(model: nn.Module, runtime: Runtime, images: torch.Tensor) -> dict[str, Any]:
+def tried(model: nn.Module, runtime: Runtime, images: torch.Tensor, expected: np.ndarray) -> dict[str, Any]:
     """One network in one runtime; only what was found."""
-    network, prepared = model.network, preprocessing(images.shape[-1])
-    labels = [str(index) for index in range(network.num_classes)]
+    network, task = model.network, find_task(TASKS[model.network.head.answers])
     with tempfile.TemporaryDirectory() as folder:
         path, began = Path(folder) / f"model{runtime.suffix}", time.perf_counter()
         try:
             about = export_artefact(
-                model, path, network=network, preprocessing=prepared, labels=labels, runtime=runtime.name
+                model,
+                path,
+                network=network,
+                preprocessing=preprocessing(images.shape[-1]),
+                labels=[str(index) for index in range(network.num_classes)],
+                runtime=runtime.name,
+                task=task.name,
+                outputs=task.outputs,
             )
             row = {"precision": about.precision, "export_s": round(time.perf_counter() - began, 1)}
-            row |= {"bytes": runtime.size_bytes(path)} | parts(runtime, path)
+            row |= {"bytes": runtime.size_bytes(path)}
             if not runtime.runs_here:
                 return row | {"checked": "structure"}
-            artefact = load_artefact(path, runtime=runtime.name)
-            given, expected = artefact.logits(images.numpy()), model(prepared.normalize(images)).numpy()
+            row |= PARTS[runtime.name](path) if runtime.name in PARTS else {}
+            given = load_artefact(path, runtime=runtime.name).logits(images.numpy())
         except (InputError, NotMetError) as error:
             return {"failed": str(error).replace(folder, "")}
-        agreed = float((given.argmax(1) == expected.argmax(1)).mean())
-        relative = float(np.abs(given - expected).max() / np.abs(expected).max())
-        if artefact.session.partitions is not None:
-            row["partitions"] = artefact.session.partitions
-        return row | {"images": len(images), "top1_agreement": agreed, "relative_diff": float(f"{relative:.1e}")}
+        except Exception as error:  # converters raise what they like, which users would see as a traceback
+            return {"failed": f"{type(error).__name__}: {error}"[:300], "traceback": True}
+    away, largest = np.abs(given - expected).reshape(len(images), -1).max(1), np.abs(expected).max()
+    worst = int(away.argmax())
+    exact = in_float64(model, preprocessing(images.shape[-1]).normalize(images[worst : worst + 1]))
+    row |= {"images": len(images), "agreement": task.agree(expected, given).share}
+    row |= {"relative_diff": float(f"{away[worst] / largest:.1e}")}
+    return row | {"module_from_float64": float(f"{np.abs(expected[worst] - exact).max() / largest:.1e}")}
 
 
-def parts(runtime: Runtime, path: Path) -> dict[str, Any]:
-    """Into how many parts ExecuTorch cut a file, and which operators it left outside: both stand in the file."""
-    if runtime.name != "executorch":
-        return {}
+@torch.no_grad()
+def in_float64(model: nn.Module, image: torch.Tensor) -> np.ndarray:
+    answer: np.ndarray = copy.deepcopy(model).double()(image.double())[0].numpy()
+    return answer
+
+
+def parts_of_executorch(path: Path) -> dict[str, Any]:
+    """Both stand in the file."""
     from executorch.exir._serialize._program import deserialize_pte_binary
 
     program = deserialize_pte_binary(path.read_bytes()).program
     (plan,) = program.execution_plan
     calls = [each.instr_args for chain in plan.chains for each in chain.instructions]
-    outside = [plan.operators[each.op_index].name for each in calls if type(each).__name__ == "KernelCall"]
-    return {"partitions": sum(type(each).__name__ == "DelegateCall" for each in calls), "outside": sorted(outside)}
+    outside = Counter(plan.operators[each.op_index].name for each in calls if type(each).__name__ == "KernelCall")
+    return {
+        "partitions": sum(type(each).__name__ == "DelegateCall" for each in calls),
+        "outside": sorted_counts(outside),
+    }
+
+
+def parts_of_litert(path: Path) -> dict[str, Any]:
+    """The interpreter lists all operators and the parts that XNNPACK took; what a part holds lies between its ends."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(model_path=str(path), num_threads=1)
+    interpreter.allocate_tensors()
+    details = interpreter._get_ops_details()
+    delegates = [each for each in details if "DELEGATE" in each["op_name"]]
+    others = [each for each in details if "DELEGATE" not in each["op_name"]]
+    makers = {int(output): each for each in others for output in each["outputs"]}
+    inside: set[int] = set()
+    for delegate in delegates:
+        ends, waiting = {int(each) for each in delegate["inputs"]}, [int(each) for each in delegate["outputs"]]
+        while waiting:
+            maker = makers.get(tensor) if (tensor := waiting.pop()) not in ends else None
+            if maker is not None and maker["index"] not in inside:
+                inside.add(maker["index"])
+                waiting += [int(each) for each in maker["inputs"]]
+    outside = Counter(each["op_name"] for each in others if each["index"] not in inside)
+    return {"partitions": len(delegates), "outside": sorted_counts(outside)}
+
+
+def sorted_counts(counts: Counter[str]) -> dict[str, int]:
+    return dict(sorted(counts.items()))
+
+
+PARTS = {"executorch": parts_of_executorch, "litert": parts_of_litert}
+"""How many parts XNNPACK was given of a file, and what it was not given: operators by name, with their number."""
 
 
 if __name__ == "__main__":

@@ -1,25 +1,25 @@
-"""Latency of the zoo against timm's networks of the same names, in one process: eager PyTorch and ONNX Runtime.
+"""Latency of the zoo against timm's networks of the same names: eager PyTorch in one process, and exported files.
 
     python benchmarks/zoo.py                      # nine networks, eager, 1 and 2 threads, both memory formats
-    python benchmarks/zoo.py --onnx               # exported files in ONNX Runtime as well
+    python benchmarks/zoo.py --no-eager --runtimes onnxruntime openvino --threads 1       # exported files alone
     python benchmarks/zoo.py --networks mobilenetv4_hybrid_medium --rounds 15
 
 Both sides hold the same weights and are in their best deploy form: ours folded; timm's re-parameterised by its own
-function and, going further than timm does, with every convolution and norm folded. The sides take turns run by run,
-timm's twice, which tells the noise. A round gives one ratio of medians; below 1 is faster than timm. Printed as JSON:
-per case the median of the rounds' ratios and the middle half of them.
+function and, going further than timm does, with every convolution and norm folded. In files ours has the form for its
+runtime; timm's is written by the same converter as timm gives it for export (`exportable=True`). The sides take turns,
+timm's twice, which tells the noise: in PyTorch run by run, files by the clock that `bench` uses. A round gives one
+ratio; below 1 is faster than timm. Printed as JSON: per case the median of the rounds' ratios and the middle half of
+them, and of files why the times are in doubt, where they are.
 """
 
 import argparse
 import json
-import logging
 import os
 import platform
 import statistics
 import sys
 import tempfile
 import time
-import warnings
 from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path
@@ -30,7 +30,11 @@ from timm.utils import reparameterize_model
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from ridgepoint.arch.shape import Shape
 from ridgepoint.arch.zoo import load
+from ridgepoint.deploy.export import export_for_timing, quiet
+from ridgepoint.deploy.measure import Job, clock
+from ridgepoint.deploy.runtimes import find_runtime
 from ridgepoint.nn.create import create_model
 from ridgepoint.nn.fuse import fuse
 from ridgepoint.nn.weights import load_weights
@@ -46,7 +50,7 @@ HEADLINE = (
     "mobileone_s1",
     "efficientformer_l1",
 )
-LAYOUTS = ("default", "channels_last")
+SIDES = ("ours", "timm", "again")
 Side = Callable[[], object]
 
 
@@ -55,23 +59,23 @@ def main() -> None:
     rows = []
     for name in options.networks:
         torch.manual_seed(0)
-        theirs = timm.create_model(name).eval()
+        theirs = timm.create_model(name, exportable=True).eval()
         ours = create_model(name).eval()
         load_weights(ours, theirs.state_dict())
-        ours, theirs = fuse(ours), fold_pairs(reparameterize_model(theirs))
+        unfused, ours, theirs = ours, fuse(ours), fold_pairs(reparameterize_model(theirs))
         x = torch.randn(1, *load(name).input)
         with torch.inference_mode():
             error = ((ours(x) - theirs(x)).abs().max() / theirs(x).abs().max()).item()
             assert error < 1e-3, (name, error)
             for threads in options.threads:
-                for layout in () if options.only_onnx else options.layouts:
+                for layout in options.layouts if options.eager else ():
                     rows.append({**eager(ours, theirs, x, threads, layout, options), "network": name})
                     say(rows[-1])
-        if options.onnx or options.only_onnx:
+        for runtime in options.runtimes:
             with tempfile.TemporaryDirectory() as folder:
-                files = [export(side, x, Path(folder) / f"{at}.onnx") for at, side in enumerate((ours, theirs))]
+                files = exported(unfused, theirs, x, runtime, Path(folder))
                 for threads in options.threads:
-                    rows.append({**onnx(files, x, threads, options), "network": name})
+                    rows.append({**clocked(files, runtime, threads, options), "network": name})
                     say(rows[-1])
     machine = {"processor": platform.processor() or platform.machine(), "cpus": os.cpu_count(), "load": os.getloadavg()}
     versions = {"torch": torch.__version__, "timm": timm.__version__}
@@ -86,9 +90,10 @@ def parse() -> argparse.Namespace:
         "--layouts", nargs="+", choices=("default", "channels_last"), default=("default", "channels_last")
     )
     parser.add_argument("--rounds", type=int, default=9, help="rounds per case")
+    parser.add_argument("--file-rounds", type=int, default=30, help="turns of each file")
     parser.add_argument("--seconds", type=float, default=0.25, help="time for each side in a round")
-    parser.add_argument("--onnx", action="store_true", help="exported files in ONNX Runtime as well")
-    parser.add_argument("--only-onnx", action="store_true")
+    parser.add_argument("--runtimes", nargs="+", default=(), help="exported files in these as well")
+    parser.add_argument("--no-eager", dest="eager", action="store_false", help="exported files alone")
     return parser.parse_args()
 
 
@@ -100,20 +105,31 @@ def eager(ours, theirs, x, threads: int, layout: str, options) -> dict:
     return {"runtime": "torch", "threads": threads, "layout": layout, **result}
 
 
-def onnx(files: list[Path], x, threads: int, options) -> dict:
-    import onnxruntime
+def exported(ours: nn.Module, theirs: nn.Module, x, runtime: str, folder: Path) -> dict[str, Path]:
+    """Files of both sides, timm's twice; all answer alike."""
+    writer = find_runtime(runtime)
+    files = {side: folder / side / f"model{writer.suffix}" for side in SIDES}
+    for file in files.values():
+        file.parent.mkdir()
+    export_for_timing(ours, Shape(*x.shape[1:]), files["ours"], runtime)
+    for side in SIDES[1:]:
+        with quiet(), torch.no_grad():
+            writer.export(theirs, x, files[side], about=None)
+    answers = {side: writer.open(file).run(x.numpy()) for side, file in files.items()}
+    error = abs(answers["ours"] - answers["timm"]).max() / abs(answers["timm"]).max()
+    assert error < 1e-3, (runtime, error)
+    return files
 
-    settings = onnxruntime.SessionOptions()
-    settings.intra_op_num_threads = threads
-    settings.inter_op_num_threads = 1
-    settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    files = [*files, files[1]]
-    sessions = [onnxruntime.InferenceSession(file, settings, ["CPUExecutionProvider"]) for file in files]
-    feeds = [{session.get_inputs()[0].name: x.numpy()} for session in sessions]
-    runs = [lambda s=session, f=feed: s.run(None, f) for session, feed in zip(sessions, feeds, strict=True)]
-    error = abs(runs[0]()[0] - runs[1]()[0]).max() / abs(runs[1]()[0]).max()
-    assert error < 1e-3, error
-    return {"runtime": "onnxruntime", "threads": threads, "layout": "default", **race(*runs, options)}
+
+def clocked(files: dict[str, Path], runtime: str, threads: int, options) -> dict:
+    """By the first deciles of the rounds that the files had together."""
+    jobs = {side: Job(file, runtime, threads) for side, file in files.items()}
+    found = clock(jobs, rounds=options.file_rounds)
+    times = {side: list(timing.rounds_undisturbed_ms) for side, (_, timing) in found.items()}
+    doubts = sorted({latency.doubt for latency, _ in found.values() if latency.doubt})
+    version = found["ours"][0].runtime_version
+    row = {"runtime": runtime, "version": version, "threads": threads, "layout": "default", **compared(times)}
+    return row | ({"doubt": doubts} if doubts else {})
 
 
 def race(ours: Side, theirs: Side, again: Side, options) -> dict:
@@ -121,7 +137,7 @@ def race(ours: Side, theirs: Side, again: Side, options) -> dict:
 
     `again` is timm's network with weights of its own: shared ones would still lie in the cache when their turn comes.
     """
-    sides = {"ours": ours, "timm": theirs, "again": again}
+    sides = dict(zip(SIDES, (ours, theirs, again), strict=True))
     medians: dict[str, list[float]] = {key: [] for key in sides}
     for _ in range(2):
         ours(), theirs(), again()
@@ -129,6 +145,11 @@ def race(ours: Side, theirs: Side, again: Side, options) -> dict:
         times = turns(sides, options.seconds)
         for key, values in times.items():
             medians[key].append(statistics.median(values))
+    return compared(medians)
+
+
+def compared(medians: dict[str, list[float]]) -> dict:
+    """What the rounds of the three sides tell."""
     ratios = [a / ((b + c) / 2) for a, b, c in zip(*medians.values(), strict=True)]
     noise = [b / c for b, c in zip(medians["timm"], medians["again"], strict=True)]
     low, middle, high = statistics.quantiles(ratios, n=4)
@@ -164,15 +185,6 @@ def fold_pairs(model: nn.Module) -> nn.Module:
                 module.add_module(key, getattr(child, "act", nn.Identity()))
             before = (key, child) if isinstance(child, nn.Conv2d) else None
     return model
-
-
-def export(model: nn.Module, x, path: Path) -> Path:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        logging.disable(logging.WARNING)
-        torch.onnx.export(model, (x,), path, dynamo=True, external_data=False, verbose=False)
-        logging.disable(logging.NOTSET)
-    return path
 
 
 def say(row: dict) -> None:

@@ -18,7 +18,7 @@ import claims
 
 ROOT = Path(__file__).parents[1]
 PAGES, RESULTS = (
-    [ROOT / "docs" / f"{name}.md" for name in ("searches", "claims", "targets", "devices")],
+    [ROOT / "docs" / f"{name}.md" for name in ("searches", "claims", "targets", "devices", "runtimes")],
     ROOT / "benchmarks" / "results",
 )
 PLACE = re.compile(r"<!-- table (\w+) -->\n.*?<!-- end -->", re.DOTALL)
@@ -66,6 +66,15 @@ PRUNERS = {
     "Torch-Pruning, channels in eights": "group_norm_in_eights",
     "Torch-Pruning, group norm": "group_norm",
     "Torch-Pruning, magnitude": "magnitude",
+}
+MOST_DIFF = 1e-3  # what `export` allows
+RUNTIMES = {
+    "ONNX Runtime": "onnxruntime",
+    "OpenVINO": "openvino",
+    "LiteRT": "litert",
+    "ExecuTorch": "executorch",
+    "ncnn": "ncnn",
+    "Core ML": "coreml",
 }
 
 
@@ -179,6 +188,52 @@ def reach(of: tuple[str, dict[str, Any]]) -> str:
     return f"`{name}` ({told})"
 
 
+def runtimes() -> list[Row]:
+    """Every network in every runtime: how far answers are from the module's, and in how many parts XNNPACK runs it."""
+    found = result("runtimes")
+    by_key = {(row["network"], row["runtime"]): row for row in found["rows"]}
+    rows: list[Row] = [("family", "network", "px", *RUNTIMES)]
+    for family, names in found["families"].items():
+        for name in names:
+            own = [by_key.get((name, runtime)) for runtime in RUNTIMES.values()]
+            if pixels := next((str(each["pixels"]) for each in own if each), None):
+                rows.append((family, f"`{name}`", pixels, *(in_runtime(each) for each in own)))
+    return rows
+
+
+def in_runtime(row: dict[str, Any] | None) -> str:
+    """One network in one runtime."""
+    if row is None:
+        return "not tried"
+    if "failed" in row:
+        return "**fails**"
+    if "relative_diff" not in row:
+        return "written"
+    told = f"{row['relative_diff']:.0e}" + (f"; {row['partitions']}" if "partitions" in row else "")
+    if row["agreement"] == 1.0 and row["relative_diff"] <= MOST_DIFF:
+        return told
+    return f"**{told}** ({row['module_from_float64']:.0e}; {row['agreement']:.0%})".replace("%", " %")
+
+
+def outside() -> list[Row]:
+    """What XNNPACK does not run."""
+    rows: list[Row] = [("runtime", "network", "parts", "operators left outside")]
+    for runtime in ("LiteRT", "ExecuTorch"):
+        for row in result("runtimes")["rows"]:
+            if row["runtime"] == RUNTIMES[runtime] and row.get("outside"):
+                left = ", ".join(f"{count} {name}" for name, count in row["outside"].items())
+                rows.append((runtime, f"`{row['network']}`", str(row["partitions"]), left))
+    return rows
+
+
+def extras() -> list[Row]:
+    """What extras add to an environment with ridgepoint alone."""
+    return [("extra", "packages", "MB", "seconds to download and install")] + [
+        (f"`{row['extra']}`", str(row["packages"]), f"{row['bytes'] / 1e6:,.0f}", f"{row['seconds']:.0f}")
+        for row in result("extras")["rows"]
+    ]
+
+
 TABLES: dict[str, Callable[[], list[Row]]] = {
     "searches_uib": lambda: searches("tabular_uib"),
     "searches_metaformer": lambda: searches("tabular_metaformer"),
@@ -194,6 +249,9 @@ TABLES: dict[str, Callable[[], list[Row]]] = {
     "claims_mobileone": lambda: claims.rows("MobileOne"),
     "claims_efficientformer": lambda: claims.rows("EfficientFormer"),
     "claims_efficientformerv2": lambda: claims.rows("EfficientFormerV2"),
+    "runtimes": runtimes,
+    "outside": outside,
+    "extras": extras,
 }
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import hosted_toy
 import numpy as np
 import pytest
-from cli_helpers import call
 from hosted_toy import HostedToy
 
 from ridgepoint.deploy.export import export_for_timing
@@ -120,31 +119,3 @@ def test_turns_are_clocked_where_the_file_runs_and_its_work_is_ours(path: Path):
     found = measure({"model": path}, runtime="hosted_toy", rounds=8, round_s=0.005, patience_s=0.0)["model"]
     assert 0 < found.ms < 50 and found.runs >= 24 and allowed_cpus() == before
     assert sum(hosted.ELSEWHERE_S.values()) > sum(own.values())
-
-
-@pytest.mark.parametrize(
-    ("name", "package"),
-    [
-        ("openvino", "openvino"),
-        ("litert", "ai-edge-litert"),
-        ("executorch", "executorch"),
-        ("ncnn", "ncnn"),
-        ("coreml", "coremltools"),
-    ],
-)
-def test_a_missing_extra_is_told_with_the_line_to_type(name: str, package: str, monkeypatch: pytest.MonkeyPatch):
-    from ridgepoint.deploy.runtimes import runtime
-
-    def absent(wanted: str) -> str:
-        raise runtime.importlib.metadata.PackageNotFoundError(wanted)
-
-    monkeypatch.setattr(runtime.importlib.metadata, "version", absent)
-    told = rf"'{name}' needs {package}, which is not installed. Install it with: pip install 'ridgepoint\[{name}\]'"
-    with pytest.raises(InputError, match=told):
-        find_runtime(name)
-
-
-def test_the_command_line_ends_with_2_where_an_extra_is_missing(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("ridgepoint.deploy.runtimes.executorch.ExecuTorch.packages", ("no-such-package",))
-    done = call("bench", "mobilenetv3_small_050", "--runtime", "executorch", "--busy")
-    assert done.returncode == 2 and "pip install 'ridgepoint[executorch]'" in done.stderr

@@ -11,18 +11,26 @@ from ridgepoint.nn.build import build
 from ridgepoint.nn.depthwise import DepthwiseConv2d
 from ridgepoint.nn.forms import FORMS, AttentionInPairs, ClampedHardsigmoid, UnmergedSelfAttention, in_form
 from ridgepoint.nn.fuse import fuse
+from ridgepoint.nn.map_norms import MapLayerNorm, ResponseNorm, RmsNorm
+from ridgepoint.testing.runtimes import attention_network
 
 OURS = (DepthwiseConv2d, layers.AveragePool)
 ATTENTION = {"mobilenetv4_hybrid_medium": layers.MultiQueryAttention, "efficientformer_l1": layers.SelfAttention}
 
 
-@pytest.fixture(scope="module", params=["mobilenetv4_hybrid_medium", "efficientformer_l1", "mobilenetv3_small_050"])
+@pytest.fixture(
+    scope="module", params=["mobilenetv4_hybrid_medium", "efficientformer_l1", "mobilenetv3_small_050", None]
+)
 def model(request) -> nn.Module:
+    """Of the zoo, or with every attention and every norm of single images."""
     torch.manual_seed(0)
-    built = build(load(request.param).at(height=64), num_classes=8).eval()
+    network = load(request.param).at(height=64) if request.param else attention_network().at(height=64)
+    built = build(network, num_classes=8).eval()
     for name, parameter in built.named_parameters():
         if name.endswith("bias") and parameter.dim() == 2:  # attention's, which begin as zeros
             nn.init.normal_(parameter)
+        elif parameter.dim() == 1:  # gains and offsets
+            parameter.data.add_(0.3 * torch.randn_like(parameter))
     return built
 
 
@@ -33,7 +41,27 @@ def test_a_form_computes_the_same(model: nn.Module, target: str):
         torch.testing.assert_close(formed(x), model(x), rtol=1e-3, atol=1e-4)
     kinds = {type(each) for each in formed.modules()}
     assert not kinds & {*OURS, layers.SelfAttention, layers.MultiQueryAttention}
+    assert target != "executorch" or not kinds & {nn.LayerNorm, MapLayerNorm, nn.GroupNorm, ResponseNorm, RmsNorm}
     assert not any(each._forward_hooks for each in [*model.modules(), *formed.modules()])
+
+
+@pytest.mark.parametrize(
+    ("norm", "shape"),
+    [
+        (nn.GroupNorm(1, 4), (2, 4, 5, 6)),
+        (nn.GroupNorm(2, 4), (2, 4, 5, 6)),
+        (RmsNorm(4, 1e-6, of_map=True), (2, 4, 5, 6)),
+        (RmsNorm(4, 1e-6, of_map=False), (2, 5, 4)),
+    ],
+    ids=["one group", "two groups", "map", "tokens"],
+)
+def test_norms_are_spelt_for_executorch(norm: nn.Module, shape: tuple[int, ...]):
+    """Those that the network above has not; a norm of several groups stays."""
+    nn.init.normal_(norm.weight)
+    x = torch.randn(shape)
+    formed = in_form(nn.Sequential(norm), "executorch", x)
+    torch.testing.assert_close(formed(x), norm(x))
+    assert (type(formed[0]) is nn.GroupNorm) == (getattr(norm, "num_groups", 1) > 1)
 
 
 @pytest.mark.parametrize(

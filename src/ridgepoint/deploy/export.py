@@ -23,6 +23,8 @@ from ridgepoint.deploy.companion import write_entry
 from ridgepoint.deploy.find import told_beside, told_inside
 from ridgepoint.deploy.runtimes import DEFAULT, find_runtime
 from ridgepoint.deploy.runtimes.runtime import Batch, Runtime, part_name
+from ridgepoint.deploy.runtimes.session import first_line
+from ridgepoint.errors import InputError, RidgepointError
 from ridgepoint.files import make_folder, save_atomic
 from ridgepoint.nn.forms import in_form
 from ridgepoint.nn.fuse import fuse
@@ -105,7 +107,8 @@ def export_artefact(
             written = fuse(model, target=writer.form, example=example)
             if suppression is not None:
                 written = Suppressing(written, suppression).eval()
-            writer.export(written, example, made, about=about, precision=precision, batch=batch)
+            with _told(writer):
+                writer.export(written, example, made, about=about, precision=precision, batch=batch)
         put_artefact(made, path, writer)
     write_entry(path, about, writer)
     return about
@@ -144,14 +147,15 @@ def export_for_timing(
     `folded=False` leaves norms and branches in; exporter and runtime still fold what they fold by themselves.
 
     Raises:
-        InputError: If the runtime is unknown or cannot work here.
+        InputError: If the runtime is unknown, cannot work here, or cannot write the module.
     """
     writer, model = find_runtime(runtime), model.eval()
     writer.expect_writing()
     example = _example(shape)
     with quiet():
         written = in_form(fuse(model) if folded else model, writer.form, example)
-        writer.export(written, example, path, about=None)
+        with _told(writer):
+            writer.export(written, example, path, about=None)
 
 
 def _example(shape: Shape) -> torch.Tensor:
@@ -162,6 +166,20 @@ def _example(shape: Shape) -> torch.Tensor:
         "maps": (shape.elements,),
     }
     return torch.zeros(1, *sizes[shape.layout])
+
+
+@contextlib.contextmanager
+def _told(writer: Runtime) -> Iterator[None]:
+    """What a converter raises, which is of every kind, in a message."""
+    try:
+        yield
+    except (RidgepointError, OSError, MemoryError):
+        raise
+    except Exception as error:
+        raise InputError(
+            f"runtime '{writer.name}' {writer.version} cannot write this network: {type(error).__name__}: "
+            f"{first_line(error)}. Give another --runtime"
+        ) from error
 
 
 @contextlib.contextmanager

@@ -7,16 +7,17 @@ module asks who is tracing it.
 
 import copy
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ridgepoint.errors import ParityError
-from ridgepoint.nn import layers
-from ridgepoint.nn.attention import TalkingAttention
+from ridgepoint.nn import layers, map_norms, spelt_norms
+from ridgepoint.nn.attention import MultiHeadAttention, SeparableAttention, TalkingAttention
 from ridgepoint.nn.depthwise import DepthwiseConv2d
+from ridgepoint.nn.unmerged import UnmergedMultiHeadAttention, UnmergedSeparableAttention
 
 TOLERANCE = 1e-4  # of the largest value: sums in another order; a wrong form is off by orders of magnitude more
 Forms = Mapping[type[nn.Module], Callable[[Any], nn.Module]]
@@ -66,6 +67,23 @@ class BakedTalkingAttention(TalkingAttention):
         pairs = self.pairs
         assert isinstance(pairs, Tensor)
         return pairs
+
+
+class UnmergedTalkingAttention(BakedTalkingAttention):
+    """The same with heads as an axis of their own, for ncnn."""
+
+    def forward(self, maps: Sequence[Tensor]) -> Tensor:
+        """See `TalkingAttention`."""
+        query, key, value = maps
+        batch, _, height, width = query.shape
+        query_BHDN, key_BHDM, value_BHDM = (
+            part.reshape(batch, self.heads, part.shape[1] // self.heads, part.shape[2] * part.shape[3])
+            for part in (query * self.key_dim**-0.5, key, value)
+        )
+        scores_BHNM = query_BHDN.transpose(2, 3) @ key_BHDM + self.offset_bias()
+        shares_BHNM = self.talk("after", self.talk("before", scores_BHNM).softmax(-1))
+        mixed_BHDN = value_BHDM @ shares_BHNM.transpose(2, 3)
+        return mixed_BHDN.reshape(batch, self.heads * self.value_dim, height, width)
 
 
 class AttentionByPosition(layers.MultiQueryAttention):
@@ -128,9 +146,24 @@ _ANY: Forms = {
 }
 FORMS: Mapping[str, Forms] = {
     "any": _ANY,
-    "executorch": {**_ANY, nn.Hardsigmoid: lambda _: ClampedHardsigmoid()},
+    "executorch": {
+        **_ANY,
+        nn.Hardsigmoid: lambda _: ClampedHardsigmoid(),
+        nn.LayerNorm: spelt_norms.layer_norm,
+        map_norms.MapLayerNorm: spelt_norms.layer_norm,
+        nn.GroupNorm: spelt_norms.group_norm,
+        map_norms.RmsNorm: spelt_norms.rms_norm,
+        map_norms.ResponseNorm: spelt_norms.SpeltResponseNorm,
+        layers.GlobalPool: lambda _: spelt_norms.SpeltPool(),
+    },
     "litert": {**_ANY, layers.MultiQueryAttention: _in_pairs},
-    "ncnn": {**_ANY, layers.SelfAttention: UnmergedSelfAttention},
+    "ncnn": {
+        **_ANY,
+        layers.SelfAttention: UnmergedSelfAttention,
+        TalkingAttention: UnmergedTalkingAttention,
+        MultiHeadAttention: _as(UnmergedMultiHeadAttention),
+        SeparableAttention: _as(UnmergedSeparableAttention),
+    },
 }
 """By target; `any` for runtimes whose compilers bring the usual operators into one graph by themselves."""
 

@@ -30,6 +30,7 @@ from ridgepoint.deploy.export import copy_artefact, export_artefact, export_for_
 from ridgepoint.deploy.measure import measure
 from ridgepoint.deploy.runtimes import find_runtime, runtimes_for
 from ridgepoint.deploy.runtimes.runtime import Runtime
+from ridgepoint.deploy.verify import MAX_RELATIVE_DIFF
 from ridgepoint.errors import InputError
 from ridgepoint.nn.build import build
 from ridgepoint.system import allowed_cpus
@@ -87,6 +88,19 @@ def runs_blocks_that_take_tokens(runtime: Runtime, folder: Path) -> None:
     assert tuple(session.input_shape) == (9, 8)
     with torch.no_grad():
         _close(session.run(x.numpy()), block(x).numpy())
+
+
+def computes_every_kind_of_attention(runtime: Runtime, folder: Path) -> None:
+    """And of norms of single images: `form` says how they are written down for it."""
+    network = attention_network()
+    model, path = _built(network), folder / f"attention{runtime.suffix}"
+    x = torch.randn(2, *network.input, generator=torch.Generator().manual_seed(1))
+    export_for_timing(model, network.input_shape, path, runtime.name)
+    with torch.no_grad():
+        expected = model(x).numpy()
+    found = runtime.open(path).run(x.numpy())
+    worst = float(np.abs(found - expected).max() / np.abs(expected).max())
+    assert worst <= MAX_RELATIVE_DIFF, f"differs by {worst:.1e} of the largest answer"
 
 
 def tells_what_was_told_at_export(runtime: Runtime, folder: Path) -> None:
@@ -203,6 +217,7 @@ CHECKS: dict[str, Law] = {
         is_found_and_tells_its_conditions,
         computes_what_the_module_computes,
         runs_blocks_that_take_tokens,
+        computes_every_kind_of_attention,
         tells_what_was_told_at_export,
         counts_all_of_its_files,
         refuses_what_is_lost_or_changed,
@@ -236,14 +251,48 @@ def _network() -> Network:
     )
 
 
+def attention_network() -> Network:
+    """All that attends, and all that norms a single image, one after the other; small, to be quick."""
+    heads = {"heads": 2, "key_dim": 8}
+    blocks = [
+        {"block": "mobilevit", "inner_channels": 16, "expand_channels": 32, **heads},
+        {"block": "mobilevitv2", "inner_channels": 16, "expand_channels": 32},
+        {"block": "linear_attention", **heads},
+        {"block": "mqa", "value_dim": 8, "kv_stride": 2, **heads},
+        {"block": "single_head", "expand_channels": 32},
+        {"block": "convnext", "expand_channels": 32, "response_norm": True},
+        {"block": "talking_mixer", "expand_channels": 32, "value_dim": 8, **heads},
+        {"block": "attention_down", "out_channels": 16, "value_dim": 8, **heads},
+        {"block": "attention_mixer", "expand_channels": 32, "value_dim": 8, **heads},
+    ]
+    return parse_network(
+        {
+            "name": "attention",
+            "input": [3, 16, 16],
+            "num_classes": len(LABELS),
+            "stem": [{"block": "conv", "kernel": 3, "stride": 2, "out_channels": 16}],
+            "stages": [{"blocks": blocks}],
+            "head": {"head": "tokens"},
+        },
+        source="kit",
+    )
+
+
 def _model() -> nn.Module:
+    return _built(_network())
+
+
+def _built(network: Network) -> nn.Module:
     """With weights and statistics of norms that are not their beginnings, the same every time."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        model = build(_network()).train()
+        model = build(network).train()
         with torch.no_grad():
             for _ in range(3):
-                model(torch.randn(16, *_network().input))
+                model(torch.randn(16, *network.input))
+            for name, parameter in model.named_parameters():
+                if parameter.dim() == 1 or name.endswith(".bias"):  # gains, offsets, biases by position
+                    parameter.add_(0.3 * torch.randn_like(parameter))
     return model.eval()
 
 
