@@ -84,7 +84,8 @@ class SpeltPool(layers.GlobalPool):
         """Tokens as a map of one column."""
         if x.dim() == 4:
             return super().forward(x)
-        return x.transpose(1, 2)[..., None].mean((2, 3), keepdim=True).flatten(1)
+        found: Tensor = x.transpose(1, 2)[..., None].mean((2, 3), keepdim=True)
+        return found.flatten(1)
 
 
 def layer_norm(norm: nn.LayerNorm) -> nn.Module:
