@@ -69,6 +69,28 @@ class BakedTalkingAttention(TalkingAttention):
         return pairs
 
 
+class TalkingByProduct(BakedTalkingAttention):
+    """The same with heads that talk by a linear layer.
+
+    After a convolution ExecuTorch's delegate keeps channels last, and takes the softmax over heads, without a word.
+    """
+
+    def __init__(self, source: TalkingAttention):
+        super().__init__(source)
+        for name in ("before", "after") if source.talks else ():
+            matrix = self.get_parameter(f"{name}_weight").detach().flatten(1)
+            delattr(self, f"{name}_weight")
+            self.register_parameter(f"{name}_matrix", nn.Parameter(matrix))
+
+    def talk(self, name: str, shares_BHNM: Tensor) -> Tensor:
+        """See `TalkingAttention`."""
+        if not self.talks:
+            return shares_BHNM
+        heads_last = shares_BHNM.flatten(2).transpose(1, 2)
+        talked = nn.functional.linear(heads_last, getattr(self, f"{name}_matrix"), getattr(self, f"{name}_bias"))
+        return talked.transpose(1, 2).reshape(shares_BHNM.shape)
+
+
 class UnmergedTalkingAttention(BakedTalkingAttention):
     """The same with heads as an axis of their own, for ncnn."""
 
@@ -155,6 +177,7 @@ FORMS: Mapping[str, Forms] = {
         map_norms.RmsNorm: spelt_norms.rms_norm,
         map_norms.ResponseNorm: spelt_norms.SpeltResponseNorm,
         layers.GlobalPool: lambda _: spelt_norms.SpeltPool(),
+        TalkingAttention: TalkingByProduct,
     },
     "litert": {**_ANY, layers.MultiQueryAttention: _in_pairs},
     "ncnn": {

@@ -18,15 +18,15 @@ from ridgepoint.nn.map_norms import MapLayerNorm, ResponseNorm, RmsNorm
 class ChannelMean(nn.Module):
     """(B, C, H, W) -> (B, 1, H, W), or (B, N, C) -> (B, N, 1)."""
 
-    def __init__(self, channels: int):
+    def __init__(self, channels: int, *, of_map: bool):
         super().__init__()
-        self.register_buffer("row", torch.full((1, channels), 1 / channels))
+        self.register_buffer("row", torch.full((1, channels, 1, 1) if of_map else (1, channels), 1 / channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        """A 1x1 convolution of a map, a linear layer of tokens."""
+        """A 1x1 convolution of a map, a linear layer of tokens: with weights as they are, or they are no constants."""
         row = self.row
         assert isinstance(row, Tensor)
-        return F.conv2d(x, row[:, :, None, None]) if x.dim() == 4 else F.linear(x, row)
+        return F.conv2d(x, row) if row.dim() == 4 else F.linear(x, row)
 
 
 class SpeltNorm(nn.Module):
@@ -38,7 +38,7 @@ class SpeltNorm(nn.Module):
         self.weight = nn.Parameter(weight.detach().reshape(shape))
         self.bias = None if bias is None else nn.Parameter(bias.detach().reshape(shape))
         self.eps, self.centred = eps, centred
-        self.channel_mean = ChannelMean(weight.numel())
+        self.channel_mean = ChannelMean(weight.numel(), of_map=of_map)
 
     def forward(self, x: Tensor) -> Tensor:
         """In the precision of the input."""
@@ -68,7 +68,7 @@ class SpeltResponseNorm(ResponseNorm):
     def __init__(self, source: ResponseNorm):
         nn.Module.__init__(self)
         self.weight, self.bias, self.eps = source.weight, source.bias, source.eps
-        self.channel_mean = ChannelMean(source.weight.numel())
+        self.channel_mean = ChannelMean(source.weight.numel(), of_map=True)
 
     def forward(self, x: Tensor) -> Tensor:
         """A sum over positions is a mean times their number."""
@@ -84,8 +84,8 @@ class SpeltPool(layers.GlobalPool):
         """Tokens as a map of one column."""
         if x.dim() == 4:
             return super().forward(x)
-        found: Tensor = x.transpose(1, 2)[..., None].mean((2, 3), keepdim=True)
-        return found.flatten(1)
+        found: Tensor = x.transpose(1, 2)[..., None].mean((2, 3), keepdim=True).flatten(1)
+        return found
 
 
 def layer_norm(norm: nn.LayerNorm) -> nn.Module:

@@ -49,5 +49,25 @@ def write_program(module: "nn.Module", example: "torch.Tensor", path: Path) -> N
 
     with torch.no_grad():
         program = torch.export.export(module, (example,))
+    _slice_splits(program)
     lowered = to_edge_transform_and_lower(program, partitioner=[XnnpackPartitioner()])
     path.write_bytes(lowered.to_executorch().buffer)
+
+
+def _slice_splits(program: "torch.export.ExportedProgram") -> None:
+    """Have slices in place of splits, which XNNPACK does not take."""
+    import torch
+
+    graph = program.graph_module.graph
+    for split in graph.find_nodes(op="call_function", target=torch.ops.aten.split_with_sizes.default):
+        given, sizes, dim = split.args[0], split.args[1], split.args[2] if len(split.args) > 2 else 0
+        for part in list(split.users):
+            number = part.args[1]
+            start = sum(sizes[:number])
+            with graph.inserting_before(part):
+                slices = graph.call_function(torch.ops.aten.slice.Tensor, (given, dim, start, start + sizes[number]))
+            slices.meta = dict(part.meta)
+            part.replace_all_uses_with(slices)
+            graph.erase_node(part)
+        graph.erase_node(split)
+    program.graph_module.recompile()
