@@ -73,7 +73,8 @@ class SpeltResponseNorm(ResponseNorm):
     def forward(self, x: Tensor) -> Tensor:
         """A sum over positions is a mean times their number."""
         strength_BC11 = ((x * x).mean((2, 3), keepdim=True) * (x.shape[2] * x.shape[3])).sqrt()
-        against_BC11 = strength_BC11 / (self.channel_mean(strength_BC11) + self.eps)
+        mean_B111: Tensor = self.channel_mean(strength_BC11)
+        against_BC11 = strength_BC11 / (mean_B111 + self.eps)
         return x * (1 + self.weight[:, None, None] * against_BC11) + self.bias[:, None, None]
 
 
