@@ -151,7 +151,7 @@ def fit(
     """What `ridgepoint fit` does: find, train, export, check and measure; the content of `result.json`.
 
     Args:
-        data: A folder of class folders, a built-in name or a torchvision name.
+        data: A folder of class folders, or of images with boxes or masks; a built-in name or a torchvision name.
         latency_ms: The budget for one image.
         out: The run folder.
         resume: Go on with the run in `out`.
@@ -192,7 +192,7 @@ def search(
 
     Args:
         space: A search space by name or YAML file; a network, for methods that change one.
-        data: A folder of class folders, a built-in name or a torchvision name.
+        data: A folder of class folders, or of images with boxes or masks; a built-in name or a torchvision name.
         latency_ms: The budget for one image.
         method: A name of `ridgepoint search --help`; or a function of your own that takes a `Problem` and yields
             `Proposal`s (see `ridgepoint.methods`), which a resume must be given again.

@@ -25,7 +25,11 @@ class FitSettings(Request, frozen=True, kw_only=True):
     verb: Literal["fit", "search"] = "fit"
     data: Annotated[
         str,
-        typed(place=True, help="A folder of class folders, 'digits', or a torchvision data set such as CIFAR10."),
+        typed(
+            place=True,
+            help="A folder of class folders, or of images with boxes or masks; 'digits', or a torchvision data set "
+            "such as CIFAR10.",
+        ),
     ]
     latency_ms: Annotated[Above0, typed("--latency", unit="ms", help="The budget for one image, for example 5ms.")]
     device: Annotated[
