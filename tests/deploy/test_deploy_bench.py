@@ -104,6 +104,7 @@ def with_buffers(folder: Path, megabytes: int) -> Path:
     return save(folder / f"buffers{megabytes}.onnx", [tile, total], 250_000, {"times": times})
 
 
+@pytest.mark.slow
 @LINUX
 @pytest.mark.parametrize(("file", "copies"), [(with_weights, 5), (with_buffers, 3)])
 def test_memory_grows_with_weights_and_with_buffers(file: Callable[[Path, int], Path], copies: int, tmp_path: Path):

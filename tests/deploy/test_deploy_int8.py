@@ -138,6 +138,7 @@ def test_a_file_that_is_as_good_faster_and_smaller_ships_with_all_that_is_known_
     assert seen["precision"] == "int8" and seen["split"] == "test" and seen["accuracy"] > 0.9
 
 
+@pytest.mark.slow
 @pytest.mark.clock
 def test_too_few_images_to_tell_are_no_pass(source: Path, tmp_path: Path):
     found = judged(source, tmp_path / "int8" / "model.onnx", images=40)
@@ -189,6 +190,7 @@ class PerTensor(OnnxRuntimeQuantizer):
         return ()
 
 
+@pytest.mark.slow
 @pytest.mark.clock
 def test_int8_that_is_slower_is_refused_and_float_stays(tmp_path: Path):
     folder = taught(tmp_path, small_network().at(height=32))
@@ -199,6 +201,7 @@ def test_int8_that_is_slower_is_refused_and_float_stays(tmp_path: Path):
     )
 
 
+@pytest.mark.slow
 def test_python_asks_for_the_same(run: Path, tmp_path: Path):
     model, about = load_training(run)
     known = {"network": model.network, "preprocessing": about.preprocessing, "labels": about.labels}

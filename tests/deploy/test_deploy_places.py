@@ -71,6 +71,7 @@ def test_what_is_no_address_is_refused(text: str):
         read_address(text)
 
 
+@pytest.mark.slow
 @given(st.text(max_size=40))
 def test_no_address_holds_what_means_something_to_a_shell_or_to_ssh(text: str):
     try:

@@ -156,6 +156,7 @@ def test_a_calibration_goes_on_where_it_was_and_is_done_once(tmp_path: Path, few
     assert measured.kind == "measured" and measured.low_ms is not None
 
 
+@pytest.mark.slow
 def test_a_calibration_stops_when_its_time_is_up(tmp_path: Path, few, monkeypatch):
     monkeypatch.setattr(sampling, "LEAST_SAMPLES", 8)
     table = HostTable(path=tmp_path / "t.json", busy=True).table
@@ -171,6 +172,7 @@ def told(ms: float, doubt: str | None = None) -> Timing:
     return timing
 
 
+@pytest.mark.slow
 def test_what_the_runtime_cannot_run_is_left_out_and_nothing_timed_is_lost(tmp_path: Path, few, monkeypatch):
     """The runtime refuses one file in ten, as it might: the others are timed, and learned from."""
 
@@ -191,6 +193,7 @@ def test_what_the_runtime_cannot_run_is_left_out_and_nothing_timed_is_lost(tmp_p
     assert seen[-1] == "7 networks timed, 1 left out that the runtime cannot run"
 
 
+@pytest.mark.slow
 def test_doubted_times_are_not_kept_but_taken_again_or_refused(tmp_path: Path, few, monkeypatch):
     """First two batches are timed while others work; the third and what follows on a calm machine."""
     batches: list[str | None] = ["busy", "busy"]

@@ -86,6 +86,7 @@ def test_maps_that_do_not_exist_are_an_error():
         create_model(NAME, out_indices=(1,))
 
 
+@pytest.mark.slow
 def test_feature_maps_of_the_folded_network_are_the_same():
     model = randomise(create_model("mobileone_s0", features_only=True)).double()
     x = image(1, 3, 64, 64, dtype=torch.float64)

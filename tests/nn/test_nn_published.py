@@ -71,6 +71,7 @@ def test_grey_images_get_the_mean_of_the_colours():
     assert wanted.for_channels(1) == Normalisation(mean=(0.4,), std=(0.2,))
 
 
+@pytest.mark.slow
 def test_a_folder_comes_first_by_file_or_as_on_the_hub(tmp_path: Path, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     torch.manual_seed(3)
@@ -129,6 +130,7 @@ def hub(tmp_path: Path) -> HubServer:
     return server
 
 
+@pytest.mark.slow
 def test_a_hub_that_cannot_be_reached_says_what_to_download_and_where_to_put_it(tmp_path: Path):
     told = ask("http://127.0.0.1:9", tmp_path, 60)
     assert told.startswith("refused") and "the mirror http://127.0.0.1:9" in told and "cannot be reached" in told
@@ -148,6 +150,7 @@ def test_a_slow_hub_is_left_after_a_while_and_the_cache_is_asked_first(hub: HubS
         assert not hub.requests
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fault", "told"), [("cut", "cannot be fetched|were not here"), ("wrong", "is damaged or another file")]
 )
@@ -162,6 +165,7 @@ def test_half_a_file_and_another_one_are_never_taken(hub: HubServer, tmp_path: P
         assert ask(hub.url, tmp_path / "cache", 25).startswith("hub "), "nothing wrong was kept"
 
 
+@pytest.mark.slow
 def test_a_file_that_was_damaged_in_the_cache_is_fetched_again(hub: HubServer, tmp_path: Path):
     with hub:
         path = Path(ask(hub.url, tmp_path / "cache", 25).split(maxsplit=1)[1].strip())

@@ -46,6 +46,7 @@ def test_the_probabilities_of_all_networks_add_up_to_one():
         assert entropy_BT.max().item() <= math.log(3) + 1e-5
 
 
+@pytest.mark.slow
 def test_networks_are_drawn_as_often_as_they_are_probable():
     controller, rng = moved(Controller(planted_space(rows=2), seed=0)), np.random.default_rng(0)
     drawn = [tuple(controller.sample(rng).items()) for _ in range(600)]

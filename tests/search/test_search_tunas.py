@@ -136,6 +136,7 @@ class Contrary(Planted):
         return -super().accuracy_on_all(child)
 
 
+@pytest.mark.slow
 def test_of_the_likely_networks_the_shared_weights_choose():
     found = {}
     for kind in (Planted, Contrary):
@@ -167,6 +168,7 @@ def test_a_budget_that_nothing_meets_gives_the_fastest_network(stages):
     assert stages(job).assignments == (min(planted_members(), key=weights.latency_ms),)
 
 
+@pytest.mark.slow
 def test_the_policy_stands_still_until_its_delay_is_over_and_the_average_reward_has_no_bias():
     weights, job = planted_job(settings=Settings(delay=0.5))
     weights.noise, weights.gains = 0.0, {name: gain * 0 for name, gain in weights.gains.items()}
@@ -186,6 +188,7 @@ class Listening(Planted):
         return super().teach(step, progress, child)
 
 
+@pytest.mark.slow
 def test_warm_ups_open_operators_and_widths_less_and_less():
     space = planted_space()
     weights = Listening(space)

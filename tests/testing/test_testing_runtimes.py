@@ -59,6 +59,7 @@ def test_our_runtimes_pass(name: str, law: str, tmp_path: Path, monkeypatch: pyt
     CHECKS[law](runtime, tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [Toy, Boxed])
 def test_a_stranger_s_runtime_of_one_file_passes(registered, kind: type[Toy]):
     """Of two files, and of a folder."""
@@ -178,6 +179,7 @@ def install(folder: Path, name: str, value: str) -> None:
     (about / "entry_points.txt").write_text(f"[ridgepoint.runtimes]\n{name} = {value}\n")
 
 
+@pytest.mark.slow
 def test_an_installed_package_brings_a_runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Every verb knows it then; one that is broken is told where it is asked for, and nowhere else."""
     install(tmp_path, "toy", "toy_runtime:Toy")

@@ -64,20 +64,28 @@ DEATHS = {
     (1, 2): [Death(step=3, touches=2), Death(step=9, later_ms=5.0, rank=1)],
 }
 """By workers and processes: within steps and within saves, in the first epoch and the second."""
+FEW = {(0, 1): DEATHS[0, 1][:2], (2, 1): DEATHS[2, 1][1:], (1, 2): DEATHS[1, 2][1:]}
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("workers", "count"), DEATHS)
-def test_killed_and_continued(live: Live, uninterrupted: Callable, tmp_path: Path, workers: int, count: int):
+@pytest.mark.parametrize(
+    ("workers", "count", "deaths"),
+    [
+        *(pytest.param(*where, deaths, marks=pytest.mark.slow) for where, deaths in FEW.items()),
+        *(pytest.param(*where, deaths, marks=pytest.mark.soak) for where, deaths in DEATHS.items()),
+    ],
+)
+def test_killed_and_continued(
+    live: Live, uninterrupted: Callable, tmp_path: Path, workers: int, count: int, deaths: list[Death]
+):
     half_written = 0
-    for death in DEATHS[workers, count]:
+    for death in deaths:
         assert live(tmp_path, workers=workers, count=count, death=death) == -signal.SIGKILL, f"it died of {death}"
         for unfinished in tmp_path.glob(f".{CHECKPOINT}.*"):
             unfinished.unlink()
             half_written += 1
         if (tmp_path / CHECKPOINT).exists():
             load_checkpoint(tmp_path / CHECKPOINT)  # whole, whatever the moment
-    assert half_written >= sum(death.touches > 0 for death in DEATHS[workers, count])
+    assert half_written >= sum(death.touches > 0 for death in deaths)
     assert live(tmp_path, workers=workers, count=count, death=None) == 0
     whole, continued = uninterrupted(count), trained(tmp_path)
     assert whole.keys() == continued.keys()
