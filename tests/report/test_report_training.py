@@ -124,6 +124,7 @@ def test_it_is_built_again_from_the_folder_and_without_samples_says_so(runs: dic
         build_report(run)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verb", ["train", "distill"])
 @pytest.mark.parametrize("width", [380, 1280])
 def test_it_is_drawn_and_quiet_and_fits_the_window(browser: Any, runs: dict[str, Path], verb: str, width: int) -> None:

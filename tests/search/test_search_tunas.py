@@ -317,7 +317,7 @@ def test_a_checkpoint_of_another_space_is_refused(data: TrainingData, tmp_path: 
 
 
 def find(said: Connection) -> None:
-    said.send(tunas(planted_job(epochs=3)[1]))
+    said.send(tunas(planted_job(epochs=1)[1]))
 
 
 @pytest.mark.slow
@@ -327,7 +327,7 @@ def test_another_process_with_another_hash_seed_finds_the_same():
     process.start()
     elsewhere = here.recv()
     process.join()
-    assert elsewhere == tunas(planted_job(epochs=3)[1])
+    assert elsewhere == tunas(planted_job(epochs=1)[1])
 
 
 def test_the_weights_never_see_a_validation_image(data: TrainingData):

@@ -44,6 +44,7 @@ def test_each_task_reads_its_own_format(photos: Path):
     assert other.name == "classification" and len(digits.classes) == 10
 
 
+@pytest.mark.slow
 def test_trained_exported_evaluated_and_asked(photos: Path, space: Path, tmp_path: Path):
     network = tmp_path / "small.yaml"
     tiny = load_space(space)

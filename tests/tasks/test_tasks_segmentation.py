@@ -160,6 +160,7 @@ def learn(network: Network, data: TrainingData, folder: Path | None = None, stop
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_it_learns_and_stopped_trainings_end_alike(network: Network, data: TrainingData, tmp_path: Path):
     whole = learn(network, data)
     assert whole.val_accuracy > 0.75, "two dozen epochs tell discs from noise"
@@ -194,6 +195,7 @@ def test_a_space_leaves_the_head_open_and_networks_with_one_keep_it(tmp_path: Pa
     assert closing.close(own).head == own.head and closing.close(own).num_classes == 2
 
 
+@pytest.mark.slow
 def test_trained_exported_evaluated_and_drawn(discs: Path, tmp_path: Path):
     network, run = tmp_path / "small.yaml", tmp_path / "run"
     network.write_text(json.dumps(SMALL))

@@ -63,6 +63,7 @@ def written(model: BuiltNetwork, path: Path, data, runtime: str = "onnxruntime",
     return load_artefact(path, runtime=runtime)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("runtime", RUNTIMES)
 @torch.no_grad()
 def test_a_file_makes_the_boxes_that_are_made_outside(runtime: str, data, tmp_path: Path):
@@ -132,6 +133,7 @@ def test_who_cannot_suppress_says_so(data, tmp_path: Path):
         expect_suppression(CLASSIFICATION)
 
 
+@pytest.mark.slow
 def test_exported_evaluated_and_asked_with_and_without(folder: Path, tmp_path: Path):
     network, run = tmp_path / "small.yaml", tmp_path / "run"
     raw = {"block": "conv", "stride": 2, "out_channels": 8}
