@@ -51,7 +51,7 @@ def summary() -> list[Iterable[str]]:
     count = Counter(found)
     papers = list(dict.fromkeys(paper for paper, _ in found))
     verdicts: tuple[Verdict, ...] = (*TESTED, "not measured", "not tested here")
-    lines: list[Iterable[str]] = [("paper", *verdicts, "all")]
+    lines: list[Iterable[str]] = [("paper", "holds", "does not", "unclear", "to measure", "not tested", "all")]
     for paper in papers:
         numbers = [count[paper, verdict] for verdict in verdicts]
         lines.append((paper, *map(str, numbers), str(sum(numbers))))
