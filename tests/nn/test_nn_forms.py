@@ -7,6 +7,7 @@ from torch import nn
 from ridgepoint.arch.zoo import load
 from ridgepoint.errors import InputError, ParityError
 from ridgepoint.nn import layers
+from ridgepoint.nn.attention import LinearAttention
 from ridgepoint.nn.build import build
 from ridgepoint.nn.depthwise import DepthwiseConv2d
 from ridgepoint.nn.forms import FORMS, AttentionInPairs, ClampedHardsigmoid, UnmergedSelfAttention, in_form
@@ -41,6 +42,7 @@ def test_a_form_computes_the_same(model: nn.Module, target: str):
         torch.testing.assert_close(formed(x), model(x), rtol=1e-3, atol=1e-4)
     kinds = {type(each) for each in formed.modules()}
     assert not kinds & {*OURS, layers.SelfAttention, layers.MultiQueryAttention}
+    assert target != "litert" or LinearAttention not in kinds
     assert target != "executorch" or not kinds & {nn.LayerNorm, MapLayerNorm, nn.GroupNorm, ResponseNorm, RmsNorm}
     assert not any(each._forward_hooks for each in [*model.modules(), *formed.modules()])
 

@@ -125,13 +125,17 @@ class LinearAttention(nn.Module):
         joint = x.reshape(batch * self.heads, 2 * self.key_dim + self.value_dim, height * width)
         query_RDN, key_RDN, value_RDN = joint.split((self.key_dim, self.key_dim, self.value_dim), 1)
         query_RDN, key_RDN = query_RDN.relu(), key_RDN.relu()
-        value_RDN = F.pad(value_RDN, (0, 0, 0, 1), value=1.0)
+        value_RDN = self.with_ones(value_RDN)
         if x.dtype == torch.float16:
             query_RDN, key_RDN, value_RDN = query_RDN.float(), key_RDN.float(), value_RDN.float()
         memory_RDE = torch.bmm(value_RDN, key_RDN.transpose(1, 2))
         mixed_RDN = torch.bmm(memory_RDE, query_RDN)
         mixed_RDN = mixed_RDN[:, :-1] / (mixed_RDN[:, -1:] + 1e-5)
         return mixed_RDN.to(x.dtype).reshape(batch, self.heads * self.value_dim, height, width)
+
+    def with_ones(self, value_RDN: Tensor) -> Tensor:
+        """One more row."""
+        return F.pad(value_RDN, (0, 0, 0, 1), value=1.0)
 
 
 class SeparableAttention(nn.Module):

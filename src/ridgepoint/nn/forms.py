@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from ridgepoint.errors import ParityError
 from ridgepoint.nn import layers, map_norms, spelt_norms
-from ridgepoint.nn.attention import MultiHeadAttention, SeparableAttention, TalkingAttention
+from ridgepoint.nn.attention import LinearAttention, MultiHeadAttention, SeparableAttention, TalkingAttention
 from ridgepoint.nn.depthwise import DepthwiseConv2d
 from ridgepoint.nn.unmerged import UnmergedMultiHeadAttention, UnmergedSeparableAttention
 
@@ -135,6 +135,24 @@ class AttentionInPairs(AttentionByPosition):
         return mixed_PRD.reshape(batch, height, width, self.heads * self.value_dim).permute(0, 3, 1, 2).contiguous()
 
 
+class AddingLinearAttention(LinearAttention):
+    """Attention without a softmax whose row of ones is one of zeros, to which ones are added.
+
+    LiteRT's XNNPACK pads with zeros alone.
+    """
+
+    def __init__(self, source: LinearAttention):
+        nn.Module.__init__(self)
+        self.heads, self.key_dim, self.value_dim = source.heads, source.key_dim, source.value_dim
+        self.register_buffer("last", torch.cat([torch.zeros(source.value_dim, 1), torch.ones(1, 1)]))
+
+    def with_ones(self, value_RDN: Tensor) -> Tensor:
+        """One more row."""
+        last = self.last
+        assert isinstance(last, Tensor)
+        return nn.functional.pad(value_RDN, (0, 0, 0, 1)) + last
+
+
 class ClampedHardsigmoid(nn.Module):
     """A hard sigmoid as a scaled clamp: ExecuTorch leaves two scalars of the usual operator outside of its delegate."""
 
@@ -179,7 +197,7 @@ FORMS: Mapping[str, Forms] = {
         layers.GlobalPool: lambda _: spelt_norms.SpeltPool(),
         TalkingAttention: TalkingByProduct,
     },
-    "litert": {**_ANY, layers.MultiQueryAttention: _in_pairs},
+    "litert": {**_ANY, layers.MultiQueryAttention: _in_pairs, LinearAttention: AddingLinearAttention},
     "ncnn": {
         **_ANY,
         layers.SelfAttention: UnmergedSelfAttention,
