@@ -70,3 +70,21 @@ def test_a_compiler_that_is_missing_is_told_before_anything_is_done(tmp_path: Pa
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(InputError, match=r"'torch_compile' needs g\+\+, which is not on the path"):
         find_runtime("torch_compile")
+
+
+@pytest.mark.parametrize("dim", [1, -1])
+def test_slices_take_the_place_of_splits_in_executorch(dim: int):
+    """Its delegate knows no split; what a program computes stays, also where a part is not used."""
+    from ridgepoint.deploy.runtimes.executorch import _slice_splits
+
+    class Splits(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            first, _, last = x.split((2, 3, 2), dim)
+            return first * 2 + last
+
+    x = torch.randn(1, 7, 7)
+    program = torch.export.export(Splits(), (x,))
+    before = program.module()(x)
+    _slice_splits(program)
+    assert not any("split" in str(node.target) for node in program.graph.nodes)
+    torch.testing.assert_close(program.module()(x), before)

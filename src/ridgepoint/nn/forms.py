@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from ridgepoint.errors import ParityError
-from ridgepoint.nn import layers, map_norms, spelt_norms
+from ridgepoint.nn import layers, map_norms, spelt_out
 from ridgepoint.nn.attention import LinearAttention, MultiHeadAttention, SeparableAttention, TalkingAttention
 from ridgepoint.nn.depthwise import DepthwiseConv2d
 from ridgepoint.nn.unmerged import UnmergedMultiHeadAttention, UnmergedSeparableAttention
@@ -189,13 +189,14 @@ FORMS: Mapping[str, Forms] = {
     "executorch": {
         **_ANY,
         nn.Hardsigmoid: lambda _: ClampedHardsigmoid(),
-        nn.LayerNorm: spelt_norms.layer_norm,
-        map_norms.MapLayerNorm: spelt_norms.layer_norm,
-        nn.GroupNorm: spelt_norms.group_norm,
-        map_norms.RmsNorm: spelt_norms.rms_norm,
-        map_norms.ResponseNorm: spelt_norms.SpeltResponseNorm,
-        layers.GlobalPool: lambda _: spelt_norms.SpeltPool(),
+        nn.LayerNorm: spelt_out.layer_norm,
+        map_norms.MapLayerNorm: spelt_out.layer_norm,
+        nn.GroupNorm: spelt_out.group_norm,
+        map_norms.RmsNorm: spelt_out.rms_norm,
+        map_norms.ResponseNorm: spelt_out.SpeltResponseNorm,
+        layers.GlobalPool: lambda _: spelt_out.SpeltPool(),
         TalkingAttention: TalkingByProduct,
+        SeparableAttention: _as(spelt_out.SpeltSeparableAttention),
     },
     "litert": {**_ANY, layers.MultiQueryAttention: _in_pairs, LinearAttention: AddingLinearAttention},
     "ncnn": {

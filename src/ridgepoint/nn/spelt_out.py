@@ -1,4 +1,4 @@
-"""Norms and means as products and averages of maps, which XNNPACK's delegate in ExecuTorch takes.
+"""Norms, means and sums as products and averages of maps, which XNNPACK's delegate in ExecuTorch takes.
 
 It knows no norm of single images, and no mean but that over height and width. A mean over channels is a product with
 one row of equal weights. Shapes: B batch, C channels, N tokens.
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ridgepoint.nn import layers
+from ridgepoint.nn.attention import SeparableAttention
 from ridgepoint.nn.map_norms import MapLayerNorm, ResponseNorm, RmsNorm
 
 
@@ -87,6 +88,16 @@ class SpeltPool(layers.GlobalPool):
             return super().forward(x)
         found: Tensor = x.transpose(1, 2)[..., None].mean((2, 3), keepdim=True).flatten(1)
         return found
+
+
+class SpeltSeparableAttention(SeparableAttention):
+    """See `SeparableAttention`."""
+
+    def total(self, weighted_BCPN: Tensor) -> Tensor:
+        """A mean of maps of one column, times their height."""
+        batch, channels, places, count = weighted_BCPN.shape
+        means = weighted_BCPN.reshape(batch, channels * places, count, 1).mean((2, 3), keepdim=True)
+        return means.reshape(batch, channels, places, 1) * count
 
 
 def layer_norm(norm: nn.LayerNorm) -> nn.Module:
