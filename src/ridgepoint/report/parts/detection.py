@@ -43,8 +43,11 @@ class DetectionPart(Part):
     def section(self, folder: Path, result: FitResult, evaluation: Any) -> Section:
         """A table of the classes, and pictures of the images with most mistakes."""
         pictures = [] if evaluation is None else _pictures(folder, evaluation)
-        classes = [] if evaluation is None else sorted(evaluation.classes, key=lambda each: (each.ap is None, each.ap))
-        html = template("parts/detection.html.jinja").render(evaluation=evaluation, classes=classes, pictures=pictures)
+        every = [] if evaluation is None else sorted(evaluation.classes, key=lambda each: (each.ap is None, each.ap))
+        classes = [each for each in every if each.objects or each.wrong]
+        html = template("parts/detection.html.jinja").render(
+            evaluation=evaluation, classes=classes, absent=len(every) - len(classes), pictures=pictures
+        )
         return Section(Markup(html))
 
     def lines(self, evaluation: Any) -> list[str]:

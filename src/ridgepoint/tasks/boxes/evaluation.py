@@ -129,7 +129,8 @@ def _timed(outputs: np.ndarray) -> tuple[list[Boxes], float]:
 def beside(image_CHW: torch.Tensor, rows_M6: np.ndarray, boxes: Boxes, labels: Sequence[str]) -> bytes:
     """A picture, PNG: the image with what is there, and beside it with what was found."""
     there = rows_M6[rows_M6[:, LABEL] >= 0]
-    left = drawn(_enlarged(image_CHW), there[:, PLACE], there[:, LABEL].astype(int), [""] * len(there))
+    numbers = there[:, LABEL].astype(int)
+    left = drawn(_enlarged(image_CHW), there[:, PLACE], numbers, [labels[number] for number in numbers])
     right = drawn(_enlarged(image_CHW), boxes.places, boxes.labels, captions(boxes, labels))
     return png(torch.cat([left, torch.full((3, left.shape[1], 4), 255, dtype=torch.uint8), right], 2))
 
@@ -143,7 +144,16 @@ def drawn(image_CHW: torch.Tensor, places: np.ndarray, numbers: np.ndarray, word
     boxes = torch.from_numpy(np.ascontiguousarray(places)) * sides
     boxes[:, 2:] = torch.maximum(boxes[:, 2:], boxes[:, :2] + 1)
     colours = [_COLOURS[number % len(_COLOURS)] for number in numbers]
-    found: torch.Tensor = draw_bounding_boxes(image, boxes, labels=list(words), colors=colours, width=2)
+    found: torch.Tensor = draw_bounding_boxes(
+        image,
+        boxes,
+        labels=list(words),
+        colors=colours,
+        width=2,
+        label_colors="white",
+        label_background_colors=colours,
+        fill_labels=True,
+    )
     return found
 
 
