@@ -92,7 +92,8 @@ class Detection:
             for number, (bad, count) in enumerate(zip(missed, counts, strict=True))
             if bad
         ]
-        told = f"anchors: {len(head.anchors)}, chosen from the objects to learn from; at {prepared.height} px "
+        told = f"anchors: {len(head.anchors)}, chosen from the objects to learn from, where a network has none of its "
+        told += f"own; at {prepared.height} px "
         if not named:
             return told + "each of these has one that overlaps it by an IoU of 0.5"
         share = float(missed.sum() / counts.sum())
