@@ -1,7 +1,7 @@
 """Norms, means and sums as products and averages of maps, which XNNPACK's delegate in ExecuTorch takes.
 
 It knows no norm of single images, and no mean but that over height and width. A mean over channels is a product with
-one row of equal weights. Shapes: B batch, C channels, N tokens.
+one row of equal weights. Factors are no whole numbers, which would stay outside. Shapes: B batch, C channels, N tokens.
 """
 
 import copy
@@ -73,10 +73,10 @@ class SpeltResponseNorm(ResponseNorm):
 
     def forward(self, x: Tensor) -> Tensor:
         """A sum over positions is a mean times their number."""
-        strength_BC11 = ((x * x).mean((2, 3), keepdim=True) * (x.shape[2] * x.shape[3])).sqrt()
+        strength_BC11 = ((x * x).mean((2, 3), keepdim=True) * float(x.shape[2] * x.shape[3])).sqrt()
         mean_B111: Tensor = self.channel_mean(strength_BC11)
         against_BC11 = strength_BC11 / (mean_B111 + self.eps)
-        return x * (1 + self.weight[:, None, None] * against_BC11) + self.bias[:, None, None]
+        return x * (1.0 + self.weight[:, None, None] * against_BC11) + self.bias[:, None, None]
 
 
 class SpeltPool(layers.GlobalPool):
@@ -97,7 +97,7 @@ class SpeltSeparableAttention(SeparableAttention):
         """A mean of maps of one column, times their height."""
         batch, channels, places, count = weighted_BCPN.shape
         means = weighted_BCPN.reshape(batch, channels * places, count, 1).mean((2, 3), keepdim=True)
-        return means.reshape(batch, channels, places, 1) * count
+        return means.reshape(batch, channels, places, 1) * float(count)
 
 
 def layer_norm(norm: nn.LayerNorm) -> nn.Module:
