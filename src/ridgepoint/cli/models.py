@@ -43,7 +43,8 @@ def models(
     titles = ("model", "px", "params", "deploy", "MACs", "deploy", "top-1 %")
     print_table(out, titles, cells, left=("model", "top-1 %"))
     out.print(f"{len(rows)} models. {CONVENTION}")
-    out.print("Top-1 on ImageNet-1k as published, not measured here, with different trainings:")
+    if sources:
+        out.print("Top-1 on ImageNet-1k as published, not measured here, with different trainings:")
     for number, source in enumerate(sources, start=1):
         out.print(f"  ({number}) {source}")
 

@@ -53,8 +53,12 @@ def weights(
     out.print(f"{len(rows)} weights, {here} on this machine: in {FOLDER} or in the hub's cache.")
     for number, words in enumerate(terms, start=1):
         out.print(f"  ({number}) {words}")
-    if lacking := next((row for row in found if row.repository and lying(row) is None), None):
-        out.print(f"The others are fetched when they are asked for. {how_to_get(lacking)}.")
+    lacking = [row for row in found if lying(row) is None]
+    if hub := next((row for row in lacking if row.repository), None):
+        out.print(f"Others are fetched when they are asked for. {how_to_get(hub)}.")
+    for row in lacking:
+        if row.repository is None:
+            out.print(f"Not at the hub: {how_to_get(row)}.")
 
 
 def _values(values: list[float]) -> str:
