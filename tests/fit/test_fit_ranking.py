@@ -101,9 +101,8 @@ def test_what_would_be_best_for_one_of_several_devices_is_looked_at_too(place: P
     found = opened(place, tmp_path / "run", goals[0].allowed_ms, together(goals), budget_ms=5.0, **more)
     best, (alone,) = found.opening, found.alone
     assert best is not None and predict_latency(best.network, "pixel1-cpu").ms <= goals[1].allowed_ms
-    assert alone.alone == "pixel6-cpu" and alone.ms == pytest.approx(
-        predict_latency(alone.network, "pixel6-cpu").ms, 0.3
-    )
+    assert alone.over and alone.best_for == ("pixel6-cpu",) and found.compared_for("pixel6-cpu")
+    assert alone.ms == pytest.approx(predict_latency(alone.network, "pixel6-cpu").ms, 0.3)
     assert alone.network.input[1] > best.network.input[1] and alone.promise is not None
     assert predict_latency(alone.network, "pixel1-cpu").ms > goals[1].allowed_ms
     assert alone.network not in [each.network for each in found.others]

@@ -93,8 +93,8 @@ def _on_target(target: Any) -> list[str]:
         "nothing ships" if latency is None else f"{format_ms(latency.ms)} {latency.kind}",
         "" if target.share is None else f"{100 * target.share:.0f} %",
         "yes" if target.met else "no",
-        "" if target.cost is None else f"{100 * target.cost:.1f} points",
-        "" if alone is None else f"{alone.network} ({_share(alone.score)} by {alone.by})",
+        "not known" if target.cost is None else f"{100 * target.cost:.1f} points",
+        "not looked at" if alone is None else f"{alone.network} ({_share(alone.score)} by {alone.by})",
     ]
 
 

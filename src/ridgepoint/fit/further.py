@@ -25,6 +25,7 @@ from ridgepoint.fit.goals import Goal, shares
 from ridgepoint.fit.job import FitJob
 from ridgepoint.fit.opening import STEP as OPENING
 from ridgepoint.fit.opening import Opened
+from ridgepoint.fit.steps import Rivals
 from ridgepoint.fit.target import as_candidate, meets
 from ridgepoint.run.result import Agreement, Alone, FitResult, OnTarget, Rival, Told
 from ridgepoint.search.candidate import Candidate
@@ -122,7 +123,7 @@ def add_targets(
         (result.warnings if job.run.settings.busy else result.doubts).extend(doubted)
     result.met = result.met and not result.doubts
     known = [target.alone.ratio for target in result.targets if target.alone is not None]
-    result.universality = min(known) if known else None
+    result.universality = min(known) if len(known) == len(result.targets) else None
 
 
 def _elsewhere(rival: Rival, trained: Sequence[Candidate], further: Sequence[Shipped]) -> None:
@@ -133,9 +134,7 @@ def _elsewhere(rival: Rival, trained: Sequence[Candidate], further: Sequence[Shi
 
 def _on_target(job: FitJob, result: FitResult, winner: Candidate, here: Shipped, every: Sequence[Shipped]) -> OnTarget:
     """The chosen network on one target, and what its budget cost."""
-    goal, training, opened = here.goal, winner.training, job.run.read_step(OPENING, Opened)
-    of_trained, of_looked = _alone(here, winner), best_looked_at(opened, here.goal.name)
-    alone = of_looked if of_trained is None or (of_looked and of_looked.ratio < of_trained.ratio) else of_trained
+    goal, training = here.goal, winner.training
     told = OnTarget(
         name=goal.name,
         runtime=goal.wanted.runtime,
@@ -146,8 +145,8 @@ def _on_target(job: FitJob, result: FitResult, winner: Candidate, here: Shipped,
         artefact=Path(result.artefact).name,
         accuracy=result.accuracy.artefact,
         parity=result.parity,
-        alone=alone,
-        cost=_cost(winner, here, every, opened),
+        alone=_best_alone(job, here, winner, every),
+        cost=_cost(job, winner, here, every),
     )
     if goal.number == 1:
         return told
@@ -190,6 +189,23 @@ def _precision(here: Shipped, training: str) -> str:
     return here.goal.wanted.precision if form is None else "float32" if form.training == form.name else INT8
 
 
+def _best_alone(job: FitJob, here: Shipped, winner: Candidate, every: Sequence[Shipped]) -> Alone | None:
+    """The best for one target alone; None where the run had no time to look at what that might be."""
+    if not _is_compared(job, here.goal.name, every):
+        return None
+    of_trained = _alone(here, winner)
+    of_looked = best_looked_at(job.run.read_step(OPENING, Opened), here.goal.name)
+    return of_looked if of_trained is None or (of_looked and of_looked.ratio < of_trained.ratio) else of_trained
+
+
+def _is_compared(job: FitJob, target: str, every: Sequence[Shipped]) -> bool:
+    """Whether what should be best for a target alone was looked at, or trained, or is within all budgets anyway."""
+    opened, rivals = job.run.read_step(OPENING, Opened), job.run.read_step("rivals", Rivals)
+    strongest = None if rivals is None else rivals.get("alone", {}).get(target)
+    trained = strongest is not None and (strongest["within"] or strongest["network"] in every[0].forms)
+    return trained or (opened is not None and opened.compared_for(target))
+
+
 def _alone(here: Shipped, winner: Candidate) -> Alone | None:
     """The best for this target alone among what was trained; None where nothing meets its budget."""
     best = choose(list(here.forms.values()), here.goal.allowed_ms) if here.forms else None
@@ -207,18 +223,25 @@ def best_looked_at(opened: Opened | None, name: str) -> Alone | None:
         return None
     mine = opened.opening.promise
     for each in opened.alone:
-        if each.alone == name and (score := each.promise or 0.0) > mine:
+        if name in each.best_for and (score := each.promise or 0.0) > mine:
             told = f"{each.network.name} at {each.network.input[1]} px"
             return Alone(network=told, score=score, by="frozen features", ms=each.ms, ratio=mine / score)
     return None
 
 
-def _cost(winner: Candidate, here: Shipped, every: Sequence[Shipped], opened: Opened | None) -> float | None:
-    """By how much the best network that meets all other budgets is more accurate; None where all are not met."""
+def _cost(job: FitJob, winner: Candidate, here: Shipped, every: Sequence[Shipped]) -> float | None:
+    """By how much the best network that meets all other budgets is more accurate.
+
+    None where not all budgets are met, or where nothing was looked at that this one alone forbids, and might have been.
+    """
     if not all(each.met(winner.training) for each in every):
         return None
     others = [each for each in every if each is not here]
     free = [form for name, form in every[0].forms.items() if all(each.met(name) for each in others)]
+    only = others[0].goal.name if len(others) == 1 else None
+    forbidden = any(not here.met(form.training) for form in free)
+    if not (forbidden or (only is not None and _is_compared(job, only, every))):
+        return None
     cost = max([form.val_accuracy or 0.0 for form in free]) - (winner.val_accuracy or 0.0)
-    looked = best_looked_at(opened, others[0].goal.name) if len(others) == 1 else None
+    looked = None if only is None else best_looked_at(job.run.read_step(OPENING, Opened), only)
     return cost if looked is None else max(cost, looked.score * (1 - looked.ratio))

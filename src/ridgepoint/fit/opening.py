@@ -35,14 +35,16 @@ class Opening(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         ms: By the clock, or predicted; of one that was not chosen it may be reckoned from another size.
         promise: Of some training images, the share that frozen features tell; None where nobody looked.
-        alone: Of several targets the one for which alone it would have been the most promising, with its `ms` there.
+        best_for: Of several targets those for each of which alone it would have been the most promising.
+        over: Whether it is too slow for another one of them, and was only looked at; its `ms` is then of that target.
     """
 
     network: Network
     weights: StartWeights
     ms: float
     promise: float | None = None
-    alone: str = ""
+    best_for: tuple[str, ...] = ()
+    over: bool = False
 
 
 class Opened(msgspec.Struct, kw_only=True):
@@ -51,6 +53,11 @@ class Opened(msgspec.Struct, kw_only=True):
     opening: Opening | None = None
     others: list[Opening] = []
     alone: list[Opening] = []
+
+    def compared_for(self, target: str) -> bool:
+        """Whether what would be best for one target alone was looked at as what is within all budgets was."""
+        every = [*([] if self.opening is None else [self.opening]), *self.others, *self.alone]
+        return any(target in each.best_for and each.promise is not None for each in every)
 
     def near(self, count: int, points: float) -> list[Opening]:
         """At most so many others, of different networks, that promise less than the best one by no more than that."""
@@ -113,8 +120,8 @@ def choose_opening(
         found = _choose(run.settings, prepared, target, reached, limit_ms, display)
         opened = Opened(
             opening=found[0] if found else None,
-            others=[each for each in found[1:] if not each.alone],
-            alone=[each for each in found if each.alone],
+            others=[each for each in found[1:] if not each.over],
+            alone=[each for each in found if each.over],
         )
         run.write_step(step, msgspec.to_builtins(opened))
         return opened
@@ -222,7 +229,7 @@ def _within(
     looked = look(families, settings, prepared, target, reach, limit_ms=limit_ms, display=display)
     others: list[Opening] = []
     for place, each in enumerate(looked):
-        if each.alone:
+        if each.over:
             continue
         start = reach(each.choice.source)
         found = None if start is None else _clocked(each.choice, families, target, limit_ms)
@@ -230,11 +237,11 @@ def _within(
             continue
         network, ms = found
         display.say(f"{network.name} at {network.input[1]} px: {format_ms(ms)}. {start.told()}")
-        best = Opening(network=network, weights=start, ms=ms, promise=each.promise)
-        for other in [*looked[place + 1 :], *(each for each in looked[:place] if each.alone)]:
+        best = Opening(network=network, weights=start, ms=ms, promise=each.promise, best_for=each.best_for)
+        for other in [*looked[place + 1 :], *(one for one in looked[:place] if one.over)]:
             if other.promise is not None and (start := reach(other.choice.source)) is not None:
-                one = Opening(network=other.choice.network, weights=start, ms=other.ms, promise=other.promise)
-                others.append(msgspec.structs.replace(one, alone=other.alone))
+                found_too = Opening(network=other.choice.network, weights=start, ms=other.ms, promise=other.promise)
+                others.append(msgspec.structs.replace(found_too, best_for=other.best_for, over=other.over))
         return [best, *others]
     return []
 

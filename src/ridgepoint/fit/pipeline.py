@@ -41,7 +41,7 @@ from ridgepoint.fit.policy import POLICY
 from ridgepoint.fit.prepare import check_settings, prepare
 from ridgepoint.fit.searching import find_finalists
 from ridgepoint.fit.settings import FitSettings
-from ridgepoint.fit.steps import Rivals, TrainedOne
+from ridgepoint.fit.steps import Rivals, Strongest, TrainedOne
 from ridgepoint.fit.target import told_place
 from ridgepoint.fit.teach import teach
 from ridgepoint.fit.threads import set_training_threads
@@ -225,7 +225,7 @@ def choose_rivals(job: FitJob) -> list[Candidate]:
     channels, height, width = preprocessing.channels, preprocessing.height, preprocessing.width
     closing = job.prepared.task.head(job.prepared.dataset)
     zoo = zoo_networks(channels, height, width, closing.num_classes)
-    found = _strongest(
+    found, alone = _strongest(
         job,
         {family: [closing.close(each) for each in networks if closing.fits(each)] for family, networks in zoo.items()},
     )
@@ -245,12 +245,14 @@ def choose_rivals(job: FitJob) -> list[Candidate]:
         names = ", ".join(f"{rival.name} ({format_ms(rival.ms)})" for rival in rivals)
         none = "none meets the budget" if may_look_further(job.run) else "no time is left to look for some"
         job.display.say(f"Zoo networks to beat, by {job.target.model}: {names or none}")
-    job.run.write_step("rivals", {"rivals": msgspec.to_builtins(rivals)})
+    job.run.write_step("rivals", {"rivals": msgspec.to_builtins(rivals), "alone": alone})
     return rivals
 
 
-def _strongest(job: FitJob, zoo: dict[str, list[Network]]) -> list[tuple[Network, float, str]]:
-    """The zoo's strongest networks within the budget, with their milliseconds and a note.
+def _strongest(
+    job: FitJob, zoo: dict[str, list[Network]]
+) -> tuple[list[tuple[Network, float, str]], dict[str, Strongest]]:
+    """The zoo's strongest networks within the budget, with their milliseconds and a note; what is best for each target.
 
     Where there are several targets, the last ones are the strongest for each target alone: what they reach beyond the
     others is what the other budgets cost.
@@ -263,16 +265,21 @@ def _strongest(job: FitJob, zoo: dict[str, list[Network]]) -> list[tuple[Network
     found = within_budget(zoo, job.latency, job.limit_ms, count=count, progress=asked, go_on=go_on)
     within = [(network, ms, "") for network, ms in found]
     if not job.further:
-        return within
-    alone: dict[str, tuple[Network, float, str]] = {}
+        return within, {}
+    best: dict[str, tuple[Network, float, str]] = {}
+    alone: dict[str, Strongest] = {}
     for goal, model in zip(job.goals, job.models, strict=True):
         limit_ms = job.limit_of(goal)
-        for network, _ in within_budget(zoo, model, limit_ms, count=min(count, 1), progress=asked, go_on=go_on):
-            note = f"the strongest zoo network for {goal.name} alone"
-            alone.setdefault(network.name, (network, job.latency.latency(network).ms, note))
-    others = [each for name, each in alone.items() if name not in {network.name for network, _ in found}]
+        only = within_budget(zoo, model, limit_ms, count=min(count, 1), progress=asked, go_on=go_on)
+        if count and not only and go_on():  # none of the zoo is: nothing is left out that might be better
+            alone[goal.name] = Strongest(network="", within=True)
+        for network, _ in only:
+            note, ms = f"the strongest zoo network for {goal.name} alone", job.latency.latency(network).ms
+            best.setdefault(network.name, (network, ms, note))
+            alone[goal.name] = Strongest(network=network.name, within=ms <= job.limit_ms)
+    others = [each for name, each in best.items() if name not in {network.name for network, _ in found}]
     kept = within[: max(count - len(others), 1)]
-    return [*kept, *others[: count - len(kept)]]
+    return [*kept, *others[: count - len(kept)]], alone
 
 
 def _plan(job: FitJob, ending: Ending, *, trainings: int) -> Plan:

@@ -69,13 +69,15 @@ class Looked(msgspec.Struct, frozen=True, kw_only=True):
         ms: By the clock or predicted, or reckoned from that at another size.
         promise: The share of some training images that a classifier of the others' frozen features is right about;
             None where that was not looked at.
-        alone: The target for which alone it would be the most promising, where it is too slow for others.
+        best_for: The targets for each of which alone it would be the most promising, where there are several.
+        over: Whether it is too slow for another one of them, and only looked at.
     """
 
     choice: Choice
     ms: float
     promise: float | None
-    alone: str = ""
+    best_for: tuple[str, ...] = ()
+    over: bool = False
 
 
 def choices_of(
@@ -150,13 +152,12 @@ def look(
         for choice in {each.size: each for each in [*own[-1:], *fits[-1:]]}.values():
             within.append(Looked(choice=choice, ms=choice.macs * per_mac, promise=None))
     within.sort(key=lambda looked: rank(looked.choice))
-    alone = [
-        _best_alone(families, guesses, goal, times, limit_ms / factor)
-        for goal, times, factor in zip(target.goals, of_each, target.factors, strict=True)
-    ] if isinstance(target, Tightest) else []  # fmt: skip
-    slower = [each for each in alone if each is not None and each.choice not in [looked.choice for looked in within]]
+    slower: list[Looked] = []
+    if isinstance(target, Tightest):
+        for goal, times, factor in zip(target.goals, of_each, target.factors, strict=True):
+            _mark(_best_alone(families, guesses, goal, times, limit_ms / factor), within, slower)
     if prepared.task is not CLASSIFICATION or not within or len(within) + len(slower) < 2:
-        return within
+        return within  # of which nothing tells how they compare with what is slower
     found = _look_at([*within[: POLICY.opening_looked], *slower], prepared, reach, seed=settings.seed, display=display)
     return sorted(found, key=lambda looked: (-(looked.promise or NEVER), looked.choice.macs))
 
@@ -173,8 +174,21 @@ def _best_alone(
     for family, guess in zip(families, guesses, strict=True):
         per_mac = times[guess.network.digest].ms / guess.macs
         if (largest := _largest(family, limit_ms / per_mac)) is not None:
-            found.append(Looked(choice=largest, ms=largest.macs * per_mac, promise=None, alone=goal.name))
+            best_for = (goal.name,)
+            found.append(Looked(choice=largest, ms=largest.macs * per_mac, promise=None, best_for=best_for, over=True))
     return min(found, key=lambda looked: rank(looked.choice), default=None)
+
+
+def _mark(best: Looked | None, within: list[Looked], slower: list[Looked]) -> None:
+    """Note for which target a choice is the best one, among those that are within all budgets or that are slower."""
+    if best is None:
+        return
+    for found in (within, slower):
+        for place, each in enumerate(found):
+            if each.choice == best.choice:
+                found[place] = msgspec.structs.replace(each, best_for=(*each.best_for, *best.best_for))
+                return
+    slower.append(best)
 
 
 def smaller(choice: Choice, families: Sequence[Sequence[Choice]], ms: float, limit_ms: float) -> Choice | None:

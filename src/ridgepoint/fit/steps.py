@@ -11,10 +11,18 @@ Count = Annotated[int, msgspec.Meta(ge=0)]
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 
 
+class Strongest(TypedDict):
+    """The zoo's strongest network for one of several targets alone; whether it is within the budgets of all."""
+
+    network: str
+    within: bool
+
+
 class Rivals(TypedDict):
-    """The zoo networks that will be trained beside the finalists."""
+    """The zoo networks that will be trained beside the finalists; of several targets, what is best for each alone."""
 
     rivals: list[Candidate]
+    alone: NotRequired[dict[str, Strongest]]
 
 
 class Gap(TypedDict):

@@ -192,6 +192,8 @@ class Alone(msgspec.Struct, kw_only=True):
 class OnTarget(msgspec.Struct, kw_only=True):
     """The chosen network on one of several targets; `latency` is absent where nothing ships there.
 
+    `alone` and `cost` are absent where the run had no time to look at what they are about.
+
     `artefact`, below the run's folder, is the file that ships there, with its `accuracy` on the test images and its
     `parity`. `cost` is by how much the validation score would be better without this budget, among the networks that
     the run looked at.
