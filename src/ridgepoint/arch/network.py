@@ -288,6 +288,7 @@ _LATER = {
     ", depthwise=False": "",
     ", before_pool=False": "",
     ", norm_kind='batch'": "",
+    ", groups=1": "",
     ", refine=True": "",
 }
 # Said at the end of blocks that had nothing of the kind.

@@ -44,10 +44,11 @@ DIM = Role("")
 STRIDE = Role("stride")
 DILATION = Role("dilation", "dilation", "operator")
 RESIDUAL = Role("residual")
+GROUPS = Role("groups", "groups")
 TAP = Role("")
 ROLES = (
     KERNEL, EXPAND_RATIO, EXPANSION, SE_RATIO, SQUEEZE, SE, REPEAT, BRANCHES, HEADS, HIDDEN, OUT, DIM, STRIDE, DILATION,
-    RESIDUAL, TAP, LAYERS,
+    RESIDUAL, TAP, LAYERS, GROUPS,
 )  # fmt: skip
 # What a child of a network may have less of.
 SIZES = (OUT, EXPANSION, SQUEEZE, HEADS, DIM)
@@ -61,6 +62,7 @@ Hidden: TypeAlias = Annotated[Count, HIDDEN]
 Heads: TypeAlias = Annotated[Count, HEADS]
 Dim: TypeAlias = Annotated[Count, DIM]
 Stride: TypeAlias = Annotated[Count, STRIDE]
+Groups: TypeAlias = Annotated[Count, GROUPS]
 Dilation: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=64), DILATION]
 Kernel: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=255), KERNEL]
 KernelOrNone: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=255), KERNEL]

@@ -13,7 +13,8 @@ _MIXERS = (Conv2d, Linear, SelfAttention, HeadAttention, SeparableAttention)
 def inherits(child: Recipe, parent: Recipe) -> bool:
     """Whether a recipe is made of the layers of another one, so that it can be a narrower form of it.
 
-    A re-parameterisable identity may come, with the equal widths that it needs; nothing may go.
+    A re-parameterisable identity may come, with the equal widths that it needs; nothing may go. A convolution of few
+    groups must be the same: nothing tells which channels of a narrower one belong together.
     """
     if isinstance(child, Chain) and isinstance(parent, Chain):
         pairs = zip(child.parts, parent.parts, strict=False)
@@ -28,7 +29,14 @@ def inherits(child: Recipe, parent: Recipe) -> bool:
             and all(inherits(mine[name], theirs[name]) for name in theirs)
             and all(is_silent(mine[name]) for name in mine.keys() - theirs.keys())
         )
+    if is_grouped(child) or is_grouped(parent):
+        return child == parent
     return type(child) is type(parent) and _is_depthwise(child) == _is_depthwise(parent)
+
+
+def is_grouped(layer: object) -> TypeGuard[Conv2d]:
+    """Whether it is a convolution of few groups, neither dense nor depthwise."""
+    return isinstance(layer, Conv2d) and 1 < layer.groups < layer.in_channels
 
 
 def is_silent(branch: Recipe) -> bool:

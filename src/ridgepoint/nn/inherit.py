@@ -23,7 +23,7 @@ from ridgepoint.arch.network import Network, place_blocks
 from ridgepoint.arch.recipe import Chain, Parallel, Recipe
 from ridgepoint.arch.roles import SIZES
 from ridgepoint.arch.taps import tap_paths
-from ridgepoint.arch.wiring import is_silent
+from ridgepoint.arch.wiring import is_grouped, is_silent
 from ridgepoint.errors import InheritanceError
 from ridgepoint.nn.axes import Axis, several, shuffled, sliced, stacked, strongest
 from ridgepoint.nn.build import BuiltNetwork, build
@@ -289,6 +289,11 @@ class _Walk:
             raise InheritanceError(
                 f"{self.name} cannot inherit from {self.parent.network.name}: {key} takes {getattr(theirs, inputs)} "
                 f"channels, and the block before it that the child keeps gives {axis.parent}"
+            )
+        if (is_grouped(mine) or is_grouped(theirs)) and mine != theirs:
+            raise InheritanceError(
+                f"{self.name} cannot inherit from {self.parent.network.name}: {key} is a convolution of few groups, "
+                "and such a one is inherited only as it is"
             )
         change = _kernel_change(theirs, mine)
         if depthwise:

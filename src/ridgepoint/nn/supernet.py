@@ -31,6 +31,7 @@ from ridgepoint.arch.layer import Conv2d, Layer, MultiQueryAttention, SelfAttent
 from ridgepoint.arch.network import Site, place_row
 from ridgepoint.arch.shape import Shape
 from ridgepoint.arch.space import Space
+from ridgepoint.arch.wiring import is_grouped
 from ridgepoint.cost.space_table import compile_space
 from ridgepoint.errors import InputError
 from ridgepoint.nn import layers
@@ -285,7 +286,7 @@ def _roles(site: Site) -> Iterator[tuple[str, str, Layer]]:
     """Every layer of a site with weights: its path in the module, and its role.
 
     A role is the path without what a residual adds to it, the kernel size where it is larger than 1 (of the
-    convolution, for its norm too), and the grid of an attention bias.
+    convolution, for its norm too), the number of its groups where these are few, and the grid of an attention bias.
     """
     placed = place_row(*site, deploy=False).layers
     kernels = {_unit(at.path): at.layer.kernel for at in placed if isinstance(at.layer, Conv2d) and at.layer.kernel > 1}
@@ -296,6 +297,8 @@ def _roles(site: Site) -> Iterator[tuple[str, str, Layer]]:
         steps = [kind, *(step for step in at.path.split(".") if step not in ("", "body"))]
         if _unit(at.path) in kernels:
             steps.append(str(kernels[_unit(at.path)]))
+        if is_grouped(at.layer):
+            steps.append(f"groups{at.layer.groups}")
         if isinstance(at.layer, SelfAttention | TalkingAttention):
             steps.append(f"{at.layer.bias_height}x{at.layer.bias_width}")
         yield at.path.strip("."), ".".join(steps), at.layer

@@ -9,7 +9,7 @@ from ridgepoint.arch.conventions import Conventions
 from ridgepoint.arch.layer import ActivationKind, StochasticDepth
 from ridgepoint.arch.part import Look
 from ridgepoint.arch.recipe import Recipe, chain, residual
-from ridgepoint.arch.roles import Expansion, Kernel, KernelOrNone, Out, Residual, Squeeze, Stride
+from ridgepoint.arch.roles import Expansion, Groups, Kernel, KernelOrNone, Out, Residual, Squeeze, Stride
 from ridgepoint.arch.shape import Shape
 from ridgepoint.errors import ArchitectureError
 
@@ -70,9 +70,9 @@ class InvertedBottleneck(BlockBase, frozen=True, tag="ib"):
 
 
 class FusedInvertedBottleneck(BlockBase, frozen=True, tag="fused_ib"):
-    """An inverted bottleneck whose expansion and depthwise are one dense convolution.
+    """An inverted bottleneck whose expansion and depthwise are one dense convolution, or one of few groups.
 
-    Source: EfficientNet-EdgeTPU; MobileNetV4, arXiv:2404.10518, Tables 11 to 15.
+    Source: EfficientNet-EdgeTPU; MobileNet-EdgeTPU v2 for groups; MobileNetV4, arXiv:2404.10518, Tables 11 to 15.
     """
 
     look: ClassVar = Look("fused_ib", "fused inverted bottleneck", "Fused IB", "orange")
@@ -80,17 +80,24 @@ class FusedInvertedBottleneck(BlockBase, frozen=True, tag="fused_ib"):
     out_channels: Out
     kernel: Kernel = 3
     stride: Stride = 1
+    groups: Groups = 1
     activation: ActivationKind | None = None
     residual: Residual = None
 
     def recipe(self, shape: Shape, conventions: Conventions) -> Recipe:
-        """Dense expansion with the stride, linear projection; plus the input if residual."""
+        """Expansion with the stride, linear projection; plus the input if residual."""
+        if shape.channels % self.groups or self.expand_channels % self.groups:
+            raise ArchitectureError(
+                f"a fused_ib has groups {self.groups}, and {shape.channels} channels become {self.expand_channels}. "
+                "Allowed: groups that divide both"
+            )
         body = chain(
             expand=conventions.conv(
                 shape.channels,
                 self.expand_channels,
                 kernel=self.kernel,
                 stride=self.stride,
+                groups=self.groups,
                 activation=self.activation or conventions.activation,
             ),
             project=conventions.conv(self.expand_channels, self.out_channels),
