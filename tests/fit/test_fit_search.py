@@ -75,10 +75,10 @@ def test_a_space_is_searched_with_the_method_that_was_asked(tmp_path: Path):
 def test_netadapt_from_a_trained_network_killed_and_not(trained: Path, tmp_path: Path):
     network = load(trained / "small.yaml").at(height=32, channels=1).with_classes(10)
     host = HostTable(busy=True)
-    budget = 0.75 * host.measure_networks({"start": network})["start"]  # to which a fit brings the table
+    budget = 0.9 * host.measure_networks({"start": network})["start"]  # to which a fit brings the table
     words = [
         *PROGRAM, "search", str(trained / "small.yaml"), "digits", "--method", "netadapt",
-        "--weights", str(trained / "training"), "--latency", f"{budget:.6f}ms", "--size", "32", "--evaluations", "30",
+        "--weights", str(trained / "training"), "--latency", f"{budget:.6f}ms", "--size", "32", "--evaluations", "12",
         "--set", "epochs=2", "--set", "short_epochs=1", "--seed", "5", "--busy",
     ]  # fmt: skip
     whole, killed = tmp_path / "whole", tmp_path / "killed"
