@@ -8,7 +8,6 @@ import sys
 import msgspec
 import pytest
 import yaml
-from zoo_helpers import every
 
 from ridgepoint.arch.document import dump_network, parse_network
 from ridgepoint.arch.network import place_blocks
@@ -136,7 +135,7 @@ def test_an_impossible_network_is_an_error_that_starts_with_the_blocks_path(bloc
     assert str(caught.value).startswith(("tiny.yaml: stages.0.", "tiny.yaml: head"))
 
 
-@pytest.mark.parametrize("name", every(list_models()))
+@pytest.mark.parametrize("name", list_models())
 def test_every_network_of_the_zoo_reads_back_equal(name, tmp_path):
     network = load(name)
     (tmp_path / "copy.yaml").write_text(dump_network(network), encoding="utf-8")

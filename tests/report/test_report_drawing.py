@@ -4,7 +4,6 @@ import re
 from xml.etree import ElementTree
 
 import pytest
-from zoo_helpers import every
 
 from ridgepoint.arch.zoo import list_models, load
 from ridgepoint.cost.count import cost
@@ -14,7 +13,7 @@ from ridgepoint.report.drawing import WIDTH, draw
 SVG = "{http://www.w3.org/2000/svg}"
 
 
-@pytest.mark.parametrize("name", every(list_models()))
+@pytest.mark.parametrize("name", list_models())
 def test_every_model_of_the_zoo_is_drawn_whole(name: str) -> None:
     network = load(name)
     rows = block_rows(network)
