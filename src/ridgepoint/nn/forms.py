@@ -135,6 +135,26 @@ class AttentionInPairs(AttentionByPosition):
         return mixed_PRD.reshape(batch, height, width, self.heads * self.value_dim).permute(0, 3, 1, 2).contiguous()
 
 
+class SingleHeadInHalves(MultiHeadAttention):
+    """Attention of one head, for one image, as products of two batches: halves of the dims, summed, then of the values.
+
+    For what `AttentionInPairs` is for; here a head's rows may be odd in number.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """See `MultiHeadAttention`."""
+        batch, _, height, width = x.shape
+        query, key, value = x.split((self.key_dim, self.key_dim, self.value_dim), 1)
+        query_2DN, key_2DN, value_2DN = (
+            part.reshape(2 * batch, part.shape[1] // 2, height * width)
+            for part in (query * self.key_dim**-0.5, key, value)
+        )
+        parts_2NN = torch.bmm(query_2DN.transpose(1, 2), key_2DN)
+        shares_1NN = (parts_2NN[:1] + parts_2NN[1:]).softmax(-1)
+        mixed_2DN = torch.bmm(value_2DN, shares_1NN.transpose(1, 2).expand(2, -1, -1))
+        return mixed_2DN.reshape(batch, self.value_dim, height, width)
+
+
 class AddingLinearAttention(LinearAttention):
     """Attention without a softmax whose row of ones is one of zeros, to which ones are added.
 
@@ -176,6 +196,11 @@ def _as(kind: type[nn.Module]) -> Callable[[nn.Module], nn.Module]:
     return plain
 
 
+def _in_halves(module: MultiHeadAttention) -> nn.Module:
+    halved = module.heads * module.patch == 1 and not (module.key_dim | module.value_dim) % 2
+    return _as(SingleHeadInHalves if halved else MultiHeadAttention)(module)
+
+
 # Torch's own classes for ours that differ from them in speed alone, or in training.
 _ANY: Forms = {
     DepthwiseConv2d: _as(nn.Conv2d),
@@ -198,7 +223,12 @@ FORMS: Mapping[str, Forms] = {
         TalkingAttention: TalkingByProduct,
         SeparableAttention: _as(spelt_out.SpeltSeparableAttention),
     },
-    "litert": {**_ANY, layers.MultiQueryAttention: _in_pairs, LinearAttention: AddingLinearAttention},
+    "litert": {
+        **_ANY,
+        layers.MultiQueryAttention: _in_pairs,
+        MultiHeadAttention: _in_halves,
+        LinearAttention: AddingLinearAttention,
+    },
     "ncnn": {
         **_ANY,
         layers.SelfAttention: UnmergedSelfAttention,
