@@ -16,6 +16,7 @@ from ridgepoint.errors import InputError
 from ridgepoint.fit.choosing import choose
 from ridgepoint.fit.further import shipped, tightest_ms
 from ridgepoint.fit.goals import find_goals, shares, together
+from ridgepoint.fit.prepare import check_settings
 from ridgepoint.fit.settings import FitSettings, make_settings
 from ridgepoint.fit.wanted import wanted
 from ridgepoint.search.candidate import Candidate
@@ -127,9 +128,15 @@ def test_the_tightest_target_counts_in_milliseconds_of_the_first_budget():
         ("ssh://=3ms", "no address of a device"),
     ],
 )
-def test_what_is_no_further_device_is_refused_with_what_is_allowed(also: str, told: str, tmp_path: Path):
-    done = ridgepoint(*WORDS, "--latency", "1ms", "--also", also, "--out", str(tmp_path / "run"))
-    assert done.returncode == 2 and told in done.stderr and not (tmp_path / "run").exists(), done.stderr
+def test_what_is_no_further_device_is_refused_with_what_is_allowed(also: str, told: str):
+    with pytest.raises(InputError) as refused:
+        check_settings(asked(also))
+    assert told in str(refused.value)
+
+
+def test_a_refusal_leaves_nothing_behind(tmp_path: Path):
+    done = ridgepoint(*WORDS, "--latency", "1ms", "--also", "pixel9=5ms", "--out", str(tmp_path / "run"))
+    assert done.returncode == 2 and "did you mean" in done.stderr and not (tmp_path / "run").exists()
 
 
 def test_a_device_twice_is_refused_and_another_runtime_of_it_is_not():
