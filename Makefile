@@ -40,6 +40,7 @@ soak: $(VENV)/.tested
 	$(TWO) -m soak
 	$(BIN)/python tests/fuzz/run.py --count 1000 --jobs 2
 	$(BIN)/python tests/run/kills.py --count 200
+	$(BIN)/python tests/run/kills.py --count 10 --verbs anytime
 	$(BIN)/python tests/run/calibration_kills.py
 	$(BIN)/python tests/workers/worker_kills.py 20
 
