@@ -147,6 +147,7 @@ def networks_of(space: Space) -> Iterator[Network]:
             yield parse_network(template, source=space.name)
 
 
+@pytest.mark.slow
 def test_all_kinds_together_are_exported(tmp_path):
     blocks = [next(iter(examples(kind))) for kind in BLOCKS.values()]
     blocks.sort(key=lambda block: place_blocks(network_of(block))[2].output.layout == "tokens")
