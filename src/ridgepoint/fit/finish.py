@@ -120,7 +120,12 @@ def finish(job: FitJob, plan: Plan | None, trained: list[Candidate], *, last: bo
 
 
 def conclude(job: FitJob, trained: list[Candidate]) -> dict[str, Any]:
-    """End with what there is to show already, where that is all that was trained and its times are not in doubt."""
+    """End with what there is to show already, where that is all that was trained and its times are not in doubt.
+
+    Of boxes and maps there is nothing to show until weights are fine-tuned.
+    """
+    if not (job.run.path / RESULT).exists():
+        return finish(job, None, trained)
     known = read_record(job.run.path / RESULT, FitResult, otherwise=DAMAGED)
     told = {rival.name: rival for rival in known.baselines}
     forms, _ = all_forms(job, job.first, trained)
