@@ -50,15 +50,15 @@ FURTHER = (
     "fastvit_sa12",
     "hardcorenas_b",
     "hardcorenas_e",
-    "lraspp_mobilenet_v3_large",
     "mobilenet_edgetpu_100",
+    "mobilenet_edgetpu_v2_s",
+    "mobilenet_edgetpu_v2_xs",
     "mobilenetv5_base",
     "mobileone_s1",
     "mobileone_s4",
-    "ssdlite320_mobilenet_v3_large",
     "tf_mobilenetv3_small_075",
 )
-"""Further ones that have what none of these has: a form of a block, a head, or conventions."""
+"""Further classifiers that have what none of these has: a form of a block, or conventions."""
 
 
 def every(names: Iterable[str]) -> list[Any]:
@@ -71,7 +71,7 @@ def every(names: Iterable[str]) -> list[Any]:
 
 
 def forms(name: str) -> set[tuple[object, ...]]:
-    """What distinguishes a network's blocks from others but for their sizes, its head and its conventions."""
+    """What distinguishes a network's blocks from others but for their sizes and its conventions."""
     network = load(name)
     rows = (msgspec.to_builtins(row) for _, row in network.rows())
     sizes = ("out_channels", "expand_channels")
@@ -79,7 +79,7 @@ def forms(name: str) -> set[tuple[object, ...]]:
         tuple((key, value if isinstance(value, str) else bool(value)) for key, value in row.items() if key not in sizes)
         for row in rows
     }
-    return of_rows | {("head", network.head.tag()), tuple(msgspec.to_builtins(network.conventions).items())}
+    return of_rows | {tuple(msgspec.to_builtins(network.conventions).items())}
 
 
 def brief(name: str, **size: int) -> Network:
