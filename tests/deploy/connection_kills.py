@@ -45,12 +45,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, ssh_server(Path(folder) / "server") as server:
         path = Path(folder) / "table.json"
         known: list[bytes] = []
-        for _ in range(given.count):
+        for number in range(1, given.count + 1):
             ended[broken(server, path, chance, longest_s=given.longest)] += 1
             server.wait_until_left()
             now = stored(path)
             assert now[: len(known)] == known, "what was timed is timed again or lost"
             known = now
+            print(f"{number} of {given.count}: {dict(ended)}", file=sys.stderr, flush=True)
         numbers = [msgspec.json.decode(each)["network"]["name"] for each in known]
         assert numbers == [sample_network(number).name for number in range(len(known))]
     print(json.dumps({"connections": given.count, "ended": ended, "samples": len(known), "left": 0}))
