@@ -13,8 +13,8 @@ _MIXERS = (Conv2d, Linear, SelfAttention, HeadAttention, SeparableAttention)
 def inherits(child: Recipe, parent: Recipe) -> bool:
     """Whether a recipe is made of the layers of another one, so that it can be a narrower form of it.
 
-    A re-parameterisable identity may come, with the equal widths that it needs; nothing may go. A convolution of few
-    groups must be the same: nothing tells which channels of a narrower one belong together.
+    A re-parameterisable identity may come, with the equal widths that it needs; nothing may go. Of a convolution of few
+    groups whole groups may go: nothing tells which channels of narrower ones belong together.
     """
     if isinstance(child, Chain) and isinstance(parent, Chain):
         pairs = zip(child.parts, parent.parts, strict=False)
@@ -30,13 +30,18 @@ def inherits(child: Recipe, parent: Recipe) -> bool:
             and all(is_silent(mine[name]) for name in mine.keys() - theirs.keys())
         )
     if is_grouped(child) or is_grouped(parent):
-        return child == parent
+        return isinstance(child, Conv2d) and isinstance(parent, Conv2d) and group_widths(child) == group_widths(parent)
     return type(child) is type(parent) and _is_depthwise(child) == _is_depthwise(parent)
 
 
 def is_grouped(layer: object) -> TypeGuard[Conv2d]:
     """Whether it is a convolution of few groups, neither dense nor depthwise."""
     return isinstance(layer, Conv2d) and 1 < layer.groups < layer.in_channels
+
+
+def group_widths(layer: Conv2d) -> tuple[int, int]:
+    """Input and output channels of each of a convolution's groups."""
+    return layer.in_channels // layer.groups, layer.out_channels // layer.groups
 
 
 def is_silent(branch: Recipe) -> bool:

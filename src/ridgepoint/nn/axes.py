@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from ridgepoint.arch import shaping as spec
+from ridgepoint.errors import InheritanceError
 
 
 class Axis:
@@ -96,6 +97,22 @@ def shuffled(axis: Axis, groups: int) -> Axis:
 
     def kept() -> Tensor:
         return torch.argsort(order(axis.parent))[axis.kept[order(axis.child)]]
+
+    return Axis(axis.parent, axis.child, kept)
+
+
+def in_groups(axis: Axis, width: int) -> Axis:
+    """The same channels, of which groups of so many neighbours are kept whole.
+
+    Raises:
+        InheritanceError: When they are asked for, if a group is not.
+    """
+
+    def kept() -> Tensor:
+        groups = axis.kept.view(-1, width)
+        if not torch.equal(groups, groups[:, :1] // width * width + torch.arange(width)):
+            raise InheritanceError("a convolution of few groups would keep some channels of a group and not the others")
+        return axis.kept
 
     return Axis(axis.parent, axis.child, kept)
 

@@ -23,9 +23,9 @@ from ridgepoint.arch.network import Network, place_blocks
 from ridgepoint.arch.recipe import Chain, Parallel, Recipe
 from ridgepoint.arch.roles import SIZES
 from ridgepoint.arch.taps import tap_paths
-from ridgepoint.arch.wiring import is_grouped, is_silent
+from ridgepoint.arch.wiring import group_widths, inherits, is_grouped, is_silent
 from ridgepoint.errors import InheritanceError
-from ridgepoint.nn.axes import Axis, several, shuffled, sliced, stacked, strongest
+from ridgepoint.nn.axes import Axis, in_groups, several, shuffled, sliced, stacked, strongest
 from ridgepoint.nn.build import BuiltNetwork, build
 from ridgepoint.nn.inherit_attention import (
     choose_apart,
@@ -290,15 +290,16 @@ class _Walk:
                 f"{self.name} cannot inherit from {self.parent.network.name}: {key} takes {getattr(theirs, inputs)} "
                 f"channels, and the block before it that the child keeps gives {axis.parent}"
             )
-        if (is_grouped(mine) or is_grouped(theirs)) and mine != theirs:
+        if (is_grouped(mine) or is_grouped(theirs)) and not inherits(mine, theirs):
             raise InheritanceError(
                 f"{self.name} cannot inherit from {self.parent.network.name}: {key} is a convolution of few groups, "
-                "and such a one is inherited only as it is"
+                "and such a one is inherited as it is, or without some of its groups"
             )
         change = _kernel_change(theirs, mine)
         if depthwise:
             self.last, out = None, several(axis, getattr(theirs, outputs))
-            self.taken[f"{own}.weight"] = _Taken(f"{key}.weight", (out, None), change)
+            filters = in_groups(out, group_widths(mine)[1]) if is_grouped(mine) else out
+            self.taken[f"{own}.weight"] = _Taken(f"{key}.weight", (filters, None), change)
         else:
             out = Axis(getattr(theirs, outputs), getattr(mine, outputs))
             squares = self.tensors[f"{key}.weight"].detach().float().square().cpu()

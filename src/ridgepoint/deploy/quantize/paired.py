@@ -5,7 +5,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from scipy.stats import t as student
 
 from ridgepoint.run.quantised import Change
 
@@ -75,6 +74,8 @@ def change_of_score(
         return Change(value=value, low=-1.0, high=1.0, count=count, split=split, metric=metric)
     without = np.array([change(np.flatnonzero(groups != group)) for group in range(GROUPS)])
     error = math.sqrt((GROUPS - 1) / GROUPS * float(((without - without.mean()) ** 2).sum()))
+    from scipy.stats import t as student  # not above: it takes a second to load
+
     width = float(student.ppf(0.95, GROUPS - 1)) * error
     return Change(value=value, low=value - width, high=value + width, count=count, split=split, metric=metric)
 
