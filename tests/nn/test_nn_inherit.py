@@ -9,7 +9,8 @@ import torch
 from ridgepoint.arch.network import Network
 from ridgepoint.arch.shrink import knobs, narrowed, turn
 from ridgepoint.arch.zoo import load
-from ridgepoint.errors import InputError
+from ridgepoint.errors import InheritanceError, InputError
+from ridgepoint.nn.axes import Axis, in_groups
 from ridgepoint.nn.build import BuiltNetwork, build
 from ridgepoint.nn.inherit import _walk, inherit
 
@@ -217,3 +218,11 @@ def test_wherever_a_child_is_none_the_place_is_named():
         inherit(network.with_classes(9), parent)
     with pytest.raises(InputError, match="as many stages"):
         inherit(msgspec.structs.replace(network, stages=network.stages[:2]), parent)
+
+
+def test_groups_of_a_convolution_are_kept_whole_or_not_at_all():
+    whole = Axis(8, 4, lambda: torch.tensor([2, 3, 6, 7]))
+    assert in_groups(whole, 2).kept.tolist() == [2, 3, 6, 7]
+    for torn in ([1, 2, 5, 6], [2, 3, 5, 6], [0, 2, 4, 6]):
+        with pytest.raises(InheritanceError, match="some channels of a group"):
+            _ = in_groups(Axis(8, 4, lambda torn=torn: torch.tensor(torn)), 2).kept
