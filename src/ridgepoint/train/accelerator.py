@@ -57,7 +57,7 @@ def seed_generator(accelerator: torch.device, seed: int) -> None:
 
 @contextlib.contextmanager
 def one_thread() -> Iterator[None]:
-    """Small work on the CPU by one thread of torch's: two that share it wait for each other for longer than it takes."""
+    """Small work on the CPU by one thread of torch's: two that share it wait for each other longer than it takes."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
