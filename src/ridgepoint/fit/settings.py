@@ -8,6 +8,7 @@ import msgspec
 from ridgepoint.cost.confidence import KNOWN
 from ridgepoint.deploy.runtimes import DEFAULT
 from ridgepoint.run.settings import BUSY, Above0, AtLeast0, AtLeast1, Request, request, typed
+from ridgepoint.tasks.asked import parted
 
 DEFAULT_TIME_S = 600.0
 OF_METHOD = "search."
@@ -113,7 +114,8 @@ class FitSettings(Request, frozen=True, kw_only=True):
     @property
     def stem(self) -> str:
         """The data's name; of a search, those of all that it is about."""
-        data = Path(self.data).resolve().name if "/" in self.data or "." in self.data else self.data
+        _, data = parted(self.data)
+        data = Path(data).resolve().name if "/" in data or "." in data else data
         method = self.method.rpartition(":")[2]
         return f"{Path(self.space or '').stem}-{method}-{data}" if self.verb == "search" else data
 

@@ -1,7 +1,7 @@
 """Object detection: boxes and their classes, from COCO, YOLO, Pascal VOC and LabelMe."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -19,13 +19,13 @@ from ridgepoint.data.augment import Geometry
 from ridgepoint.data.boxes.reading import read_boxes
 from ridgepoint.data.boxes.truth import BoxTruth, cut_rows
 from ridgepoint.data.dataset import assemble
-from ridgepoint.data.found import Found
 from ridgepoint.data.images import joined
 from ridgepoint.deploy.verify import Parity
 from ridgepoint.errors import DataError
 from ridgepoint.nn.anchored import anchor_boxes
+from ridgepoint.tasks.asked import folder_for
 from ridgepoint.tasks.boxes.anchors import choose_anchors
-from ridgepoint.tasks.boxes.average_precision import average_precision
+from ridgepoint.tasks.boxes.average_precision import LARGE, SMALL, average_precision, mean_precisions
 from ridgepoint.tasks.boxes.evaluation import captions, drawn, write_detected
 from ridgepoint.tasks.boxes.final import SHOWN, Boxes, final_boxes
 from ridgepoint.tasks.boxes.hits import precision_and_recall
@@ -41,6 +41,7 @@ from ridgepoint.train.score import Score
 
 SAME_BOXES = "share of images with the same boxes"
 SAME_FINAL = "share of images with the same final boxes"
+BY_SIZE = ("AP_small", "AP_medium", "AP_large")
 
 
 class Detection:
@@ -54,17 +55,18 @@ class Detection:
 
     def read(self, spec: str | Path, *, seed: int, root: Path | None, download: bool = True) -> Dataset | None:
         """A folder of images with boxes."""
-        found = _found(spec)
+        folder, named = folder_for(self.name, spec)
+        found = None if folder is None else read_boxes(folder)
+        if found is None and named:
+            raise _no_boxes(spec)
         return None if found is None else assemble(found, seed=seed)
 
     def whole(self, spec: str | Path, labels: Sequence[str], *, root: Path | None) -> Split:
         """All images with boxes, their classes matched by name to the labels."""
-        found = _found(spec, labels)
+        folder, _ = folder_for(self.name, spec)
+        found = None if folder is None else read_boxes(folder, labels=labels)
         if found is None:
-            raise DataError(
-                f"'{spec}': is no folder of images with boxes. Give one of COCO JSON, YOLO texts, Pascal VOC XML or "
-                "LabelMe JSON"
-            )
+            raise _no_boxes(spec)
         return joined(list(found.given.values()))
 
     def summary(self, data: Dataset) -> str:
@@ -138,8 +140,14 @@ class Detection:
         told = average_precision(found, truth_NM6, rows_NAC.shape[-1] - SCORES.start)
         precision, recall = precision_and_recall(found, truth_NM6, SHOWN)
         parts = {"mAP50": told.at_50, "mAP75": told.at_75, "average_recall": told.recall}
+        parts |= {name: value for name, value in zip(BY_SIZE, told.by_size, strict=True) if value is not None}
         parts |= {"shown_precision": precision, "shown_recall": recall}
         return Score(value=told.all, parts=parts, by_label=told.by_class, count=len(truth_NM6))
+
+    def scores(self, outputs: np.ndarray, truth: Any, choices: Sequence[np.ndarray]) -> list[float]:
+        """See `ridgepoint.tasks.int8.ManyScores`."""
+        found = [final_boxes(rows) for rows in outputs]
+        return mean_precisions(found, np.asarray(truth), outputs.shape[-1] - SCORES.start, choices)
 
     def words(self, targets: Tensor, labels: Sequence[str]) -> list[Shares]:
         """How many objects of each class."""
@@ -189,6 +197,7 @@ class Detection:
         return [
             f"mAP50 {score.parts['mAP50']:.4f}, mAP75 {score.parts['mAP75']:.4f}, average recall "
             f"{score.parts['average_recall']:.4f}",
+            *_by_size(score.parts),
             f"Of the boxes that are shown (score {SHOWN} or more) {score.parts['shown_precision']:.1%} find an object, "
             f"and of the objects {score.parts['shown_recall']:.1%} are found",
             *named,
@@ -197,6 +206,13 @@ class Detection:
     def write_evaluation(self, folder: Path, labels: Sequence[str], test: ArraySplit, outputs: np.ndarray) -> None:
         """What is found and missed of every class, and the worst images with their boxes."""
         write_detected(folder, labels, test, outputs)
+
+
+def _by_size(parts: Mapping[str, float]) -> list[str]:
+    """How well small objects are found beside large ones, where there are such."""
+    sides = (f"up to {SMALL:.0%}", f"up to {LARGE:.0%}", "more")
+    named = [f"{side} {parts[name]:.4f}" for side, name in zip(sides, BY_SIZE, strict=True) if name in parts]
+    return [f"By the side of an object in parts of the image's: {', '.join(named)}"] if len(named) > 1 else []
 
 
 def truth_rows(split: Split) -> np.ndarray:
@@ -233,14 +249,11 @@ def _anchors_at(head: Detector, height: int, width: int) -> Tensor:
     return anchor_boxes([own for own, _ in spread], [(each.height, each.width) for _, each in spread])
 
 
-def _found(spec: str | Path, labels: Sequence[str] = ()) -> Found | None:
-    try:
-        folder = Path(spec).expanduser()
-        if not folder.is_dir():
-            return None
-    except (OSError, RuntimeError, ValueError):  # no path at all
-        return None
-    return read_boxes(folder, labels=labels)
+def _no_boxes(spec: str | Path) -> DataError:
+    return DataError(
+        f"'{spec}': is no folder of images with boxes. Give one of COCO JSON, YOLO texts, Pascal VOC XML or LabelMe "
+        "JSON"
+    )
 
 
 def _told(boxes: Boxes, labels: Sequence[str]) -> Prediction:

@@ -12,7 +12,7 @@ from ridgepoint.data.trained_on import TrainedOn
 from ridgepoint.deploy.places.place import LOCAL, Place
 from ridgepoint.deploy.quantize.calibration import calibration_of
 from ridgepoint.deploy.quantize.gate import MOST_DROP, Judges, quantise
-from ridgepoint.deploy.quantize.paired import change_between, change_of_score
+from ridgepoint.deploy.quantize.paired import Scores, change_between, change_of_score
 from ridgepoint.deploy.runtimes.runtime import Runtime
 from ridgepoint.errors import DataError
 from ridgepoint.run.quantised import Change, Quantised
@@ -25,6 +25,21 @@ class RightOrWrong(Protocol):
 
     def right(self, outputs: np.ndarray, truth: Any) -> np.ndarray:
         """Which answers, (N, ...), are right, bool (N,)."""
+        ...
+
+
+@runtime_checkable
+class ManyScores(Protocol):
+    """A task that looks at images once, and then knows the score of any choice of them."""
+
+    def scores(self, outputs: np.ndarray, truth: Any, choices: Sequence[np.ndarray]) -> list[float]:
+        """The value of the score of answers, (N, ...), on several choices of their images.
+
+        Args:
+            outputs: Answers to all images.
+            truth: Of all images.
+            choices: Numbers of images, each once.
+        """
         ...
 
 
@@ -100,9 +115,13 @@ def change_in(task: Task, split: str) -> Callable[[np.ndarray, np.ndarray, Any],
     if isinstance(task, RightOrWrong):
         right = task.right
         return lambda before, after, truth: change_between(right(before, truth), right(after, truth), split=split)
-    return lambda before, after, truth: change_of_score(
-        lambda answers, own: task.score(answers, own).value, before, after, truth, metric=task.metric, split=split
-    )
+    scores = task.scores if isinstance(task, ManyScores) else one_by_one(task)
+    return lambda before, after, truth: change_of_score(scores, before, after, truth, metric=task.metric, split=split)
+
+
+def one_by_one(task: Task) -> Scores:
+    """As `ManyScores.scores`, of any task."""
+    return lambda answers, truth, choices: [task.score(answers[kept], truth[kept]).value for kept in choices]
 
 
 def expect_same_data(data: str, dataset: Dataset, trained_on: TrainedOn | None) -> None:

@@ -55,6 +55,13 @@ def intersections_over_unions(confusion: np.ndarray) -> np.ndarray:
     return ious
 
 
+def mean_iou(confusion_NCC: np.ndarray) -> float:
+    """Over the classes that are there, all pixels of all images together; 0 where there is none."""
+    ious = intersections_over_unions(confusion_NCC.sum(0))
+    there = np.isfinite(ious)
+    return float(ious[there].mean()) if there.any() else 0.0
+
+
 def score_maps(outputs: Any, truth: Any) -> Score:
     """The mean IoU over the classes that are there, with all pixels of all images together.
 
@@ -68,12 +75,11 @@ def score_maps(outputs: Any, truth: Any) -> Score:
     each = confusions(outputs, truth)
     confusion = each.sum(0)
     ious = intersections_over_unions(confusion)
-    there = np.isfinite(ious)
     of_images = [float(np.nanmean(row)) for row in intersections_over_unions(each) if np.isfinite(row).any()]
     counts = confusion.sum(1)
     pixels, kinds = max(int(counts.sum()), 1), max(int((counts > 0).sum()), 1)
     return Score(
-        value=float(ious[there].mean()) if there.any() else 0.0,
+        value=mean_iou(each),
         parts={
             "pixel_accuracy": float(np.diagonal(confusion).sum() / pixels),
             "per_image": float(np.mean(of_images)) if of_images else 0.0,

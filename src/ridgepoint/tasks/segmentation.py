@@ -1,4 +1,4 @@
-"""Semantic segmentation: a class for every pixel, from folders of images with masks."""
+"""Semantic segmentation: a class for every pixel, from folders of images with masks or with outlines of objects."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,12 +26,14 @@ from ridgepoint.data.dataset import assemble
 from ridgepoint.data.images import joined
 from ridgepoint.data.masks.classes import IGNORED
 from ridgepoint.data.masks.folders import scan_masks
+from ridgepoint.data.masks.outlines import scan_outlines
 from ridgepoint.data.masks.truth import MaskTruth
 from ridgepoint.deploy.verify import MAX_RELATIVE_DIFF
 from ridgepoint.errors import DataError
+from ridgepoint.tasks.asked import folder_for
 from ridgepoint.tasks.map_colours import overlay
 from ridgepoint.tasks.map_loss import map_loss
-from ridgepoint.tasks.miou import label_maps, score_maps
+from ridgepoint.tasks.miou import confusions, label_maps, mean_iou, score_maps
 from ridgepoint.tasks.segmented import write_segmented
 from ridgepoint.tasks.task import Agreement, Prediction
 from ridgepoint.train.batches import AugmentedBatches, Batches, Loss, TrainingData
@@ -52,9 +54,11 @@ class Segmentation:
     part = "ridgepoint.report.parts.segmentation:PART"
 
     def read(self, spec: str | Path, *, seed: int, root: Path | None, download: bool = True) -> Dataset | None:
-        """A folder of images and one of masks, with or without parts."""
-        folder = _folder(spec)
-        found = None if folder is None else scan_masks(folder)
+        """A folder of images and one of masks, with or without parts, or of images whose objects have outlines."""
+        folder, named = folder_for(self.name, spec)
+        found = None if folder is None else scan_masks(folder) or scan_outlines(folder, named=named)
+        if found is None and named:
+            raise _no_masks(spec)
         if found is None:
             return None
         if not {"all", "train"} & found.given.keys():
@@ -65,10 +69,10 @@ class Segmentation:
 
     def whole(self, spec: str | Path, labels: Sequence[str], *, root: Path | None) -> Split:
         """All images with masks, their classes matched by name to the labels; unnamed ones by their number."""
-        folder = _folder(spec)
-        found = None if folder is None else scan_masks(folder, labels=labels)
-        if found is None:
-            raise DataError(f"'{spec}': is no folder of images and their masks. Give one, such as images/ and masks/")
+        folder, _ = folder_for(self.name, spec)
+        found = folder and (scan_masks(folder, labels=labels) or scan_outlines(folder, named=True, labels=labels))
+        if not found:
+            raise _no_masks(spec)
         return joined(list(found.given.values()))
 
     def summary(self, data: Dataset) -> str:
@@ -133,6 +137,11 @@ class Segmentation:
         """The mean IoU over classes."""
         return score_maps(outputs, truth)
 
+    def scores(self, outputs: np.ndarray, truth: Any, choices: Sequence[np.ndarray]) -> list[float]:
+        """See `ridgepoint.tasks.int8.ManyScores`."""
+        each = confusions(outputs, truth)
+        return [mean_iou(each[kept]) for kept in choices]
+
     def words(self, targets: Tensor, labels: Sequence[str]) -> list[Shares]:
         """The classes with the most pixels, with their shares."""
         return [largest(_shares(mask, len(labels)), labels) for mask in targets]
@@ -188,12 +197,11 @@ def _follow(masks_BHW: Tensor, geometry: Geometry, size: tuple[int, int]) -> Ten
     return geometry.maps(masks_BHW, size)
 
 
-def _folder(spec: str | Path) -> Path | None:
-    try:
-        folder = Path(spec).expanduser()
-        return folder if folder.is_dir() else None
-    except (OSError, RuntimeError, ValueError):  # what cannot be a path is refused by the last task, which knows names
-        return None
+def _no_masks(spec: str | Path) -> DataError:
+    return DataError(
+        f"'{spec}': is no folder of images and their masks, nor of images whose objects have outlines. Give one, such "
+        "as images/ and masks/, or COCO JSON with polygons"
+    )
 
 
 def _truth(split: Split) -> MaskTruth:

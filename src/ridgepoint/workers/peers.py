@@ -20,6 +20,7 @@ from ridgepoint.errors import RunError, shown
 from ridgepoint.files import check_regular
 from ridgepoint.search.judges import Diverged, Job, NoHeir, Verdict
 from ridgepoint.search.method import Judgement
+from ridgepoint.tasks.asked import parted
 from ridgepoint.tasks.reading import read
 from ridgepoint.tasks.task import Task
 from ridgepoint.train.loop import Bound
@@ -61,7 +62,8 @@ class Allowed:
             DataError: If they are missing, broken or too few.
         """
         try:
-            path = Path(terms.data).expanduser().resolve()
+            start, rest = parted(terms.data)
+            path = Path(rest).expanduser().resolve()
             is_name = terms.data.lower() in {name.lower() for name in (*BUILT_IN, *TORCHVISION)} and not path.exists()
         except (OSError, RuntimeError, ValueError):  # no such user's home, a loop of links, a NUL
             raise RunError(f"its data are {shown(terms.data)}, which cannot be looked up here") from None
@@ -73,7 +75,7 @@ class Allowed:
                 f"its data are {shown(terms.data)}, and this worker may read only what lies in {folders}. To let it: "
                 "--allow FOLDER"
             )
-        return read(path, seed=terms.seed)
+        return read(f"{start}{path}", seed=terms.seed)
 
 
 def read_terms(text: str) -> Terms:

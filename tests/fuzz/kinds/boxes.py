@@ -76,12 +76,13 @@ def make(rng: random.Random, folder: Path) -> Case:
     box_helpers.WRITERS[rng.choice(list(box_helpers.WRITERS))](root, drawn)
     files = sorted(path for path in root.rglob("*") if path.is_file() and path.suffix != ".png")
     for path in rng.sample(files, min(len(files), rng.choice((1, 1, 2)))):
-        _change(rng, path)
+        change(rng, path)
     words = ["eval", _detector(), "boxes", *(("--split", rng.choice(("all", "train", "test"))) * (rng.random() < 0.3))]
     return Case(words=words)
 
 
-def _change(rng: random.Random, path: Path) -> None:
+def change(rng: random.Random, path: Path) -> None:
+    """Damage a file of annotations."""
     text = path.read_text()
     if rng.random() < 0.1:
         path.write_text(rng.choice(FOUL))

@@ -3,12 +3,14 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from ridgepoint.data.boxes.outline import Outline
 from ridgepoint.errors import DataError
 
 MOST_OBJECTS = 5_000_000
 MOST_ON_ONE = 10_000
 MOST_CLASSES = 20_000
 _NAMED = 3
+AROUND = "outlines became the boxes around them"
 
 Box = tuple[float, float, float, float]
 """Left, top, right, bottom."""
@@ -23,12 +25,16 @@ class Marked:
         box: In pixels, or in parts of the image's width and height where `Picture.fractions`.
         crowd: Whether it is a group: nothing is learnt from it, and finding it is no mistake.
         place: Where it is written, for messages.
+        outline: What it is inside of its box, in the same units; None where nothing is written.
+        fault: Why what is written is no outline, continuing a number as in `Remarks`.
     """
 
     label: str
     box: Box
     crowd: bool = False
     place: str = ""
+    outline: Outline | None = None
+    fault: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +68,11 @@ class Remarks:
         self.counts[what] = self.counts.get(what, 0) + 1
         if self.counts[what] <= _NAMED:
             self.places.setdefault(what, []).append(place)
+
+    def forget(self, what: str) -> None:
+        """Of a kind that is none in the end."""
+        self.counts.pop(what, None)
+        self.places.pop(what, None)
 
     def notes(self) -> tuple[str, ...]:
         """A sentence for each kind."""

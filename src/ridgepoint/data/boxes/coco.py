@@ -5,10 +5,12 @@ Source: https://cocodataset.org/#format-data
 
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import partial
 
 import msgspec
 
 from ridgepoint.data.boxes.annotations import (
+    AROUND,
     MOST_OBJECTS,
     MOST_ON_ONE,
     Annotations,
@@ -20,6 +22,7 @@ from ridgepoint.data.boxes.annotations import (
     check_count,
 )
 from ridgepoint.data.boxes.files import Files, part_at
+from ridgepoint.data.boxes.outline import of_coco, tried
 from ridgepoint.errors import DataError, shown
 from ridgepoint.files import read_file
 
@@ -27,6 +30,7 @@ KIND = "COCO JSON"
 KEYS = ("images", "annotations")
 LARGEST_BYTES = 1 << 30
 Id = int | str
+_NOTHING = msgspec.Raw(b"null")
 
 
 class _Image(msgspec.Struct, gc=False):
@@ -47,6 +51,7 @@ class _Annotation(msgspec.Struct, gc=False):
     id: Id | None = None
     bbox: list[float] | None = None
     iscrowd: int | bool = 0
+    segmentation: msgspec.Raw = _NOTHING
 
 
 class _File(msgspec.Struct):
@@ -123,11 +128,16 @@ def _pictures(
             raise DataError(
                 f"{place} has category {shown(each.category_id)}, which the file does not list. Allowed: {listed}"
             )
-        box = _box(each.bbox)
+        (outline, fault), box = tried(partial(of_coco, bytes(each.segmentation))), _box(each.bbox)
+        if box is None and outline is not None:
+            box = outline.box
+            remarks.add(AROUND, place)
         if box is None:
             remarks.add("annotations without a box of four numbers are left out", place)
             continue
-        objects[each.image_id].append(Marked(categories[each.category_id], box, bool(each.iscrowd), place))
+        objects[each.image_id].append(
+            Marked(categories[each.category_id], box, bool(each.iscrowd), place, outline, fault)
+        )
     pictures, seen = [], dict[str, str]()
     for image in file.images:
         check_count(len(objects[image.id]), MOST_ON_ONE, f"{path}: image {image.file_name}")

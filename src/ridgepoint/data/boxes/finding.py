@@ -12,8 +12,12 @@ from ridgepoint.errors import InputError
 from ridgepoint.files import read_file
 
 
-def find_annotations(root: Path) -> tuple[Annotations, Files] | None:
+def find_annotations(root: Path, *, outlined: bool = False) -> tuple[Annotations, Files] | None:
     """What the annotations below a folder say, and the files there; None where there are none of a known format.
+
+    Args:
+        root: A folder.
+        outlined: Whether only those are wanted that may hold outlines: others are not read then.
 
     Raises:
         DataError: If they break their format, or an image or a part is described twice.
@@ -34,6 +38,8 @@ def find_annotations(root: Path) -> tuple[Annotations, Files] | None:
         yolo.KIND: lambda: yolo.read_yolo(files, of_yolo) if of_yolo else None,
     }
     there = [kind for kind, given in zip(readers, (of_coco, of_labelme, xml_files, of_yolo), strict=True) if given]
+    if outlined and not {coco.KIND, labelme.KIND} & set(there) and not yolo.is_outlined(files, list(of_yolo.values())):
+        return None
     for kind, read in readers.items():
         found = read()
         if found is not None:

@@ -10,6 +10,7 @@ from pathlib import PurePosixPath
 import msgspec
 
 from ridgepoint.data.boxes.annotations import (
+    AROUND,
     MOST_ON_ONE,
     Annotations,
     Box,
@@ -21,6 +22,7 @@ from ridgepoint.data.boxes.annotations import (
 )
 from ridgepoint.data.boxes.coco import MISSING
 from ridgepoint.data.boxes.files import Files, part_at
+from ridgepoint.data.boxes.outline import Outline, rings_of, tried
 from ridgepoint.data.names import natural_key
 from ridgepoint.errors import DataError
 from ridgepoint.files import read_file
@@ -29,6 +31,7 @@ KIND = "LabelMe JSON"
 KEYS = ("shapes", "imagePath")
 LARGEST_BYTES = 256 << 20  # the image may lie inside, as text
 _OUTLINES = ("polygon", "linestrip", "mask")
+_CORNERS = 64  # of what stands for a circle
 
 
 class _Shape(msgspec.Struct, gc=False):
@@ -99,8 +102,23 @@ def _object(shape: _Shape, place: str, remarks: Remarks) -> Marked | None:
         remarks.add(f"shapes are no boxes or outlines ({kind}), and are left out", place)
         return None
     if kind in _OUTLINES:
-        remarks.add("outlines became the boxes around them", place)
-    return Marked(shape.label, box, place=place)
+        remarks.add(AROUND, place)
+    outline, fault = _outline(kind, shape.points, box)
+    return Marked(shape.label, box, place=place, outline=outline, fault=fault)
+
+
+def _outline(kind: str, points: list[list[float]], box: Box) -> tuple[Outline | None, str]:
+    """What is inside of a closed shape, or what is wrong with it."""
+    left, top, right, bottom = box
+    if kind == "circle":
+        (x, y), radius = points[0], (right - left) / 2
+        turns = [2 * math.pi * step / _CORNERS for step in range(_CORNERS)]
+        points = [[x + radius * math.cos(turn), y + radius * math.sin(turn)] for turn in turns]
+    elif kind == "rectangle":
+        points = [[left, top], [right, top], [right, bottom], [left, bottom]]
+    elif kind != "polygon":
+        return None, ""
+    return tried(lambda: rings_of([[value for point in points for value in point]]))
 
 
 def _box(kind: str, points: list[list[float]]) -> Box | None:

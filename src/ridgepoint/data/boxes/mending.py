@@ -62,7 +62,7 @@ def _rows(
     picture: Picture, size: tuple[int, int], numbers: Mapping[str, int], remarks: Remarks
 ) -> list[tuple[float, ...] | None]:
     height, width = size
-    across, down = (1.0, 1.0) if picture.fractions else _frame(picture, size, remarks)
+    across, down = (1.0, 1.0) if picture.fractions else frame_of(picture, size, remarks)
     found: list[tuple[float, ...] | None] = []
     for each in picture.objects:
         box = _mended(each, (across, down), (width, height), remarks)
@@ -70,7 +70,7 @@ def _rows(
     return found
 
 
-def _frame(picture: Picture, size: tuple[int, int], remarks: Remarks) -> tuple[float, float]:
+def frame_of(picture: Picture, size: tuple[int, int], remarks: Remarks) -> tuple[float, float]:
     """Width and height in pixels of the image that boxes were drawn on."""
     height, width = size
     if picture.size is None or picture.size == (width, height):

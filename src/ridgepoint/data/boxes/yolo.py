@@ -7,9 +7,11 @@ Source: darknet's and Ultralytics' documentation.
 """
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import PurePosixPath
 
 from ridgepoint.data.boxes.annotations import (
+    AROUND,
     MOST_ON_ONE,
     Annotations,
     Box,
@@ -20,6 +22,7 @@ from ridgepoint.data.boxes.annotations import (
     check_count,
 )
 from ridgepoint.data.boxes.files import Files, parts_in
+from ridgepoint.data.boxes.outline import Outline, rings_of, tried
 from ridgepoint.documents import read_document
 from ridgepoint.errors import DataError, InputError, shown
 from ridgepoint.files import read_file
@@ -29,6 +32,7 @@ LARGEST_BYTES = 10 << 20
 _NAME_FILES = ("classes.txt", "obj.names", "_darknet.labels")
 _OTHER_TEXTS = {"classes.txt", "readme.txt", "readme.roboflow.txt", "readme.dataset.txt", "license.txt", "notes.txt"}
 _SAMPLE = 20
+_OF_BOX = 6  # numbers in a line, a detector's confidence with them
 
 
 def pairs(files: Files) -> dict[str, str]:
@@ -61,6 +65,11 @@ def is_yolo(files: Files, texts: Sequence[str]) -> bool:
     return False
 
 
+def is_outlined(files: Files, texts: Sequence[str]) -> bool:
+    """Whether a line of a few files has more numbers than a box needs."""
+    return any(len(line.split()) > _OF_BOX for path in texts[:_SAMPLE] for line in _lines(files, path))
+
+
 def read_yolo(files: Files, paired: dict[str, str]) -> Annotations:
     """What the texts say; an image without one holds no objects.
 
@@ -78,7 +87,7 @@ def read_yolo(files: Files, paired: dict[str, str]) -> Annotations:
         found = list(_objects(files, text, remarks))
         check_count(len(found), MOST_ON_ONE, text)
         marked[image] = found
-        for number, _, place in found:
+        for number, _, place, *_ in found:
             if names and number >= len(names):
                 raise DataError(
                     f"{place}: the class is {number}, and {source} names {len(names)}. Allowed: 0 to {len(names) - 1}"
@@ -91,7 +100,10 @@ def read_yolo(files: Files, paired: dict[str, str]) -> Annotations:
     for image in files.images:
         if image not in marked:
             remarks.add("images have no text beside them: taken for images without objects", image)
-        objects = [Marked(names[number], box, place=place) for number, box, place in marked.get(image, ())]
+        objects = [
+            Marked(names[number], box, place=place, outline=outline, fault=fault)
+            for number, box, place, outline, fault in marked.get(image, ())
+        ]
         part = min(parts_in(PurePosixPath(image).parts[:-1]), default="all")
         pictures.append(Picture(image, part, tuple(objects), fractions=True))
     for lone in sorted(_texts(files) - set(paired.values())):
@@ -139,7 +151,7 @@ def _in_order(named: object, path: str) -> list[str]:
     return [str(name) for name in named]
 
 
-def _objects(files: Files, path: str, remarks: Remarks) -> Iterator[tuple[int, Box, str]]:
+def _objects(files: Files, path: str, remarks: Remarks) -> Iterator[tuple[int, Box, str, Outline | None, str]]:
     for number, line in enumerate(_lines(files, path), 1):
         if not (words := line.split()):
             continue
@@ -150,6 +162,7 @@ def _objects(files: Files, path: str, remarks: Remarks) -> Iterator[tuple[int, B
                 "in parts of the image, such as 0 0.5 0.5 0.2 0.3"
             )
         values = [float(word) for word in words[1:]]
+        outline, fault = None, ""
         if len(values) == 4:
             x, y, width, height = values
             box = (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
@@ -158,11 +171,12 @@ def _objects(files: Files, path: str, remarks: Remarks) -> Iterator[tuple[int, B
             box = (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
             remarks.add("lines have a sixth number, a detector's confidence: are these labels?", place)
         elif len(values) % 2 == 0:
+            outline, fault = tried(partial(rings_of, [values]))
             box = (min(values[::2]), min(values[1::2]), max(values[::2]), max(values[1::2]))
-            remarks.add("outlines became the boxes around them", place)
+            remarks.add(AROUND, place)
         else:
             raise DataError(f"{place} has {len(words)} numbers. Allowed: 5, or an outline's class and pairs x y")
-        yield int(float(words[0])), box, place
+        yield int(float(words[0])), box, place, outline, fault
 
 
 def _lines(files: Files, path: str) -> list[str]:

@@ -2,7 +2,7 @@
 
 import warnings
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +15,7 @@ from ridgepoint.data.found import Found
 from ridgepoint.data.images import FolderSource, Split, digest_of
 from ridgepoint.data.masks.classes import MaskClasses, by_labels, classes_of
 from ridgepoint.data.masks.layout import MaskTree, read_mask_tree
-from ridgepoint.data.masks.truth import MaskTruth, size_judged_at
+from ridgepoint.data.masks.truth import MaskFiles, MaskTruth, size_judged_at
 from ridgepoint.data.masks.values import counts_of, mask_values
 from ridgepoint.data.opening import ImageError, content_of, opened, reason_of
 from ridgepoint.errors import DataError
@@ -54,14 +54,14 @@ def scan_masks(
     good = {path: check for path, check in checks.items() if not check.reason}
     height, width = (int(side) for side in np.median([check.size for check in good.values()], axis=0))
     source = FolderSource(tree.root, {path: check.digest for path, check in good.items()})
-    truth = MaskTruth(
+    files = MaskFiles(
         root=tree.root,
         files={path: masks[path] for path in good},
         digests={path: looked[path].digest for path in good},
-        pixels={path: _pixels(looked[path], classes) for path in good},
         table=classes.table(),
-        judged_at=size_judged_at(height, width),
     )
+    pixels = {path: _pixels(looked[path], classes) for path in good}
+    truth = MaskTruth(maps=files, pixels=pixels, judged_at=size_judged_at(height, width))
     given = {
         part: Split(ids, np.zeros(len(ids), np.int64), source, truth)
         for part, pairs in tree.parts.items()
@@ -77,7 +77,7 @@ def scan_masks(
         grey=all(check.grey for check in good.values()),
         white=white,
         skipped=skipped,
-        notes=(*classes.notes, *_on_empty(truth, classes), *tree.left.notes(), *remarks),
+        notes=(*classes.notes, *on_empty(pixels, classes.names), *tree.left.notes(), *remarks),
     )
 
 
@@ -153,9 +153,14 @@ def _pixels(mask: _Mask, classes: MaskClasses) -> tuple[int, ...]:
     return tuple(counts.get(value, 0) for value in classes.value_of)
 
 
-def _on_empty(truth: MaskTruth, classes: MaskClasses) -> list[str]:
-    """A sentence on images in which nothing but the first class is marked."""
-    empty = [path for path, pixels in truth.pixels.items() if not any(pixels[1:])]
+def on_empty(pixels: Mapping[str, Sequence[int]], names: Sequence[str]) -> list[str]:
+    """A sentence on images in which nothing but the first class is marked.
+
+    Args:
+        pixels: By image: how many are of each class.
+        names: Of the classes.
+    """
+    empty = [path for path, counts in pixels.items() if not any(counts[1:])]
     if not empty:
         return []
-    return [f"{len(empty):,} masks hold {classes.names[0]} alone, which is learnt from as well; first: {empty[0]}."]
+    return [f"{len(empty):,} masks hold {names[0]} alone, which is learnt from as well; first: {empty[0]}."]

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -27,6 +28,60 @@ def size_judged_at(height: int, width: int) -> tuple[int, int]:
     return max(round(share * height), 1), max(round(share * width), 1)
 
 
+class Maps(Protocol):
+    """Where classes pixel by pixel come from, by the ids of images."""
+
+    def classes(self, image_id: str) -> np.ndarray:
+        """The class of every pixel of the upright image, 255 where nothing counts, uint8 (H, W).
+
+        Raises:
+            DataError: If it cannot be told any more.
+        """
+        ...
+
+    def digest(self, image_id: str) -> bytes:
+        """Of what is known of an image; it changes with that."""
+        ...
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class MaskFiles:
+    """See `Maps`: a mask file an image.
+
+    Attributes:
+        root: What paths are relative to.
+        files: By image: its mask.
+        digests: By image: of its mask's content, as it was when the folder was read.
+        table: From values to classes, uint8 (65,536,).
+    """
+
+    root: Path
+    files: Mapping[str, str]
+    digests: Mapping[str, bytes]
+    table: np.ndarray
+
+    def classes(self, image_id: str) -> np.ndarray:
+        """See `Maps`.
+
+        Raises:
+            DataError: If the mask cannot be read any more, or holds what it did not hold.
+        """
+        path = self.root / self.files[image_id]
+        with decoded(path) as image:
+            classes_HW: np.ndarray = self.table[mask_values(image)]
+        if (classes_HW == UNKNOWN).any():
+            raise DataError(f"'{path}': was changed since the folder was read. Start again")
+        return classes_HW
+
+    def digest(self, image_id: str) -> bytes:
+        """Of the mask's file and of what its values mean."""
+        return digest_of(self.digests[image_id] + self._meaning)
+
+    @cached_property
+    def _meaning(self) -> bytes:
+        return digest_of(self.table.tobytes())
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class MaskTruth:
     """See `ridgepoint.data.truth.Truth`: uint8 (H, W), a class a pixel, 255 where nothing counts.
@@ -34,19 +89,13 @@ class MaskTruth:
     For training it has the canvas's size, else `judged_at`, so that networks with other inputs are judged alike.
 
     Attributes:
-        root: What paths are relative to.
-        files: By image: its mask.
-        digests: By image: of its mask's content, as it was when the folder was read.
+        maps: Where classes come from.
         pixels: By image: how many are of each class.
-        table: From values to classes, uint8 (65,536,).
         judged_at: Height and width of the masks that answers are judged by.
     """
 
-    root: Path
-    files: Mapping[str, str]
-    digests: Mapping[str, bytes]
+    maps: Maps
     pixels: Mapping[str, tuple[int, ...]]
-    table: np.ndarray
     judged_at: tuple[int, int]
 
     @property
@@ -64,18 +113,9 @@ class MaskTruth:
         Raises:
             DataError: If it cannot be read any more, or holds what it did not hold.
         """
-        path = self.root / self.files[image_id]
-        with decoded(path) as image:
-            classes_HW = self.table[mask_values(image)]
-        if (classes_HW == UNKNOWN).any():
-            raise DataError(f"'{path}': was changed since the folder was read. Start again")
         height, width = self.shape(preprocessing, train=train)
-        return preprocessing.cut_map(classes_HW, (height, width), train=train)
+        return preprocessing.cut_map(self.maps.classes(image_id), (height, width), train=train)
 
     def digest(self, image_id: str) -> bytes:
-        """Of the mask's file and of what its values mean."""
-        return digest_of(self.digests[image_id] + self._meaning)
-
-    @cached_property
-    def _meaning(self) -> bytes:
-        return digest_of(self.table.tobytes())
+        """See `Truth`."""
+        return self.maps.digest(image_id)

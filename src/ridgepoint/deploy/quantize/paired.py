@@ -1,7 +1,7 @@
 """By how much accuracy changes from one file to another, on the same images, and how sure that is."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,9 @@ from ridgepoint.run.quantised import Change
 
 Z = 1.645  # one-sided 95 %
 GROUPS = 20  # of images, one of which at a time is left out
+
+Scores = Callable[[np.ndarray, Any, Sequence[np.ndarray]], Sequence[float]]
+"""From answers, (N, ...), and the truth of all images to the score, 0 to 1, of several choices of the images."""
 
 
 def change_between(before: np.ndarray, after: np.ndarray, *, split: str) -> Change:
@@ -40,7 +43,7 @@ def change_between(before: np.ndarray, after: np.ndarray, *, split: str) -> Chan
 
 
 def change_of_score(
-    score: Callable[[np.ndarray, Any], float],
+    scores: Scores,
     before: np.ndarray,
     after: np.ndarray,
     truth: Any,
@@ -54,10 +57,10 @@ def change_of_score(
     From fewer images than there are groups nothing can be told.
 
     Args:
-        score: Of answers, (n, ...), by the truth of their images; 0 to 1.
+        scores: Of answers by the truth of their images, for several choices of them.
         before: Answers of all images, (N, ...).
         after: Of the other file.
-        truth: Of the images; indexed by an array of them.
+        truth: Of the images.
         metric: What the score is called.
         split: What the images are part of.
 
@@ -66,13 +69,13 @@ def change_of_score(
     count = len(before)
     groups = np.random.default_rng(0).permutation(count) % GROUPS
 
-    def change(kept: np.ndarray) -> float:
-        return score(after[kept], truth[kept]) - score(before[kept], truth[kept])
-
-    value = change(np.arange(count))
+    choices = [np.arange(count)]
+    if count >= GROUPS:
+        choices += [np.flatnonzero(groups != group) for group in range(GROUPS)]
+    changes = np.subtract(scores(after, truth, choices), scores(before, truth, choices))
+    value, without = float(changes[0]), changes[1:]
     if count < GROUPS:
         return Change(value=value, low=-1.0, high=1.0, count=count, split=split, metric=metric)
-    without = np.array([change(np.flatnonzero(groups != group)) for group in range(GROUPS)])
     error = math.sqrt((GROUPS - 1) / GROUPS * float(((without - without.mean()) ** 2).sum()))
     from scipy.stats import t as student  # not above: it takes a second to load
 

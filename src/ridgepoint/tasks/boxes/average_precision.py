@@ -12,8 +12,13 @@ import numpy as np
 from ridgepoint.tasks.boxes.final import Boxes
 from ridgepoint.tasks.boxes.rows import CROWD, LABEL, PLACE
 
-SIDE = 1000.0
-"""Places are parts of an image; counted in pixels of a square of this side, which changes no overlap."""
+SIDE = 640.0
+"""Places are parts of an image; counted in pixels of a square of this side, which changes no overlap.
+
+COCO calls objects small up to 32 x 32 px, and large from 96 x 96 px on: a twentieth of the side of its images, which
+have 640 px, and three of them."""
+
+SMALL, LARGE = 32 / SIDE, 96 / SIDE
 
 
 class Precisions(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,6 +30,8 @@ class Precisions(msgspec.Struct, frozen=True, kw_only=True):
         at_75: At the IoU 0.75.
         by_class: As `all`, of each class; None for a class that no image has.
         recall: The mean share of objects that up to a hundred boxes an image find.
+        by_size: As `all`, of small, middling and large objects: the root of a box's area is up to `SMALL`, to `LARGE`
+            or more of the image's side; None where there are none.
     """
 
     all: float
@@ -32,6 +39,7 @@ class Precisions(msgspec.Struct, frozen=True, kw_only=True):
     at_75: float
     by_class: tuple[float | None, ...]
     recall: float
+    by_size: tuple[float | None, float | None, float | None]
 
 
 def average_precision(found: Sequence[Boxes], truth_NM6: np.ndarray, num_classes: int) -> Precisions:
@@ -42,22 +50,68 @@ def average_precision(found: Sequence[Boxes], truth_NM6: np.ndarray, num_classes
         truth_NM6: What is there; see `rows`.
         num_classes: Classes, of which some may be on no image.
     """
-    from faster_coco_eval import COCO, COCOeval_faster
-
-    truth = _loaded(COCO, _documents(truth_NM6, num_classes))
-    boxes = _found_documents(found)
-    if not boxes:
+    judge = _judge(found, truth_NM6, num_classes)
+    if judge is None:
         present = np.unique(truth_NM6[..., LABEL][truth_NM6[..., LABEL] >= 0])
         by_class = tuple(0.0 if number in present else None for number in range(num_classes))
-        return Precisions(all=0.0, at_50=0.0, at_75=0.0, by_class=by_class, recall=0.0)
-    judge = COCOeval_faster(truth, truth.loadRes(boxes), iouType="bbox", print_function=lambda *_: None)
+        return Precisions(all=0.0, at_50=0.0, at_75=0.0, by_class=by_class, recall=0.0, by_size=_nothing(truth_NM6))
     judge.evaluate()
     judge.accumulate()
     judge.summarize()
-    precision_TRKAM = judge.eval["precision"]
-    means = [_mean(precision_TRKAM[:, :, number, 0, 2]) for number in range(num_classes)]
+    means = [_mean(judge.eval["precision"][:, :, number, 0, 2]) for number in range(num_classes)]
     stats = [max(float(value), 0.0) for value in judge.stats[:9]]
-    return Precisions(all=stats[0], at_50=stats[1], at_75=stats[2], by_class=tuple(means), recall=stats[8])
+    small, middling, large = (None if value < 0 else float(value) for value in judge.stats[3:6])
+    return Precisions(
+        all=stats[0],
+        at_50=stats[1],
+        at_75=stats[2],
+        by_class=tuple(means),
+        recall=stats[8],
+        by_size=(small, middling, large),
+    )
+
+
+def mean_precisions(
+    found: Sequence[Boxes], truth_NM6: np.ndarray, num_classes: int, choices: Sequence[np.ndarray]
+) -> list[float]:
+    """`Precisions.all` of several choices of the images, which are looked at once.
+
+    Args:
+        found: As for `average_precision`.
+        truth_NM6: As for `average_precision`.
+        num_classes: As for `average_precision`.
+        choices: Numbers of images, each once.
+    """
+    judge = _judge(found, truth_NM6, num_classes)
+    if judge is None:
+        return [0.0] * len(choices)
+    means = []
+    for kept in choices:
+        judge.params.imgIds = [int(number) for number in kept]
+        judge.evaluate()
+        judge.accumulate()
+        means.append(_mean(judge.eval["precision"][..., 0, 2]) or 0.0)
+    return means
+
+
+def _judge(found: Sequence[Boxes], truth_NM6: np.ndarray, num_classes: int) -> Any:
+    """What compares all boxes with all objects; None where there are no boxes."""
+    from faster_coco_eval import COCO, COCOeval_faster
+
+    boxes = _found_documents(found)
+    if not boxes:
+        return None
+    truth = _loaded(COCO, _documents(truth_NM6, num_classes))
+    return COCOeval_faster(truth, truth.loadRes(boxes), iouType="bbox", print_function=lambda *_: None)
+
+
+def _nothing(truth_NM6: np.ndarray) -> tuple[float | None, float | None, float | None]:
+    """The precision by size where nothing is found: none where there is nothing to find, either."""
+    rows = truth_NM6[(truth_NM6[..., LABEL] >= 0) & (truth_NM6[..., CROWD] == 0)]
+    places = rows[:, PLACE]
+    sides = np.sqrt((places[:, 2:] - places[:, :2]).prod(1))
+    small, middling, large = np.bincount(np.digitize(sides, [SMALL, LARGE]), minlength=3) > 0
+    return (0.0 if small else None, 0.0 if middling else None, 0.0 if large else None)
 
 
 def _mean(values: np.ndarray) -> float | None:
