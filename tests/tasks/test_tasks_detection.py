@@ -175,6 +175,9 @@ def test_precision_is_that_of_pycocotools(seed: int):
         precision = judge.eval["precision"][:, :, number, 0, 2]
         assert told.by_class[number] == pytest.approx(precision[precision > -1].mean(), abs=1e-6)
     assert told.by_class[3] is None
+    assert [-1 if value is None else value for value in told.by_size] == pytest.approx(
+        judge.stats[3:6].tolist(), abs=1e-6
+    )
     assert 0.1 < told.all < 0.95, "a set that tells"
     perfect = [
         Boxes(
@@ -186,7 +189,9 @@ def test_precision_is_that_of_pycocotools(seed: int):
     ]
     assert average_precision(perfect, truth, 4).all == pytest.approx(1.0)
     nothing = [Boxes(np.zeros((0, 4), np.float32), np.zeros(0, int), np.zeros(0, np.float32))] * len(truth)
-    assert average_precision(nothing, truth, 4).by_class == (0.0, 0.0, 0.0, None)
+    told_nothing = average_precision(nothing, truth, 4)
+    assert told_nothing.by_class == (0.0, 0.0, 0.0, None)
+    assert [each is None for each in told_nothing.by_size] == [each is None for each in told.by_size]
 
 
 def test_anchors_from_the_data_reach_small_objects():

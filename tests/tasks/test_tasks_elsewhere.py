@@ -1,0 +1,111 @@
+"""Trained detectors and segmenters as files of every runtime that is installed: they score what their source scores."""
+
+import json
+from pathlib import Path
+
+import box_helpers as boxes
+import numpy as np
+import pytest
+import torch
+from cli_helpers import call, refused
+from mask_helpers import write_discs
+
+from ridgepoint.data import ArraySplit, decode
+from ridgepoint.deploy.runtimes import RUNTIMES, find_runtime
+from ridgepoint.errors import InputError
+from ridgepoint.tasks.detection import DETECTION
+from ridgepoint.tasks.segmentation import SEGMENTATION
+from ridgepoint.tasks.task import Task
+from ridgepoint.train.folder import load_training
+
+TASKS: dict[str, Task] = {"boxes": DETECTION, "masks": SEGMENTATION}
+ELSEWHERE = [name for name in RUNTIMES if not name.startswith("torch")]
+ROW = {"block": "conv", "kernel": 3, "stride": 2, "out_channels": 16}
+NETWORK = {"name": "t", "input": [3, 32, 32], "stem": [ROW], "stages": [{"blocks": [ROW, ROW | {"stride": 1}]}]}
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A detector and a segmenter that have learnt something, and their data beside them."""
+    folder = tmp_path_factory.mktemp("taught")
+    (folder / "small.yaml").write_text(json.dumps(NETWORK))
+    boxes.make(folder / "boxes", count=64)
+    write_discs(folder / "masks", 48, values=(0, 1, 2))
+    for kind, epochs in (("boxes", 30), ("masks", 8)):
+        words = ("--size", 32, "--set", f"epochs={epochs}", "--set", "batch_size=8", "--out", folder / f"of_{kind}")
+        done = call("train", folder / "small.yaml", folder / kind, *words)
+        assert done.returncode == 0, done.stderr
+    return {kind: folder / f"of_{kind}" for kind in TASKS}
+
+
+@pytest.fixture(scope="module")
+def known(runs: dict[str, Path]) -> dict[str, tuple[ArraySplit, np.ndarray]]:
+    """By kind: the test images, and what the trained network answers for them."""
+    found = {}
+    for kind, run in runs.items():
+        model, about = load_training(run)
+        data = TASKS[kind].read(run.parent / kind, seed=about.data.seed, root=None)
+        images = decode(data.test, about.preprocessing, train=False)
+        with torch.no_grad():
+            found[kind] = images, model(about.preprocessing.normalize(images.images)).numpy()
+    return found
+
+
+def expect(runtime: str) -> None:
+    """Skip where a runtime is not installed, or runs its files on other systems."""
+    try:
+        runs_here = find_runtime(runtime).runs_here
+    except InputError as error:
+        pytest.skip(str(error))
+    if not runs_here:
+        pytest.skip(f"runtime '{runtime}' runs its files elsewhere")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", TASKS)
+@pytest.mark.parametrize("runtime", ELSEWHERE)
+def test_a_file_scores_what_its_source_scores(runtime: str, kind: str, runs, known, tmp_path: Path):
+    """Exported and evaluated as users do it; the source by the task itself, on the same images."""
+    expect(runtime)
+    task, (images, answers) = TASKS[kind], known[kind]
+    score = task.score(answers, images.labels).value
+    assert score > 0.1, "nothing was learnt, so nothing is told"
+    path = tmp_path / f"m{find_runtime(runtime).suffix}"
+    done = call("export", runs[kind], "--runtime", runtime, "--out", path, "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["parity"]["agreement"] == 1.0
+    told = json.loads(call("eval", path, runs[kind].parent / kind, "--runtime", runtime, "--json").stdout)
+    assert told["split"] == "test" and told["count"] == len(images.images)
+    assert told[task.metric] == pytest.approx(score, abs=1e-3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("runtime", ELSEWHERE)
+def test_suppression_in_the_file_scores_the_same_or_is_refused_in_words(runtime: str, runs, known, tmp_path: Path):
+    expect(runtime)
+    images, answers = known["boxes"]
+    path = tmp_path / f"m{find_runtime(runtime).suffix}"
+    words = ("export", runs["boxes"], "--nms", "--runtime", runtime, "--out", path)
+    if not find_runtime(runtime).suppresses:
+        refused(call(*words), "holds no suppression in its files", "suppress in the app", "--runtime onnxruntime")
+        return
+    assert call(*words).returncode == 0
+    told = json.loads(call("eval", path, runs["boxes"].parent / "boxes", "--runtime", runtime, "--json").stdout)
+    assert told["mAP50-95"] == pytest.approx(DETECTION.score(answers, images.labels).value, abs=0.005)
+
+
+def test_scores_of_choices_are_those_of_their_images_alone(known):
+    """Looked at once, for what judges int8 by leaving images out: all, some, none of which anything is found on."""
+    rng = np.random.default_rng(0)
+    for kind, (images, answers) in known.items():
+        task, truth = TASKS[kind], images.labels
+        if kind == "boxes":
+            answers = answers.copy()
+            answers[:2, :, 4:] = 0.0  # two images without a box
+        choices = [
+            np.arange(len(answers)),
+            np.arange(2),
+            *(np.flatnonzero(rng.random(len(answers)) < 0.6) for _ in "ab"),
+        ]
+        alone = [task.score(answers[kept], truth[kept]).value for kept in choices]
+        assert task.scores(answers, truth, choices) == pytest.approx(alone) and len(set(alone)) > 2
