@@ -1,9 +1,14 @@
-"""What int8 costs and gains, by the gate of `ridgepoint export --int8`, on trained networks.
+"""What int8 costs and gains on trained networks: by every recipe of the tool, and by the gate of `export --int8`.
 
-python benchmarks/int8.py DATA RUN... [--runtime NAME] prints JSON, a line for every training: which recipe was taken,
-the change of accuracy on its validation and test images with one-sided 95 % bounds, agreement with float, speed ratio
-from the same rounds, sizes, seconds; or why it was refused. Times of a busy machine are taken as they are: only ratios
-are told.
+    ridgepoint train benchmarks/networks/mobileone_small.yaml PHOTOGRAPHS --size 64 --seed 0 --out runs/int8/branches-0
+    python benchmarks/int8.py PHOTOGRAPHS runs/int8/* --into benchmarks/results/int8.json
+    python benchmarks/int8.py PHOTOGRAPHS runs/int8/* --runtime openvino --into benchmarks/results/int8.json
+
+A row for every training and runtime. `recipes`: by every recipe that the tool has for the file, whatever the clock says,
+the share of validation and test images that it answers as float does, and the change of accuracy on them with its
+one-sided 95 % bounds. `gate`: what it chose or why it refused, layers in float, speed ratio from the same rounds, sizes.
+Times of a busy machine are taken as they are: only ratios are told. `--into` adds to the rows of a file, in place of those
+of the same run and runtime. Printed as JSON.
 """
 
 import argparse
@@ -14,74 +19,128 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import torch
 
+from ridgepoint.cost.host import cpu_name
+from ridgepoint.data import Dataset, decode
+from ridgepoint.data.images import joined
+from ridgepoint.deploy.about import About
+from ridgepoint.deploy.artefact import load_artefact
+from ridgepoint.deploy.companion import write_entry
 from ridgepoint.deploy.export import export_artefact
+from ridgepoint.deploy.quantize import find_quantizer
+from ridgepoint.deploy.quantize.calibration import calibration_of
+from ridgepoint.deploy.quantize.quantizer import Recipe
 from ridgepoint.deploy.runtimes import DEFAULT, find_runtime, model_file
-from ridgepoint.tasks.int8 import expect_same_data, quantise_for
+from ridgepoint.deploy.runtimes.runtime import Runtime
+from ridgepoint.privacy import keep_private
+from ridgepoint.tasks.int8 import change_in, expect_same_data, quantise_for
 from ridgepoint.tasks.reading import read
+from ridgepoint.tasks.task import Task
 from ridgepoint.train.folder import load_training
 
 TOLD = ("outcome", "reason", "recipe", "left_float", "agreement", "change", "ratio", "p", "float_bytes", "int8_bytes")
+PARTS = ("val", "test")
 
 
-def judged(run: Path, data: str, runtime: str) -> dict[str, Any]:
-    """One training, quantised and judged."""
+def row_of(run: Path, data: str, runtime: Runtime) -> dict[str, Any]:
+    """One training, quantised by every recipe, and judged by the gate."""
     model, about = load_training(run)
     task, dataset = read(data, seed=about.data.seed if about.data else 0)
     expect_same_data(data, dataset, about.data)
     with tempfile.TemporaryDirectory() as folder:
-        name = model_file(runtime)
-        source = Path(folder) / name
-        export_artefact(
+        source = Path(folder) / model_file(runtime.name)
+        told = export_artefact(
             model,
             source,
             network=model.network,
             preprocessing=about.preprocessing,
             labels=about.labels,
-            runtime=runtime,
+            runtime=runtime.name,
         )
+        recipes = by_recipe(source, runtime, task, dataset, told, model)
         found = quantise_for(
             task,
             dataset,
             about.preprocessing,
             source,
-            Path(folder) / "int8" / name,
-            runtime=find_runtime(runtime),
+            Path(folder) / "int8" / source.name,
+            runtime=runtime,
             busy=True,
             module=model,
             progress=lambda share, text: print(f"{run.name}: {text}", file=sys.stderr),
         )
     plain = msgspec.to_builtins(found)
-    row = {
-        "runtime": runtime,
+    return {
+        "run": run.name,
+        "runtime": runtime.name,
+        "tool": f"{found.tool} {found.tool_version}",
         "network": model.network.name,
         "px": about.preprocessing.height,
         "val_accuracy": about.val_accuracy,
+        "recipes": recipes,
+        "gate": {name: plain[name] for name in TOLD},
+        "sensitivity": plain["sensitivity"][:5],
+        "device": found.device,
+        "seconds": round(found.seconds, 1),
     }
-    row |= {name: plain[name] for name in TOLD}
-    row["attempts"] = [
-        {
-            "recipe": each.recipe,
-            "layers_in_float": len(each.left_float),
-            "agreement": each.agreement,
-            "outcome": each.outcome,
-        }
-        for each in found.attempts
-    ]
-    return row | {"sensitivity": plain["sensitivity"][:5], "device": found.device, "seconds": round(found.seconds, 1)}
+
+
+def by_recipe(
+    source: Path, runtime: Runtime, task: Task, dataset: Dataset, told: About, model: torch.nn.Module
+) -> list[dict[str, Any]]:
+    """Every recipe without layers in float, by the images that no training has seen."""
+    preprocessing, split = told.preprocessing, " and ".join(PARTS)
+    images = decode(joined([getattr(dataset, part) for part in PARTS]), preprocessing, train=False)
+    calibration = calibration_of(dataset.train, preprocessing, seed=0)
+    change, before = change_in(task, split), answers(source, runtime, images.images)
+    rows, in_int8 = [], msgspec.structs.replace(told, precision="int8")
+    with tempfile.TemporaryDirectory() as folder:
+        between = Path(folder) / "between"
+        between.mkdir()
+        normalised = preprocessing.normalize(calibration.images)
+        tool = find_quantizer(runtime.name)(source, normalised, between, module=model)
+        for number, method in enumerate(tool.applicable()):
+            path = Path(folder) / str(number) / source.name
+            path.parent.mkdir()
+            tool.write(Recipe(method=method), path, about=in_int8)
+            write_entry(path, in_int8, runtime)
+            after = answers(path, runtime, images.images)
+            found = change(before, after, images.labels)
+            row = {"recipe": method, "agreement": task.agree(before, after).share, "noise": noise(before, after)}
+            rows.append(row | {"change": msgspec.to_builtins(found)})
+    return rows
+
+
+def answers(path: Path, runtime: Runtime, images: torch.Tensor) -> np.ndarray:
+    return load_artefact(path, runtime=runtime.name).logits(images.numpy())
+
+
+def noise(before: np.ndarray, after: np.ndarray) -> float:
+    """Of the answers' own size, the median over images."""
+    sizes = np.linalg.norm(after - before, axis=1) / np.linalg.norm(before, axis=1)
+    return float(f"{np.median(sizes):.3g}")
 
 
 def main() -> None:
-    """Print what came of every run that is named, each on a line."""
+    """Print what came of every run that is named."""
+    keep_private()
     torch.set_num_threads(1)
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data")
     parser.add_argument("runs", nargs="+", type=Path)
     parser.add_argument("--runtime", default=DEFAULT)
+    parser.add_argument("--into", type=Path)
     given = parser.parse_args()
+    rows = json.loads(given.into.read_text())["rows"] if given.into and given.into.exists() else []
+    by_key = {(row["run"], row["runtime"]): row for row in rows}
     for run in given.runs:
-        print(json.dumps(judged(run, given.data, given.runtime)), flush=True)
+        by_key[run.name, given.runtime] = row_of(run, given.data, find_runtime(given.runtime))
+        document = {"about": {"processor": cpu_name()}, "rows": [by_key[key] for key in sorted(by_key)]}
+        if given.into:
+            given.into.write_text(json.dumps(document))
+    print(json.dumps(document))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 """int8: what is made of a float file, what the gate lets through, and how it refuses."""
 
 import json
+import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ from PIL import Image
 from train_helpers import small_network
 
 import ridgepoint as rp
+from ridgepoint.arch.document import parse_network
 from ridgepoint.data import choose_input, decode, detect
 from ridgepoint.data.trained_on import TrainedOn
 from ridgepoint.deploy import quantize
@@ -46,10 +49,11 @@ WIDE = {
 }
 
 
-def taught(folder: Path, network) -> Path:
+def taught(folder: Path, network, *, change=lambda model: None) -> Path:
     """A network whose classifier alone knows the digits, as a training leaves it; in seconds."""
     torch.manual_seed(0)
     model, data = build(network).eval(), training_data(DIGITS, PREPROCESSING)
+    change(model)
     found = linear_classifier(model, data.train, data.val, PREPROCESSING, classes=10)
     put(model, found)
     about = About(
@@ -152,9 +156,8 @@ def test_too_few_images_to_tell_are_no_pass(source: Path, tmp_path: Path):
     assert lenient.accepted and lenient.reason and load_artefact(tmp_path / "int8").session.precision == "int8"
 
 
-@pytest.mark.clock
-def test_one_scale_for_all_channels_is_refused_where_channels_differ(run: Path, tmp_path: Path, monkeypatch):
-    """The same function in float: some channels a thousandfold, and as much less in what reads them."""
+def uneven(run: Path):
+    """The trained network with the same function in float: some channels a thousandfold, and as much less after them."""
     model, about = load_training(run)
     with torch.no_grad():
         convolutions = [module for module in model.modules() if isinstance(module, torch.nn.Conv2d)]
@@ -162,12 +165,87 @@ def test_one_scale_for_all_channels_is_refused_where_channels_differ(run: Path, 
         norms[1].weight[::2] *= 1000
         norms[1].bias[::2] *= 1000
         convolutions[2].weight[:, ::2] /= 1000
-    source = tmp_path / "model.onnx"
-    export_artefact(model, source, network=model.network, preprocessing=PREPROCESSING, labels=about.labels)
+    return model, about
+
+
+def exported(model, about, path: Path, **more) -> Path:
+    """As Python asks for int8."""
+    known = {"network": model.network, "preprocessing": about.preprocessing, "labels": about.labels}
+    return rp.export(model, path, precision="int8", calibration="digits", busy=True, **known, **more)
+
+
+@pytest.mark.slow
+@pytest.mark.clock
+def test_the_allowance_that_a_refusal_advises_is_enough_and_the_report_tells_of_both(run: Path, tmp_path: Path):
+    folder = shutil.copytree(run, tmp_path / "run", ignore=shutil.ignore_patterns("int8"))
+    words = ("export", folder, "--int8", "--data", "digits", "--busy", "--max-drop")
+    refusal = call(*words, "0.1")
+    assert refusal.returncode == 3 and "images are too few to tell that int8 loses less than 0.1 points" in refusal.stdout
+    (advised,) = re.findall(r"--max-drop ([\d.]+)", refusal.stdout)
+    page = report(folder)
+    assert "Refused: " in page and "too few to tell" in page and "What int8 costs where" in page
+    assert "stem.0.conv" in page and not (folder / "int8" / "model.onnx").exists()
+    done = call(*words, advised, "--force")
+    assert done.returncode == 0, done.stdout
+    page = report(folder)
+    assert "Refused: " not in page and "What int8 costs where" in page and "points on" in page
+
+
+def report(folder: Path) -> str:
+    done = call("report", folder)
+    assert done.returncode == 0, done.stderr
+    return re.sub(r"\s+", " ", (folder / "report.html").read_text())
+
+
+@pytest.mark.clock
+def test_one_scale_for_all_channels_of_weights_is_refused(run: Path, tmp_path: Path, monkeypatch):
     monkeypatch.setitem(quantize.QUANTIZERS, "onnxruntime", f"{__name__}:PerTensor")
-    found = judged(source, tmp_path / "int8" / "model.onnx", images=300)
-    assert not found.accepted and not (tmp_path / "int8").exists()
-    assert "int8 loses" in found.reason and "1.0 are allowed" in found.reason and "--max-drop" in found.advice
+    with pytest.raises(NotMetError, match=r"model\.onnx: not written\. int8 loses .* and 1\.0 are allowed") as refusal:
+        exported(*uneven(run), tmp_path / "model.onnx")
+    assert "--max-drop" in str(refusal.value) and not list(tmp_path.iterdir())
+
+
+@pytest.mark.clock
+def test_uneven_channels_between_convolutions_are_equalised_where_nothing_else_helps(run: Path, tmp_path: Path):
+    path = exported(*uneven(run), tmp_path / "model.onnx", max_drop=2.0)
+    found = read_entry(path).quantisation
+    assert found.recipe.startswith("min-max, equalised") and not found.left_float and found.agreement > 0.97
+    *others, last = found.attempts
+    assert len(others) >= 2 and {each.outcome for each in others} == {"loses"} and last.outcome == "passed"
+
+
+OUTLIERS = {
+    "name": "outliers",
+    "input": [1, 32, 32],
+    "num_classes": 10,
+    "stem": [{"block": "conv", "kernel": 3, "stride": 2, "out_channels": 64}],
+    "stages": [{"blocks": [{"block": "fused_ib", "expand_channels": 64, "out_channels": 64}] * 3}],
+    "head": {"head": "pooled", "conv_channels": 64},
+}
+
+
+@pytest.mark.slow
+@pytest.mark.clock
+def test_an_activation_with_outliers_is_refused(tmp_path: Path):
+    """One channel of a sum, of which no pair of convolutions has a say, is ten thousand times what the others are."""
+    folder = taught(tmp_path, parse_network(OUTLIERS, source="outliers"), change=with_outliers)
+    done = call("export", folder, "--int8", "--data", "digits", "--busy", "--json")
+    assert done.returncode == 3 and "Not in int8: int8 loses" in done.stderr and "norms: sum" in done.stderr
+    found = json.loads(done.stdout)["int8"]
+    assert found["file"] is None and found["outcome"] == "loses" and found["change"]["high"] < -0.01
+    tried = [(each["recipe"], len(each["left_float"]), each["outcome"]) for each in found["attempts"]]
+    assert [count for _, count, _ in tried][-2:] == [1, 4] and {outcome for *_, outcome in tried} == {"loses"}
+
+
+def with_outliers(model) -> None:
+    writers = [model.stem[0].norm, *(block.body.project.norm for block in model.stages[0])]
+    readers = [*(block.body.expand.conv for block in model.stages[0]), model.head.conv.conv]
+    with torch.no_grad():
+        for norm in writers:
+            norm.weight[0] *= 1e4
+            norm.bias[0] *= 1e4
+        for conv in readers:
+            conv.weight[:, 0] /= 1e4
 
 
 class PerTensor(OnnxRuntimeQuantizer):

@@ -4,7 +4,7 @@ from typing import Any, ClassVar, Literal
 
 import msgspec
 
-from ridgepoint.arch.roles import HEADS, KERNEL, SE, SQUEEZE, STRIDE, Role, fields_with
+from ridgepoint.arch.roles import HEADS, KERNEL, NORMS, SE, SQUEEZE, STRIDE, Role, fields_with
 
 Hue = Literal["slate", "teal", "orange", "blue", "violet", "green", "amber", "rose", "graphite"]
 
@@ -44,8 +44,9 @@ class Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     def own_look(self) -> Look:
         """How this very part is shown."""
         look = self.general_look()
-        squeezed = any(self.values(SQUEEZE, SE).values())
-        return msgspec.structs.replace(look, name=f"{look.name} + SE") if squeezed else look
+        name = f"{look.name} + SE" if any(self.values(SQUEEZE, SE).values()) else look.name
+        name = f"{name}, normed sum" if "sum" in self.values(NORMS).values() else name
+        return msgspec.structs.replace(look, name=name)
 
     @property
     def detail(self) -> str:

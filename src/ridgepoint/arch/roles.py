@@ -37,6 +37,7 @@ SE = Role("se", "", "operator")
 REPEAT = Role("repeat", "depth")
 LAYERS = Role("layers", "layers", "operator")
 BRANCHES = Role("branches", "branches", "operator")
+NORMS = Role("norms", "norms", "operator")
 HEADS = Role("heads", "heads", "operator")
 HIDDEN = Role("", "hidden", "width")
 OUT = Role("out_channels", "", "width")
@@ -48,7 +49,7 @@ GROUPS = Role("groups", "groups")
 TAP = Role("")
 ROLES = (
     KERNEL, EXPAND_RATIO, EXPANSION, SE_RATIO, SQUEEZE, SE, REPEAT, BRANCHES, HEADS, HIDDEN, OUT, DIM, STRIDE, DILATION,
-    RESIDUAL, TAP, LAYERS, GROUPS,
+    RESIDUAL, TAP, LAYERS, GROUPS, NORMS,
 )  # fmt: skip
 # What a child of a network may have less of.
 SIZES = (OUT, EXPANSION, SQUEEZE, HEADS, DIM)
@@ -68,6 +69,7 @@ Kernel: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=255), KERNEL]
 KernelOrNone: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=255), KERNEL]
 Layers: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=64), LAYERS]
 Branches: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=64), BRANCHES]
+NormsAt: TypeAlias = Annotated[Literal["branches", "sum"], NORMS]
 SqueezeExcite: TypeAlias = Annotated[bool, SE]
 Residual: TypeAlias = Annotated[bool | None, RESIDUAL]
 # A map: what leaves a block (`stages.1.0`) or a part of one that ends in an activation (`stages.4.0.expand`), by its

@@ -1,4 +1,4 @@
-"""Whole-network edits: width multipliers, fewer strides for small images, and dilated kernels instead of strides."""
+"""Whole-network edits: width multipliers, fewer strides for small images, dilated kernels instead, norms elsewhere."""
 
 from collections.abc import Collection
 
@@ -8,7 +8,7 @@ from ridgepoint.arch.blocks import Block
 from ridgepoint.arch.heads.classification import PooledHead
 from ridgepoint.arch.layer import round_channels
 from ridgepoint.arch.network import Network, Stage, place_blocks
-from ridgepoint.arch.roles import EXPANSION, OUT, SQUEEZE
+from ridgepoint.arch.roles import EXPANSION, NORMS, OUT, SQUEEZE, NormsAt
 from ridgepoint.errors import ArchitectureError
 
 
@@ -130,3 +130,26 @@ def with_output_stride(network: Network, stride: int, *, eager: bool = False) ->
     edited = msgspec.structs.replace(network, stem=stem, stages=stages)
     place_blocks(edited)
     return edited
+
+
+def with_norms(network: Network, norms: NormsAt) -> Network:
+    """The same network with the norms of all its summed branches in one place: `ridgepoint.arch.branches`.
+
+    Raises:
+        ArchitectureError: If nothing in it sums branches.
+    """
+    if not any(part.values(NORMS) for part in (*(block for _, block in network.rows()), network.head)):
+        raise ArchitectureError(
+            f"{network.name}: norms is '{norms}', and none of its blocks sums branches that fold into one convolution. "
+            "Leave norms out"
+        )
+
+    def row(block: Block) -> Block:
+        return msgspec.structs.replace(block, **dict.fromkeys(block.values(NORMS), norms))
+
+    return msgspec.structs.replace(
+        network,
+        stem=tuple(row(block) for block in network.stem),
+        stages=tuple(Stage(blocks=tuple(row(block) for block in stage.blocks)) for stage in network.stages),
+        head=msgspec.structs.replace(network.head, **dict.fromkeys(network.head.values(NORMS), norms)),
+    )

@@ -16,8 +16,8 @@ from ridgepoint.arch.document import convert, expect_mapping, parse_network
 from ridgepoint.arch.heads import Head
 from ridgepoint.arch.network import Network, place_blocks
 from ridgepoint.arch.published import Published, PublishedTop1
-from ridgepoint.arch.roles import Count
-from ridgepoint.arch.scale import scale_width, with_output_stride
+from ridgepoint.arch.roles import Count, NormsAt
+from ridgepoint.arch.scale import scale_width, with_norms, with_output_stride
 from ridgepoint.documents import Raw, read_document
 from ridgepoint.errors import ArchitectureError, InputError, nearest, shown
 from ridgepoint.validation import Name
@@ -31,7 +31,8 @@ ACCURACIES: tuple[Accuracy, ...] = get_args(Accuracy)
 class Variant(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A network told as a change of another one.
 
-    `output_stride` is that of `with_output_stride`; with `dilate: eager` blocks that lose a stride dilate already.
+    `output_stride` is that of `with_output_stride`; with `dilate: eager` blocks that lose a stride dilate already. `norms`
+    are those of all its blocks and its head.
     """
 
     name: Name
@@ -42,6 +43,7 @@ class Variant(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     conventions: dict[str, Raw] = {}
     output_stride: Count | None = None
     dilate: Literal["after", "eager"] = "after"
+    norms: NormsAt | None = None
     head: Head | None = None
     num_classes: Count | None = None
 
@@ -158,6 +160,8 @@ def _parse_network(raw: Raw, *, source: str) -> Network:
     try:
         if variant.output_stride:
             network = with_output_stride(network, variant.output_stride, eager=variant.dilate == "eager")
+        if variant.norms is not None:
+            network = with_norms(network, variant.norms)
         place_blocks(network)
     except ArchitectureError as error:
         raise ArchitectureError(f"{source}: {error}") from None

@@ -38,9 +38,10 @@ def export_int8(
     from ridgepoint.cli.live import Live
     from ridgepoint.deploy.companion import is_told
     from ridgepoint.deploy.quantize import find_quantizer
-    from ridgepoint.deploy.quantize.gate import INT8
+    from ridgepoint.deploy.quantize.gate import INT8, verdict_file
     from ridgepoint.deploy.runtimes import model_file
     from ridgepoint.run.folder import writing_into
+    from ridgepoint.run.records import write_record
     from ridgepoint.tasks.int8 import expect_same_data, quantise_for
     from ridgepoint.tasks.reading import find_task
     from ridgepoint.train.folder import load_training, training_of
@@ -77,6 +78,10 @@ def export_int8(
             module=model,
             progress=display.progress,
         )
+    verdict = verdict_file(run, writer.name)
+    with writing_into(verdict):
+        verdict.parent.mkdir(exist_ok=True)
+        write_record(verdict, found)
     document = float_document(source, writer, precision, parity)
     document["int8"] = {"file": str(target) if found.accepted else None, **msgspec.to_builtins(found)}
     if json_output:

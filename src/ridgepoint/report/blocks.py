@@ -80,7 +80,7 @@ def _row(trained: PlacedBlock, shipped: PlacedBlock) -> BlockRow:
         output=trained.output,
         widths=(trained.input.channels, *_inner(trained), trained.output.channels),
         stride=trained.block.reduction,
-        residual=has_skip(trained.recipe),
+        residual=has_skip(shipped.recipe),
         params=_params(trained),
         macs=_macs(trained),
         deploy_params=_params(shipped),

@@ -19,6 +19,7 @@ from ridgepoint.report.blocks import block_rows
 from ridgepoint.report.compared import compared
 from ridgepoint.report.drawing import draw
 from ridgepoint.report.gains import gains, waterfall
+from ridgepoint.report.int8 import read_verdicts
 from ridgepoint.report.parts.part import Part
 from ridgepoint.report.path import lineage, path_figure
 from ridgepoint.report.points import collect
@@ -73,6 +74,7 @@ def fit_page(run: Run) -> str:
         lineage=lineage(run.candidates, result.network.name),
         gains=gains(result.stages),
         phases=_phases(result),
+        exported=read_verdicts(run.folder),
         rows=rows,
         drawing=Markup(draw(run.network)),
         figures={name: _figure_json(figure) for name, figure in drawn.items()},

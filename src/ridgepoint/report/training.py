@@ -12,11 +12,10 @@ import plotly.graph_objects as go
 import yaml
 from markupsafe import Markup
 
-from ridgepoint.deploy.companion import read_entry
-from ridgepoint.deploy.quantize.gate import INT8
 from ridgepoint.deploy.runtimes import model_file
 from ridgepoint.distill.settings import DistillSettings
 from ridgepoint.report.figures import BASELINE, CHOSEN, FINALIST, LINES, TABLED, blank_figure
+from ridgepoint.report.int8 import read_verdicts
 from ridgepoint.report.parts.find import find_part
 from ridgepoint.report.parts.part import Part
 from ridgepoint.report.picture import picture_uri
@@ -57,7 +56,7 @@ class Training(msgspec.Struct, kw_only=True):
     rows: list[Metric]
     samples: list[Sample]
     part: Part
-    int8: Quantised | None = None
+    int8: dict[str, Quantised] = {}
 
 
 def read_training(folder: Path) -> Training:
@@ -76,14 +75,8 @@ def read_training(folder: Path) -> Training:
         rows=read_metrics(folder),
         samples=read_samples(folder),
         part=find_part(result.task),
-        int8=_int8(folder),
+        int8=read_verdicts(folder),
     )
-
-
-def _int8(folder: Path) -> Quantised | None:
-    """What `export --int8` left, where it did."""
-    entry = read_entry(folder / INT8 / model_file())
-    return None if entry is None else entry.quantisation
 
 
 def training_verdict(training: Training) -> Verdict:

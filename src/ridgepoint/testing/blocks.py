@@ -39,6 +39,7 @@ from ridgepoint.arch.roles import (
     HEADS,
     KERNEL,
     LAYERS,
+    NORMS,
     OUT,
     RESIDUAL,
     SE,
@@ -70,7 +71,7 @@ CHANNELS, SIZE = 16, 12
 OPTIONS: dict[Any, tuple[Any, ...]] = {
     OUT: (24, CHANNELS), EXPANSION: (32, CHANNELS), SQUEEZE: (8, None), HEADS: (2, 1), DIM: (8,), KERNEL: (3, 0),
     STRIDE: (1, 2), DILATION: (1,), BRANCHES: (2, 1), SE: (True, False), RESIDUAL: (None,), LAYERS: (2, 1),
-    GROUPS: (1, 2),
+    GROUPS: (1, 2), NORMS: ("branches", "sum"),
 }  # fmt: skip
 Kind = type[BlockBase]
 

@@ -5,11 +5,12 @@ from typing import ClassVar
 from ridgepoint.arch.attention import MultiHeadAttention
 from ridgepoint.arch.blocks.base import BlockBase
 from ridgepoint.arch.blocks.mobileone import rep_unit
+from ridgepoint.arch.branches import summed
 from ridgepoint.arch.conventions import Conventions, squeeze_excite
 from ridgepoint.arch.layer import Activation, Add, Conv2d, StochasticDepth, Subtract
 from ridgepoint.arch.part import Look
 from ridgepoint.arch.recipe import IDENTITY, Parallel, Recipe, chain, residual
-from ridgepoint.arch.roles import Dim, Expansion, Heads, Kernel, KernelOrNone, Out, Squeeze, Stride
+from ridgepoint.arch.roles import Dim, Expansion, Heads, Kernel, KernelOrNone, NormsAt, Out, Squeeze, Stride
 from ridgepoint.arch.shape import Shape
 
 WIDEN = 2  # what the large kernel of a reduction makes of the channels
@@ -17,6 +18,8 @@ WIDEN = 2  # what the large kernel of a reduction makes of the channels
 
 class RepMixer(BlockBase, frozen=True, tag="rep_mixer"):
     """Add scale * (a re-parameterisable depthwise unit less a norm), then scale * MLP; the mixer folds into one.
+
+    It has no `norms`: without norms the unit's identity and what is taken off would cancel.
 
     Source: FastViT, arXiv:2303.14189, section 3.2.
     """
@@ -77,9 +80,11 @@ class NormedAttention(BlockBase, frozen=True, tag="normed_attention"):
 class LargeKernelReduction(BlockBase, frozen=True, tag="large_kernel_down"):
     """A large and a 3x3 kernel with the stride, two outputs a channel, folding into one; then a 1x1 unit.
 
-    MobileCLIP's has squeeze-excitation and an activation after the kernels.
+    MobileCLIP's has squeeze-excitation and an activation after the kernels. With `norms: sum` one norm follows each sum,
+    and those of its smaller kernels and of its identity go.
 
-    Source: FastViT, arXiv:2303.14189, section 3.3 ("patch embedding"); MobileCLIP, arXiv:2311.17049, section 4.1.
+    Source: FastViT, arXiv:2303.14189, section 3.3 ("patch embedding"); MobileCLIP, arXiv:2311.17049, section 4.1;
+    QARepVGG, arXiv:2212.01593, for `norms: sum`.
     Differs: the released networks have twice the channels after it; here `out_channels` may be others.
     """
 
@@ -89,19 +94,17 @@ class LargeKernelReduction(BlockBase, frozen=True, tag="large_kernel_down"):
     stride: Stride = 2
     se_channels: Squeeze | None = None
     large_activation: bool = False
+    norms: NormsAt = "branches"
 
     def recipe(self, shape: Shape, conventions: Conventions) -> Recipe:
         """Both kernels summed, [squeeze-excitation], [activation]; 1x1 unit."""
         channels, wide = shape.channels, WIDEN * shape.channels
-        kernels = [
-            (name, conventions.conv(channels, wide, kernel=kernel, stride=self.stride, groups=channels))
-            for name, kernel in (("large", self.kernel), ("small", min(3, self.kernel)))
-        ]
+        kernels = {"large": self.kernel, "small": min(3, self.kernel)}
         return chain(
-            rep=Parallel(tuple(kernels), Add()),
+            **summed(kernels, channels, wide, conventions, self.norms, stride=self.stride, groups=channels),
             se=squeeze_excite(wide, self.se_channels, "sigmoid") if self.se_channels else None,
             act=Activation(kind=conventions.activation) if self.large_activation else None,
-            pointwise=rep_unit(wide, self.out_channels, conventions, 1),
+            pointwise=rep_unit(wide, self.out_channels, conventions, 1, norms=self.norms),
         )
 
 

@@ -3,11 +3,12 @@
 from typing import ClassVar
 
 from ridgepoint.arch.blocks.base import BlockBase
+from ridgepoint.arch.branches import summed
 from ridgepoint.arch.conventions import Conventions, squeeze_excite
-from ridgepoint.arch.layer import Activation, ActivationKind, Add
+from ridgepoint.arch.layer import Activation, ActivationKind
 from ridgepoint.arch.part import Look
-from ridgepoint.arch.recipe import Chain, Parallel, Recipe, chain
-from ridgepoint.arch.roles import Branches, Count, Kernel, Out, SqueezeExcite, Stride
+from ridgepoint.arch.recipe import Chain, Recipe, chain
+from ridgepoint.arch.roles import Branches, Count, Kernel, NormsAt, Out, SqueezeExcite, Stride
 from ridgepoint.arch.shape import Shape
 from ridgepoint.errors import ArchitectureError
 
@@ -15,9 +16,11 @@ from ridgepoint.errors import ArchitectureError
 class RepConv(BlockBase, frozen=True, tag="rep_conv"):
     """A convolution trained as a sum of branches that fold into one: `branches` copies, a 1x1 and an identity.
 
-    Where it is `depthwise`, `out_channels` are the input's.
+    Where it is `depthwise`, `out_channels` are the input's. With `norms: sum` one norm follows the sum, and those of the
+    1x1 and the identity go: 8 bits suit it better.
 
-    Source: MobileOne, arXiv:2206.04040, section 3.2.
+    Source: MobileOne, arXiv:2206.04040, section 3.2; QARepVGG, arXiv:2212.01593, for `norms: sum`.
+    Differs: QARepVGG has one convolution beside the 1x1; here `branches` of them keep a norm each.
     """
 
     look: ClassVar = Look("rep_conv", "RepConv", "RepConv", "amber")
@@ -26,6 +29,7 @@ class RepConv(BlockBase, frozen=True, tag="rep_conv"):
     stride: Stride = 1
     branches: Branches = 1
     depthwise: bool = False
+    norms: NormsAt = "branches"
 
     def recipe(self, shape: Shape, conventions: Conventions) -> Recipe:
         """A re-parameterisable convolution and an activation."""
@@ -37,16 +41,18 @@ class RepConv(BlockBase, frozen=True, tag="rep_conv"):
         groups = shape.channels if self.depthwise else 1
         return rep_unit(
             shape.channels, self.out_channels, conventions, self.branches, kernel=self.kernel, stride=self.stride,
-            groups=groups,
+            groups=groups, norms=self.norms,
         )  # fmt: skip
 
 
 class MobileOne(BlockBase, frozen=True, tag="mobileone"):
     """A re-parameterisable depthwise convolution with the stride, then a re-parameterisable pointwise one.
 
-    Squeeze-excitation, where asked for, squeezes to a sixteenth and sits before each activation.
+    Squeeze-excitation, where asked for, squeezes to a sixteenth and sits before each activation. `norms` are as in
+    `rep_conv`.
 
-    Source: MobileOne, arXiv:2206.04040, section 3.2 and Table 7.
+    Source: MobileOne, arXiv:2206.04040, section 3.2 and Table 7; QARepVGG, arXiv:2212.01593, for `norms: sum`.
+    Differs: QARepVGG knows dense 3x3 convolutions alone; in the 1x1 unit the 1x1 convolutions keep their norms.
     """
 
     look: ClassVar = Look("mobileone", "MobileOne", "MobileOne", "teal")
@@ -55,6 +61,7 @@ class MobileOne(BlockBase, frozen=True, tag="mobileone"):
     stride: Stride = 1
     branches: Branches = 1
     se: SqueezeExcite = False
+    norms: NormsAt = "branches"
 
     def recipe(self, shape: Shape, conventions: Conventions) -> Recipe:
         """Depthwise unit, pointwise unit."""
@@ -69,8 +76,11 @@ class MobileOne(BlockBase, frozen=True, tag="mobileone"):
                 stride=self.stride,
                 groups=channels,
                 se=self.se,
+                norms=self.norms,
             ),
-            pointwise=rep_unit(channels, self.out_channels, conventions, self.branches, se=self.se),
+            pointwise=rep_unit(
+                channels, self.out_channels, conventions, self.branches, se=self.se, norms=self.norms
+            ),
         )
 
 
@@ -85,19 +95,13 @@ def rep_unit(
     groups: int = 1,
     se: SqueezeExcite = False,
     activation: ActivationKind | None = None,
+    norms: NormsAt = "branches",
 ) -> Chain:
     """Sum of `branches` convolutions, a 1x1 one (where the kernel is larger) and an identity (where shapes allow)."""
-
-    def folded(kernel: int) -> Chain:
-        return conventions.conv(in_channels, out_channels, kernel=kernel, stride=stride, groups=groups)
-
-    parallel: list[tuple[str, Recipe]] = [(f"conv{index}", folded(kernel)) for index in range(branches)]
-    if kernel > 1:
-        parallel.append(("scale", folded(1)))
-    if stride == 1 and in_channels == out_channels:
-        parallel.append(("skip", chain(norm=conventions.norm(in_channels))))
+    kernels = {f"conv{index}": kernel for index in range(branches)} | ({"scale": 1} if kernel > 1 else {})
+    skip = stride == 1 and in_channels == out_channels
     return chain(
-        rep=Parallel(tuple(parallel), Add()),
+        **summed(kernels, in_channels, out_channels, conventions, norms, stride=stride, groups=groups, skip=skip),
         se=squeeze_excite(out_channels, max(1, out_channels // 16), "sigmoid") if se else None,
         act=None if activation == "none" else Activation(kind=activation or conventions.activation),
     )

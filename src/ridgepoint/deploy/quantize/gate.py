@@ -66,6 +66,11 @@ class Judges:
     place: Place = LOCAL
 
 
+def verdict_file(run: Path, runtime: str) -> Path:
+    """Where the last verdict on a run's int8 file for a runtime is kept, also where it was refused."""
+    return run / INT8 / f"{runtime}.json"
+
+
 def quantise(
     source: Path,
     target: Path,
@@ -157,7 +162,7 @@ class _Trial:
 
     def _recipes(self) -> Iterator[Recipe]:
         """The cheapest first; which layers suffer is looked at only where no method alone will do."""
-        for method in self.quantizer.methods:
+        for method in self.quantizer.applicable():
             yield Recipe(method=method)
         if not self.judges.strict and any(each.outcome != "loses" for each in self.attempts.values()):
             return

@@ -8,7 +8,7 @@ import platform
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import onnx
@@ -25,6 +25,7 @@ from onnxruntime.quantization.registry import QDQRegistry, QLinearOpsRegistry
 
 from ridgepoint.deploy.about import About
 from ridgepoint.deploy.export import quiet
+from ridgepoint.deploy.quantize.equalise import equalise, pairs
 from ridgepoint.deploy.quantize.quantizer import Quantizer, Recipe
 from ridgepoint.deploy.runtimes.onnx_graph import optimised_graph
 from ridgepoint.deploy.runtimes.onnxruntime import PREFIX
@@ -39,11 +40,18 @@ if TYPE_CHECKING:
 KINDS = sorted({*QDQRegistry, *QLinearOpsRegistry})
 LAYERS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 TOGETHER = 8  # images whose activations are in memory at once, where all of them are looked at
-SEVEN_BITS = "min-max, 7-bit weights"
 RANGES: dict[str, tuple[CalibrationMethod, dict[str, Any]]] = {
     "min-max": (CalibrationMethod.MinMax, {}),
     "percentile 99.99": (CalibrationMethod.Percentile, {"percentile": 99.99, "symmetric": False}),
 }
+
+
+class How(NamedTuple):
+    """A method: how ranges are found, whether channels are brought to like sizes first, and weights have 7 bits."""
+
+    ranges: str
+    equalised: bool = False
+    seven_bits: bool = False
 
 
 def saturates() -> bool:
@@ -56,14 +64,20 @@ def saturates() -> bool:
     return not {"avx512_vnni", "avx_vnni"} & set(cpu_info().split())
 
 
-class OnnxRuntimeQuantizer(Quantizer):
-    """See `Quantizer`. The float file is folded once, and ranges are found once for each method."""
+METHODS = {name: How(name) for name in RANGES}
+METHODS |= {"min-max, 7-bit weights": How("min-max", seven_bits=True)} if saturates() else {}
+METHODS |= {"min-max, equalised": How("min-max", equalised=True)}
+METHODS |= {"min-max, equalised, 7-bit weights": How("min-max", True, True)} if saturates() else {}
 
-    tool, methods = "onnxruntime", (*RANGES, *([SEVEN_BITS] if saturates() else []))
+
+class OnnxRuntimeQuantizer(Quantizer):
+    """See `Quantizer`. The float file is folded once, and ranges are found once for each way that needs others."""
+
+    tool, methods = "onnxruntime", tuple(METHODS)
 
     def __init__(self, source: Path, images: np.ndarray, folder: Path, *, module: "nn.Module | None" = None):
         self._images, self._folder, self._prepared = images, folder, folder / "prepared.onnx"
-        self._ranges: dict[str, Any] = {}
+        self._ranges: dict[tuple[str, bool], Any] = {}
         try:
             with quiet():
                 quant_pre_process(str(source), str(self._prepared), skip_symbolic_shape=True)
@@ -74,6 +88,12 @@ class OnnxRuntimeQuantizer(Quantizer):
         self._sizes = {each.name: int(np.prod(each.dims)) for each in self._model.graph.initializer}
         self._layers = {self._named(node): node for node in self._model.graph.node if node.op_type in LAYERS}
         self._last = after_the_layers(self._model.graph.node)
+        self._pairs = [each.between for each in pairs(self._model)]
+        self._equalised: Any = None
+
+    def applicable(self) -> tuple[str, ...]:
+        """See `Quantizer`: without two convolutions in a row there is nothing to equalise."""
+        return tuple(name for name in self.methods if self._pairs or not METHODS[name].equalised)
 
     def write(self, recipe: Recipe, path: Path, *, about: About | None) -> None:
         """See `Quantizer`."""
@@ -116,13 +136,14 @@ class OnnxRuntimeQuantizer(Quantizer):
         return str(weight).removesuffix(".weight")
 
     def _quantised(self, method: str, *, excluded: list[str] | None = None, only: list[str] | None = None) -> Any:
+        how = METHODS[method]
         quantizer = QDQQuantizer(
-            copy.deepcopy(self._model),
+            copy.deepcopy(self._in_float(how.equalised)),
             True,  # per channel
-            method == SEVEN_BITS,  # "reduce range"
+            how.seven_bits,  # "reduce range"
             QuantType.QInt8,
             QuantType.QUInt8,
-            self._found(method.partition(",")[0]),
+            self._found(how.ranges, equalised=how.equalised),
             only or [],
             [*(excluded or []), *self._last],
             KINDS,
@@ -132,12 +153,35 @@ class OnnxRuntimeQuantizer(Quantizer):
             quantizer.quantize_model()
         return quantizer.model.model
 
-    def _found(self, method: str) -> Any:
+    def _in_float(self, equalised: bool) -> Any:
+        """What is quantised: the folded graph, or the same with like channels."""
+        if equalised and self._equalised is None:
+            self._equalised = copy.deepcopy(self._model)
+            equalise(self._equalised, pairs(self._equalised), self._largest(self._pairs))
+        return self._equalised if equalised else self._model
+
+    def _largest(self, names: list[str]) -> dict[str, np.ndarray]:
+        """The largest size of every channel of some activations over all images, (C,) each."""
+        watched = copy.deepcopy(self._model)
+        del watched.graph.output[:]
+        told = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in names]
+        watched.graph.output.extend(told)
+        session, found = self._session(watched), dict[str, np.ndarray]()
+        for image in self._images:
+            for name, map_1CHW in zip(names, session.run(names, {self._input: image[None]}), strict=True):
+                sizes = np.abs(map_1CHW).max((0, 2, 3))
+                found[name] = np.maximum(found.get(name, sizes), sizes)
+        return found
+
+    def _found(self, method: str, *, equalised: bool) -> Any:
         """The ranges of all activations by a method."""
-        if method not in self._ranges:
+        if (method, equalised) not in self._ranges:
             kind, options = RANGES[method]
+            source = self._folder / ("equalised.onnx" if equalised else self._prepared.name)
+            if equalised:
+                onnx.save(self._in_float(equalised), source)
             calibrator = create_calibrator(
-                self._prepared,
+                source,
                 KINDS,
                 augmented_model_path=str(self._folder / "augmented.onnx"),
                 calibrate_method=kind,
@@ -146,15 +190,18 @@ class OnnxRuntimeQuantizer(Quantizer):
             with quiet():
                 for start in range(0, len(self._images), TOGETHER):
                     calibrator.collect_data(_Reader(self._input, self._images[start : start + TOGETHER]))
-                self._ranges[method] = calibrator.compute_data()
-        return self._ranges[method]
+                self._ranges[method, equalised] = calibrator.compute_data()
+        return self._ranges[method, equalised]
 
     def _answers(self, model: Any, images: np.ndarray) -> np.ndarray:
+        session = self._session(model)
+        return np.stack([session.run(None, {self._input: image[None]})[0].ravel() for image in images])
+
+    def _session(self, model: Any) -> Any:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads, options.log_severity_level = 1, 4
         content = model.SerializeToString()
-        session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-        return np.stack([session.run(None, {self._input: image[None]})[0].ravel() for image in images])
+        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
 
 def after_the_layers(nodes: Sequence[onnx.NodeProto]) -> list[str]:

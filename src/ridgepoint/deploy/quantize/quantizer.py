@@ -72,6 +72,10 @@ class Quantizer(abc.ABC):
             InputError: If it cannot be written so.
         """
 
+    def applicable(self) -> tuple[str, ...]:
+        """Those of `methods` that come to something of their own for this file, in the same order."""
+        return self.methods
+
     @property
     def version(self) -> str:
         """The tool's installed version."""

@@ -50,7 +50,7 @@ def _loses(found: Quantised) -> tuple[str, str]:
         f"int8 loses {points(-found.change.value)} points of {found.change.metric} on {found.change.count} "
         f"{found.change.split} images, and {points(found.most_drop)} are allowed ({len(found.attempts)} recipes tried)",
         f"Keep float; or allow as much with --max-drop {_enough(found.change)}; or train a network that int8 suits "
-        "better: with ReLU or ReLU6, without re-parameterised branches",
+        "better: with ReLU or ReLU6, and re-parameterised branches with a norm of their sum (norms: sum)",
     )
 
 
