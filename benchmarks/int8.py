@@ -1,14 +1,14 @@
 """What int8 costs and gains on trained networks: by every recipe of the tool, and by the gate of `export --int8`.
 
-    ridgepoint train benchmarks/networks/mobileone_small.yaml PHOTOGRAPHS --size 64 --seed 0 --out runs/int8/branches-0
+    ridgepoint train benchmarks/networks/mobileone_small.yaml PHOTOGRAPHS --size 32 --set epochs=16 --out runs/int8/one
     python benchmarks/int8.py PHOTOGRAPHS runs/int8/* --into benchmarks/results/int8.json
     python benchmarks/int8.py PHOTOGRAPHS runs/int8/* --runtime openvino --into benchmarks/results/int8.json
 
-A row for every training and runtime. `recipes`: by every recipe that the tool has for the file, whatever the clock says,
-the share of validation and test images that it answers as float does, and the change of accuracy on them with its
-one-sided 95 % bounds. `gate`: what it chose or why it refused, layers in float, speed ratio from the same rounds, sizes.
-Times of a busy machine are taken as they are: only ratios are told. `--into` adds to the rows of a file, in place of those
-of the same run and runtime. Printed as JSON.
+A row for every training and runtime. `recipes`: by every recipe that the tool has for the file, whatever the clock
+says, the share of validation and test images that it answers as float does, and the change of accuracy on them with its
+one-sided 95 % bounds. `gate`: what it chose or why it refused, layers in float, speed ratio from the same rounds,
+sizes. Times of a busy machine are taken as they are: only ratios are told. `--into` adds to the rows of a file, in
+place of those of the same run and runtime. Printed as JSON.
 """
 
 import argparse

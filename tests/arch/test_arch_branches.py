@@ -124,7 +124,9 @@ def test_a_variant_moves_the_norms_of_all_its_blocks(tmp_path):
     path = tmp_path / "variant.yaml"
     path.write_text("name: mine\nbase: mobileone_s0\nnorms: sum\n")
     base, found = load("mobileone_s0"), load(path)
-    assert all(block.norms == "sum" for _, block in found.rows()) and with_norms(found, "branches").stages == base.stages
+    assert (
+        all(block.norms == "sum" for _, block in found.rows()) and with_norms(found, "branches").stages == base.stages
+    )
     assert cost(found, form="deploy").params == cost(base, form="deploy").params
     head = msgspec.structs.replace(base, head=WidenedHead())
     assert with_norms(head, "sum").head == WidenedHead(norms="sum")

@@ -157,7 +157,7 @@ def test_too_few_images_to_tell_are_no_pass(source: Path, tmp_path: Path):
 
 
 def uneven(run: Path):
-    """The trained network with the same function in float: some channels a thousandfold, and as much less after them."""
+    """The trained network, the same function in float: some channels a thousandfold, and as much less after them."""
     model, about = load_training(run)
     with torch.no_grad():
         convolutions = [module for module in model.modules() if isinstance(module, torch.nn.Conv2d)]
@@ -180,7 +180,9 @@ def test_the_allowance_that_a_refusal_advises_is_enough_and_the_report_tells_of_
     folder = shutil.copytree(run, tmp_path / "run", ignore=shutil.ignore_patterns("int8"))
     words = ("export", folder, "--int8", "--data", "digits", "--busy", "--max-drop")
     refusal = call(*words, "0.1")
-    assert refusal.returncode == 3 and "images are too few to tell that int8 loses less than 0.1 points" in refusal.stdout
+    assert (
+        refusal.returncode == 3 and "images are too few to tell that int8 loses less than 0.1 points" in refusal.stdout
+    )
     (advised,) = re.findall(r"--max-drop ([\d.]+)", refusal.stdout)
     page = report(folder)
     assert "Refused: " in page and "too few to tell" in page and "What int8 costs where" in page
@@ -218,7 +220,7 @@ OUTLIERS = {
     "name": "outliers",
     "input": [1, 32, 32],
     "num_classes": 10,
-    "stem": [{"block": "conv", "kernel": 3, "stride": 2, "out_channels": 64}],
+    "stem": [{"block": "conv", "kernel": 3, "stride": 2, "out_channels": width} for width in (32, 64)],
     "stages": [{"blocks": [{"block": "fused_ib", "expand_channels": 64, "out_channels": 64}] * 3}],
     "head": {"head": "pooled", "conv_channels": 64},
 }
@@ -238,7 +240,7 @@ def test_an_activation_with_outliers_is_refused(tmp_path: Path):
 
 
 def with_outliers(model) -> None:
-    writers = [model.stem[0].norm, *(block.body.project.norm for block in model.stages[0])]
+    writers = [model.stem[-1].norm, *(block.body.project.norm for block in model.stages[0])]
     readers = [*(block.body.expand.conv for block in model.stages[0]), model.head.conv.conv]
     with torch.no_grad():
         for norm in writers:

@@ -22,8 +22,8 @@ def summed(
     """Parts of a chain: convolutions of one input added up, perhaps with the input itself, and a norm of the sum.
 
     With `norms` in the `branches` every summand has one. Each is divided by a deviation of its own, so after folding
-    some channels of the kernel, and of what it gives, are far larger than others, and 8 bits lose the small ones. With a
-    norm of the `sum` only convolutions of the largest kernel have norms of their own, and one follows the sum.
+    some channels of the kernel, and of what it gives, are far larger than others, and 8 bits lose the small ones. With
+    a norm of the `sum` only convolutions of the largest kernel have norms of their own, and one follows the sum.
 
     Args:
         kernels: The size of every convolution, by its name.
@@ -35,10 +35,9 @@ def summed(
         groups: Of every convolution.
         skip: Whether the input is added too.
 
-    Source: RepVGG, arXiv:2101.03697, section 3.2, for `branches`; QARepVGG, arXiv:2212.01593, section "Our method", for
-    `sum`.
-    Differs: QARepVGG has a 3x3, a 1x1 and an identity; where there are several convolutions of the largest kernel, or no
-    other than 1x1, as in MobileOne, all of those keep their norms.
+    Source: RepVGG, arXiv:2101.03697, section 3.2, for `branches`; QARepVGG, arXiv:2212.01593, for `sum`.
+    Differs: QARepVGG has a 3x3, a 1x1 and an identity; where there are several convolutions of the largest kernel, or
+    no other than 1x1, as in MobileOne, all of those keep their norms.
     """
     everywhere, largest = norms == "branches", max(kernels.values())
     branches: dict[str, Recipe] = {

@@ -31,8 +31,8 @@ ACCURACIES: tuple[Accuracy, ...] = get_args(Accuracy)
 class Variant(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A network told as a change of another one.
 
-    `output_stride` is that of `with_output_stride`; with `dilate: eager` blocks that lose a stride dilate already. `norms`
-    are those of all its blocks and its head.
+    `output_stride` is that of `with_output_stride`; with `dilate: eager` blocks that lose a stride dilate already.
+    `norms` are those of all its blocks and its head.
     """
 
     name: Name

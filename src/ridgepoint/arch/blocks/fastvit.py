@@ -80,8 +80,8 @@ class NormedAttention(BlockBase, frozen=True, tag="normed_attention"):
 class LargeKernelReduction(BlockBase, frozen=True, tag="large_kernel_down"):
     """A large and a 3x3 kernel with the stride, two outputs a channel, folding into one; then a 1x1 unit.
 
-    MobileCLIP's has squeeze-excitation and an activation after the kernels. With `norms: sum` one norm follows each sum,
-    and those of its smaller kernels and of its identity go.
+    MobileCLIP's has squeeze-excitation and an activation after the kernels. With `norms: sum` one norm follows each
+    sum, and those of its smaller kernels and of its identity go.
 
     Source: FastViT, arXiv:2303.14189, section 3.3 ("patch embedding"); MobileCLIP, arXiv:2311.17049, section 4.1;
     QARepVGG, arXiv:2212.01593, for `norms: sum`.

@@ -16,8 +16,8 @@ from ridgepoint.errors import ArchitectureError
 class RepConv(BlockBase, frozen=True, tag="rep_conv"):
     """A convolution trained as a sum of branches that fold into one: `branches` copies, a 1x1 and an identity.
 
-    Where it is `depthwise`, `out_channels` are the input's. With `norms: sum` one norm follows the sum, and those of the
-    1x1 and the identity go: 8 bits suit it better.
+    Where it is `depthwise`, `out_channels` are the input's. With `norms: sum` one norm follows the sum, and those of
+    the 1x1 and the identity go: 8 bits suit it better.
 
     Source: MobileOne, arXiv:2206.04040, section 3.2; QARepVGG, arXiv:2212.01593, for `norms: sum`.
     Differs: QARepVGG has one convolution beside the 1x1; here `branches` of them keep a norm each.
@@ -78,9 +78,7 @@ class MobileOne(BlockBase, frozen=True, tag="mobileone"):
                 se=self.se,
                 norms=self.norms,
             ),
-            pointwise=rep_unit(
-                channels, self.out_channels, conventions, self.branches, se=self.se, norms=self.norms
-            ),
+            pointwise=rep_unit(channels, self.out_channels, conventions, self.branches, se=self.se, norms=self.norms),
         )
 
 

@@ -1,8 +1,9 @@
 """Channels between two convolutions brought to like sizes: the same function, which 8 bits can write more finely.
 
-One scale serves all channels of an activation. Where one channel is far larger than another, as in folded branches, the
-small one is left with few of the 256 steps. A rectifier lets positive gains through: what the first convolution gives is
-divided by a gain for each channel, and what the second makes of it multiplied. ReLU6 and hard-swish let none through.
+One scale serves all channels of an activation. Where one channel is far larger than another, as in folded branches,
+the small one is left with few of the 256 steps. A rectifier lets positive gains through: what the first convolution
+gives is divided by a gain for each channel, and what the second makes of it multiplied. ReLU6 and hard-swish let none
+through.
 """
 
 from collections.abc import Mapping
