@@ -290,6 +290,8 @@ _LATER = {
     ", norm_kind='batch'": "",
     ", groups=1": "",
     ", refine=True": "",
+    ", norms='branches'": "",
+    "(norms='branches')": "()",
 }
 # Said at the end of blocks that had nothing of the kind.
 _LATER_SQUEEZE = re.compile(r"(Separable\([^()]*), se_channels=None")
