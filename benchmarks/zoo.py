@@ -15,7 +15,6 @@ them, and of files why the times are in doubt, where they are.
 import argparse
 import json
 import os
-import platform
 import statistics
 import sys
 import tempfile
@@ -32,6 +31,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ridgepoint.arch.shape import Shape
 from ridgepoint.arch.zoo import load
+from ridgepoint.cost.host import cpu_name
 from ridgepoint.deploy.export import export_for_timing, quiet
 from ridgepoint.deploy.measure import Job, clock
 from ridgepoint.deploy.runtimes import find_runtime
@@ -77,7 +77,7 @@ def main() -> None:
                 for threads in options.threads:
                     rows.append({**clocked(files, runtime, threads, options), "network": name})
                     say(rows[-1])
-    machine = {"processor": platform.processor() or platform.machine(), "cpus": os.cpu_count(), "load": os.getloadavg()}
+    machine = {"processor": cpu_name(), "cpus": os.cpu_count(), "load": os.getloadavg()}
     versions = {"torch": torch.__version__, "timm": timm.__version__}
     print(json.dumps({"machine": machine, "versions": versions, "rounds": options.rounds, "rows": rows}, indent=1))
 

@@ -226,6 +226,26 @@ def outside() -> list[Row]:
     return rows
 
 
+def exports() -> list[Row]:
+    """The latency of each exported file over timm's own, with the middle half of the rounds."""
+    found: dict[str, dict[str, Any]] = {}
+    for row in result("exports")["rows"]:
+        found.setdefault(row["network"], {})[row["runtime"]] = row
+    titles = {title: name for title, name in RUNTIMES.items() if any(name in row for row in found.values())}
+    return [("network", *titles)] + [
+        (f"`{network}`", *(over_timm(own.get(name)) for name in titles.values())) for network, own in found.items()
+    ]
+
+
+def over_timm(row: dict[str, Any] | None) -> str:
+    """One ratio; in bold where the middle halves of both sides lie apart."""
+    if row is None:
+        return "not tried"
+    (low, high), (least, _, most) = row["middle_half"], row["timm_against_itself"]
+    told = f"{row['ratio']:.2f} ({low:.2f} to {high:.2f})"
+    return told if low <= most and least <= high else f"**{told}**"
+
+
 def extras() -> list[Row]:
     """What extras add to an environment with ridgepoint alone."""
     return [("extra", "packages", "MB", "seconds to download and install")] + [
@@ -251,6 +271,7 @@ TABLES: dict[str, Callable[[], list[Row]]] = {
     "claims_efficientformerv2": lambda: claims.rows("EfficientFormerV2"),
     "runtimes": runtimes,
     "outside": outside,
+    "exports": exports,
     "extras": extras,
 }
 
