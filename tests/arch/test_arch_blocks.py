@@ -9,7 +9,6 @@ import msgspec
 import pytest
 from cli_helpers import call
 
-import ridgepoint as rp
 from ridgepoint.arch.blocks import BLOCKS, BlockBase
 from ridgepoint.arch.choice import covering
 from ridgepoint.arch.conventions import Conventions
@@ -26,9 +25,7 @@ from ridgepoint.arch.vocabulary import SHORTHANDS, vocabulary
 from ridgepoint.arch.wiring import inherits
 from ridgepoint.arch.zoo import list_spaces
 from ridgepoint.cost.samples import _space as calibrated
-from ridgepoint.data.preprocess import Preprocessing
 from ridgepoint.errors import ArchitectureError
-from ridgepoint.nn.build import build
 from ridgepoint.report.blocks import block_rows
 from ridgepoint.search.methods.tunas import OPERATORS, WIDTHS
 from ridgepoint.testing.blocks import CHECKS, check, examples, network_of
@@ -145,18 +142,3 @@ def networks_of(space: Space) -> Iterator[Network]:
     for template in covering(space.template, space.name):
         with suppress(ArchitectureError):
             yield parse_network(template, source=space.name)
-
-
-@pytest.mark.slow
-def test_all_kinds_together_are_exported(tmp_path):
-    blocks = [next(iter(examples(kind))) for kind in BLOCKS.values()]
-    blocks.sort(key=lambda block: place_blocks(network_of(block))[2].output.layout == "tokens")
-    network = network_of(*blocks, each=1)
-    path = rp.export(
-        build(network).eval(),
-        tmp_path / "all.onnx",
-        network=network,
-        preprocessing=Preprocessing(height=12, width=12, channels=3, resize=12, mean=(0.5,) * 3, std=(0.5,) * 3),
-        labels=[str(number) for number in range(5)],
-    )
-    assert path.stat().st_size > 10_000

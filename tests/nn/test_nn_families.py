@@ -7,6 +7,7 @@ import torch
 from nn_helpers import image, randomise, relative_error
 from zoo_helpers import FAMILIES, brief
 
+from ridgepoint.arch.blocks import BLOCKS
 from ridgepoint.arch.zoo import list_rivals, load
 from ridgepoint.cost.pass_times import STAND_INS
 from ridgepoint.cost.rows import network_rows
@@ -15,6 +16,10 @@ from ridgepoint.deploy.export import export_for_timing
 from ridgepoint.nn.create import create_model
 
 ATTENDING = ("fastvit_sa12", "fastvit_mci0", "mobilenetv5_base")
+
+
+def test_they_have_every_kind_of_block():
+    assert {block.tag() for name in (*FAMILIES, *ATTENDING) for _, block in load(name).rows()} == set(BLOCKS)
 
 
 @pytest.mark.slow

@@ -67,17 +67,6 @@ LARGE = {"mobilenetv5_300m"}
 """1.2 GB of weights each: made of mobilenetv5_base's blocks."""
 
 
-@pytest.mark.parametrize("name", every(name for name in NAMES if name not in LARGE))
-def test_logits_equal_timms(name):
-    """At a small size that is not square; some take one size only. A small one of each family at its own size too."""
-    model, reference = pair(name)
-    small = (own_size(name, 64), own_size(name, 96))
-    default = load(name).input[1:]
-    assert_same(model, reference, {small, default} if name in FAMILIES else {small})
-    if name in FAMILIES:
-        assert_same(model.double(), reference.double(), [small], dtype=torch.float64, allowed=1e-5)
-
-
 WITH_MAPS = [name for name in NAMES if not name.startswith(("repghostnet", "mobilevit_"))]
 """Of RepGhostNet timm gives the first map at each resolution, and we the last, as of all others; of MobileViT also what
 the head makes of the last one."""
@@ -85,6 +74,37 @@ the head makes of the last one."""
 
 NO_FINEST = ("efficientvit", "starnet")
 """Of these timm leaves out what the stem gives at half the resolution."""
+
+
+@torch.no_grad()
+def assert_same_maps(name, whole, source) -> None:
+    """Random norm gains and statistics too, so that every tap's place before or after an activation matters."""
+    reference = timm.create_model(name, features_only=True)
+    wanted = reference.state_dict()
+    prefix = "model." if next(iter(wanted)).startswith("model.") else ""
+    plain = source.state_dict()
+    taken = {key: plain[_plain_name(key.removeprefix(prefix), plain)] for key in wanted}
+    reference.load_state_dict(taken)
+    model = create_model(name, features_only=True)
+    model.load_state_dict({key: whole.state_dict()[key] for key in model.state_dict()})
+    x = image(1, 3, own_size(name, 96), own_size(name, 64))
+    maps = model.eval()(x)[int(name.startswith(NO_FINEST)) :]
+    for map_, expected in zip(maps, reference.eval()(x), strict=True):
+        assert relative_error(map_, expected) < 1e-4
+
+
+@pytest.mark.parametrize("name", every(name for name in NAMES if name not in LARGE))
+def test_logits_equal_timms(name):
+    """At a small size that is not square; some take one size only. Of a small one of each family at its own size too,
+    and the feature maps."""
+    model, reference = pair(name)
+    small = (own_size(name, 64), own_size(name, 96))
+    default = load(name).input[1:]
+    assert_same(model, reference, {small, default} if name in FAMILIES else {small})
+    if name in FAMILIES:
+        if name in WITH_MAPS:
+            assert_same_maps(name, model, reference)
+        assert_same(model.double(), reference.double(), [small], dtype=torch.float64, allowed=1e-5)
 
 
 @pytest.mark.parametrize("name", every(WITH_MAPS))
@@ -95,27 +115,6 @@ def test_feature_maps_are_of_timms_shapes(name):
     finest = int(name.startswith(NO_FINEST))
     assert list(model.channels)[finest:] == reference.channels()
     assert list(model.strides)[finest:] == reference.reduction()
-
-
-@pytest.mark.parametrize("name", [name for name in WITH_MAPS if name in FAMILIES])
-@torch.no_grad()
-def test_feature_maps_equal_timms(name):
-    """Random norm gains and statistics too, so that every tap's place before or after an activation matters."""
-    source = randomise(timm.create_model(name), size=own_size(name, 64))
-    reference = timm.create_model(name, features_only=True)
-    wanted = reference.state_dict()
-    prefix = "model." if next(iter(wanted)).startswith("model.") else ""
-    plain = source.state_dict()
-    taken = {key: plain[_plain_name(key.removeprefix(prefix), plain)] for key in wanted}
-    reference.load_state_dict(taken)
-    whole = create_model(name)
-    load_weights(whole, plain)
-    model = create_model(name, features_only=True)
-    model.load_state_dict({key: whole.state_dict()[key] for key in model.state_dict()})
-    x = image(1, 3, own_size(name, 96), own_size(name, 64))
-    maps = model.eval()(x)[int(name.startswith(NO_FINEST)) :]
-    for map_, expected in zip(maps, reference.eval()(x), strict=True):
-        assert relative_error(map_, expected) < 1e-4
 
 
 def _plain_name(key: str, plain: dict) -> str:

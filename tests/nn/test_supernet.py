@@ -53,7 +53,7 @@ def test_an_extracted_child_is_the_supernets_path(name: str):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in list_spaces() if name not in SMALL])
 def test_an_extracted_child_is_the_supernets_path_in_the_spaces_for_photographs(name: str):
-    check_children(load_space(name).closed(num_classes=5, input=[3, 64, 64]), side=64, count=3)
+    check_children(load_space(name).closed(num_classes=5, input=[3, 64, 64]), side=64, count=1)
 
 
 @pytest.mark.parametrize("name", ["mobilenetv4_conv_32px", "mobilenetv3_32px", "mobileone_32px"])

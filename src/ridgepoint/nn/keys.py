@@ -10,7 +10,7 @@ tag where the map has that, else by `head`.
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -91,10 +91,13 @@ def translate(network: Network, ours: Collection[str], source: Collection[str]) 
         ours: The keys of our module's state dict.
         source: The keys of the given weights: ours, or another library's.
     """
+    places = [(path, block.tag()) for path, block in network.rows()] + [("head", network.head.tag())]
+    tensors = _by_place(ours, [path for path, _ in places])
     found = [_finish("ours", {key: key for key in ours if key in source}, ours, source, ignore=r"(?!)")]
     for name, key_map in key_maps().items():
         if not found[-1].complete:
-            found.append(_finish(name, _apply(key_map, network, ours, source), ours, source, ignore=key_map.ignore))
+            sources = _apply(key_map, places, tensors, source)
+            found.append(_finish(name, sources, ours, source, ignore=key_map.ignore))
     return min(found, key=lambda one: len(one.missing) + len(one.leftover))
 
 
@@ -110,12 +113,15 @@ def _finish(
     )
 
 
-def _apply(key_map: KeyMap, network: Network, ours: Iterable[str], source: Collection[str]) -> dict[str, str]:
+def _apply(
+    key_map: KeyMap,
+    places: Iterable[tuple[str, str]],
+    tensors: Mapping[str, Mapping[str, str]],
+    source: Collection[str],
+) -> dict[str, str]:
     """Our keys to source keys, as far as the map goes."""
     found = {match[0] for key in source if (match := re.match(key_map.units, key))}
     units = sorted(found, key=lambda unit: ([int(number) for number in re.findall(r"\d+", unit)], unit))
-    places = [(path, block.tag()) for path, block in network.rows()] + [("head", network.head.tag())]
-    tensors = _by_place(ours, [path for path, _ in places])
     sources: dict[str, str] = {}
     for path, kind in places:
         fitting: dict[str, str] = {}
@@ -128,9 +134,7 @@ def _apply(key_map: KeyMap, network: Network, ours: Iterable[str], source: Colle
             if len(fits) < len(fitting):
                 continue
             fitting = fits
-            used = 1 + max(
-                (int(n) for right in alternative.values() for n in re.findall(r"\{(\d)\}", right)), default=-1
-            )
+            used = 1 + max((number for right in alternative.values() for number in _units(right)), default=-1)
             if all(key in fitting or key.endswith(OPTIONAL) for key in row):
                 break
         sources.update(fitting)
@@ -200,12 +204,23 @@ def _by_place(ours: Iterable[str], paths: list[str]) -> dict[str, dict[str, str]
 def _rename(rest: str, alternative: Mapping[str, str], units: list[str]) -> str | None:
     """A key of ours in the source's words, or None where the alternative does not know it."""
     for left, right in alternative.items():
-        match = re.fullmatch(re.escape(left).replace(r"\*", r"(\d+)") + r"(\..+)?", rest)
-        needed = [int(number) for number in re.findall(r"\{(\d)\}", right)]
-        if match is None or any(number >= len(units) for number in needed):
+        match = _words(left).fullmatch(rest)
+        if match is None or any(number >= len(units) for number in _units(right)):
             continue
         name = right.format(*units)
         for number in match.groups()[:-1]:
             name = name.replace("*", number, 1)
         return name + (match.groups()[-1] or "")
     return None
+
+
+@cache
+def _words(left: str) -> re.Pattern[str]:
+    """What matches a key of ours, and what follows it; a star is a number."""
+    return re.compile(re.escape(left).replace(r"\*", r"(\d+)") + r"(\..+)?")
+
+
+@cache
+def _units(right: str) -> tuple[int, ...]:
+    """The numbers of the units that a key in the source's words names."""
+    return tuple(int(number) for number in re.findall(r"\{(\d)\}", right))

@@ -6,13 +6,14 @@
     def test_my_block():
         check(BLOCKS["mine"])
 
-Nothing is asked of the kind but what it declares: examples are made of its fields by their roles, in every combination.
+Nothing is asked of the kind but what it declares: examples are made of its fields by their roles, so that every two
+options occur together.
 """
 
 import typing
 from collections.abc import Iterator
 from functools import lru_cache, partial
-from itertools import product
+from itertools import combinations, product
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -87,7 +88,7 @@ def check(kind: Kind) -> None:
 
 @lru_cache(maxsize=64)
 def examples(kind: Kind) -> list[BlockBase]:
-    """Blocks of a kind in every combination of the options that its fields' roles have."""
+    """Blocks of a kind in which every two options of its fields' roles occur together, wherever they may."""
     fields = {field: OPTIONS[role] for field, role in roles_of(kind).items()}
     found: list[BlockBase] = []
     for values in product(*fields.values()):
@@ -99,7 +100,20 @@ def examples(kind: Kind) -> list[BlockBase]:
             continue
         except ArchitectureError:
             found.pop()
-    return found
+    return _pairwise(found, list(fields))
+
+
+def _pairwise(blocks: list[BlockBase], fields: list[str]) -> list[BlockBase]:
+    """A few of the blocks in which every pair of values occurs that occurs at all, chosen greedily."""
+    pairs = {
+        number: set(combinations([(field, getattr(block, field)) for field in fields], 2 if len(fields) > 1 else 1))
+        for number, block in enumerate(blocks)
+    }
+    open_, chosen = set().union(*pairs.values()), list[int]()
+    while open_:
+        chosen.append(max(pairs, key=lambda number: len(pairs[number] & open_)))
+        open_ -= pairs[chosen[-1]]
+    return [blocks[number] for number in sorted(chosen)]
 
 
 def network_of(*blocks: BlockBase, each: int = 2) -> Network:
