@@ -84,7 +84,8 @@ def test_a_folder_comes_first_by_file_or_as_on_the_hub(tmp_path: Path, monkeypat
         assert (found.where, found.path) == ("folder", place) and reach(ROW) == found
         for given in (True, "lamb_in1k"):
             model = create_model(NAME, pretrained=given)
-            assert all(torch.equal(value, donor.state_dict()[name]) for name, value in model.state_dict().items())
+            given = donor.state_dict()
+            assert all(torch.equal(value, given[name]) for name, value in model.state_dict().items())
     monkeypatch.setenv(FOLDER, str(tmp_path / "none"))
     with pytest.raises(InputError, match=r"RIDGEPOINT_WEIGHTS is .*none', and there is no such folder"):
         create_model(NAME, pretrained=True)

@@ -86,7 +86,8 @@ def assert_same_maps(name, whole, source) -> None:
     taken = {key: plain[_plain_name(key.removeprefix(prefix), plain)] for key in wanted}
     reference.load_state_dict(taken)
     model = create_model(name, features_only=True)
-    model.load_state_dict({key: whole.state_dict()[key] for key in model.state_dict()})
+    weights = whole.state_dict()
+    model.load_state_dict({key: weights[key] for key in model.state_dict()})
     x = image(1, 3, own_size(name, 96), own_size(name, 64))
     maps = model.eval()(x)[int(name.startswith(NO_FINEST)) :]
     for map_, expected in zip(maps, reference.eval()(x), strict=True):
