@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import onnx
@@ -23,7 +24,7 @@ from ridgepoint.deploy.artefact import load_artefact
 from ridgepoint.deploy.companion import read_entry
 from ridgepoint.deploy.export import export_artefact
 from ridgepoint.deploy.quantize.calibration import calibration_of, stratified
-from ridgepoint.deploy.quantize.gate import Judges, quantise
+from ridgepoint.deploy.quantize.gate import FEWEST_WATCHED, Judges, quantise
 from ridgepoint.deploy.quantize.onnxruntime import OnnxRuntimeQuantizer, _Reader, after_the_layers
 from ridgepoint.deploy.quantize.paired import change_between, change_of_score, images_needed
 from ridgepoint.deploy.runtimes import find_runtime
@@ -268,6 +269,22 @@ class PerTensor(OnnxRuntimeQuantizer):
 
     def sensitivity(self, images):
         return ()
+
+
+class Watching(OnnxRuntimeQuantizer):
+    watched: ClassVar[list[int]] = []
+
+    def sensitivity(self, images):
+        self.watched.append(len(images))
+        return super().sensitivity(images)
+
+
+@pytest.mark.clock
+def test_layers_are_looked_at_by_few_images_where_no_file_depends_on_them(source: Path, tmp_path: Path, monkeypatch):
+    """Each layer costs a run of all of them: of a large detector, minutes after the verdict."""
+    monkeypatch.setitem(quantize.QUANTIZERS, "onnxruntime", f"{__name__}:Watching")
+    found = judged(source, tmp_path / "int8" / "model.onnx", images=100, most_drop=0.5)
+    assert found.accepted and found.sensitivity and Watching.watched == [FEWEST_WATCHED]
 
 
 @pytest.mark.slow

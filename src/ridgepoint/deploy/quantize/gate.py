@@ -35,6 +35,8 @@ from ridgepoint.run.quantised import Attempt, Change, LayerNoise, Outcome, Quant
 INT8 = "int8"  # the folder, in that of the float file, of its int8 file
 MOST_DROP = 0.01
 LEFT_FLOAT = (1, 4, 16)
+WATCHED_PIXELS = 64 * 224 * 224  # of the images by which layers are told apart: each layer costs a run of all of them
+FEWEST_WATCHED = 8  # enough where layers are only told, and no file depends on them
 LOADED_AGAIN = 8  # images on which two loads of a file must answer alike to the bit
 Progress = Callable[[float, str], None]
 
@@ -167,15 +169,16 @@ class _Trial:
         if not self.judges.strict and any(each.outcome != "loses" for each in self.attempts.values()):
             return
         best = max(self.attempts.values(), key=self._rank)
-        self._look_at_layers()
+        self._look_at_layers(max(WATCHED_PIXELS // self.calibration.watched[0, 0].size, FEWEST_WATCHED))
         for count in LEFT_FLOAT:
             if count < len(self.layers):
                 left = tuple(each.layer for each in self.layers[:count])
                 yield Recipe(method=best.recipe, left_float=left)
 
-    def _look_at_layers(self) -> None:
+    def _look_at_layers(self, count: int) -> None:
+        """By so many images, if there are as many."""
         self.progress(0.4, "int8, layer by layer")
-        self.layers = self.quantizer.sensitivity(self.about.preprocessing.normalize(self.calibration.watched))
+        self.layers = self.quantizer.sensitivity(self.about.preprocessing.normalize(self.calibration.watched[:count]))
 
     def _write(self, recipe: Recipe, number: int) -> Path:
         folder = self.folder / str(number)
@@ -227,7 +230,7 @@ class _Trial:
         """All that is known of the file that passed, or of the best of those that did not."""
         outcome = chosen.outcome
         if outcome == "passed" and self.judges.strict and not self.layers:
-            self._look_at_layers()
+            self._look_at_layers(FEWEST_WATCHED)
         found = Quantised(
             tool=self.quantizer.tool,
             tool_version=self.quantizer.version,
