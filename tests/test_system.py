@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import ridgepoint
+from ridgepoint import system
 
 SOURCE = Path(ridgepoint.__file__).parent
 MODULES = {"_winapi", "ctypes", "fcntl", "grp", "msvcrt", "posix", "pty", "pwd", "resource", "syslog", "termios", "tty"}
@@ -110,3 +111,11 @@ print("went on")
 def test_all_goes_on_where_all_of_it_is_missing():
     done = subprocess.run([sys.executable, "-c", BARE], capture_output=True, text=True, timeout=120)
     assert done.stdout == "went on\n", done.stderr
+
+
+def test_android_is_linux_to_us():
+    code = (
+        "import sys; sys.platform = 'android'; from ridgepoint.system import allowed_cpus; print(len(allowed_cpus()))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.stdout == f"{len(system.allowed_cpus())}\n", done.stderr

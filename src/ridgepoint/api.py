@@ -333,7 +333,7 @@ def measure(
         model: A path to an exported file, a zoo name, or a network.
         runtime: The runtime that loads the file: onnxruntime, torch, openvino or another; by default the file's own.
         threads: Threads inside one inference.
-        device: Where it runs: `host`, this machine, or an address such as `ssh://pi@board`.
+        device: Where it runs: `host`, this machine, or an address such as `ssh://pi@board` or `adb://SERIAL`.
 
     Raises:
         InputError: If the file, the runtime or the device is not there.
@@ -346,8 +346,9 @@ def measure(
     from ridgepoint.nn.build import build as build_network
 
     if isinstance(model, str | Path) and runtimes_for(Path(model)):
-        found, loading = find_artefact(Path(model), runtime)
-        return clock({"model": found}, runtime=loading.name, threads=threads, place=find_place(device))["model"]
+        place = find_place(device)
+        found, loading = find_artefact(Path(model), runtime, here=not place.bare)
+        return clock({"model": found}, runtime=loading.name, threads=threads, place=place)["model"]
     with tempfile.TemporaryDirectory() as folder:
         network = _network(model)
         path = Path(folder) / model_file(runtime or DEFAULT)

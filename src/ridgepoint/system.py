@@ -36,13 +36,18 @@ _BOARD = Path("/proc/device-tree/model")
 
 def allowed_cpus() -> frozenset[int]:
     """Numbers of the logical processors that this thread may run on; none where the system pins no threads."""
-    return frozenset(os.sched_getaffinity(0)) if sys.platform == "linux" else frozenset()
+    return frozenset(os.sched_getaffinity(0)) if _is_linux() else frozenset()
 
 
 def pin(cpus: Collection[int]) -> None:
     """Keep the calling thread on these processors; nothing where the system pins no threads."""
-    if sys.platform == "linux":
+    if _is_linux():
         os.sched_setaffinity(0, cpus)
+
+
+def _is_linux() -> bool:
+    """Whether the kernel is Linux; Python tells it from Android since 3.13."""
+    return sys.platform in ("linux", "android")
 
 
 def cpu_fact(cpu: int, name: str) -> str | None:
@@ -293,5 +298,5 @@ def end_with_parent() -> None:
 
     Source: man 2 prctl, PR_SET_PDEATHSIG.
     """
-    if sys.platform == "linux":
+    if _is_linux():
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)

@@ -24,7 +24,7 @@ from ridgepoint.deploy import sampling
 from ridgepoint.deploy.calibrate import HostTable
 from ridgepoint.deploy.export import export_for_timing
 from ridgepoint.deploy.measure import measure
-from ridgepoint.deploy.places.address import read_address
+from ridgepoint.deploy.places.address import Address, read_address
 from ridgepoint.deploy.places.bundle import FILES, ROOT
 from ridgepoint.deploy.places.connection import Connection
 from ridgepoint.deploy.places.find import find_place
@@ -74,15 +74,14 @@ def test_what_is_no_address_is_refused(text: str):
 @pytest.mark.slow
 @given(st.text(max_size=40))
 def test_no_address_holds_what_means_something_to_a_shell_or_to_ssh(text: str):
-    try:
-        found = read_address(f"ssh://{text}")
-    except InputError:
-        return
-    for word in (found.host, found.user or "", found.python):
-        assert not word.startswith("-") and set(word) <= set(
-            "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-+/:%"
-        )
-    assert found.words[-2:] == ["--", found.host]
+    letters = set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-+/:%[]")
+    for scheme in ("ssh://", "adb://"):
+        with contextlib.suppress(InputError):
+            found = read_address(f"{scheme}{text}")
+            words = (found.host, found.user) if isinstance(found, Address) else (found.serial,)
+            for word in (*words, found.python):
+                assert not (word or "").startswith("-") and set(word or "") <= letters
+            assert not isinstance(found, Address) or found.words[-2:] == ["--", found.host]
 
 
 def test_an_address_is_written_as_it_is_read():

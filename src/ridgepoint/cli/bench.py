@@ -24,7 +24,9 @@ def bench(
         typer.Option(min=1, help="Threads inside one inference; give it again for more.  [default: 1]"),
     ] = None,
     size: Annotated[int | None, typer.Option(min=8, help="Input size of networks.  [default: their own]")] = None,
-    device: Annotated[str, typer.Option(help="Where they run: 'host', this machine, or ssh://USER@HOST.")] = "host",
+    device: Annotated[
+        str, typer.Option(help="Where they run: 'host', this machine, ssh://USER@HOST or adb://SERIAL.")
+    ] = "host",
     rounds: Annotated[int, typer.Option(min=8, help="How many turns each combination gets.")] = 30,
     profile: Annotated[bool, typer.Option("--profile", help="Also tell the time of each kind of operator.")] = False,
     busy: Busy = False,
@@ -51,13 +53,13 @@ def bench(
 
     html = destination(html, option="--html", mark=PAGE, force=force)
     runtimes = list(dict.fromkeys(runtime or []))
-    for name in runtimes:
-        find_runtime(name)
     place = find_place(device)
+    for name in runtimes:
+        find_runtime(name, here=not place.bare)
     display = Live()
     with tempfile.TemporaryDirectory() as folder:
         with display.phase("Export"):
-            files = _files(models, runtimes, size, Path(folder), display.progress)
+            files = _files(models, runtimes, size, Path(folder), display.progress, here=not place.bare)
         with display.phase("Measure"):
             found = run(
                 files,
@@ -84,7 +86,13 @@ def bench(
 
 
 def _files(
-    models: list[str], runtimes: list[str], size: int | None, folder: Path, progress: Callable[[float, str], None]
+    models: list[str],
+    runtimes: list[str],
+    size: int | None,
+    folder: Path,
+    progress: Callable[[float, str], None],
+    *,
+    here: bool,
 ) -> dict[str, list[tuple[str, Path]]]:
     """For each model the runtimes that load it, and the file for each; networks are exported with fresh weights."""
     from ridgepoint.cli.networks import load_all
@@ -100,7 +108,8 @@ def _files(
         if runtimes_for(path):
             if not path.exists():
                 raise InputError(f"{path}: there is no such file")
-            loading = [name for name in runtimes or [find_artefact(path)[1].name] if name in runtimes_for(path)]
+            given = runtimes or [find_artefact(path, here=here)[1].name]
+            loading = [name for name in given if name in runtimes_for(path)]
             if not loading:
                 raise InputError(
                     f"{path}: no --runtime given loads it ({', '.join(runtimes)}). Allowed: "

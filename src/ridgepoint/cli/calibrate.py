@@ -15,7 +15,9 @@ class CalibrateSettings(Request, frozen=True, kw_only=True):
     """One request."""
 
     verb: Literal["calibrate"] = "calibrate"
-    device: Annotated[str, typed(help="What is measured: 'host', this machine, or ssh://USER@HOST.")] = "host"
+    device: Annotated[str, typed(help="What is measured: 'host', this machine, ssh://USER@HOST or adb://SERIAL.")] = (
+        "host"
+    )
     runtime: Annotated[str, typed(help="The runtime to measure with.")] = DEFAULT
     threads: Annotated[AtLeast1, typed(help="Threads inside one inference.")] = 1
     time_s: Annotated[
@@ -156,6 +158,7 @@ def _document(host: Any, networks: list[Any], before: tuple[int, int]) -> dict[s
         "device": document(learned.device) if learned else None,
         "device_file": str(host.device_path) if learned else None,
         "intervals": _intervals(learned) if learned else None,
+        "caveat": host.place.caveat or None,
         "networks": [{"name": each.name, **msgspec.to_builtins(host.latency(each))} for each in networks],
     }
 
@@ -178,5 +181,7 @@ def _print(document: dict[str, Any]) -> None:
         console().print("Nine of ten members of spaces, left out of the learning, took against what was told:")
         for kind, (low, high) in document["intervals"].items():
             console().print(f"  {kind:>9}: {low - 1:+.0%} to {high - 1:+.0%}")
+    if document["caveat"]:
+        console().print(document["caveat"])
     for network in document["networks"]:
         console().print(f"  {network['name']:>28}  {network['ms']:.3g} ms by the table")

@@ -9,7 +9,7 @@ from ridgepoint.cli.output import PAGE, ForceFlag, JsonFlag, console, destinatio
 from ridgepoint.cli.table import print_table
 from ridgepoint.errors import InputError
 
-Probe = Annotated[str | None, typer.Option(help="Tell instead what a device is: ssh://USER@HOST.")]
+Probe = Annotated[str | None, typer.Option(help="Tell instead what a device is: ssh://USER@HOST or adb://SERIAL.")]
 
 
 Name = Annotated[str | None, typer.Argument(metavar="[DEVICE]", help="Tell of this one: a name, or a device file.")]
@@ -135,8 +135,8 @@ def _probe(name: str, json_output: bool) -> None:
         ("temperature", "not told" if hello.temperature_c is None else f"{hello.temperature_c:.0f} °C"),
         ("memory", memory),
         ("system", hello.system),
-        ("Python", f"{hello.python}, {hello.executable}"),
-        ("runtimes", runtimes or f"none; on it: {hello.executable} -m pip install onnxruntime"),
+        ("Python", f"{hello.python}, {hello.executable}" if hello.python else "none named"),
+        ("runtimes", runtimes or device.lacking),
         ("identity", hello.identity),
     ):
         out.print(f"{what:>12}: {value}")

@@ -26,7 +26,7 @@ def evaluate(
     ] = None,
     threads: Annotated[int, typer.Option(min=1, help="Threads inside one inference.")] = 1,
     device: Annotated[
-        str, typer.Option(help="Where the file runs: 'host', this machine, or ssh://USER@HOST.")
+        str, typer.Option(help="Where the file runs: 'host', this machine, ssh://USER@HOST or adb://SERIAL.")
     ] = "host",
     data_root: Annotated[Path | None, typer.Option(help="Where torchvision data sets lie or go.")] = None,
     json_output: JsonFlag = False,

@@ -66,6 +66,8 @@ class MeasuredLatency(Latency, frozen=True, tag="measured"):
     clock showed. `undisturbed` is the share of the rounds that nothing disturbed, `load` the share of all processors
     that other processes kept busy, `at` when that was (ISO 8601). `doubt` tells why the time is not to be relied on; it
     is absent if it is. `peak_memory_bytes` is what a process grows by when it loads and runs the file.
+    `means` tells that of each round's runs only their mean is known, which stands for them above, and `checked` whether
+    the file's answers could be looked at in that place.
     `temperature_c` of the hottest zone, `frequency_mhz` and `governor` of the core are of the end of the last round,
     where the system tells them.
     """
@@ -92,6 +94,8 @@ class MeasuredLatency(Latency, frozen=True, tag="measured"):
     temperature_c: float | None = None
     frequency_mhz: float | None = None
     governor: str | None = None
+    means: bool = False
+    checked: bool = True
 
 
 class LatencyModel(Protocol):

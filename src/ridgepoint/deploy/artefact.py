@@ -79,6 +79,7 @@ def load_artefact(path: str | Path, *, runtime: str | None = None, threads: int 
         InputError: If the file is missing, broken, was not exported by ridgepoint, is not the one that is told of, or
             does not do what it says.
     """
+    place.expect_answers()
     path, loading = find_artefact(Path(path), runtime)
     told = told_beside(path, loading)
     session = place.open(path, runtime=loading.name, threads=threads, pinned=False)

@@ -116,12 +116,13 @@ def bench(
     first = rows[0].latency
     where = first.device if place is LOCAL else f"{first.device} ({place.name})"
     precisions = ", ".join(dict.fromkeys(row.latency.precision for row in rows))
+    warm = f"after {first.warmup} runs to warm up" if first.warmup else "each turn warmed up by itself"
     return BenchResult(
         rows=tuple(rows),
         doubts=doubts((row.latency for row in rows), accepted=busy),
         verdicts=tuple(compare({row.name: row.rounds_ms for row in rows})),
-        protocol=f"Measured on {where}, {precisions}, batch 1, in {first.rounds} interleaved rounds after "
-        f"{first.warmup} runs to warm up, one core for each thread where the runtime allows it.",
+        protocol=f"Measured on {where}, {precisions}, batch 1, in {first.rounds} interleaved rounds "
+        f"{warm}, one core for each thread where the runtime allows it." + (f" {place.caveat}" if place.caveat else ""),
         refused=refused,
     )
 
@@ -131,6 +132,8 @@ def _why_not(choices: Sequence[tuple[str, Path]], threads: int, place: Place) ->
     try:
         for runtime, path in choices:
             session = place.open(path, runtime=runtime, threads=threads)
+            if not session.answers:
+                continue
             image = example_image(session)
             with limited_memory(find_runtime(runtime).size_bytes(path), image.nbytes):
                 finite(session.run(image), path)

@@ -9,19 +9,20 @@ from ridgepoint.deploy.runtimes.runtime import Runtime
 from ridgepoint.errors import InputError
 
 
-def find_artefact(path: Path, runtime: str | None = None) -> tuple[Path, Runtime]:
+def find_artefact(path: Path, runtime: str | None = None, *, here: bool = True) -> tuple[Path, Runtime]:
     """An artefact, and what loads it.
 
     Args:
         path: The artefact, or a run's folder that holds one.
         runtime: The runtime's name; by default the one that the artefact was written for.
+        here: Whether it has to work here.
 
     Raises:
         InputError: If there is none, or the runtime is unknown, cannot work here or loads no such files.
     """
     if path.is_dir() and not runtimes_for(path):
         path = _inside(path, runtime)
-    found = find_runtime(runtime or _written_for(path))
+    found = find_runtime(runtime or _written_for(path), here=here)
     if path.suffix != found.suffix and (fitting := runtimes_for(path)):
         raise InputError(f"{path}: runtime '{found.name}' loads {found.suffix} files. Allowed: {', '.join(fitting)}")
     return path, found

@@ -196,13 +196,15 @@ def _latency(job: Job, session: Session, timing: Timing) -> MeasuredLatency:
         runtime_version=session.version,
         threads=job.threads,
         precision=session.precision,
-        warmup=WARMUP,
+        warmup=WARMUP if session.answers else 0,
         rounds=len(timing.rounds_ms),
         runs=timing.runs,
         temperature_c=timing.state.temperature_c,
         frequency_mhz=timing.state.frequency_mhz,
         governor=timing.state.governor,
-        file_bytes=find_runtime(job.runtime).size_bytes(job.path),
+        means=timing.means,
+        checked=session.answers,
+        file_bytes=find_runtime(job.runtime, here=not job.place.bare).size_bytes(job.path),
     )
 
 

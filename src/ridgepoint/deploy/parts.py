@@ -70,7 +70,8 @@ def _runnable(path: Path, runtime: str, threads: int, place: Place) -> Session |
     """The file's session, if the runtime can run it at all; its exceptions are of its own kinds."""
     try:
         session = place.open(path, runtime=runtime, threads=threads)
-        session.run(example_image(session))
+        if session.answers:
+            session.run(example_image(session))
     except UnreachableError:
         raise
     except Exception:

@@ -51,8 +51,8 @@ class References:
 
     @property
     def known(self) -> bool:
-        """Whether the calm machine was seen within a week."""
-        return self._remembered() is not None
+        """Whether the calm machine was seen within a week, or there is nothing to see it by."""
+        return not self.sessions or self._remembered() is not None
 
     def slowdown(self, timings: Sequence[Timing], *, load: float) -> Slowdown:
         """How much slower than on the calm machine they ran; the calmest moment of a week counts, this one included.
@@ -61,6 +61,8 @@ class References:
             timings: Each one's times now. A few runs, or a busy machine, do not change what is remembered.
             load: The share of all processors that others kept busy meanwhile.
         """
+        if not self.sessions:
+            return Slowdown()
         ms = tuple(timing.ms for timing in timings)
         undisturbed = min(timing.undisturbed for timing in timings) >= LEAST_SHARE
         calm = undisturbed and load < BUSY and min(timing.runs for timing in timings) >= ENOUGH_RUNS
@@ -90,13 +92,13 @@ def networks() -> tuple[Network, ...]:
 
 @lru_cache(maxsize=4)
 def references(runtime: str, threads: int, place: Place = LOCAL) -> References:
-    """The reference networks in a runtime, exported and loaded once per process."""
+    """The reference networks in a runtime, exported and loaded once per process; none where nothing runs beside."""
     from ridgepoint.deploy.export import export_for_timing
     from ridgepoint.nn.build import build
 
     sessions = []
     with tempfile.TemporaryDirectory() as folder:
-        for index, network in enumerate(networks()):
+        for index, network in enumerate(() if place.bare else networks()):
             path = Path(folder) / f"reference{index}{find_runtime(runtime).suffix}"
             export_for_timing(build(network), network.input_shape, path, runtime)
             sessions.append(place.open(path, runtime=runtime, threads=threads))

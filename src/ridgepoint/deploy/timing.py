@@ -53,6 +53,7 @@ class Timing:
         rounds_ms: Every round's median: rounds of sessions that were timed together can be compared in pairs.
         rounds_undisturbed_ms: Every round's first decile, for the same.
         runs: How many there were.
+        means: Whether of each round's runs only their mean is known; then that stands for the round's runs above.
         undisturbed: The share of the rounds in which it had its core for itself.
         state: Of the machine meanwhile, as far as its system tells.
         doubt: Why the time is not to be relied on; None if it is.
@@ -80,7 +81,8 @@ class Timing:
         self.spread = (max(medians) - min(medians)) / self.median_ms
         self.drift = statistics.median(medians[-third:]) / statistics.median(medians[:third]) - 1
         self.slowdown = factor
-        self.runs = len(everything)
+        self.means = any(turn.runs is not None for turn in turns)
+        self.runs = sum(len(turn.ms) if turn.runs is None else turn.runs for turn in kept)
         self.undisturbed = sum(turn.undisturbed for turn in turns) / len(turns)
         self.load, self.state = load, state or State()
         self.doubt = _doubt(self.undisturbed, len(turns), slowdown, load) or _heat(self.state)
@@ -104,7 +106,8 @@ def _doubt(undisturbed: float, rounds: int, slowdown: Slowdown, load: float) -> 
 def _heat(state: State) -> str | None:
     if not state.hot:
         return None
-    return f"it was so hot that it slows itself down, in {state.hot:.0%} of the rounds ({state.temperature_c:.0f} °C)"
+    celsius = "" if state.temperature_c is None else f" ({state.temperature_c:.0f} °C)"
+    return f"it was so hot that it slows itself down, in {state.hot:.0%} of the rounds{celsius}"
 
 
 def doubts(latencies: Iterable[Latency], *, accepted: bool = False) -> list[str]:

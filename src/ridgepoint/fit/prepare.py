@@ -12,7 +12,7 @@ from ridgepoint.arch.zoo import load
 from ridgepoint.cost.confidence import KNOWN, above
 from ridgepoint.data import Preprocessing
 from ridgepoint.data.resolution import LARGEST, SMALLEST
-from ridgepoint.deploy.places.address import is_address, read_address
+from ridgepoint.deploy.places.address import expect_answers, is_address, read_address
 from ridgepoint.deploy.quantize import find_quantizer
 from ridgepoint.deploy.runtimes import find_runtime
 from ridgepoint.display import Display
@@ -145,7 +145,7 @@ def check_wanted(settings: FitSettings) -> None:
     for each in asked:
         find_runtime(each.runtime).expect_running()
         if is_address(each.device):
-            read_address(each.device)
+            expect_answers(read_address(each.device))
         if each.predicted:
             above(predictable(each, settings).interval or (1.0, 1.0), settings.confidence)
         if each.precision != PRECISIONS[0]:

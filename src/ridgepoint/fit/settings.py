@@ -36,8 +36,8 @@ class FitSettings(Request, frozen=True, kw_only=True):
     device: Annotated[
         str,
         typed(
-            help="What it must run on: 'host', this machine, or ssh://USER@HOST, both measured; a device of "
-            "`ridgepoint devices` or a device file, predicted."
+            help="What it must run on: 'host', this machine, ssh://USER@HOST or adb://SERIAL/PYTHON, all measured; a "
+            "device of `ridgepoint devices` or a device file, predicted."
         ),
     ] = "host"
     also: Annotated[

@@ -42,12 +42,13 @@ class Connection:
         command: The program and its words.
         name: The device, for messages.
         failed: From what the program wrote and its exit code to the error of a connection that never came about.
+        first: What is sent before the first message; the agent, unless the program brings it.
 
     Raises:
         InputError: If there is no agent at the end of it.
     """
 
-    def __init__(self, command: Sequence[str], name: str, failed: Failure):
+    def __init__(self, command: Sequence[str], name: str, failed: Failure, *, first: bytes | None = None):
         self.name, self.said, self._broken = name, bytearray(), ""
         self._process = subprocess.Popen(
             list(command),
@@ -65,7 +66,7 @@ class Connection:
         self._stream = _Limited(self._process.stdout.fileno(), self._process.stdin.fileno())
         try:
             self._stream.until = time.monotonic() + CONNECT_S
-            self._begin()
+            self._begin(bundle() if first is None else first)
         except (OSError, ValueError, EOFError):
             code = self._ended()
             raise failed(self.told, code) from None
@@ -102,7 +103,7 @@ class Connection:
         try:
             self._stream.send(header, payload, size=size)
         except OSError:
-            raise self._break("the connection broke") from None
+            raise self.broke("the connection broke") from None
 
     def answer(self, limit_s: float) -> tuple[Header, bytes]:
         """The next answer; see `ask`."""
@@ -113,11 +114,11 @@ class Connection:
                 raise EOFError
             content = self._stream.payload(header["size"])
         except TimeoutError:
-            raise self._break(f"it did not answer within {limit_s:g} s") from None
+            raise self.broke(f"it did not answer within {limit_s:g} s") from None
         except (OSError, EOFError):
-            raise self._break("the connection broke") from None
+            raise self.broke("the connection broke") from None
         except (ValueError, RecursionError):
-            raise self._break("it answered with what is no message") from None
+            raise self.broke("it answered with what is no message") from None
         except BaseException:  # whoever stopped us does not wait for the answer, which must not be taken for another
             self.close()
             raise
@@ -144,16 +145,17 @@ class Connection:
             with contextlib.suppress(OSError):
                 file.close()  # type: ignore[union-attr]
 
-    def _begin(self) -> None:
+    def _begin(self, first: bytes) -> None:
         """Send the code, and skip what a login prints before the agent's first line."""
-        self._stream._write(bundle())
+        self._stream._write(first)
         before = 0
         while (line := self._stream.line(MOST_BEFORE)) != MAGIC.strip():
             if line is None or before > MOST_BEFORE:
                 raise EOFError
             before += len(line) + 1
 
-    def _break(self, why: str) -> UnreachableError:
+    def broke(self, why: str) -> UnreachableError:
+        """End the program; the error of a connection that broke."""
         self._ended()
         self._broken = f"{why}{': ' + self.told if self.told else ''}"
         return self._error(self._broken)

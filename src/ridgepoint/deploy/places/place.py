@@ -10,6 +10,7 @@ from typing import Protocol
 
 from ridgepoint.cost.host import cpu_name, most_macs_per_s
 from ridgepoint.cost.table import Conditions
+from ridgepoint.deploy.places.address import expect_answers, read_address
 from ridgepoint.deploy.rounds import Taken
 from ridgepoint.deploy.runtimes import find_runtime, open_session
 from ridgepoint.deploy.runtimes.session import Session
@@ -38,10 +39,15 @@ class Place(abc.ABC):
     Attributes:
         name: What `--device` takes.
         device: Its processor.
+        bare: Whether files are only clocked there, by a program that is brought along: they give no answers, no
+            references run beside them, and the runtime's library is not needed on this machine.
+        caveat: What must be known of all times that are taken there.
     """
 
     name: str
     device: str
+    bare: bool = False
+    caveat: str = ""
 
     @abc.abstractmethod
     def open(self, path: Path, *, runtime: str, threads: int = 1, pinned: bool = True) -> Session:
@@ -51,6 +57,15 @@ class Place(abc.ABC):
             InputError: If it cannot be loaded.
             UnreachableError: If the place cannot be reached any more.
         """
+
+    def expect_answers(self) -> None:
+        """Refuse what needs a file's answers, where there are none.
+
+        Raises:
+            InputError: If there are none, with what to do instead.
+        """
+        if self.bare:
+            expect_answers(read_address(self.name))
 
     @abc.abstractmethod
     def conditions(self, runtime: str, threads: int) -> Conditions:

@@ -54,8 +54,8 @@ class Hello(msgspec.Struct, frozen=True):
     identity: Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{16}\Z")]
     machine: Short
     system: Short
-    python: Short
-    executable: Short
+    python: Short | None
+    executable: Short | None
     cpu_info: Text
     cores: Annotated[list[Core], msgspec.Meta(max_length=256)]
     memory_bytes: Count | None
@@ -125,6 +125,11 @@ class Device(Remote):
             least = ".".join(map(str, OLDEST[runtime]))
             raise InputError(f"{self.name}: has {runtime} {found}, and {least} or newer is needed. {pip}")
         return found
+
+    @property
+    def lacking(self) -> str:
+        """What to do where it has no runtime."""
+        return f"none; on it: {self.hello.executable} -m pip install onnxruntime"
 
     def conditions(self, runtime: str, threads: int) -> Conditions:
         """See `Place`."""

@@ -7,6 +7,7 @@ from ridgepoint.deploy.places.address import Address
 from ridgepoint.deploy.places.bundle import START
 from ridgepoint.deploy.places.connection import Connection
 from ridgepoint.deploy.places.remote import Device
+from ridgepoint.deploy.places.said import OF_AGENTS, explained
 from ridgepoint.errors import InputError, RidgepointError
 
 OPTIONS = (
@@ -38,14 +39,7 @@ _SAID = (
     ("no route to host", "it cannot be reached. Is it on, and in this network?"),
     ("network is unreachable", "it cannot be reached. Is it on, and in this network?"),
     ("timed out", "it does not answer. Is it on, and in this network?"),
-    ("no module named 'numpy'", "its Python ({python}) has no numpy. On it: {python} -m pip install numpy onnxruntime"),
-    ("is too old: 3.9", "its Python ({python}) is older than 3.9. Name another one: {address}/path/to/python"),
-    ("no space left", "no room is left on its disk. Make some, or name another folder by TMPDIR there"),
-    ("read-only file system", "its folder for temporary files cannot be written. Name another one by TMPDIR there"),
-    ("exec format error", "its {python} is for another architecture"),
-)
-_NO_PYTHON = (
-    "has no {python}. Install Python 3.9 or newer, numpy and onnxruntime there, or name one: {address}/path/to/python"
+    *OF_AGENTS,
 )
 
 
@@ -68,13 +62,4 @@ def _failed(address: Address, said: str, code: int | None) -> RidgepointError:
     target = f"{address.user}@{address.host}" if address.user else address.host
     base = str(address).removesuffix(address.python) if address.python.startswith("/") else str(address)
     words = {"hand": address.by_hand, "target": target, "python": address.python, "address": base}
-    why = next((text for mark, text in _SAID if mark in said.lower()), None)
-    if why is None and (code == 127 or (code == 126 and "not found" in said)):
-        why = _NO_PYTHON
-    if why is None:
-        why = (
-            "no agent could be begun there" + (f" ({said})" if said else f" (ssh ended with {code})") + ". Try: {hand}"
-        )
-        words["hand"] = address.by_hand
-        return InputError(f"{address}: {why.replace('{hand}', address.by_hand)}")
-    return InputError(f"{address}: {why.format(**words)}")
+    return explained(str(address), _SAID, words, said, code, program="ssh")

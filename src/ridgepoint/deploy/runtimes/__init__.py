@@ -38,8 +38,12 @@ def list_runtimes() -> dict[str, str]:
     return RUNTIMES | {name: place for name, place in _of_others(tuple(sys.path)).items() if name not in RUNTIMES}
 
 
-def find_runtime(name: str) -> "Runtime":
+def find_runtime(name: str, *, here: bool = True) -> "Runtime":
     """The runtime of a name, which works here.
+
+    Args:
+        name: Its name.
+        here: Whether it has to work here; otherwise only what is known of its files is asked for.
 
     Raises:
         InputError: If it is unknown, cannot be imported, or lacks something.
@@ -48,7 +52,7 @@ def find_runtime(name: str) -> "Runtime":
     if name not in known:
         raise InputError(f"unknown runtime '{name}'; {nearest(name, known)}")
     found = _made(known[name])
-    if (why := found.missing()) is not None:
+    if here and (why := found.missing()) is not None:
         raise InputError(f"runtime '{name}' {why}")
     return found
 

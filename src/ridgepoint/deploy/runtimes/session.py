@@ -50,6 +50,7 @@ class Session(abc.ABC):
         input_shape: (channels, height, width), 0 where the file leaves a size open.
         precision: Of the multiplications.
         place: What opened it, where that is no process of this machine.
+        answers: Whether a run gives them; where not, opening it has run it once.
         partitions: Into how many parts the runtime cuts the network, as few as one; None where it does not tell.
     """
 
@@ -59,6 +60,7 @@ class Session(abc.ABC):
     input_shape: tuple[int, ...]
     precision: str = "float32"
     partitions: int | None = None
+    answers: bool = True
     place: object = None
 
     def __init__(self, path: Path, *, threads: int, pinned: bool):
