@@ -258,12 +258,19 @@ def main(folder: str, code: str) -> None:
     except (OSError, EOFError, ValueError, KeyError, TypeError, SystemExit):
         pass
     finally:
-        agent.end()
-        os._exit(0)  # a thread may wait for the other side for ever
+        try:
+            _ignore_signals()  # adb closes the stream and hangs up as well: the second must not disturb the end
+        finally:
+            agent.end()
+            os._exit(0)  # a thread may wait for the other side for ever
 
 
 def _stop(number: int, frame: object) -> None:
     """End in order, which no further signal disturbs."""
+    _ignore_signals()
+    raise SystemExit
+
+
+def _ignore_signals() -> None:
     for name in SIGNALS:
         signal.signal(getattr(signal, name), signal.SIG_IGN)
-    raise SystemExit

@@ -84,6 +84,7 @@ _ABOUT = "; ".join(
     ]
 )
 _HEAT = "dumpsys thermalservice"
+_CLOCKED = "cat /sys/devices/system/cpu/cpu{cpu}/cpufreq/{what} 2>/dev/null"
 
 
 class Phone(Remote):
@@ -248,9 +249,8 @@ class Phone(Remote):
         celsius, _ = self.heat()
         if not cores:
             return State(celsius, hot=hot)
-        place = f"/sys/devices/system/cpu/cpu{cores[-1]}/cpufreq"
-        files = (f"{place}/scaling_cur_freq", f"{place}/scaling_governor")
-        khz, governor = (self.do(f"cat {file} 2>/dev/null")[0].strip() for file in files)
+        asked = [_CLOCKED.format(cpu=cores[-1], what=what) for what in ("scaling_cur_freq", "scaling_governor")]
+        khz, governor = (self.do(line)[0].strip() for line in asked)
         return State(celsius, _mhz(khz), _word(governor) or None, hot)
 
     def close(self) -> None:
