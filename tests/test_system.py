@@ -75,6 +75,32 @@ def test_one_file_asks_for_what_not_every_system_has():
     assert set(asking) == {"system.py"}, asking
 
 
+@pytest.mark.parametrize(
+    ("kernel", "modalias", "seen", "told"),
+    [
+        ("x86_64\n", None, "aarch64", "x86_64"),
+        ("aarch64\n", None, "x86_64", "aarch64"),
+        ("x86_64\n", None, "i686", None),
+        ("aarch64\n", None, "armv7l", None),
+        ("arm\n", None, "armv7l", None),
+        (None, "cpu:type:x86,ven0002fam0019mod0001:feature:,0000\n", "aarch64", "x86"),
+        (None, "cpu:type:x86,ven0002fam0019mod0001:feature:,0000\n", "x86_64", None),
+        ("toaster\n", "cpu:type:x86,ven0002\n", "riscv64", "x86"),
+        ("x86_64\n", None, "toaster", None),
+        ("\n", None, "aarch64", None),
+        (None, None, "aarch64", None),
+    ],
+)
+def test_an_emulated_processor_is_told_by_what_the_kernel_is_of(
+    kernel: str | None, modalias: str | None, seen: str, told: str | None, tmp_path: Path, monkeypatch
+):
+    for name, content in (("_KERNEL", kernel), ("_MODALIAS", modalias)):
+        monkeypatch.setattr(system, name, tmp_path / name)
+        if content is not None:
+            (tmp_path / name).write_text(content)
+    assert system.emulated_by(seen) == told
+
+
 # A system that is no Linux and no Windows, forks nothing and shows no /proc.
 BARE = """
 import multiprocessing, os, sys
@@ -91,7 +117,7 @@ sys.platform = "elsewhere"
 del os.sched_getaffinity, os.sched_setaffinity, os.pread, os.sysconf
 multiprocessing.get_all_start_methods = lambda: ["spawn"]
 none = Path("/not/there")
-system._CPUS, system._SELF, system._TICKS, system._CPU_INFO = (none,) * 4
+system._CPUS, system._SELF, system._TICKS, system._CPU_INFO, system._KERNEL, system._MODALIAS = (none,) * 6
 
 assert choose_cores(1) == ()
 with on_core(()), limited_memory(1, 1):
@@ -103,6 +129,7 @@ with Disturbance() as disturbance:
 assert peak_memory_bytes(none, runtime="onnxruntime", threads=1) is None
 assert cpu_name() and most_macs_per_s(1) is None
 assert system.fork_context() is None and system.physical_memory_bytes() is None
+assert system.emulated_by("aarch64") is None
 keep_freed_memory()
 print("went on")
 """

@@ -11,6 +11,7 @@ import ctypes
 import multiprocessing
 import os
 import platform
+import re
 import signal
 import sys
 from collections.abc import Callable, Collection, Iterator
@@ -32,6 +33,8 @@ _TICKS, _CPU_INFO = Path("/proc/stat"), Path("/proc/cpuinfo")
 _THERMAL = Path("/sys/class/thermal")
 _MACHINE_IDS = Path("/etc/machine-id"), Path("/var/lib/dbus/machine-id")
 _BOARD = Path("/proc/device-tree/model")
+_KERNEL, _MODALIAS = Path("/proc/sys/kernel/arch"), Path("/sys/devices/system/cpu/modalias")
+_FAMILIES = ("x86|i[3-6]86|amd64", "aarch64|arm", "riscv", "ppc|powerpc", "s390", "mips", "loongarch")
 
 
 def allowed_cpus() -> frozenset[int]:
@@ -170,6 +173,31 @@ def board_name() -> str:
         return _BOARD.read_text(errors="replace").strip("\0\n ")
     except OSError:
         return ""
+
+
+def emulated_by(machine: str | None = None) -> str | None:
+    """The kind of the processor that emulates the one that programs see; None where none is seen to.
+
+    What emulates programs tells them another `uname`, and hands the kernel's own files through; what emulates a whole
+    machine is not seen.
+
+    Args:
+        machine: What programs see; by default what this one does.
+
+    Source: Linux, Documentation/admin-guide/sysctl/kernel.rst, arch; QEMU, user space emulator.
+    """
+    seen = _family(platform.machine() if machine is None else machine)
+    for file, pattern in ((_KERNEL, r"(\w+)"), (_MODALIAS, r"cpu:type:(\w+)")):
+        with contextlib.suppress(OSError):
+            told = re.match(pattern, file.read_text())
+            if told and seen and _family(told[1]):
+                return None if _family(told[1]) == seen else told[1][:40]
+    return None
+
+
+def _family(machine: str) -> str | None:
+    """Processors that run each other's programs in a mode of their own, as 64-bit ones do those of 32 bits."""
+    return next((each for each in _FAMILIES if re.match(each, machine, re.IGNORECASE)), None)
 
 
 def system_name() -> str:

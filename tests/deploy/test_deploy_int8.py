@@ -23,6 +23,7 @@ from ridgepoint.deploy import quantize
 from ridgepoint.deploy.artefact import load_artefact
 from ridgepoint.deploy.companion import read_entry
 from ridgepoint.deploy.export import export_artefact
+from ridgepoint.deploy.places.place import LOCAL
 from ridgepoint.deploy.quantize.calibration import calibration_of, stratified
 from ridgepoint.deploy.quantize.gate import FEWEST_WATCHED, Judges, quantise
 from ridgepoint.deploy.quantize.onnxruntime import OnnxRuntimeQuantizer, _Reader, after_the_layers
@@ -155,6 +156,25 @@ def test_too_few_images_to_tell_are_no_pass(source: Path, tmp_path: Path):
     assert sum(each.share for each in found.sensitivity) == pytest.approx(1)
     lenient = judged(source, tmp_path / "int8" / "model.onnx", images=40, strict=False)
     assert lenient.accepted and lenient.reason and load_artefact(tmp_path / "int8").session.precision == "int8"
+
+
+class Elsewhere(type(LOCAL)):
+    """A device on which int8 answers what float does not."""
+
+    def open(self, path: Path, **how):
+        session = super().open(path, **how)
+        if session.precision == "int8":
+            right = session.run
+            session.run = lambda x_BCHW: -right(x_BCHW)
+        return session
+
+
+@pytest.mark.clock
+def test_a_file_is_judged_by_what_it_answers_on_the_device(source: Path, tmp_path: Path, monkeypatch):
+    monkeypatch.setitem(quantize.QUANTIZERS, "onnxruntime", f"{__name__}:PerTensor")
+    found = judged(source, tmp_path / "int8" / "model.onnx", images=100, strict=False, place=Elsewhere())
+    assert not found.accepted and found.outcome == "loses" and found.change.value < -0.5
+    assert not (tmp_path / "int8" / "model.onnx").exists()
 
 
 def uneven(run: Path):

@@ -22,9 +22,10 @@ from ridgepoint.deploy.disturbance import Disturbance
 from ridgepoint.deploy.export import export_for_timing
 from ridgepoint.deploy.measure import measure, time_sessions
 from ridgepoint.deploy.reference import References
+from ridgepoint.deploy.rounds import State
 from ridgepoint.deploy.runtimes import find_runtime
 from ridgepoint.deploy.runtimes import session as running
-from ridgepoint.deploy.timing import Slowdown, Timing, doubts
+from ridgepoint.deploy.timing import Slowdown, Timing, cannot_tell, doubts
 from ridgepoint.deploy.turn import Turn
 from ridgepoint.errors import InputError
 from ridgepoint.nn.build import build
@@ -267,6 +268,19 @@ def test_on_a_busy_machine_whose_calm_was_never_seen_times_are_doubted():
     seen, unseen = (Timing([Turn([5.0])] * 9, Slowdown(known=known), load=0.5) for known in (True, False))
     assert seen.doubt is None and "50% of this machine busy" in unseen.doubt
     assert Timing([Turn([5.0])] * 9, Slowdown(known=False), load=0.01).doubt is None
+
+
+def test_on_an_emulated_processor_times_are_doubted_at_once_and_nobody_is_told_to_wait(clock: Clock, monkeypatch):
+    monkeypatch.setattr(turning, "emulated_by", lambda: "x86_64")
+    found = time_sessions(
+        {"a": Session(clock, 1.0)}, reference=Beside(Session(clock, 1.0)), rounds=4, round_s=0.01, patience_s=9.0
+    )
+    assert found["a"].doubt.startswith("an emulator on x86_64") and clock.now < 1.0
+    told = cannot_tell(found["a"].doubt)
+    assert "not measurable on an emulated processor: " in told and "Clock a real device" in told and "--busy" in told
+    assert "busy:" not in told and "Wait" not in told
+    hot = Timing([Turn([5.0])] * 9, state=State(temperature_c=90.0, hot=0.5)).doubt
+    assert "while this machine is too hot: " in cannot_tell(hot) and "until it has cooled" in cannot_tell(hot)
 
 
 def test_what_no_processor_could_do_is_doubted(tmp_path: Path, monkeypatch):

@@ -18,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ssh_server import Server, ssh_server
 
+from ridgepoint import system
 from ridgepoint.arch.zoo import load
 from ridgepoint.cost.table import LatencyTable
 from ridgepoint.deploy import sampling
@@ -25,6 +26,7 @@ from ridgepoint.deploy.calibrate import HostTable
 from ridgepoint.deploy.export import export_for_timing
 from ridgepoint.deploy.measure import measure
 from ridgepoint.deploy.places.address import Address, read_address
+from ridgepoint.deploy.places.agent import about
 from ridgepoint.deploy.places.bundle import FILES, ROOT
 from ridgepoint.deploy.places.connection import Connection
 from ridgepoint.deploy.places.find import find_place
@@ -115,6 +117,15 @@ def test_a_device_says_what_it_is_and_leaves_nothing(server: Server):
     found.close()
     server.wait_until_left()
     assert not server.clients()
+
+
+def test_what_changes_when_a_device_is_started_anew_does_not_make_it_another(tmp_path: Path, monkeypatch):
+    told = {}
+    for name, bogus in (("first", "108.00"), ("again", "107.84"), ("other", "108.00\nCPU part\t: 0xd0b")):
+        monkeypatch.setattr(system, "_CPU_INFO", tmp_path / name)
+        (tmp_path / name).write_text(f"processor\t: 0\nBogoMIPS\t: {bogus}\nCPU implementer\t: 0x41\n")
+        told[name] = about()["identity"]
+    assert told["first"] == told["again"] != told["other"]
 
 
 def test_a_device_answers_as_this_machine_does(device: Device, file: Path):

@@ -20,11 +20,12 @@ FREE_S = 20.0
 
 @dataclass(frozen=True)
 class Server:
-    """Where it is, how ssh gets there, and the folder for temporary files that the device has."""
+    """Where it is, how ssh gets there, the folder for temporary files that the device has, and its Python."""
 
     folder: Path
     port: int
     temporary: Path
+    python: Path
 
     @property
     def bare(self) -> str:
@@ -32,8 +33,8 @@ class Server:
 
     @property
     def address(self) -> str:
-        """With this Python, which has a runtime."""
-        return f"{self.bare}{sys.executable}"
+        """With the Python that has a runtime."""
+        return f"{self.bare}{self.python}"
 
     def agents(self) -> list[int]:
         """The processes of agents and their workers."""
@@ -71,8 +72,8 @@ def processes() -> dict[int, str]:
 
 
 @contextmanager
-def ssh_server(folder: Path, *, temporary: Path | None = None) -> Iterator[Server]:
-    """Start a server, and have `ssh` find its keys."""
+def ssh_server(folder: Path, *, temporary: Path | None = None, python: Path | None = None) -> Iterator[Server]:
+    """Start a server, and have `ssh` find its keys; the device's Python is this one, or another."""
     sshd, ssh = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin"), shutil.which("ssh")
     if sshd is None or ssh is None:
         pytest.skip("no sshd is installed here (Debian: apt-get install openssh-server)")
@@ -107,7 +108,7 @@ def ssh_server(folder: Path, *, temporary: Path | None = None) -> Iterator[Serve
             assert server.poll() is None and time.monotonic() < until, (folder / "log").read_text()
             time.sleep(0.02)
         with mock.patch.dict(os.environ, {"PATH": f"{folder}/bin:{os.environ['PATH']}"}):
-            yield Server(folder, port, temporary)
+            yield Server(folder, port, temporary, python or Path(sys.executable))
     finally:
         server.terminate()
         server.wait()

@@ -25,7 +25,7 @@ from ridgepoint.deploy.reference import ENOUGH_RUNS, References, references
 from ridgepoint.deploy.rounds import rounds_of
 from ridgepoint.deploy.runtimes import DEFAULT, find_runtime
 from ridgepoint.deploy.runtimes.session import LEAST_RUNS, Session
-from ridgepoint.deploy.timing import Timing
+from ridgepoint.deploy.timing import Timing, lasts
 
 WARMUP, ROUNDS, ROUND_S = 10, 30, 0.02
 PATIENCE_S = 15.0  # for turns that do not count
@@ -175,7 +175,8 @@ def _get_to_know(references: References, key: int, turning: Turning) -> None:
 
 
 def _doubted(timings: Mapping[Name, Timing]) -> int:
-    return sum(timing.doubt is not None for timing in timings.values())
+    """How many times are in doubt that others, taken later, may not be."""
+    return sum(timing.doubt is not None and not lasts(timing.doubt) for timing in timings.values())
 
 
 def _latency(job: Job, session: Session, timing: Timing) -> MeasuredLatency:

@@ -20,7 +20,7 @@ from ridgepoint.deploy.disturbance import Disturbance
 from ridgepoint.deploy.runtimes.session import Session
 from ridgepoint.deploy.turn import Turn
 from ridgepoint.errors import InputError
-from ridgepoint.system import frequency_mhz, governor, heat
+from ridgepoint.system import emulated_by, frequency_mhz, governor, heat
 
 REFERENCE_EVERY_S, REFERENCE_S = 0.15, 0.005
 PAUSE_S = 0.05  # before a turn that did not count is taken again
@@ -32,13 +32,15 @@ Told = Callable[[int, int], None]
 class State:
     """Of a machine while it clocked, as far as its system tells; `hot` is the share of rounds in which it throttled.
 
-    `frequency_mhz` and `governor` are of the core that the caller's thread was on.
+    `frequency_mhz` and `governor` are of the core that the caller's thread was on; `emulated_by` is the kind of processor
+    that computes in place of the one that programs see.
     """
 
     temperature_c: float | None = None
     frequency_mhz: float | None = None
     governor: str | None = None
     hot: float = 0.0
+    emulated_by: str | None = None
 
 
 @dataclass(frozen=True)
@@ -145,8 +147,8 @@ class Rounds:
     def _state(self, hot: float) -> State:
         cores = next((lane.session.cores for lane in self._lanes.values() if lane.session.cores), ())
         if not cores:
-            return State(temperature_c=heat()[0], hot=hot)
-        return State(heat()[0], frequency_mhz(cores[0]), governor(cores[0]), hot)
+            return State(temperature_c=heat()[0], hot=hot, emulated_by=emulated_by())
+        return State(heat()[0], frequency_mhz(cores[0]), governor(cores[0]), hot, emulated_by())
 
 
 @contextlib.contextmanager

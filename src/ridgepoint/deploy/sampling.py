@@ -14,7 +14,7 @@ from ridgepoint.cost.table import Conditions, LatencyTable, Sample
 from ridgepoint.deploy.measure import PATIENCE_S
 from ridgepoint.deploy.parts import part_of, time_parts
 from ridgepoint.deploy.places.place import LOCAL, Place
-from ridgepoint.deploy.timing import Timing, cannot_tell
+from ridgepoint.deploy.timing import Timing, cannot_tell, lasts
 from ridgepoint.errors import NotMeasurableError
 
 SAMPLES = 1600
@@ -80,6 +80,8 @@ def _time_some(
         if progress:
             done = max(used, (len(samples) - before) / (SAMPLES - before))
             progress(min(done, 1.0), f"{_told(samples)}{'; waiting for a calm machine' if doubt else ''}")
+        if doubt is not None and lasts(doubt):
+            break
     return doubt
 
 

@@ -2,7 +2,7 @@
 
 import math
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +15,7 @@ UNDISTURBED = 0.1
 LEAST_SHARE = 0.5  # of the rounds must have been undisturbed
 MOST_SLOWED = 1.08  # beside others, the slowdown of the references from which on times are not to be relied on
 BUSY = 0.1  # the share of all processors from which on what others do may slow down what runs beside them
+EMULATOR, HEAT = "an emulator", "it was so hot"  # what doubts begin with that others' work does not make
 AGREE = 1.2  # how far the references' slowdowns may be apart: their middle is then within a tenth of each
 
 
@@ -85,7 +86,7 @@ class Timing:
         self.runs = sum(len(turn.ms) if turn.runs is None else turn.runs for turn in kept)
         self.undisturbed = sum(turn.undisturbed for turn in turns) / len(turns)
         self.load, self.state = load, state or State()
-        self.doubt = _doubt(self.undisturbed, len(turns), slowdown, load) or _heat(self.state)
+        self.doubt = _emulated(self.state) or _doubt(self.undisturbed, len(turns), slowdown, load) or _heat(self.state)
 
 
 def _doubt(undisturbed: float, rounds: int, slowdown: Slowdown, load: float) -> str | None:
@@ -107,7 +108,36 @@ def _heat(state: State) -> str | None:
     if not state.hot:
         return None
     celsius = "" if state.temperature_c is None else f" ({state.temperature_c:.0f} °C)"
-    return f"it was so hot that it slows itself down, in {state.hot:.0%} of the rounds{celsius}"
+    return f"{HEAT} that it slows itself down, in {state.hot:.0%} of the rounds{celsius}"
+
+
+def _emulated(state: State) -> str | None:
+    if state.emulated_by is None:
+        return None
+    return f"{EMULATOR} on {state.emulated_by} computes in its place, which takes other times than a real one"
+
+
+def lasts(doubt: str) -> bool:
+    """Whether a time stays in doubt however long one waits."""
+    return doubt.startswith(EMULATOR)
+
+
+_WHEN = {EMULATOR: "on an emulated processor", HEAT: "while this machine is too hot"}
+_THEN = {EMULATOR: "Clock a real device", HEAT: "Wait until it has cooled"}
+
+
+def when(doubt: str) -> str:
+    """Under what a time is in doubt."""
+    return _by_kind(_WHEN, doubt, "while this machine is busy")
+
+
+def remedy(doubt: str) -> str:
+    """What to do about a doubt."""
+    return f"{_by_kind(_THEN, doubt, 'Wait until it is calm')}, or accept such times with --busy"
+
+
+def _by_kind(words: Mapping[str, str], doubt: str, otherwise: str) -> str:
+    return next((text for mark, text in words.items() if doubt.startswith(mark)), otherwise)
 
 
 def doubts(latencies: Iterable[Latency], *, accepted: bool = False) -> list[str]:
@@ -117,13 +147,15 @@ def doubts(latencies: Iterable[Latency], *, accepted: bool = False) -> list[str]
         latencies: The times.
         accepted: Whether the user takes them as they are.
     """
-    tell = "taken while this machine was busy, so in doubt: {}".format if accepted else cannot_tell
+    tell = _accepted if accepted else cannot_tell
     measured = [latency for latency in latencies if isinstance(latency, MeasuredLatency)]
     return [tell(reason) for reason in dict.fromkeys(latency.doubt for latency in measured) if reason]
 
 
 def cannot_tell(doubt: str) -> str:
     """A doubt as people are told it, and what to do."""
-    return (
-        f"not measurable while this machine is busy: {doubt}. Wait until it is calm, or accept such times with --busy"
-    )
+    return f"not measurable {when(doubt)}: {doubt}. {remedy(doubt)}"
+
+
+def _accepted(doubt: str) -> str:
+    return f"taken {when(doubt).replace(' is ', ' was ')}, so in doubt: {doubt}"

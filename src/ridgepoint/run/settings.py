@@ -46,7 +46,7 @@ def typed(
     return msgspec.Meta(description=help, extra=extra)
 
 
-BUSY = "Accept times taken while other processes keep this machine busy; told as doubtful."
+BUSY = "Accept times that are in doubt, as on a busy machine or an emulated processor; told as doubtful."
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

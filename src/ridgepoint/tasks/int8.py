@@ -76,7 +76,7 @@ def quantise_for(
         seed: Of the calibration images.
         threads: Threads inside one run, for the clock.
         busy: Accept times of a busy machine.
-        place: Where it is clocked.
+        place: Where it answers and is clocked.
         module: What the source was exported from.
         progress: Called with the share done and a text.
 

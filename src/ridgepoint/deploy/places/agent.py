@@ -28,6 +28,7 @@ from ridgepoint.system import (
     board_name,
     cpu_fact,
     cpu_info,
+    emulated_by,
     frequency_mhz,
     governor,
     heat,
@@ -211,6 +212,7 @@ def about() -> dict[str, Any]:
     return {
         "identity": _identity(first),
         "machine": platform.machine(),
+        "emulated_by": emulated_by(),
         "system": system_name(),
         "python": platform.python_version(),
         "executable": sys.executable,
@@ -232,7 +234,8 @@ def about() -> dict[str, Any]:
 
 def _identity(cpu: str) -> str:
     """The same for the same device, whatever it is called in a network; tells nothing else of it."""
-    told = [platform.machine(), *(line for line in cpu.splitlines() if "MHz" not in line and "bogomips" not in line)]
+    kept = [line for line in cpu.splitlines() if not re.search("mhz|bogomips", line, re.IGNORECASE)]  # they change
+    told = [platform.machine(), *kept]
     return hashlib.sha256("\n".join([*told, machine_id()]).encode()).hexdigest()[:16]
 
 

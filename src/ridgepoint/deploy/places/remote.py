@@ -49,7 +49,7 @@ class Core(msgspec.Struct, frozen=True):
 
 
 class Hello(msgspec.Struct, frozen=True):
-    """What a device is; `identity` stays, whatever its address is."""
+    """What a device is; `identity` stays, whatever its address is; `emulated_by`, see `ridgepoint.system`."""
 
     identity: Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{16}\Z")]
     machine: Short
@@ -61,6 +61,7 @@ class Hello(msgspec.Struct, frozen=True):
     memory_bytes: Count | None
     temperature_c: float | None
     runtimes: dict[Short, Short]
+    emulated_by: Short | None = None
 
 
 class Opened(msgspec.Struct, frozen=True):

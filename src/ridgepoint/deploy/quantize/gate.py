@@ -16,7 +16,7 @@ import numpy as np
 
 from ridgepoint.data import ArraySplit
 from ridgepoint.deploy.about import About
-from ridgepoint.deploy.artefact import load_artefact
+from ridgepoint.deploy.artefact import Artefact, load_artefact
 from ridgepoint.deploy.companion import write_entry
 from ridgepoint.deploy.compare import Verdict, compare
 from ridgepoint.deploy.export import put_artefact
@@ -54,7 +54,7 @@ class Judges:
         strict: Whether a file is refused where the images cannot tell; else only where they tell that it loses more.
         threads: Threads inside one run, for the clock.
         busy: Accept times of a busy machine.
-        place: Where it is clocked.
+        place: Where it answers and is clocked.
     """
 
     images: ArraySplit
@@ -189,13 +189,17 @@ class _Trial:
         return path
 
     def _answers(self, path: Path) -> np.ndarray:
-        return load_artefact(path, runtime=self.runtime.name).logits(self.judges.images.images.numpy())
+        return self._loaded(path).logits(self.judges.images.images.numpy())
+
+    def _loaded(self, path: Path) -> Artefact:
+        """On the device: processors of other kinds round and saturate otherwise."""
+        return load_artefact(path, runtime=self.runtime.name, place=self.judges.place)
 
     def _judged(self, attempt: Attempt, path: Path) -> Attempt:
         """The score of a file against float's, on the same images."""
         judges, after = self.judges, self._answers(path)
         few = judges.images.images[:LOADED_AGAIN].numpy()
-        if not np.array_equal(load_artefact(path, runtime=self.runtime.name).logits(few), after[: len(few)]):
+        if not np.array_equal(self._loaded(path).logits(few), after[: len(few)]):
             raise ParityError(f"{path.name}: answers otherwise when it is loaded again. Do not ship it; report a bug")
         change = judges.change(self.before, after, judges.images.labels)
         passed, lost = change.low > -judges.most_drop, change.high < -judges.most_drop

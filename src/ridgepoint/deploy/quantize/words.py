@@ -5,6 +5,7 @@ import math
 import msgspec
 
 from ridgepoint.deploy.quantize.paired import images_needed
+from ridgepoint.deploy.timing import remedy, when
 from ridgepoint.run.quantised import Change, Quantised
 
 CONVERSIONS = ("QuantizeLinear", "DequantizeLinear")
@@ -12,9 +13,10 @@ CONVERSIONS = ("QuantizeLinear", "DequantizeLinear")
 
 def told(found: Quantised, *, doubt: str | None = None) -> Quantised:
     """The same with `reason` and `advice`."""
-    reason, advice = _WORDS[found.outcome](found)
     if found.outcome == "cannot be clocked":
-        reason = f"{reason}: {doubt}"
+        reason, advice = f"whether int8 is faster cannot be told {when(doubt or '')}: {doubt}", remedy(doubt or "")
+    else:
+        reason, advice = _WORDS[found.outcome](found)
     return msgspec.structs.replace(found, reason=reason, advice="" if found.accepted else advice)
 
 
@@ -88,12 +90,6 @@ def _no_smaller(found: Quantised) -> tuple[str, str]:
     )
 
 
-def _not_clocked(found: Quantised) -> tuple[str, str]:
-    return "whether int8 is faster cannot be told while this machine is busy", (
-        "Try again when it is calm, or accept such times with --busy"
-    )
-
-
 def _counted(operators: dict[str, int]) -> str:
     return ", ".join(f"{count} {name}" for name, count in sorted(operators.items(), key=lambda each: -each[1])[:4])
 
@@ -109,5 +105,4 @@ _WORDS = {
     "loses": _loses,
     "no faster": _no_faster,
     "no smaller": _no_smaller,
-    "cannot be clocked": _not_clocked,
 }

@@ -1,0 +1,141 @@
+"""A device of another architecture: 64-bit Arm, emulated, behind a real sshd on loopback.
+
+What it answers is what the runtime's own kernels for Arm answer; what it takes says nothing, and ridgepoint says so.
+"""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from arm_board import board_python
+from cli_helpers import call, refused
+from cli_helpers import run as ridgepoint
+from fit_helpers import COUNTED, command, finish
+from ssh_server import Server, ssh_server
+
+from ridgepoint.data import decode, detect
+from ridgepoint.deploy.about import About
+from ridgepoint.deploy.artefact import load_artefact
+from ridgepoint.deploy.companion import write_entry
+from ridgepoint.deploy.find import told_inside
+from ridgepoint.deploy.measure import measure
+from ridgepoint.deploy.places.find import find_device
+from ridgepoint.deploy.places.remote import Device
+from ridgepoint.deploy.quantize.calibration import calibration_of
+from ridgepoint.deploy.quantize.gate import Judges, quantise
+from ridgepoint.deploy.quantize.onnxruntime import OnnxRuntimeQuantizer
+from ridgepoint.deploy.quantize.quantizer import Recipe
+from ridgepoint.deploy.runtimes import find_runtime
+from ridgepoint.deploy.verify import verify
+from ridgepoint.nn.build import BuiltNetwork
+from ridgepoint.tasks.classification import CLASSIFICATION
+from ridgepoint.tasks.int8 import change_in
+from ridgepoint.train.batches import TrainingData
+
+HERE = os.uname().machine
+EMULATED = f"an emulator on {HERE} computes in its place"
+DIGITS = detect("digits", seed=0)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    python = board_python()
+    with ssh_server(tmp_path_factory.mktemp("ssh") / "server", python=python) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def board(server: Server) -> Iterator[Device]:
+    found = find_device(server.address)
+    yield found
+    found.close()
+    server.wait_until_left()
+
+
+@pytest.mark.slow
+def test_a_float_file_answers_there_as_its_source_does_here(
+    board: Device, trained: BuiltNetwork, exported: Path, data: TrainingData
+):
+    assert (board.hello.machine, board.device) == ("aarch64", "aarch64") and board.hello.emulated_by == HERE
+    found = verify(
+        trained, load_artefact(exported, place=board), data.test.images[:16], agree=CLASSIFICATION.agree
+    )
+    assert found.agreement == 1.0 and found.max_relative_diff < 1e-4
+    (latency,) = measure({"a": exported}, place=board, rounds=8, round_s=0.004, patience_s=9.0).values()
+    assert EMULATED in latency.doubt and latency.device == "aarch64"
+
+
+@pytest.fixture(scope="module")
+def int8(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same in int8, whether it is worth it or not."""
+    path, runtime = tmp_path_factory.mktemp("int8") / "model.onnx", find_runtime("onnxruntime")
+    told = told_inside(exported, runtime)
+    about = About(**{name: getattr(told, name) for name in About.__struct_fields__} | {"precision": "int8"})
+    shown = calibration_of(DIGITS.train, about.preprocessing, seed=0).images
+    tool = OnnxRuntimeQuantizer(exported, about.preprocessing.normalize(shown), path.parent)
+    tool.write(Recipe(method=tool.methods[0]), path, about=about)
+    write_entry(path, about, runtime)
+    return path
+
+
+@pytest.mark.soak
+def test_an_int8_file_is_judged_by_what_it_answers_there(board: Device, int8: Path, exported: Path):
+    parts = [json.loads(call("eval", int8, "digits", "--device", each, "--json").stdout) for each in (board.name, "host")]
+    there, here = (each["accuracy"] for each in parts)
+    assert {each["precision"] for each in parts} == {"int8"} and here > 0.5 and abs(there - here) < 0.02
+    tests = decode(DIGITS.test, load_artefact(exported).preprocessing, train=False).images.numpy()
+    answers = [load_artefact(int8, place=board).logits(tests), load_artefact(int8).logits(tests)]
+    assert CLASSIFICATION.agree(*answers).share > 0.98
+
+
+@pytest.mark.soak
+def test_the_gate_refuses_to_clock_int8_there(board: Device, exported: Path, tmp_path: Path):
+    preprocessing = load_artefact(exported).preprocessing
+    judges = Judges(
+        images=decode(DIGITS.val, preprocessing, train=False),
+        split="val",
+        change=change_in(CLASSIFICATION, "val"),
+        agree=CLASSIFICATION.agree,
+        place=board,
+    )
+    calibration, target = calibration_of(DIGITS.train, preprocessing, seed=0), tmp_path / "model.onnx"
+    found = quantise(
+        exported, target, runtime=find_runtime("onnxruntime"), calibration=calibration, judges=judges
+    )
+    assert (found.outcome, found.device) == ("cannot be clocked", "aarch64") and not target.exists()
+    assert f"on an emulated processor: {EMULATED}" in found.reason and "Clock a real device" in found.advice
+
+
+@pytest.mark.soak
+def test_times_of_it_are_kept_only_where_they_are_accepted(server: Server, board: Device, exported: Path):
+    told = call("devices", "--probe", server.address)
+    assert f"aarch64, emulated by {HERE}" in told.stdout
+    table = Path(json.loads(call("devices", "--probe", server.address, "--json").stdout)["tables"]["onnxruntime"])
+    done = call("bench", exported, "--device", server.address, "--rounds", "8")
+    assert done.returncode == 3 and f"not measurable on an emulated processor: {EMULATED}" in done.stderr + done.stdout
+    done = call("calibrate", "--device", server.address, "--time", "5s")
+    refused(done, f"not measurable on an emulated processor: {EMULATED}", "Clock a real device", code=3)
+    assert not table.exists()
+
+
+@pytest.mark.soak
+def test_a_whole_fit_is_clocked_and_checked_there(server: Server, tmp_path: Path):
+    run, words = tmp_path / "run", ("--device", server.address, "--latency", "2s")
+    said = finish([*command(run, *words), *COUNTED])
+    assert "taken on an emulated processor, so in doubt" in said
+    result = json.loads((run / "result.json").read_text())
+    latency = result["latency"]
+    assert (latency["kind"], latency["place"], latency["device"]) == ("measured", server.address, "aarch64")
+    assert result["met"] and EMULATED in latency["doubt"] and any(EMULATED in each for each in result["warnings"])
+    assert result["parity"]["top1_agreement"] == 1.0 and result["parity"]["max_relative_diff"] < 1e-4
+    assert result["accuracy"]["artefact"] == pytest.approx(result["accuracy"]["trained"])
+    told = json.loads(ridgepoint("devices", "--probe", server.address, "--json").stdout)
+    table = json.loads(Path(told["tables"]["onnxruntime"]).read_text())
+    assert table["rows"] and table["conditions"]["device"] == "aarch64"
+    assert table["conditions"]["place"] == f"device-{told['identity']}"
+    without = [word for word in command(tmp_path / "other", *words) if word != "--busy"][3:]
+    done = ridgepoint(*without, *COUNTED)
+    assert done.returncode == 3 and "not measurable on an emulated processor" in done.stderr, done.stderr
+    server.wait_until_left()
