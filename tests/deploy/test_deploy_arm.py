@@ -59,9 +59,7 @@ def test_a_float_file_answers_there_as_its_source_does_here(
     board: Device, trained: BuiltNetwork, exported: Path, data: TrainingData
 ):
     assert (board.hello.machine, board.device) == ("aarch64", "aarch64") and board.hello.emulated_by == HERE
-    found = verify(
-        trained, load_artefact(exported, place=board), data.test.images[:16], agree=CLASSIFICATION.agree
-    )
+    found = verify(trained, load_artefact(exported, place=board), data.test.images[:16], agree=CLASSIFICATION.agree)
     assert found.agreement == 1.0 and found.max_relative_diff < 1e-4
     (latency,) = measure({"a": exported}, place=board, rounds=8, round_s=0.004, patience_s=9.0).values()
     assert EMULATED in latency.doubt and latency.device == "aarch64"
@@ -82,7 +80,7 @@ def int8(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.soak
 def test_an_int8_file_is_judged_by_what_it_answers_there(board: Device, int8: Path, exported: Path):
-    parts = [json.loads(call("eval", int8, "digits", "--device", each, "--json").stdout) for each in (board.name, "host")]
+    parts = [json.loads(call("eval", int8, "digits", "--device", at, "--json").stdout) for at in (board.name, "host")]
     there, here = (each["accuracy"] for each in parts)
     assert {each["precision"] for each in parts} == {"int8"} and here > 0.5 and abs(there - here) < 0.02
     tests = decode(DIGITS.test, load_artefact(exported).preprocessing, train=False).images.numpy()
@@ -101,9 +99,7 @@ def test_the_gate_refuses_to_clock_int8_there(board: Device, exported: Path, tmp
         place=board,
     )
     calibration, target = calibration_of(DIGITS.train, preprocessing, seed=0), tmp_path / "model.onnx"
-    found = quantise(
-        exported, target, runtime=find_runtime("onnxruntime"), calibration=calibration, judges=judges
-    )
+    found = quantise(exported, target, runtime=find_runtime("onnxruntime"), calibration=calibration, judges=judges)
     assert (found.outcome, found.device) == ("cannot be clocked", "aarch64") and not target.exists()
     assert f"on an emulated processor: {EMULATED}" in found.reason and "Clock a real device" in found.advice
 

@@ -2,10 +2,10 @@
 
     python tests/helpers/arm_board.py [FOLDER]
 
-builds it once, in a minute or two and 250 MB, and prints where it is; tests take it from there. Packages come from apt's own
-sources and pip's own index and are unpacked, never installed: none of their scripts runs, nothing is asked of root, and
-nothing outside the folder changes. It needs a Debian with apt and dpkg. Older emulators than that of Debian 13 end ONNX
-Runtime with a segmentation fault.
+builds it once, in a minute or two and 250 MB, and prints where it is; tests take it from there. Packages come from the
+sources of apt and pip and are unpacked, never installed: none of their scripts runs, nothing is asked of root, nothing
+outside the folder changes. It needs a Debian with apt and dpkg. Older emulators than that of Debian 13 end ONNX Runtime
+with a segmentation fault.
 """
 
 import argparse
@@ -27,8 +27,10 @@ import pytest
 ARCHITECTURE, RELEASE, EMULATORS = "arm64", "bookworm", "trixie"
 PACKAGES = (
     "libbz2-1.0", "libc6", "libcrypt1", "libexpat1", "libffi8", "libgcc-s1", "liblzma5", "libmpdec3",
-    "libpython3.11-minimal", "libpython3.11-stdlib", "libssl3", "libstdc++6", "libuuid1", "python3.11-minimal", "zlib1g",
+    "libpython3.11-minimal", "libpython3.11-stdlib", "libssl3", "libstdc++6", "libuuid1", "python3.11-minimal",
+    "zlib1g",
 )  # fmt: skip
+KEYS = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 EMULATOR, EMULATES = "qemu-user", "qemu-aarch64"
 WHEELS = [f"{name}=={version(name)}" for name in ("numpy", "onnxruntime")]
 PLATFORMS = [f"manylinux_2_{number}_aarch64" for number in (17, 24, 26, 27, 28, 31, 34)]
@@ -83,6 +85,8 @@ def build(folder: Path = FOLDER) -> Path:
 def _fill(board: Path, work: Path) -> None:
     apt, native = _apt(work), _said("dpkg", "--print-architecture").strip()
     root, emulator = board / "root", work / "emulator"
+    for folder in (root, emulator):
+        folder.mkdir(parents=True)
     for each in PACKAGES:
         _unpack(f"{each}:{ARCHITECTURE}/{RELEASE}", root, apt, work)
     _unpack(f"{EMULATOR}:{native}/{EMULATORS}", emulator, apt, work)
@@ -112,12 +116,11 @@ def _unpack(name: str, target: Path, apt: dict[str, str], work: Path) -> None:
 
 def _apt(work: Path) -> dict[str, str]:
     """An environment in which apt has lists and a state of its own, from the sources that this machine has."""
-    mirror, key = _debian()
-    native = _said("dpkg", "--print-architecture").strip()
+    mirror, native = _debian(), _said("dpkg", "--print-architecture").strip()
     for name in ("lists/partial", "cache/archives/partial"):
         (work / name).mkdir(parents=True)
     (work / "status").touch()
-    by = f" signed-by={key}" if key else ""
+    by = f" signed-by={KEYS}" if KEYS.exists() else ""
     (work / "sources.list").write_text(
         f"deb [arch={ARCHITECTURE}{by}] {mirror} {RELEASE} main\ndeb [arch={native}{by}] {mirror} {EMULATORS} main\n"
     )
@@ -138,14 +141,14 @@ def _apt(work: Path) -> dict[str, str]:
     return environment
 
 
-def _debian() -> tuple[str, str]:
-    """The address of the mirror of Debian that apt is set up with, and the key that signs what it has."""
+def _debian() -> str:
+    """The address of the mirror of Debian that apt is set up with."""
     if not all(map(shutil.which, ("apt-get", "dpkg"))):
         raise Missing("there is no apt and dpkg here. Build it on a Debian")
-    told = _said("apt-get", "indextargets", "--format", "$(REPO_URI) $(COMPONENT) $(SIGNED_BY)", "Created-By: Packages")
-    for mirror, component, *key in map(str.split, told.splitlines()):
+    told = _said("apt-get", "indextargets", "--format", "$(REPO_URI) $(COMPONENT)", "Created-By: Packages")
+    for mirror, component in map(str.split, told.splitlines()):
         if component == "main" and mirror.rstrip("/").endswith("/debian"):
-            return mirror, key[0] if key else ""
+            return mirror
     raise Missing("apt's sources name no mirror of Debian. Build it on a Debian")
 
 
@@ -163,7 +166,7 @@ def _said(*words: object, **more: object) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", nargs="?", type=Path, default=FOLDER, help="RIDGEPOINT_ARM_BOARD names it to the tests")
+    parser.add_argument("folder", nargs="?", type=Path, default=FOLDER, help="Default: the user's cache folder.")
     try:
         print(build(parser.parse_args().folder))
     except Missing as error:

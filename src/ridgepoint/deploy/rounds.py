@@ -32,8 +32,8 @@ Told = Callable[[int, int], None]
 class State:
     """Of a machine while it clocked, as far as its system tells; `hot` is the share of rounds in which it throttled.
 
-    `frequency_mhz` and `governor` are of the core that the caller's thread was on; `emulated_by` is the kind of processor
-    that computes in place of the one that programs see.
+    `frequency_mhz` and `governor` are of the core that the caller's thread was on; `emulated_by` is the kind of
+    processor that computes in place of the one that programs see.
     """
 
     temperature_c: float | None = None
