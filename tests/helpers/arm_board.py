@@ -26,12 +26,12 @@ import pytest
 
 ARCHITECTURE, RELEASE, EMULATORS = "arm64", "bookworm", "trixie"
 PACKAGES = (
-    "libbz2-1.0", "libc6", "libcrypt1", "libexpat1", "libffi8", "libgcc-s1", "liblzma5", "libmpdec3",
+    "libbz2-1.0", "libc6", "libcrypt1", "libexpat1", "libffi8", "libgcc-s1", "liblzma5",
     "libpython3.11-minimal", "libpython3.11-stdlib", "libssl3", "libstdc++6", "libuuid1", "python3.11-minimal",
     "zlib1g",
 )  # fmt: skip
 KEYS = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
-EMULATOR, EMULATES = "qemu-user", "qemu-aarch64"
+EMULATOR, EMULATES = "qemu-user", "usr/bin/qemu-aarch64"
 WHEELS = [f"{name}=={version(name)}" for name in ("numpy", "onnxruntime")]
 PLATFORMS = [f"manylinux_2_{number}_aarch64" for number in (17, 24, 26, 27, 28, 31, 34)]
 PYTHON = """\
@@ -83,15 +83,15 @@ def build(folder: Path = FOLDER) -> Path:
 
 
 def _fill(board: Path, work: Path) -> None:
-    apt, native = _apt(work), _said("dpkg", "--print-architecture").strip()
-    root, emulator = board / "root", work / "emulator"
-    for folder in (root, emulator):
+    native = _said("dpkg", "--print-architecture").strip()
+    root, emulator, packages = made = board / "root", work / "emulator", work / "packages"
+    for folder in made:
         folder.mkdir(parents=True)
-    for each in PACKAGES:
-        _unpack(f"{each}:{ARCHITECTURE}/{RELEASE}", root, apt, work)
-    _unpack(f"{EMULATOR}:{native}/{EMULATORS}", emulator, apt, work)
-    (found,) = [each for each in emulator.glob(f"usr/bin/{EMULATES}*") if not each.is_symlink()]
-    shutil.copy(found, board / "emulator")
+    names = [f"{each}:{ARCHITECTURE}/{RELEASE}" for each in PACKAGES] + [f"{EMULATOR}:{native}/{EMULATORS}"]
+    _said("apt-get", "download", "--quiet", *names, cwd=packages, env=_apt(work, native))
+    for package in packages.iterdir():
+        _said("dpkg", "--extract", package, emulator if package.name.startswith(f"{EMULATOR}_") else root)
+    shutil.copy(emulator / EMULATES, board / "emulator")
     wheels = work / "wheels"
     _said(
         sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:", "--dest", wheels,
@@ -105,18 +105,9 @@ def _fill(board: Path, work: Path) -> None:
     (board / "python").chmod(0o755)
 
 
-def _unpack(name: str, target: Path, apt: dict[str, str], work: Path) -> None:
-    folder = work / "package"
-    folder.mkdir()
-    _said("apt-get", "download", "--quiet", name, cwd=folder, env=apt)
-    (package,) = folder.iterdir()
-    _said("dpkg", "--extract", package, target)
-    shutil.rmtree(folder)
-
-
-def _apt(work: Path) -> dict[str, str]:
+def _apt(work: Path, native: str) -> dict[str, str]:
     """An environment in which apt has lists and a state of its own, from the sources that this machine has."""
-    mirror, native = _debian(), _said("dpkg", "--print-architecture").strip()
+    mirror = _debian()
     for name in ("lists/partial", "cache/archives/partial"):
         (work / name).mkdir(parents=True)
     (work / "status").touch()

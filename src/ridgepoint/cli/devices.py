@@ -125,9 +125,8 @@ def _probe(name: str, json_output: bool) -> None:
     runtimes = ", ".join(f"{runtime} {version}" for runtime, version in hello.runtimes.items())
     mhz = sorted({core.most_mhz for core in hello.cores if core.most_mhz})
     governors = sorted({core.governor for core in hello.cores if core.governor})
-    emulated = f", emulated by {hello.emulated_by}" if hello.emulated_by else ""
     for what, value in (
-        ("processor", f"{device.device}, {hello.machine}{emulated}"),
+        ("processor", device.device if hello.emulated_by else f"{device.device}, {hello.machine}"),
         (
             "cores",
             f"{len(hello.cores)}{', at most ' + ', '.join(f'{each:.0f}' for each in mhz) + ' MHz' if mhz else ''}",

@@ -3,7 +3,7 @@
 import platform
 from functools import lru_cache
 
-from ridgepoint.system import cpu_info
+from ridgepoint.system import cpu_info, emulated_by
 
 # float32 MACs that one core starts in a cycle with two fused multiply-adds, by the instructions that it has
 _MACS_PER_CYCLE = {"avx512f": 32, "avx2": 16, "asimd": 16}
@@ -13,7 +13,13 @@ _MOST_HZ = 6.0e9
 @lru_cache(maxsize=1)
 def cpu_name() -> str:
     """The processor's name as the operating system tells it, or its architecture."""
-    return cpu_name_in(cpu_info()) or platform.processor() or platform.machine()
+    name = cpu_name_in(cpu_info()) or platform.processor() or platform.machine()
+    return as_emulated(name, platform.machine(), emulated_by())
+
+
+def as_emulated(name: str, machine: str, by: str | None) -> str:
+    """A processor's name, which says so where another kind emulates it."""
+    return name if by is None else f"{name} ({machine}, emulated by {by})"
 
 
 def cpu_name_in(told: str) -> str:

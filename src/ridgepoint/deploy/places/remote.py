@@ -14,7 +14,7 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 import numpy as np
 
-from ridgepoint.cost.host import cpu_name_in, most_macs_per_s_in
+from ridgepoint.cost.host import as_emulated, cpu_name_in, most_macs_per_s_in
 from ridgepoint.cost.table import Conditions
 from ridgepoint.deploy.places.connection import ANSWER_S, Connection
 from ridgepoint.deploy.places.place import Remote, Turning
@@ -100,7 +100,8 @@ class Device(Remote):
     def __init__(self, connection: Connection, name: str):
         self.connection, self.name, self.lock = connection, name, threading.RLock()
         self.hello = _read(connection, connection.ask({"kind": "hello"})[0], Hello)
-        self.device = cpu_name_in(self.hello.cpu_info) or self.hello.machine
+        name, machine = cpu_name_in(self.hello.cpu_info) or self.hello.machine, self.hello.machine
+        self.device = as_emulated(name, machine, self.hello.emulated_by)
         self.numbers, self.kept, self.closed = itertools.count(), set[str](), list[int]()
 
     def open(self, path: Path, *, runtime: str, threads: int = 1, pinned: bool = True) -> "DeviceSession":
