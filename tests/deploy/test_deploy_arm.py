@@ -8,6 +8,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+import onnxruntime
 import pytest
 from arm_board import board_python
 from cli_helpers import call, refused
@@ -60,7 +62,7 @@ def test_a_float_file_answers_there_as_its_source_does_here(
     board: Device, trained: BuiltNetwork, exported: Path, data: TrainingData
 ):
     assert (board.hello.machine, board.hello.emulated_by) == ("aarch64", HERE) and board.device.endswith(DEVICE)
-    found = verify(trained, load_artefact(exported, place=board), data.test.images[:16], agree=CLASSIFICATION.agree)
+    found = verify(trained, load_artefact(exported, place=board), data.val.images[:16], agree=CLASSIFICATION.agree)
     assert found.agreement == 1.0 and found.max_relative_diff < 1e-4
     (latency,) = measure({"a": exported}, place=board, rounds=8, round_s=0.004, patience_s=9.0).values()
     assert EMULATED in latency.doubt and latency.device == board.device
@@ -79,14 +81,25 @@ def int8(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def computed_in_float(path: Path, x_BCHW: np.ndarray) -> np.ndarray:
+    """What an int8 file means: its integers multiplied in float, by no int8 kernel of any processor."""
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    return np.concatenate([session.run(None, {name: x_BCHW[at : at + 1]})[0] for at in range(len(x_BCHW))])
+
+
 @pytest.mark.soak
-def test_an_int8_file_is_judged_by_what_it_answers_there(board: Device, int8: Path, exported: Path):
-    parts = [json.loads(call("eval", int8, "digits", "--device", at, "--json").stdout) for at in (board.name, "host")]
-    there, here = (each["accuracy"] for each in parts)
-    assert {each["precision"] for each in parts} == {"int8"} and here > 0.2 and abs(there - here) < 0.02
-    tests = decode(DIGITS.test, load_artefact(exported).preprocessing, train=False).images.numpy()
-    answers = [load_artefact(int8, place=board).logits(tests), load_artefact(int8).logits(tests)]
-    assert CLASSIFICATION.agree(*answers).share > 0.98
+def test_an_int8_file_is_judged_by_what_it_answers_there(board: Device, int8: Path):
+    """Not by what it answers here: processors with AVX2 and no VNNI saturate, and may answer a third otherwise."""
+    told = json.loads(call("eval", int8, "digits", "--device", board.name, "--json").stdout)
+    artefact = load_artefact(int8, place=board)
+    tests = decode(DIGITS.test, artefact.preprocessing, train=False)
+    meant = computed_in_float(int8, artefact.preprocessing.normalize(tests.images.numpy()))
+    assert CLASSIFICATION.agree(meant, artefact.logits(tests.images.numpy())).share > 0.98
+    right = CLASSIFICATION.score(meant, tests.labels).value
+    assert told["precision"] == "int8" and told["accuracy"] == pytest.approx(right, abs=0.01) and right > 0.2
 
 
 @pytest.mark.soak
@@ -126,7 +139,7 @@ def test_a_whole_fit_is_clocked_and_checked_there(server: Server, tmp_path: Path
     latency = result["latency"]
     assert (latency["kind"], latency["place"]) == ("measured", server.address) and latency["device"].endswith(DEVICE)
     assert result["met"] and EMULATED in latency["doubt"] and any(EMULATED in each for each in result["warnings"])
-    assert result["parity"]["top1_agreement"] == 1.0 and result["parity"]["max_relative_diff"] < 1e-4
+    assert result["parity"]["top1_agreement"] == 1.0 and result["parity"]["max_abs_diff"] < 1e-3
     assert result["accuracy"]["artefact"] == pytest.approx(result["accuracy"]["trained"])
     told = json.loads(ridgepoint("devices", "--probe", server.address, "--json").stdout)
     table = json.loads(Path(told["tables"]["onnxruntime"]).read_text())
