@@ -287,7 +287,7 @@ class PerTensor(OnnxRuntimeQuantizer):
         onnx.helper.set_model_props(model, {f"ridgepoint.{name}": text for name, text in about.texts().items()})
         onnx.save(model, path)
 
-    def sensitivity(self, images):
+    def sensitivity(self, images, *, method=None):
         return ()
 
 

@@ -17,7 +17,7 @@ class RepConv(BlockBase, frozen=True, tag="rep_conv"):
     """A convolution trained as a sum of branches that fold into one: `branches` copies, a 1x1 and an identity.
 
     Where it is `depthwise`, `out_channels` are the input's. With `norms: sum` one norm follows the sum, and those of
-    the 1x1 and the identity go: 8 bits suit it better.
+    the 1x1 and the identity go, which is for 8 bits.
 
     Source: MobileOne, arXiv:2206.04040, section 3.2; QARepVGG, arXiv:2212.01593, for `norms: sum`.
     Differs: QARepVGG has one convolution beside the 1x1; here `branches` of them keep a norm each.

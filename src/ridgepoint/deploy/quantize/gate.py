@@ -169,16 +169,17 @@ class _Trial:
         if not self.judges.strict and any(each.outcome != "loses" for each in self.attempts.values()):
             return
         best = max(self.attempts.values(), key=self._rank)
-        self._look_at_layers(max(WATCHED_PIXELS // self.calibration.watched[0, 0].size, FEWEST_WATCHED))
+        self._look_at_layers(best.recipe, max(WATCHED_PIXELS // self.calibration.watched[0, 0].size, FEWEST_WATCHED))
         for count in LEFT_FLOAT:
             if count < len(self.layers):
                 left = tuple(each.layer for each in self.layers[:count])
                 yield Recipe(method=best.recipe, left_float=left)
 
-    def _look_at_layers(self, count: int) -> None:
-        """By so many images, if there are as many."""
+    def _look_at_layers(self, method: str, count: int) -> None:
+        """Each quantised alone, by so many images, if there are as many."""
         self.progress(0.4, "int8, layer by layer")
-        self.layers = self.quantizer.sensitivity(self.about.preprocessing.normalize(self.calibration.watched[:count]))
+        images = self.about.preprocessing.normalize(self.calibration.watched[:count])
+        self.layers = self.quantizer.sensitivity(images, method=method)
 
     def _write(self, recipe: Recipe, number: int) -> Path:
         folder = self.folder / str(number)
@@ -234,7 +235,7 @@ class _Trial:
         """All that is known of the file that passed, or of the best of those that did not."""
         outcome = chosen.outcome
         if outcome == "passed" and self.judges.strict and not self.layers:
-            self._look_at_layers(FEWEST_WATCHED)
+            self._look_at_layers(chosen.recipe, FEWEST_WATCHED)
         found = Quantised(
             tool=self.quantizer.tool,
             tool_version=self.quantizer.version,

@@ -102,13 +102,13 @@ class OnnxRuntimeQuantizer(Quantizer):
             onnx.helper.set_model_props(model, {PREFIX + name: text for name, text in about.texts().items()})
         onnx.save(model, path)
 
-    def sensitivity(self, images: np.ndarray) -> tuple[LayerNoise, ...]:
+    def sensitivity(self, images: np.ndarray, *, method: str | None = None) -> tuple[LayerNoise, ...]:
         """See `Quantizer`: the median over images of the noise in the answers, by their own size."""
         source = self._answers(self._model, images)
         size = np.maximum((source**2).sum(1), 1e-12)
         noise = {}
         for name, node in self._layers.items():
-            answers = self._answers(self._quantised(self.methods[0], only=[node.name]), images)
+            answers = self._answers(self._quantised(method or self.methods[0], only=[node.name]), images)
             noise[name] = float(np.median(((answers - source) ** 2).sum(1) / size))
         whole = sum(noise.values()) or 1.0
         weights = sum(self._sizes.values()) or 1

@@ -81,11 +81,12 @@ class Quantizer(abc.ABC):
         """The tool's installed version."""
         return importlib.metadata.version(self.tool)
 
-    def sensitivity(self, images: np.ndarray) -> tuple[LayerNoise, ...]:
+    def sensitivity(self, images: np.ndarray, *, method: str | None = None) -> tuple[LayerNoise, ...]:
         """What every layer does to the answers when it alone is quantised, the noisiest first; nothing if unknown.
 
         Args:
             images: Others than those that ranges are found by, float32 (N, C, H, W).
+            method: By which it is quantised, one of `methods`; the cheapest if left out.
         """
         return ()
 
