@@ -1,6 +1,7 @@
-"""What int8 costs and gains on trained networks: by every recipe of the tool, and by the gate of `export --int8`.
+r"""What int8 costs and gains on trained networks: by every recipe of the tool, and by the gate of `export --int8`.
 
-    ridgepoint train benchmarks/networks/mobileone_small.yaml PHOTOGRAPHS --size 32 --set epochs=16 --out runs/int8/one
+    ridgepoint train benchmarks/networks/mobileone_small.yaml PHOTOGRAPHS --size 32 --set epochs=16 --seed 0 \
+        --out runs/int8/mobileone_small-0  # and mobileone_small_sum.yaml, and seed 1
     python benchmarks/int8.py PHOTOGRAPHS runs/int8/* --into benchmarks/results/int8.json
     python benchmarks/int8.py PHOTOGRAPHS runs/int8/* --runtime openvino --into benchmarks/results/int8.json
 
