@@ -292,11 +292,11 @@ class PerTensor(OnnxRuntimeQuantizer):
 
 
 class Watching(OnnxRuntimeQuantizer):
-    watched: ClassVar[list[int]] = []
+    watched: ClassVar[list[tuple[int, str | None]]] = []
 
-    def sensitivity(self, images):
-        self.watched.append(len(images))
-        return super().sensitivity(images)
+    def sensitivity(self, images, *, method=None):
+        self.watched.append((len(images), method))
+        return super().sensitivity(images, method=method)
 
 
 @pytest.mark.clock
@@ -304,7 +304,7 @@ def test_layers_are_looked_at_by_few_images_where_no_file_depends_on_them(source
     """Each layer costs a run of all of them: of a large detector, minutes after the verdict."""
     monkeypatch.setitem(quantize.QUANTIZERS, "onnxruntime", f"{__name__}:Watching")
     found = judged(source, tmp_path / "int8" / "model.onnx", images=100, most_drop=0.5)
-    assert found.accepted and found.sensitivity and Watching.watched == [FEWEST_WATCHED]
+    assert found.accepted and found.sensitivity and Watching.watched == [(FEWEST_WATCHED, found.recipe)]
 
 
 @pytest.mark.slow
