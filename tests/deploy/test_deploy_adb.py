@@ -99,6 +99,22 @@ def test_a_broken_connection_is_told_and_nothing_is_left(phone: AdbDevice, file:
     phone.wait_until_left()
 
 
+def test_hanging_up_on_an_agent_that_ends_already_leaves_nothing(phone: AdbDevice):
+    found = find_device(phone.address)
+    (folder,), (agent,) = phone.temporary.iterdir(), phone.processes()
+    files = [folder / f"{number:04}" for number in range(4000)]
+    for file in files:
+        file.touch()
+    ending = threading.Thread(target=found.close)
+    ending.start()
+    while all(file.exists() for file in files[::100]) and ending.is_alive():
+        time.sleep(0.001)
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(agent, signal.SIGHUP)
+    ending.join()
+    phone.wait_until_left()
+
+
 STATES = {
     "unauthorized": "does not trust this computer. Unlock it and allow USB debugging",
     "offline": "it is offline. Plug it in again",
