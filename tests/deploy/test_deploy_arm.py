@@ -149,4 +149,3 @@ def test_a_whole_fit_is_clocked_and_checked_there(server: Server, tmp_path: Path
     without = [word for word in command(tmp_path / "other", *words) if word != "--busy"][3:]
     done = ridgepoint(*without, *COUNTED)
     assert done.returncode == 3 and "not measurable on an emulated processor" in done.stderr, done.stderr
-    server.wait_until_left()
