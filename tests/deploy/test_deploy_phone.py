@@ -52,7 +52,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 def test_files_are_clocked_side_by_side_and_told_as_means(device: AdbDevice, files: dict[str, Path]):
-    words = ("--device", device.bare, "--rounds", "8", "--json")
+    page = device.folder / "bench.html"
+    words = ("--device", device.bare, "--rounds", "8", "--json", "--html", page)
     done = call("bench", files["slow"], files["fast"], *words)
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
@@ -61,11 +62,13 @@ def test_files_are_clocked_side_by_side_and_told_as_means(device: AdbDevice, fil
     assert fast["ms"] == pytest.approx(4.0, rel=0.01) and slow["ms"] == pytest.approx(6.0, rel=0.01)
     assert told["verdicts"][0]["ratio"] == pytest.approx(4 / 6, rel=0.02) and told["verdicts"][0]["differ"]
     for latency in (fast, slow):
+        assert all(latency[what] is None for what in ("slowdown", "undisturbed", "load")), "no references tell"
         assert latency["means"] is True and latency["checked"] is False and latency["doubt"] is None
         assert (latency["device"], latency["place"]) == ("Google Pixel 6", device.bare)
         assert (latency["temperature_c"], latency["frequency_mhz"], latency["governor"]) == (44.25, 1401, "sched_pixel")
         assert latency["runtime_version"].startswith("benchmark_model-") and latency["at"] and latency["rounds"] == 8
     assert fast["runs"] == 8 * 50 and slow["runs"] == 8 * 33
+    assert "not known" in page.read_text()
     assert "Means, not runs" in told["protocol"] and "not checked on the device" in told["protocol"]
     assert set(device.pinned()) == {"1", "c"}, "after a look whether there is taskset, on the two large cores"
     find_device(device.bare).close()

@@ -160,7 +160,14 @@ def _cells(row: Any) -> list[str]:
         format_ms(latency.median_ms),
         format_ms(latency.p90_ms),
         f"{latency.drift:+.0%}",
-        "in doubt" if latency.doubt else f"{latency.slowdown:.2f} ×",
+        _machine(latency),
         "not known" if memory is None else f"{memory / 1e6:.1f} MB",
         f"{latency.file_bytes / 1e6:.1f} MB",
     ]
+
+
+def _machine(latency: Any) -> str:
+    """How much slower than when calm the machine was."""
+    if latency.doubt:
+        return "in doubt"
+    return "not known" if latency.slowdown is None else f"{latency.slowdown:.2f} ×"
