@@ -180,7 +180,7 @@ def test_defaults_by_the_data(make_tree):
 
 
 @pytest.mark.clock
-@pytest.mark.parametrize(("size", "resize", "floor"), [(32, 32, 5000), (96, 110, 1500)])
+@pytest.mark.parametrize(("size", "resize", "floor"), [(32, 32, 1500), (96, 110, 400)])
 def test_it_is_fast_enough_for_one_core(size, resize, floor):
     augment = build(msgspec.structs.replace(STRONG, policy=None, random_erasing=0.0), preprocessing(size, resize))
     images, threads = batch(resize, count=64), torch.get_num_threads()
@@ -188,7 +188,7 @@ def test_it_is_fast_enough_for_one_core(size, resize, floor):
     try:
         augment(images, seeds(images))
         best = 0.0
-        for _ in range(5):  # the best of five: other work on the machine only slows it down
+        for _ in range(5):  # the best of five: other work only slows it down, on some hosts to a third for seconds
             start = time.perf_counter()
             augment(images, seeds(images))
             best = max(best, len(images) / (time.perf_counter() - start))

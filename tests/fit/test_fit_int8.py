@@ -49,7 +49,7 @@ def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.slow
 def test_the_chosen_file_is_int8_and_a_resume_takes_the_one_that_was_made(photos: Path, tmp_path: Path):
     run, table = tmp_path / "run", tmp_path / "table.json"
-    words = ("fit", photos, "--latency", "50ms", "--precision", "int8", "--time", "30s", "--size", "64", "--busy")
+    words = ("fit", photos, "--latency", "50ms", "--precision", "int8", "--time", "45s", "--size", "96", "--busy")
     words = (*words, "--set", "epochs=1", "--table", table, "--out", run, "--json")
     done = call(*words)
     assert done.returncode == 0, done.stderr

@@ -11,6 +11,7 @@ from ridgepoint.deploy import bench, measure, parts, reference
 TURNS = {"rounds": 8, "round_s": 0.004}
 CLOCKS = (measure.measure, measure.clock)
 USUAL = [clock.__kwdefaults__ for clock in CLOCKS], parts.ROUND_S
+REFERENCES = reference.networks
 
 
 def take_time(patch: pytest.MonkeyPatch) -> None:
@@ -19,6 +20,11 @@ def take_time(patch: pytest.MonkeyPatch) -> None:
     for clock, usual in zip(CLOCKS, of_clocks, strict=True):
         patch.setattr(clock, "__kwdefaults__", usual)
     patch.setattr(parts, "ROUND_S", of_parts)
+
+
+def take_references(patch: pytest.MonkeyPatch) -> None:
+    """For a test, the reference networks are those that users have."""
+    patch.setattr(reference, "networks", REFERENCES)
 
 
 for clock in CLOCKS:
