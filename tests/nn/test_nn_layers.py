@@ -9,6 +9,8 @@ from torch.nn import functional as F
 from zoo_helpers import brief
 
 from ridgepoint.arch import layer as spec
+from ridgepoint.deploy.export import export_for_timing
+from ridgepoint.deploy.runtimes.onnx_graph import optimised_graph
 from ridgepoint.nn import layers
 from ridgepoint.nn.create import create_model
 from ridgepoint.nn.fuse import fuse
@@ -113,3 +115,11 @@ def test_no_product_of_attention_is_broadcast_when_exported(name):
     program = torch.export.export(fuse(create_model(network).eval()), (image(1, *network.input),)).run_decompositions()
     names = [str(node.target) for node in program.graph.nodes if node.op == "call_function"]
     assert any("bmm" in name for name in names) and not any("expand" in name for name in names)
+
+
+@pytest.mark.parametrize("name", ["tf_efficientnet_lite0", "mobilenetv2_050"])
+def test_padding_is_no_pass_of_its_own_in_the_file_that_is_clocked(name, tmp_path):
+    network, path = brief(name, height=64), tmp_path / "model.onnx"
+    export_for_timing(create_model(network), network.input_shape, path)
+    operators = optimised_graph(path).operators
+    assert "Pad" not in operators and operators["Conv"] > 10

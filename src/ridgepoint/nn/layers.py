@@ -58,7 +58,8 @@ class SameConv2d(nn.Conv2d):
             for size, stride, reach in zip(x.shape[-2:], self.stride, reaches, strict=True)
         ]
         (high, wide) = pads
-        return super().forward(F.pad(x, (wide // 2, wide - wide // 2, high // 2, high - high // 2)))
+        sides = (wide // 2, wide - wide // 2, high // 2, high - high // 2)
+        return super().forward(F.pad(x, sides, value=0.0))  # unsaid, ONNX Runtime leaves the padding a pass of its own
 
 
 class SharedConv2d(nn.Conv2d):
