@@ -19,13 +19,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ridgepoint.cost.host import most_macs_per_s_in
-from ridgepoint.cost.table import Conditions
 from ridgepoint.deploy.places import benchmark_model, thermal
 from ridgepoint.deploy.places.adb import Adb
 from ridgepoint.deploy.places.connection import ANSWER_S
+from ridgepoint.deploy.places.hello import Core, Hello
 from ridgepoint.deploy.places.place import Remote, Turning
-from ridgepoint.deploy.places.remote import Core, Hello
 from ridgepoint.deploy.places.wire import MAGIC
 from ridgepoint.deploy.rounds import COOL_S, State, Taken
 from ridgepoint.deploy.runtimes import find_runtime
@@ -131,17 +129,6 @@ class Phone(Remote):
         """What to do where it has no runtime."""
         return f"none; {PROGRAM}=/path/to/benchmark_model names what clocks .tflite files"
 
-    def conditions(self, runtime: str, threads: int) -> Conditions:
-        """See `Place`."""
-        self.expect(runtime)
-        return Conditions(
-            device=self.device,
-            runtime=runtime,
-            runtime_version=self.version,
-            threads=threads,
-            place=f"device-{self.hello.identity}",
-        )
-
     @cached_property
     def program(self) -> Path:
         """The user's `benchmark_model`, on this machine.
@@ -162,18 +149,18 @@ class Phone(Remote):
             raise InputError(f"{PROGRAM}: {error}") from None
         return path.resolve()
 
+    def version(self, runtime: str) -> str:
+        """What tells a build of `benchmark_model` from others, which tell no version.
+
+        Raises:
+            InputError: If another runtime is meant, or the program is not named, or not there.
+        """
+        self.expect(runtime)
+        return self._build
+
     @cached_property
-    def version(self) -> str:
-        """What tells a build of `benchmark_model` from others, which tell no version."""
+    def _build(self) -> str:
         return f"benchmark_model-{digest_file(self.program, limit_bytes=LARGEST_BYTES)[:8]}"
-
-    def most_macs_per_s(self, threads: int) -> float | None:
-        """See `Place`."""
-        return most_macs_per_s_in(self.hello.cpu_info, threads)
-
-    def peak_memory_bytes(self, path: Path, *, runtime: str, threads: int) -> int | None:
-        """See `Place`; not known of a phone."""
-        return None
 
     @contextlib.contextmanager
     def rounds_of(
@@ -282,7 +269,7 @@ class Phone(Remote):
             cores=[_core(words) for words in cpus if len(words) == 4 and words[0].isdecimal()],
             memory_bytes=int(facts["kb"]) * 1024 if facts.get("kb", "").isdecimal() else None,
             temperature_c=self.heat()[0],
-            runtimes={RUNTIME: self.version} if os.environ.get(PROGRAM) else {},
+            runtimes={RUNTIME: self._build} if os.environ.get(PROGRAM) else {},
         )
 
 
@@ -312,7 +299,7 @@ class PhoneSession(Session):
 
     def __init__(self, phone: Phone, path: Path, *, threads: int, pinned: bool):
         super().__init__(path, threads=threads, pinned=pinned)
-        self.place, self.version, self._phone = phone, phone.version, phone
+        self.place, self.version, self._phone = phone, phone.version(RUNTIME), phone
         self.input_shape = ()
         self.cores = phone.cores(threads) if pinned else ()
         self._program = phone.put(phone.program, "benchmark_model")

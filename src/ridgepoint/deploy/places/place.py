@@ -8,9 +8,10 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from ridgepoint.cost.host import cpu_name, most_macs_per_s
+from ridgepoint.cost.host import cpu_name, most_macs_per_s, most_macs_per_s_in
 from ridgepoint.cost.table import Conditions
 from ridgepoint.deploy.places.address import expect_answers, read_address
+from ridgepoint.deploy.places.hello import Hello
 from ridgepoint.deploy.rounds import Taken
 from ridgepoint.deploy.runtimes import find_runtime, open_session
 from ridgepoint.deploy.runtimes.session import Session
@@ -114,7 +115,39 @@ class Local(Place):
 
 
 class Remote(Place):
-    """A place whose sessions take their turns there."""
+    """A place whose sessions take their turns there.
+
+    Attributes:
+        hello: What it told of itself.
+    """
+
+    hello: Hello
+
+    @abc.abstractmethod
+    def version(self, runtime: str) -> str:
+        """The runtime's version there.
+
+        Raises:
+            InputError: If it cannot be used there, with what to do.
+        """
+
+    def conditions(self, runtime: str, threads: int) -> Conditions:
+        """See `Place`."""
+        return Conditions(
+            device=self.device,
+            runtime=runtime,
+            runtime_version=self.version(runtime),
+            threads=threads,
+            place=f"device-{self.hello.identity}",
+        )
+
+    def most_macs_per_s(self, threads: int) -> float | None:
+        """See `Place`."""
+        return most_macs_per_s_in(self.hello.cpu_info, threads)
+
+    def peak_memory_bytes(self, path: Path, *, runtime: str, threads: int) -> int | None:
+        """See `Place`; not known of a device."""
+        return None
 
     @abc.abstractmethod
     def rounds_of(

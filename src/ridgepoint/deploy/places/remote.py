@@ -14,9 +14,9 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 import numpy as np
 
-from ridgepoint.cost.host import as_emulated, cpu_name_in, most_macs_per_s_in
-from ridgepoint.cost.table import Conditions
+from ridgepoint.cost.host import as_emulated, cpu_name_in
 from ridgepoint.deploy.places.connection import ANSWER_S, Connection
+from ridgepoint.deploy.places.hello import Count, Hello, Share
 from ridgepoint.deploy.places.place import Remote, Turning
 from ridgepoint.deploy.places.wire import in_chunks
 from ridgepoint.deploy.rounds import State, Taken
@@ -31,37 +31,8 @@ from ridgepoint.files import read_file
 RUNTIMES = ("onnxruntime",)
 OLDEST = {"onnxruntime": (1, 16)}  # which reads what ridgepoint writes
 OPEN_S, RUN_S, TURN_S = 300.0, 60.0, 90.0  # the longest that opening, an image and one turn may take
-Text = Annotated[str, msgspec.Meta(max_length=10_000)]
-Short = Annotated[str, msgspec.Meta(max_length=200)]
-Count = Annotated[int, msgspec.Meta(ge=0, le=1 << 40)]
-Share = Annotated[float, msgspec.Meta(ge=0, le=1e6)]
 T = TypeVar("T", bound=msgspec.Struct)
 _FILE = re.compile(r"[A-Za-z0-9_.-]{1,120}", re.ASCII)
-
-
-class Core(msgspec.Struct, frozen=True):
-    """One of a device's cores, as far as its system tells."""
-
-    cpu: Count
-    capacity: Short | None = None
-    most_mhz: Share | None = None
-    governor: Short | None = None
-
-
-class Hello(msgspec.Struct, frozen=True):
-    """What a device is; `identity` stays, whatever its address is; `emulated_by`, see `ridgepoint.system`."""
-
-    identity: Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{16}\Z")]
-    machine: Short
-    system: Short
-    python: Short | None
-    executable: Short | None
-    cpu_info: Text
-    cores: Annotated[list[Core], msgspec.Meta(max_length=256)]
-    memory_bytes: Count | None
-    temperature_c: float | None
-    runtimes: dict[Short, Short]
-    emulated_by: Short | None = None
 
 
 class Opened(msgspec.Struct, frozen=True):
@@ -132,25 +103,6 @@ class Device(Remote):
     def lacking(self) -> str:
         """What to do where it has no runtime."""
         return f"none; on it: {self.hello.executable} -m pip install onnxruntime"
-
-    def conditions(self, runtime: str, threads: int) -> Conditions:
-        """See `Place`."""
-        version = self.version(runtime)
-        return Conditions(
-            device=self.device,
-            runtime=runtime,
-            runtime_version=version,
-            threads=threads,
-            place=f"device-{self.hello.identity}",
-        )
-
-    def most_macs_per_s(self, threads: int) -> float | None:
-        """See `Place`."""
-        return most_macs_per_s_in(self.hello.cpu_info, threads)
-
-    def peak_memory_bytes(self, path: Path, *, runtime: str, threads: int) -> int | None:
-        """See `Place`; not known of a device."""
-        return None
 
     @contextlib.contextmanager
     def rounds_of(
