@@ -95,6 +95,7 @@ def daemon(command: str, streams: socket.socket, errors: socket.socket, control:
         **{name: os.environ[name] for name in ("PYTHONPATH", "OMP_NUM_THREADS") if name in os.environ},
     }
     sh = os.environ.get("ADB_PROGRAM_SHELL", "/bin/sh")
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # a shell cannot trap what these tests, under nohup, ignore
     process = subprocess.Popen(
         [sh, "-c", command],
         stdin=streams,
