@@ -2,16 +2,15 @@
 
 import json
 import os
-import subprocess
-import sys
+import signal
 from dataclasses import replace
 from pathlib import Path
 
-import distill_helpers
 import numpy as np
 import pytest
 import torch
 from distill_helpers import CLASSES, kept, lessons, rows, teacher, views
+from forks import forks
 
 from ridgepoint.distill import store
 from ridgepoint.distill.lessons import Lesson, OnlineLessons
@@ -76,20 +75,27 @@ def test_the_teacher_is_asked_once(tmp_path: Path):
     assert before.items() <= content(tmp_path).items()
 
 
-@pytest.mark.slow
+def write_until_killed(folder: Path) -> None:
+    """A process that dies when four shards are there."""
+    store.ROWS_PER_SHARD = 8
+
+    def tell(share: float) -> None:
+        if len(list(folder.glob("0*.safetensors"))) == 4:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    kept(folder, lessons(topk=3), replicas=3).write(tell)
+
+
 def test_killed_and_resumed_it_holds_the_same_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(store, "ROWS_PER_SHARD", 8)
     killed, whole = tmp_path / "killed", tmp_path / "whole"
     kept(whole, lessons(topk=3), replicas=3).write()
-    program = [sys.executable, distill_helpers.__file__, str(killed)]
-    process = subprocess.Popen(program, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    for _ in range(4):
-        process.stdout.readline()
-    process.kill()
-    process.wait()
+    process = forks().Process(target=write_until_killed, args=(killed,))
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
     (killed / ".00000-00004.safetensors.x.safetensors").write_bytes(b"half a shard")  # what a kill may leave
-    assert 4 <= len(list(killed.glob("0*.safetensors"))) < 15
+    assert len(list(killed.glob("0*.safetensors"))) == 4
     kept(killed, lessons(topk=3), replicas=3).write()
     resumed = {name: data for name, data in content(killed).items() if not name.startswith(".")}
     assert resumed == content(whole) and len(resumed) == 1 + 15

@@ -45,21 +45,26 @@ def ours() -> torch.nn.Module:
     return model.eval()
 
 
+@pytest.fixture(scope="module")
+def files(ours, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """By kind, where the teacher lies."""
+    trained, exported = (tmp_path_factory.mktemp(name) for name in ("trained", "exported"))
+    about = About(labels=CLASSES, preprocessing=SMALL, val_accuracy=0.5, steps=1, seconds=1.0)
+    save_training(trained, ours, about)
+    file = exported / "model.onnx"
+    export_artefact(ours, file, network=ours.network, preprocessing=SMALL, labels=CLASSES)
+    return {"folder": trained, "onnx": file, "exported folder": exported}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["folder", "onnx", "exported folder"])
 @torch.no_grad()
-def test_ours(ours, tmp_path: Path, kind: str):
-    if kind == "folder":
-        about = About(labels=CLASSES, preprocessing=SMALL, val_accuracy=0.5, steps=1, seconds=1.0)
-        save_training(tmp_path, ours, about)
-    else:
-        file = tmp_path / "model.onnx"
-        export_artefact(ours, file, network=ours.network, preprocessing=SMALL, labels=CLASSES)
-    teacher = open_teacher(str(tmp_path / "model.onnx" if kind == "onnx" else tmp_path), CLASSES)
+def test_ours(ours, files: dict[str, Path], kind: str):
+    teacher = open_teacher(str(files[kind]), CLASSES)
     assert teacher.classes == CLASSES
     close(teacher, ours(SMALL.normalize(resized(32))))
     with pytest.raises(InputError, match=r"its 3 classes \(ant, bee, cat\) are not the data's 2 \(ant, bee\)"):
-        open_teacher(str(tmp_path), CLASSES[:2])
+        open_teacher(str(files[kind]), CLASSES[:2])
 
 
 @torch.no_grad()

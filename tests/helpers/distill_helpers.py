@@ -1,7 +1,5 @@
-"""Painted images, views of them, and a teacher of fresh weights; also run as a program that writes a store slowly."""
+"""Painted images, views of them, and a teacher of fresh weights."""
 
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -70,13 +68,3 @@ def kept(folder: Path, given: OnlineLessons, *, replicas: int = 2, data: str = "
 
 def rows(*numbers: int) -> np.ndarray:
     return np.array(numbers)
-
-
-if __name__ == "__main__":
-    store.ROWS_PER_SHARD = 8
-
-    def told(share: float) -> None:
-        print(share, flush=True)
-        time.sleep(0.2)
-
-    kept(Path(sys.argv[1]), lessons(topk=3), replicas=3).write(told)
