@@ -11,9 +11,8 @@ from ridgepoint.workers.board import Answer, Board, Claim
 
 
 @pytest.fixture(scope="module")
-def server():
-    with postgresql() as url:
-        yield url
+def server() -> str:
+    return postgresql()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -23,7 +23,7 @@ from ridgepoint.search.method import Judgement, Proposal
 from ridgepoint.workers.board import Board
 from ridgepoint.workers.crew import Crew
 
-CANDIDATES = 4
+CANDIDATES = 3
 
 
 def words(folder: Path, run: Path, *more: str) -> list[str]:
@@ -84,17 +84,17 @@ def test_a_worker_of_this_machine_is_killed_and_then_the_search_which_takes_the_
 @pytest.mark.slow
 def test_workers_elsewhere_over_postgresql_one_of_them_killed(whole: Path, tmp_path: Path):
     """Two workers that only know the address; when the beats of the killed one stand still, the other takes over."""
-    with postgresql() as url:
-        run, soon = tmp_path / "run", {"ridgepoint.workers.crew.LOST_AFTER_S": 5.0}
-        workers = [start("worker", url, "--idle", "200s", cwd=tmp_path) for _ in range(2)]
-        search = start(*words(whole, run, "--workers", "0", "--study", url), cwd=tmp_path, changes=soon)
-        try:
-            assert kill_one(url, search) in {worker.pid for worker in workers}
-            assert found(search, run) == journal(whole / "run")
-        finally:
-            for process in [search, *workers]:
-                process.kill()
-                process.communicate()
+    url, run = postgresql(), tmp_path / "run"
+    soon = {"ridgepoint.workers.crew.LOST_AFTER_S": 3.0}
+    workers = [start("worker", url, "--idle", "200s", cwd=tmp_path) for _ in range(2)]
+    search = start(*words(whole, run, "--workers", "0", "--study", url), cwd=tmp_path, changes=soon)
+    try:
+        assert kill_one(url, search) in {worker.pid for worker in workers}
+        assert found(search, run) == journal(whole / "run")
+    finally:
+        for process in [search, *workers]:
+            process.kill()
+            process.communicate()
 
 
 def jobs(count: int) -> list[Job]:

@@ -5,7 +5,6 @@ The same for SQLite and, where a server is installed, PostgreSQL.
 
 import socket
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -36,9 +35,8 @@ class Heard:
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    with postgresql() as url:
-        yield url
+def server() -> str:
+    return postgresql()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -120,7 +118,7 @@ def test_jobs_that_are_none_are_answered_so_and_the_next_one_is_judged(
     board.open("run\n\x1b[2J", encode(terms()).decode())
     board.post("run\n\x1b[2J", [*(text for text, _ in BAD_JOBS.values()), encode(job()).decode()])
     before = tree(tmp_path)
-    assert serve(url, allowed=Allowed(folders=[Path.cwd()]), idle_s=1.0, display=display) == 1
+    assert serve(url, allowed=Allowed(folders=[Path.cwd()]), idle_s=0.4, display=display) == 1
     answers = [board.answer("run\n\x1b[2J", place).verdict for place in range(len(BAD_JOBS) + 1)]
     for (name, (_, told)), answer in zip(BAD_JOBS.items(), answers[:-1], strict=True):
         assert '"type":"Failed"' in answer and told in answer, (name, answer)
@@ -179,7 +177,7 @@ def test_runs_that_cannot_or_must_not_be_served_are_left_alone_and_the_next_one_
     board.post("good", [encode(job()).decode()])
     before = tree(tmp_path)
     allowed = Allowed(folders=[Path.cwd()], data_root=tmp_path / "work" / "sets")
-    assert serve(url, allowed=allowed, idle_s=1.0, display=display) == 1
+    assert serve(url, allowed=allowed, idle_s=0.4, display=display) == 1
     assert len(display.lines) == len(BAD_TERMS) + 1
     for number, ((name, (_, told)), line) in enumerate(zip(BAD_TERMS.items(), display.lines[:-1], strict=True)):
         assert line.startswith(f"the run 'bad-{number:02d}' is left alone: ") and told in line, (name, line)
@@ -221,7 +219,7 @@ def test_a_job_that_ended_several_workers_is_not_begun_again(tmp_path: Path):
     for _ in range(TRIES):
         board.claim("killed")
         board.free("killed")
-    assert serve(url, allowed=Allowed(folders=[]), idle_s=1.0) == 0
+    assert serve(url, allowed=Allowed(folders=[]), idle_s=0.4) == 0
     assert "workers have begun it" in board.answer("run", 0).verdict
 
 
@@ -294,8 +292,8 @@ def test_whoever_only_lies_is_not_waited_for_for_ever(url: str, tmp_path: Path):
 
 def test_whoever_holds_a_job_for_ever_and_goes_on_beating_loses_it(tmp_path: Path):
     url = f"sqlite:///{tmp_path}/jobs.db"
-    with crew(url, tmp_path, held_at_most_s=0.5) as judges:
-        stop = threading.Event()
+    with crew(url, tmp_path, held_at_most_s=0.2) as judges:
+        taken, stop = threading.Event(), threading.Event()
 
         def hold() -> None:
             board, claim = Board(url), None
@@ -303,11 +301,15 @@ def test_whoever_holds_a_job_for_ever_and_goes_on_beating_loses_it(tmp_path: Pat
                 claim = claim or board.claim("holder")
                 if claim:
                     board.beat(claim)
+                    taken.set()
+
+        def answer() -> None:
+            assert taken.wait(60)
+            deliver(url, [encode(GOOD).decode()])
 
         holding = threading.Thread(target=hold, daemon=True)
         holding.start()
-        late = threading.Timer(1.0, lambda: deliver(url, [encode(GOOD).decode()]))  # the other one is there first
-        late.start()
+        threading.Thread(target=answer, daemon=True).start()
         assert [each.accuracy for each in judges.judge([job()])] == [0.5]
         stop.set()
         holding.join()
