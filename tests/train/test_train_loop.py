@@ -106,8 +106,8 @@ def test_how_often_it_is_judged_does_not_change_the_weights(data: TrainingData):
 @pytest.mark.clock
 def test_a_time_bound_is_kept(data: TrainingData):
     started = time.monotonic()
-    done = train(small_network(), data, quick(), bound=Bound(seconds=3.0), seed=0)
-    assert done.seconds == pytest.approx(3.0, rel=0.2)
+    done = train(small_network(), data, quick(), bound=Bound(seconds=1.5), seed=0)
+    assert done.seconds == pytest.approx(1.5, rel=0.2)
     assert time.monotonic() - started == pytest.approx(done.seconds, abs=1.0)
     assert done.history[-1]["progress"] == 1.0
     assert done.history[-1]["learning_rate"] < 0.1 * quick().optimizer.lr, "the schedule reaches its end by the clock"

@@ -69,10 +69,10 @@ def test_ctrl_c_stops_at_the_end_of_a_step_and_workers_go_on_until_then(data: Tr
 
 @pytest.mark.clock
 def test_by_the_clock_workers_are_told_what_was_agreed_on(data: TrainingData, tmp_path: Path):
-    done = train(small_network(), data, RECIPE, bound=Bound(seconds=3), seed=3, folder=tmp_path, workers=1)
+    done = train(small_network(), data, RECIPE, bound=Bound(seconds=2), seed=3, folder=tmp_path, workers=1)
     sizes = [row["resolution"] for row in load_checkpoint(tmp_path / CHECKPOINT)["rows"]]
     assert sizes[0] == 8 and sizes[-1] == 16
-    assert done.seconds == pytest.approx(3, rel=0.5)
+    assert done.seconds == pytest.approx(2, rel=0.5)
 
 
 def children() -> set[int]:
