@@ -79,8 +79,14 @@ def test_a_file_scores_what_its_source_scores(runtime: str, kind: str, runs, kno
     assert told[task.metric] == pytest.approx(score, abs=1e-3)
 
 
+SUPPRESSING = [name for name in ELSEWHERE if find_runtime(name, here=False).suppresses]
+"""Each takes two exports; of fewer boxes, tests/tasks/test_tasks_suppression.py has them too."""
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("runtime", ELSEWHERE)
+@pytest.mark.parametrize(
+    "runtime", [pytest.param(name, marks=[pytest.mark.soak] * (name in SUPPRESSING)) for name in ELSEWHERE]
+)
 def test_suppression_in_the_file_scores_the_same_or_is_refused_in_words(runtime: str, runs, known, tmp_path: Path):
     expect(runtime)
     images, answers = known["boxes"]
