@@ -4,13 +4,17 @@ import hashlib
 import os
 import threading
 import time
+from collections.abc import Callable, Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from multiprocessing.connection import Connection
 from pathlib import Path
+from unittest import mock
 
+import torch
 from forks import forks
 
 from ridgepoint.errors import InputError
+from ridgepoint.nn.create import create_model
 from ridgepoint.nn.published import Published
 from ridgepoint.nn.reach import reach
 
@@ -84,10 +88,10 @@ class HubServer:
         self.server.server_close()
 
 
-def reached_elsewhere(row: Published, env: dict[str, str], patience_s: float | None) -> str:
-    """What a process of its own says of weights: the hub's address is read when its client begins."""
+def elsewhere(task: Callable[..., str], env: Mapping[str, str], *given: object) -> str:
+    """What a process of its own says, with that environment: the hub's address is read when its client begins."""
     here, there = forks().Pipe(duplex=False)
-    process = forks().Process(target=_reach, args=(row, env, patience_s, there))
+    process = forks().Process(target=_say, args=(there, task, env, given))
     process.start()
     there.close()
     said: str = here.recv()
@@ -95,11 +99,26 @@ def reached_elsewhere(row: Published, env: dict[str, str], patience_s: float | N
     return said
 
 
-def _reach(row: Published, env: dict[str, str], patience_s: float | None, said: Connection) -> None:
-    os.environ.clear()
-    os.environ.update(env)
+def reached(row: Published, patience_s: float | None) -> str:
+    """Where weights were found, or why not."""
     try:
         found = reach(row, patience_s=patience_s)
-        said.send(f"{found.where} {found.path}")
     except InputError as error:
-        said.send(f"refused {error}")
+        return f"refused {error}"
+    return f"{found.where} {found.path}"
+
+
+def created(name: str, path: Path) -> str:
+    """Write the weights of a pretrained model to a file; why there is none, where there is none."""
+    try:
+        torch.save(create_model(name, pretrained=True).state_dict(), path)
+    except InputError as error:
+        return str(error)
+    return ""
+
+
+def _say(said: Connection, task: Callable[..., str], env: Mapping[str, str], given: Sequence[object]) -> None:
+    os.environ.clear()
+    os.environ.update(env)
+    with mock.patch("time.sleep"):  # the hub's client waits ever longer before it tries again
+        said.send(task(*given))

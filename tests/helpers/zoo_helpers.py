@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from ridgepoint.arch.blocks import Block
 from ridgepoint.arch.network import Network
 from ridgepoint.arch.zoo import load
 
@@ -70,20 +71,44 @@ def every(names: Iterable[str]) -> list[Any]:
     return [pytest.param(name, marks=marks(name)) for name in names]
 
 
+def of_new_kinds(names: Iterable[str]) -> list[Any]:
+    """Parameters of a test: networks with a kind of block, head, padding or norm that none before has, the others for
+    `make soak`."""
+    found, seen = [], set[str]()
+    for name in names:
+        network = load(name)
+        kinds = {part.tag() for _, part in network.rows()} | {network.head.tag()}
+        kinds |= {network.conventions.padding, network.conventions.norm_kind}
+        found.append(pytest.param(name, marks=[pytest.mark.soak] * (kinds <= seen)))
+        seen |= kinds
+    return found
+
+
 def forms(name: str) -> set[tuple[object, ...]]:
     """What distinguishes a network's blocks from others but for their sizes and its conventions."""
     network = load(name)
-    rows = (msgspec.to_builtins(row) for _, row in network.rows())
-    sizes = ("out_channels", "expand_channels")
-    of_rows = {
-        tuple((key, value if isinstance(value, str) else bool(value)) for key, value in row.items() if key not in sizes)
-        for row in rows
-    }
-    return of_rows | {tuple(msgspec.to_builtins(network.conventions).items())}
+    return {form(row) for _, row in network.rows()} | {tuple(msgspec.to_builtins(network.conventions).items())}
+
+
+def form(row: msgspec.Struct) -> tuple[object, ...]:
+    """What distinguishes a block or a head from others but for its sizes."""
+    found, sizes = msgspec.to_builtins(row), ("out_channels", "expand_channels")
+    return tuple(
+        (key, value if isinstance(value, str) else bool(value)) for key, value in found.items() if key not in sizes
+    )
 
 
 def brief(name: str, **size: int) -> Network:
-    """A network of the zoo whose stages have each of their blocks once, for what is true of each block by itself."""
-    network = load(name).at(**size)
-    stages = (msgspec.structs.replace(stage, blocks=tuple(dict.fromkeys(stage.blocks))) for stage in network.stages)
+    """A network of the zoo for what is true of each block by itself: of every stage the first, and each form once."""
+    network, seen = load(name).at(**size), set[object]()
+
+    def new(block: Block) -> bool:
+        found = form(block)
+        return found not in seen and not seen.add(found)
+
+    stages = []
+    for stage in network.stages:
+        first, *others = stage.blocks
+        new(first)
+        stages.append(msgspec.structs.replace(stage, blocks=(first, *filter(new, others))))
     return msgspec.structs.replace(network, stages=tuple(stages))

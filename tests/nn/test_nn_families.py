@@ -5,7 +5,7 @@ import onnxruntime
 import pytest
 import torch
 from nn_helpers import image, randomise, relative_error
-from zoo_helpers import FAMILIES, brief
+from zoo_helpers import FAMILIES, brief, of_new_kinds
 
 from ridgepoint.arch.blocks import BLOCKS
 from ridgepoint.arch.zoo import list_rivals, load
@@ -23,7 +23,7 @@ def test_they_have_every_kind_of_block():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [*FAMILIES, *ATTENDING])
+@pytest.mark.parametrize("name", of_new_kinds((*FAMILIES, *ATTENDING)))
 @pytest.mark.filterwarnings("ignore")
 @torch.no_grad()
 def test_the_file_of_a_small_network_answers_alike(name, tmp_path):

@@ -9,6 +9,7 @@ import torchvision
 from nn_helpers import image, randomise, relative_error
 from torch import nn
 from torchvision.models.detection.image_list import ImageList
+from zoo_helpers import brief
 
 import ridgepoint as rp
 from ridgepoint.arch.heads.deeplab import DeepLabV3
@@ -237,7 +238,7 @@ def test_heads_fold_on_tokens_branches_and_maps(base):
         DeepLabV3(separable=True),
     )
     for head in heads:
-        model = randomise(build(msgspec.structs.replace(load(base).at(height=64), head=head, num_classes=3)), size=64)
+        model = randomise(build(msgspec.structs.replace(brief(base, height=64), head=head, num_classes=3)), size=64)
         x = image(2, 3, 64, 64)
         assert model(x).shape == (2, 3, 64, 64)
         assert relative_error(fuse(model)(x), model(x)) < 1e-4, head.tag()

@@ -1,8 +1,11 @@
 """The supernet: a child's path and the child extracted from it are one function; what is shared is shared."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 import torch
+from _pytest.mark import ParameterSet
 from torch.utils.flop_counter import FlopCounterMode
 
 from ridgepoint.arch.space import Space, load_space, parse_space
@@ -50,8 +53,13 @@ def test_an_extracted_child_is_the_supernets_path(name: str):
     check_children(load_space(name).closed(num_classes=5), side=32, count=3)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in list_spaces() if name not in SMALL])
+def for_photographs() -> Iterator[ParameterSet]:
+    """Those with a small one of the same blocks are for `make soak`."""
+    for name in [name for name in list_spaces() if name not in SMALL]:
+        yield pytest.param(name, marks=[pytest.mark.soak] * (f"{name}_32px" in SMALL))
+
+
+@pytest.mark.parametrize("name", list(for_photographs()))
 def test_an_extracted_child_is_the_supernets_path_in_the_spaces_for_photographs(name: str):
     check_children(load_space(name).closed(num_classes=5, input=[3, 64, 64]), side=64, count=1)
 

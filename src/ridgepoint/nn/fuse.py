@@ -312,5 +312,7 @@ def _probe_shape(first: Scaled) -> tuple[int, ...]:
         return (2, len(first.weight), 9, 8)
     if isinstance(first, nn.Linear):
         return (2, first.in_features)
-    reach = [d * (k - 1) + 2 * s for d, k, s in zip(first.dilation, first.kernel_size, first.stride, strict=True)]
+    margins = (0, 0) if isinstance(first.padding, str) else first.padding
+    sizes = zip(first.dilation, first.kernel_size, first.stride, margins, strict=True)
+    reach = [d * (k - 1) + 2 * s - margin for d, k, s, margin in sizes]
     return (2, first.in_channels, max(9, reach[0] + 1), max(8, reach[1]))
