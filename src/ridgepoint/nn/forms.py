@@ -47,7 +47,9 @@ class UnmergedSelfAttention(BakedSelfAttention):
 
     def mix(self, query_BHND: Tensor, key_BHND: Tensor, value_BHND: Tensor) -> Tensor:
         """See `SelfAttention`."""
-        return (query_BHND @ key_BHND.transpose(2, 3) + self.offset_bias()).softmax(-1) @ value_BHND
+        products_BHNN = (query_BHND * self.key_dim**-0.5) @ key_BHND.transpose(2, 3)
+        mixed_BHND: Tensor = (products_BHNN + self.offset_bias()).softmax(-1) @ value_BHND
+        return mixed_BHND
 
 
 class BakedTalkingAttention(TalkingAttention):

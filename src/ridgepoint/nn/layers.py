@@ -191,14 +191,17 @@ class SelfAttention(nn.Module):
         heads_BHND = x.view(batch, count, self.heads, -1).transpose(1, 2)
         split = heads_BHND.split((self.key_dim, self.key_dim, self.value_dim), dim=3)
         query_BHND, key_BHND, value_BHND = split
-        mixed_BHND = self.mix(query_BHND * self.key_dim**-0.5, key_BHND, value_BHND)
+        mixed_BHND = self.mix(query_BHND, key_BHND, value_BHND)
         return mixed_BHND.transpose(1, 2).reshape(batch, count, -1)
 
     def mix(self, query_BHND: Tensor, key_BHND: Tensor, value_BHND: Tensor) -> Tensor:
-        """Values weighted by the softmax of products plus bias; heads are merged with the batch, as `bmm` wants it."""
+        """Values weighted by the softmax of products plus bias; heads are merged with the batch, as `bmm` wants it.
+
+        Scaled last: right before a product, runtimes make the scale a part of it.
+        """
         heads = query_BHND.shape[:2]
         query_RND, key_RND, value_RND = (part.flatten(0, 1) for part in (query_BHND, key_BHND, value_BHND))
-        products_RNN = torch.bmm(query_RND, key_RND.transpose(1, 2))
+        products_RNN = torch.bmm(query_RND * self.key_dim**-0.5, key_RND.transpose(1, 2))
         shares_BHNN = (products_RNN.unflatten(0, heads) + self.offset_bias()).softmax(-1)
         mixed_BHND: Tensor = torch.bmm(shares_BHNN.flatten(0, 1), value_RND).unflatten(0, heads)
         return mixed_BHND

@@ -35,7 +35,7 @@ class ResponseNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """The root of the sum of squares is a channel's strength."""
-        strength_BC11 = x.square().sum((2, 3), keepdim=True).sqrt()
+        strength_BC11 = (x * x).sum((2, 3), keepdim=True).sqrt()
         against_BC11 = strength_BC11 / (strength_BC11.mean(1, keepdim=True) + self.eps)
         return x * (1 + self.weight[:, None, None] * against_BC11) + self.bias[:, None, None]
 
@@ -55,7 +55,7 @@ class RmsNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """In the precision of the input."""
-        scale = (x.square().mean(1 if self.of_map else -1, keepdim=True) + self.eps).rsqrt()
+        scale = ((x * x).mean(1 if self.of_map else -1, keepdim=True) + self.eps).rsqrt()
         return x * scale * (self.weight[:, None, None] if self.of_map else self.weight)
 
 

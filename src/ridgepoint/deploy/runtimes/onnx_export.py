@@ -11,6 +11,8 @@ from torch import nn
 
 from ridgepoint.deploy.runtimes.runtime import Batch
 
+OPSET = 20  # the first in which a GELU is one operator, and the last that the older exporter writes
+
 
 def write_checked(
     module: nn.Module,
@@ -60,7 +62,7 @@ def write_fast(module: nn.Module, example: torch.Tensor, path: Path) -> None:
 
     The graph after the runtime's own optimisation is the same.
     """
-    torch.onnx.export(module, (example,), str(path), dynamo=False, opset_version=17)
+    torch.onnx.export(module, (example,), str(path), dynamo=False, opset_version=OPSET)
 
 
 def _forget_shapes_of_weights(proto: onnx.ModelProto) -> None:
