@@ -55,7 +55,7 @@ class RmsNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """In the precision of the input."""
-        scale = ((x * x).mean(1 if self.of_map else -1, keepdim=True) + self.eps).rsqrt()
+        scale = ((x * x).mean(1 if self.of_map else -1, keepdim=True) + self.eps).sqrt().reciprocal()
         return x * scale * (self.weight[:, None, None] if self.of_map else self.weight)
 
 
