@@ -2,11 +2,14 @@
 
 import os
 from collections.abc import Sequence
+from typing import Self
 
 import msgspec
 
 from ridgepoint.arch.network import Network
+from ridgepoint.arch.scale import suited
 from ridgepoint.arch.zoo import load, top1
+from ridgepoint.cost.count import cost
 from ridgepoint.display import Display
 from ridgepoint.errors import InputError, RunError
 from ridgepoint.fit.policy import POLICY
@@ -45,6 +48,16 @@ class Opening(msgspec.Struct, frozen=True, kw_only=True):
     promise: float | None = None
     best_for: tuple[str, ...] = ()
     over: bool = False
+
+    def at(self, size: int) -> Self:
+        """The same at a smaller input size, in pixels of a side; its milliseconds are still those at its own."""
+        channels, _, _ = self.network.input
+        network = suited(self.network, channels=channels, height=size, width=size, num_classes=self.network.num_classes)
+        return msgspec.structs.replace(self, network=network)
+
+    def knows(self, size: int) -> bool:
+        """Whether its weights are as many at another input size: tables of positions are not."""
+        return cost(self.at(size).network).params == cost(self.network).params
 
 
 class Opened(msgspec.Struct, kw_only=True):
