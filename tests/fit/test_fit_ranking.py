@@ -17,10 +17,11 @@ from ridgepoint.arch.zoo import load
 from ridgepoint.cost.count import cost
 from ridgepoint.cost.roofline import predict_latency
 from ridgepoint.display import Silent
+from ridgepoint.fit.early import smaller_to_learn
 from ridgepoint.fit.frozen import RIDGES, left_out
 from ridgepoint.fit.further import best_looked_at
 from ridgepoint.fit.goals import find_goals, together
-from ridgepoint.fit.opening import Opened, choose_opening, within_reach
+from ridgepoint.fit.opening import Opened, Opening, choose_opening, within_reach
 from ridgepoint.fit.prepare import prepare
 from ridgepoint.fit.ranking import lost, top1
 from ridgepoint.fit.settings import make_settings
@@ -28,6 +29,7 @@ from ridgepoint.nn.build import build
 from ridgepoint.nn.reach import FOLDER
 from ridgepoint.nn.weights import save_weights
 from ridgepoint.run.folder import open_run
+from ridgepoint.train.start import of_published
 
 BETTER, OTHER = "mobilenetv3_small_100", "mobilenetv3_small_050"  # as published
 
@@ -139,3 +141,19 @@ def test_expectations_come_from_published_accuracies():
     assert lost(160 / 224) == pytest.approx(71.8 - 68.8)
     assert lost(160 / 224) < lost(140 / 224) < lost(128 / 224)
     assert top1("mobilenetv2_140") > top1("mobilenetv2_050") > 0
+
+
+def test_where_time_is_short_a_smaller_input_learns(place: Path, tmp_path: Path, monkeypatch):
+    """For so many steps as there is time for at 112 px; eight epochs of 24 images are eight. A named size stays."""
+    monkeypatch.setenv(FOLDER, str(place / "weights"))
+
+    def size(steps: float, **more) -> int | None:
+        settings = make_settings(data=str(place / "photos"), latency_ms=5.0, busy=True, **more)
+        with open_run(settings, out=tmp_path / f"{steps}-{len(more)}", resume=False) as run:
+            prepared = prepare(run, Silent())
+            (row,) = (each for each in within_reach(settings, prepared) if each.network == OTHER)
+            opening = Opening(network=load(OTHER).at(height=112).with_classes(3), weights=of_published(row), ms=1.0)
+            return smaller_to_learn(prepared, settings, opening, steps=steps)
+
+    assert [size(steps) for steps in (9, 7, 5, 3, 0.1)] == [None, 96, 80, 64, 64]
+    assert size(0.1, size=112) is None
