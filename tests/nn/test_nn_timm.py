@@ -100,7 +100,7 @@ def assert_same_maps(name, whole, source) -> None:
 
 @pytest.mark.parametrize("name", every(name for name in NAMES if name not in LARGE))
 def test_logits_equal_timms(name):
-    """At a small size that is not square; some take one size only. Of a small one of each family the feature maps too."""
+    """At a small size that is not square; some take one size only. Of a small one of each family its maps too."""
     model, reference = pair(name)
     small = (own_size(name, 64), own_size(name, 96))
     assert_same(model, reference, [small])
