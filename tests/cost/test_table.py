@@ -10,7 +10,7 @@ from cost_helpers import stored
 from ridgepoint.arch.document import parse_network
 from ridgepoint.arch.network import Network, place_blocks
 from ridgepoint.arch.zoo import load
-from ridgepoint.cost.table import Conditions, LatencyTable, load_table, row_key
+from ridgepoint.cost.table import Conditions, LatencyTable, Sample, load_table, row_key
 from ridgepoint.cost.tabled import TabledModel
 from ridgepoint.errors import InputError
 
@@ -92,8 +92,25 @@ def test_row_names_are_the_same_in_every_process():
 def test_a_table_comes_back_from_its_file(tmp_path: Path):
     table = filled(network("a", 8))
     table.networks["digest"] = stored(2.5)
-    table.save(tmp_path / "table.json")
+    table.save(tmp_path / "table.json", doubted=False)
     assert load_table(tmp_path / "table.json", conditions=HERE) == table
+
+
+def test_what_another_process_saved_meanwhile_stays_and_counts_here(tmp_path: Path):
+    """Else a run that is resumed would go by other times than those that it began with."""
+    path = tmp_path / "table.json"
+    filled(network("a", 8)).save(path, doubted=False)
+    mine, others = (load_table(path, conditions=HERE) for _ in range(2))
+    for table, digest, ms in ((others, "both", 1.0), (others, "theirs", 2.0), (mine, "both", 3.0), (mine, "mine", 4.0)):
+        table.networks[digest] = stored(ms)
+    others.rows["doubted"] = msgspec.structs.replace(stored(9.0), doubt="busy")
+    others.samples.append(Sample(network=network("a", 8), ms=1.0, at=time.time()))
+    others.save(path, doubted=True, calibrating=True)
+    mine.save(path, doubted=False)
+    assert {digest: each.ms for digest, each in mine.networks.items()} == {"both": 1.0, "theirs": 2.0, "mine": 4.0}
+    kept = load_table(path, conditions=HERE)
+    assert (kept.networks, kept.rows, kept.samples) == (mine.networks, mine.rows, others.samples)
+    assert "doubted" not in kept.rows and not mine.samples
 
 
 def test_old_and_doubted_times_are_taken_again():
@@ -131,7 +148,7 @@ def test_old_and_doubted_times_are_taken_again():
     ids=lambda change: next(iter(change)),
 )
 def test_a_table_of_other_conditions_is_refused(tmp_path: Path, other: dict[str, object]):
-    filled(network("a", 8)).save(tmp_path / "table.json")
+    filled(network("a", 8)).save(tmp_path / "table.json", doubted=False)
     fields = {name: getattr(HERE, name) for name in HERE.__struct_fields__}
     with pytest.raises(InputError, match=r"table\.json: was measured on .* Delete it or give another file"):
         load_table(tmp_path / "table.json", conditions=Conditions(**{**fields, **other}))

@@ -78,7 +78,7 @@ def test_only_what_differs_is_measured(path: Path, monkeypatch):
         return [stored(self.table.overhead_ms + 1.0) for _ in blocks]
 
     monkeypatch.setattr(HostTable, "_time", fake)
-    monkeypatch.setattr(LatencyTable, "save", lambda self, path: None)
+    monkeypatch.setattr(LatencyTable, "save", lambda self, path, **named: None)
     host = HostTable(path=path, busy=True)
     before = host.latency(small_network()).ms
     more_classes = host.latency(small_network().with_classes(1000))

@@ -11,6 +11,7 @@ from photographs import NAME, write_photographs
 
 from ridgepoint.arch.zoo import load
 from ridgepoint.deploy.artefact import load_artefact
+from ridgepoint.fit import bound
 from ridgepoint.nn.build import build
 from ridgepoint.nn.reach import FOLDER
 from ridgepoint.nn.weights import save_weights
@@ -67,17 +68,21 @@ def test_a_killed_fit_leaves_a_checked_file_and_goes_on_exactly(place: Path, wei
 
 
 @pytest.mark.slow
-def test_time_ends_with_what_there_is_and_none_asks_for_nothing(place: Path, weights: Path, tmp_path: Path):
+def test_time_ends_with_what_there_is_and_none_asks_for_nothing(
+    place: Path, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     short = call(*words(place, tmp_path / "short", "--time", "2s", "--busy"))
     assert short.returncode == 2 and "a classifier on published weights, takes about" in short.stderr
     assert not (tmp_path / "short").exists()
-    done = call(*words(place, tmp_path / "run", "--time", "28s", "--size", "64", "--busy", "--json"))
+    monkeypatch.setattr(bound, "FIRST_FILE_S", 0.0)
+    asked = words(place, tmp_path / "run", "--time", "10s", "--size", "64", "--busy", "--json")
+    done = call(*asked)
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
     assert result["finished"] and result["search"] is None and result["stages"][0]["name"] == f"{NAME}-64px-frozen"
     assert result["data"]["preprocessing"]["mean"] == list(HALF)
     assert any("%, there after" in note for note in result["notes"])
-    again = call(*words(place, tmp_path / "run", "--time", "28s", "--size", "64", "--busy", "--json"), "--resume")
+    again = call(*asked, "--resume")
     assert json.loads(again.stdout)["accuracy"] == result["accuracy"]
     assert "Apple" not in done.stderr, "weights under closed terms are taken only where they are named"
 

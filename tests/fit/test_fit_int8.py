@@ -17,7 +17,7 @@ from ridgepoint.cost.count import cost
 from ridgepoint.deploy.artefact import load_artefact
 from ridgepoint.deploy.companion import read_entry
 from ridgepoint.errors import InputError
-from ridgepoint.fit import forms
+from ridgepoint.fit import bound, forms
 from ridgepoint.fit.pipeline import fit
 from ridgepoint.fit.settings import make_settings
 from ridgepoint.fit.target import Clocked
@@ -47,9 +47,12 @@ def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.clock
 @pytest.mark.slow
-def test_the_chosen_file_is_int8_and_a_resume_takes_the_one_that_was_made(photos: Path, tmp_path: Path):
+def test_the_chosen_file_is_int8_and_a_resume_takes_the_one_that_was_made(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(bound, "FIRST_FILE_S", 0.0)
     run, table = tmp_path / "run", tmp_path / "table.json"
-    words = ("fit", photos, "--latency", "50ms", "--precision", "int8", "--time", "45s", "--size", "96", "--busy")
+    words = ("fit", photos, "--latency", "50ms", "--precision", "int8", "--time", "15s", "--size", "96", "--busy")
     words = (*words, "--set", "epochs=1", "--table", table, "--out", run, "--json")
     done = call(*words)
     assert done.returncode == 0, done.stderr

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from cli_helpers import COMMAND
 
-SHORT = ("--evaluations", "2", "--set", "epochs=2", "--set", "short_epochs=1", "--baselines", "1")
+SHORT = ("--evaluations", "2", "--set", "epochs=2", "--set", "short_epochs=1", "--baselines", "0")
 
 
 @pytest.mark.slow

@@ -13,8 +13,8 @@ from ridgepoint.arch.document import dump_network
 from ridgepoint.arch.network import Network
 from ridgepoint.arch.space import load_space
 from ridgepoint.arch.zoo import load
-from ridgepoint.cost.roofline import Roofline
-from ridgepoint.deploy.calibrate import HostTable
+from ridgepoint.cost.device import load_device
+from ridgepoint.cost.roofline import Roofline, predict_latency
 from ridgepoint.display import Silent
 from ridgepoint.errors import InputError
 from ridgepoint.fit.goals import Goal
@@ -31,7 +31,7 @@ from ridgepoint.tasks.reading import read
 from ridgepoint.train.run import run_training
 from ridgepoint.train.settings import TrainSettings
 
-QUICK = {"epochs": 2, "short_epochs": 1}
+QUICK = {"epochs": 1, "short_epochs": 1}
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     stem = msgspec.structs.replace(network.stem[0], out_channels=16)
     network = msgspec.structs.replace(network, name="small", stem=(stem,), stages=network.stages[1:3])
     (folder / "small.yaml").write_text(dump_network(network))
-    settings = TrainSettings(model=str(folder / "small.yaml"), data="digits", changes={"epochs": 4}, size=32)
+    settings = TrainSettings(model=str(folder / "small.yaml"), data="digits", changes={"epochs": 4}, size=16)
     run_training(settings, read=read, out=folder / "training", resume=False, display=Silent())
     return folder
 
@@ -70,33 +70,28 @@ def test_a_space_is_searched_with_the_method_that_was_asked(tmp_path: Path):
     assert "The front over time" in page and "All 3 candidates, 3 of them trained" in page
 
 
-@pytest.mark.clock
 @pytest.mark.slow
 def test_netadapt_from_a_trained_network_killed_and_not(trained: Path, tmp_path: Path):
-    network = load(trained / "small.yaml").at(height=32, channels=1).with_classes(10)
-    host = HostTable(busy=True)
-    budget = 0.9 * host.measure_networks({"start": network})["start"]  # to which a fit brings the table
+    network = load(trained / "small.yaml").at(height=16, channels=1).with_classes(10)
+    device = load_device("pixel6-cpu")
+    budget = 0.9 * predict_latency(network, device).ms * device.interval[1]
     words = [
         *PROGRAM, "search", str(trained / "small.yaml"), "digits", "--method", "netadapt",
-        "--weights", str(trained / "training"), "--latency", f"{budget:.6f}ms", "--size", "32", "--evaluations", "12",
-        "--set", "epochs=2", "--set", "short_epochs=1", "--seed", "5", "--busy",
+        "--weights", str(trained / "training"), "--device", device.name, "--latency", f"{budget:.6f}ms", "--size", "16",
+        "--evaluations", "4", "--set", "epochs=1", "--set", "short_epochs=1", "--seed", "5",
     ]  # fmt: skip
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    told = finish([*words, "--out", str(whole)], may_miss=True)
+    told = finish([*words, "--out", str(whole)])
     assert "Search method netadapt: as asked" in told
     kill_when([*words, "--out", str(killed)], killed, "weights/steps", 0.5)
-    finish([*words, "--out", str(killed), "--resume"], may_miss=True)
-    found, again = ([c for c in read_candidates(run) if c.phase == "search"] for run in (whole, killed))
-    assert [c.network.digest for c in found] == [c.network.digest for c in again]
-    assert [c.short_accuracy for c in found] == [c.short_accuracy for c in again]
+    assert not (killed / "steps" / "search.json").exists(), "killed too late to tell anything"
+    finish([*words, "--out", str(killed), "--resume"])
+    assert journal(killed) == journal(whole)
+    found = [c for c in read_candidates(whole) if c.phase == "search"]
     assert found[0].network.digest == network.digest and found[0].short_accuracy > 0.5, "it starts with what it learnt"
     assert len(found) > 1 and all(c.parent for c in found[1:]), "every other comes from one before"
-    if not (whole / "result.json").is_file():
-        assert ("by the clock" in told or "was found and trained" in told) and "Traceback" not in told
-        return
     result = json.loads((whole / "result.json").read_text())
-    assert journal(killed) == journal(whole)
-    assert result["met"] and result["latency"]["ms"] <= budget
+    assert result["met"] and result["latency"]["bound_ms"] <= budget
     names = {row["name"] for row in result["finalists"]}
     assert len(names) == 2 and any(name.endswith("-from-scratch") for name in names)
     assert "comes from" in (whole / "report.html").read_text() if result["network"]["name"] in names else True
@@ -119,11 +114,11 @@ class SlowHost:
 
 @pytest.mark.slow
 def test_where_the_clock_refutes_every_candidate_the_search_goes_on(trained: Path, tmp_path: Path):
-    network = load(trained / "small.yaml").at(height=32, channels=1).with_classes(10)
+    network = load(trained / "small.yaml").at(height=16, channels=1).with_classes(10)
     host = SlowHost(network)
     settings = make_settings(
-        verb="search", space=str(trained / "small.yaml"), data="digits", method="netadapt", size=32, seed=5,
-        weights=str(trained / "training"), latency_ms=0.95 * host.latency(network).ms, evaluations=12, changes=QUICK,
+        verb="search", space=str(trained / "small.yaml"), data="digits", method="netadapt", size=16, seed=5,
+        weights=str(trained / "training"), latency_ms=0.95 * host.latency(network).ms, evaluations=4, changes=QUICK,
         busy=True,
     )  # fmt: skip
     run = RunFolder(tmp_path, settings)

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import onnx
@@ -24,24 +25,25 @@ def command(run: Path, *more: str) -> list[str]:
 COUNTED = ("--evaluations", "3", "--set", "epochs=2", "--set", "short_epochs=1", "--baselines", "0", "--seed", "5")
 
 
-def start(words: list[str]) -> Command:
+def start(words: list[str], changes: Mapping[str, object] | None = None) -> Command:
     """A command line under way; as a fork of one that has loaded what its first words name."""
     assert words[:3] == PROGRAM
-    return Command(words[3:])
+    return Command(words[3:], changes=changes)
 
 
-def finish(words: list[str], *, may_miss: bool = False) -> str:
-    """Run to the end; what was written to stderr. A budget may be missed where the clock has the last word."""
-    process = start(words)
+def finish(words: list[str], changes: Mapping[str, object] | None = None) -> str:
+    """Run to the end; what was written to stderr."""
+    process = start(words, changes)
     _, told = process.communicate(timeout=400)
-    missed = may_miss and process.returncode == 3
-    assert missed or process.returncode == 0, told
+    assert process.returncode == 0, told
     return told
 
 
-def kill_when(words: list[str], run: Path, pattern: str, delay_s: float) -> None:
+def kill_when(
+    words: list[str], run: Path, pattern: str, delay_s: float, changes: Mapping[str, object] | None = None
+) -> None:
     """SIGKILL a command some time after a file that matches has appeared in its run folder."""
-    process = start(words)
+    process = start(words, changes)
     while not any(run.glob(pattern)):
         assert process.poll() is None, f"ended before {pattern} was there: {process.communicate()[1]}"
         time.sleep(0.002)

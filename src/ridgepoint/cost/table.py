@@ -21,10 +21,12 @@ from ridgepoint.cost.device import Device
 from ridgepoint.cost.pass_times import PassTimes
 from ridgepoint.errors import InputError
 from ridgepoint.files import read_file, write_atomic
+from ridgepoint.locks import owning
 
 LARGEST_BYTES = 50_000_000
 Interval = tuple[float, float]
 KEPT_S = 30 * 24 * 3600.0  # what is older is taken again: systems and runtimes are updated, machines are changed
+SAVING_S = 60.0  # to wait for another process that saves the same table
 PROTOCOL = 2  # how times are taken; those of another protocol lie in files of other names
 _UNTOLD = {"place": "host", "precision": "float32"}  # what names of files do not tell
 
@@ -125,9 +127,28 @@ class LatencyTable(msgspec.Struct, kw_only=True):
                 del stored[key]
         return self
 
-    def save(self, path: Path) -> None:
-        """Write the table as JSON, whole or not at all."""
-        write_atomic(path, msgspec.json.encode(self))
+    def save(self, path: Path, *, doubted: bool, calibrating: bool = False) -> None:
+        """Write the table as JSON, whole or not at all.
+
+        Times that other processes have saved meanwhile stay, and count here: so all go by the same ones, and so does a
+        run that is resumed.
+
+        Args:
+            path: The file.
+            doubted: Whether doubted times of others are accepted.
+            calibrating: Whether the samples and the calibration are this process's to change, not another's.
+        """
+        with owning(path.with_suffix(".saving"), what=path, otherwise="Try again", wait_s=SAVING_S):
+            written = self
+            if path.exists():
+                others = load_table(path, conditions=self.conditions).trim(doubted=doubted)
+                self.overhead = others.overhead
+                self.rows |= others.rows
+                self.networks |= others.networks
+                if not calibrating:
+                    kept = {"samples": others.samples, "calibration": others.calibration}
+                    written = msgspec.structs.replace(self, **kept)
+            write_atomic(path, msgspec.json.encode(written))
 
 
 def load_table(path: Path, *, conditions: Conditions) -> LatencyTable:

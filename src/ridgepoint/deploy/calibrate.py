@@ -71,7 +71,7 @@ class HostTable:
         else:
             make_folder(self.path.parent)
             self.table = LatencyTable(conditions=conditions, overhead=self._overhead(conditions))
-            self.table.save(self.path)
+            self.table.save(self.path, doubted=self.busy)
         self.model = TabledModel(self.table)
 
     @property
@@ -102,7 +102,7 @@ class HostTable:
         time_samples(self.table, self.path, time_s=time_s, busy=self.busy, place=self.place, progress=progress)
         if self.table.calibration is None or self.table.calibration.samples != len(self.table.samples):
             self.table.calibration = calibrate(self.table.samples, self.table.conditions)
-            self.table.save(self.path)
+            self.table.save(self.path, doubted=self.busy, calibrating=True)
             self.model = TabledModel(self.table)
         write_device(self.device_path, self.table.calibration.device, by="calibrate")
 
@@ -113,7 +113,7 @@ class HostTable:
             for block, found in zip(part, self._time(part), strict=True):
                 ms = max(found.ms - self.table.overhead_ms, 0.0)
                 self.table.rows[row_key(block.recipe, block.input)] = msgspec.structs.replace(found, ms=ms)
-            self.table.save(self.path)
+            self.table.save(self.path, doubted=self.busy)
             if progress:
                 progress(min(start + TOGETHER, len(blocks)), len(blocks))
 
@@ -124,7 +124,7 @@ class HostTable:
         if wanted:
             for name, found in self.clock(wanted).items():
                 known[self._key(wanted[name])] = self._kept(found)
-            self.table.save(self.path)
+            self.table.save(self.path, doubted=self.busy)
         return {name: known[self._key(network)].ms for name, network in networks.items()}
 
     def clock(self, networks: Mapping[str, Network], *, patience_s: float | None = None) -> dict[str, MeasuredLatency]:

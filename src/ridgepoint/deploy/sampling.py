@@ -53,7 +53,7 @@ def time_samples(
         doubt = _time_some(table, path, time_s, busy, place, progress)
         _time_again(table, busy, place)
     finally:
-        table.save(path)
+        table.save(path, doubted=busy, calibrating=True)
     samples = table.samples
     if len(samples) < LEAST_SAMPLES or not any(sample.again_ms for sample in samples):
         raise NotMeasurableError(f"{_told(samples)}, {LEAST_SAMPLES} are needed: {cannot_tell(doubt or '')}")
@@ -75,7 +75,7 @@ def _time_some(
         if doubt is None:
             samples += [_sample(*pair) for pair in zip(networks, timings, strict=True)]
         if monotonic() - saved_at > SAVE_EVERY_S:
-            table.save(path)
+            table.save(path, doubted=busy, calibrating=True)
             saved_at = monotonic()
         if progress:
             done = max(used, (len(samples) - before) / (SAMPLES - before))
