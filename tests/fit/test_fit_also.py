@@ -24,7 +24,7 @@ from ridgepoint.search.study import Study
 
 WORDS = ("fit", "digits", "--size", "16", "--space", str(SPACE_FILE), *COUNTED, "--baselines", "2")
 FIRST, OTHER = "pixel6-cpu", "galaxy-s24-npu"
-LOOSE_MS = 1.0
+LOOSE_MS = 0.3
 
 
 def asked(*also: str, **more: object) -> FitSettings:
