@@ -145,6 +145,8 @@ def walk(node: Any) -> Iterator[Choice]:
 
 def close(node: Any, pick: Callable[[Choice], int]) -> Any:
     """The content with every open choice replaced by the option that `pick` gives the index of."""
+    if node is None or isinstance(node, int | str):  # most of it: a search closes a space thousands of times
+        return node
     if isinstance(node, Choice):
         return close(node.options[pick(node)], pick)
     if isinstance(node, Mapping) and "depth" in node:

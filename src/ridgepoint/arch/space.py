@@ -62,7 +62,7 @@ class Space:
     name: str
     template: Mapping[str, Any] = field(repr=False)
 
-    @property
+    @cached_property
     def choices(self) -> tuple[Choice, ...]:
         """Every choice once, in the order of the document."""
         first: dict[str, Choice] = {}

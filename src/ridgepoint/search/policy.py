@@ -3,7 +3,7 @@
 Source: TuNAS, arXiv:2008.06120, section 3, and its released code.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from heapq import heappop, heappush
 
 import numpy as np
@@ -40,13 +40,9 @@ class Policy(nn.Module):
 
     def sample(self, rng: np.random.Generator) -> Assignment:
         """An option for every choice, also for those that will not be open."""
-        uniform = rng.random(len(self.options))
-        drawn = {}
-        for (name, probabilities), chance in zip(self.probabilities().items(), uniform, strict=True):
-            drawn[name] = min(
-                int(np.searchsorted(np.cumsum(probabilities), chance, side="right")), len(probabilities) - 1
-            )
-        return drawn
+        below = self.log_probabilities().detach().exp().double().numpy().cumsum(1)
+        drawn = (below <= rng.random((len(self.options), 1))).sum(1).tolist()
+        return {name: min(drawn[row], self.options[name] - 1) for name, row in self.row.items()}
 
     def relaxed(self, temperature: float, generator: torch.Generator | None = None) -> dict[str, Tensor]:
         """A soft draw by choice: weights of the options that sum to 1, nearer to one option the lower the temperature.
@@ -75,11 +71,15 @@ class Policy(nn.Module):
 
     def most_probable(self) -> Assignment:
         """The most probable option of every open choice, the first of equals."""
-        return self.completed({})
+        return self._completed({}, self._best())
 
-    def completed(self, taken: Mapping[str, int]) -> Assignment:
-        """An assignment with the given options where their choices are open, and the most probable ones elsewhere."""
-        best = self.log_probabilities().detach().argmax(1).tolist()
+    def _best(self) -> list[int]:
+        """The most probable option of every choice."""
+        best: list[int] = self.log_probabilities().detach().argmax(1).tolist()
+        return best
+
+    def _completed(self, taken: Mapping[str, int], best: Sequence[int]) -> Assignment:
+        """The given options where their choices are open, and the best ones elsewhere."""
         return self.space.complete(lambda choice: taken.get(choice.name, best[self.row[choice.name]]))
 
     def likeliest(self, count: int) -> Iterator[Assignment]:
@@ -102,9 +102,9 @@ class Policy(nn.Module):
 
     def changes(self, assignment: Assignment) -> Iterator[tuple[float, Assignment]]:
         """Every assignment that differs in one open choice, and the log-probability that its option lacks."""
-        log_p = self.log_probabilities().detach().tolist()
+        log_p, best = self.log_probabilities().detach().tolist(), self._best()
         for name, taken in assignment.items():
             for option in range(self.options[name]):
                 if option != taken:
                     lost = log_p[self.row[name]][taken] - log_p[self.row[name]][option]
-                    yield lost, self.completed({**assignment, name: option})
+                    yield lost, self._completed({**assignment, name: option}, best)
