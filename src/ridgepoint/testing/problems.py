@@ -27,7 +27,7 @@ from ridgepoint.search.methods.entry import Entry, entry_of
 from ridgepoint.search.study import Study
 from ridgepoint.train.loop import Bound
 
-EVALUATIONS = 24  # beyond the first generation of every method that comes with the package
+EVALUATIONS = 18  # beyond the first generation of every method that comes with the package
 DEVICE = "pixel6-cpu"
 AnyMethod: TypeAlias = str | Entry | Method
 """A method by name, with what is known of it, or alone."""
