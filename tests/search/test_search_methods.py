@@ -3,6 +3,7 @@
 import itertools
 import os
 import time
+from collections.abc import Iterable
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -14,19 +15,17 @@ from ridgepoint.search.study import Study
 from ridgepoint.testing.methods import check, main
 from ridgepoint.testing.problems import journal, make_problem, middle, search
 
-
-def journals(folder: Path) -> dict[str, list[tuple[object, ...]]]:
-    return {name: journal(Study(folder / name).candidates()) for name in OWN}
+Journals = dict[str, list[tuple[object, ...]]]
 
 
-@pytest.fixture(scope="module")
-def reference() -> dict[str, list[tuple[object, ...]]]:
-    problems = {name: make_problem(name, budget_ms=middle(name)) for name in OWN}
+def found(names: Iterable[str] = OWN) -> Journals:
+    """What methods find that nobody stops."""
+    problems = {name: make_problem(name, budget_ms=middle(name)) for name in names}
     return {name: journal(search(name, problem)) for name, problem in problems.items()}
 
 
 FIRST = ("netadapt", "random")
-"""A method of networks and one of spaces; to check one takes seconds."""
+"""A method of networks and one of spaces."""
 
 
 @pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * (name not in FIRST)) for name in OWN])
@@ -34,17 +33,32 @@ def test_every_method_keeps_the_contract(name: str, tmp_path: Path):
     check(name, tmp_path)
 
 
-def judge_all(folder: Path, said: Connection) -> None:
-    """The process that is killed: a line whenever a judgement begins."""
-    os.dup2(said.fileno(), 1)
-    main(str(folder), "0", *OWN)
+def tell(said: Connection) -> None:
+    said.send(found())
 
 
 @pytest.mark.slow
-def test_killed_and_continued_by_processes_with_another_hash_seed(reference, tmp_path: Path):
+def test_another_process_with_another_hash_seed_finds_the_same():
+    here, there = forks().Pipe(duplex=False)
+    process = forks().Process(target=tell, args=(there,))
+    process.start()
+    expected = found()
+    assert here.recv() == expected
+    process.join()
+
+
+def judge_all(folder: Path, said: Connection) -> None:
+    """The process that is killed: a line whenever a judgement begins."""
+    os.dup2(said.fileno(), 1)
+    main(str(folder), "0", *FIRST)
+
+
+@pytest.mark.slow
+def test_killed_and_continued_by_processes_with_another_hash_seed(tmp_path: Path):
     """After so many judgements, or soon after: while a study is made, while a candidate is judged, between methods."""
-    judgements = sum(each[4] is not None for found in reference.values() for each in found)
-    for judged, later_s in ((1, 0.0), (judgements // 3, 0.05), (judgements // 3, 0.2), (None, 0.0)):
+    reference = found(FIRST)
+    judgements = sum(each[4] is not None for candidates in reference.values() for each in candidates)
+    for judged, later_s in ((1, 0.0), (judgements // 3, 0.05), (judgements // 3, 0.1), (None, 0.0)):
         reading, writing = forks().Pipe(duplex=False)
         process = forks().Process(target=judge_all, args=(tmp_path, writing))
         process.start()
@@ -57,4 +71,4 @@ def test_killed_and_continued_by_processes_with_another_hash_seed(reference, tmp
         process.join()
         reading.close()
     assert process.exitcode == 0
-    assert journals(tmp_path) == reference
+    assert {name: journal(Study(tmp_path / name).candidates()) for name in FIRST} == reference

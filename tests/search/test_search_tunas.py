@@ -28,6 +28,7 @@ from ridgepoint.train import resumable
 from ridgepoint.train.accelerator import CPU, find_accelerator
 from ridgepoint.train.batches import TrainingData, training_data
 from ridgepoint.train.loop import Bound
+from ridgepoint.train.optimizer import AdamW
 from ridgepoint.train.recipe import Recipe
 
 torch.set_num_threads(1)
@@ -266,7 +267,7 @@ def digits_space():
 
 
 def digits_job(data: TrainingData, epochs: int, accelerator: torch.device = CPU, **changes: object) -> Job:
-    space, recipe = digits_space(), Recipe(name="digits", batch_size=128)
+    space, recipe = digits_space(), Recipe(name="digits", batch_size=128, optimizer=AdamW(lr=0.01))
     weights = {"weights": lambda part: SharedWeights(part, data, recipe, seed=3, accelerator=accelerator)}
     macs = compile_space(space).macs()
     given = {"latency_ms": lambda assignment: macs.one(assignment) / 1e5, "budget_ms": 1.0, "seed": 3}
@@ -280,7 +281,7 @@ class Killed(Exception):
 @pytest.mark.slow
 @pytest.mark.parametrize("stages", [tunas, two_stages])
 def test_killed_and_resumed_it_ends_as_if_it_had_not_been(data: TrainingData, tmp_path: Path, monkeypatch, stages):
-    whole = stages(digits_job(data, 4))
+    whole = stages(digits_job(data, 2))
     monkeypatch.setattr(resumable, "SAVE_EVERY_S", 0.0)
     for share in (0.3, 0.8):
 
@@ -289,9 +290,9 @@ def test_killed_and_resumed_it_ends_as_if_it_had_not_been(data: TrainingData, tm
                 raise Killed
 
         with pytest.raises(Killed):
-            stages(digits_job(data, 4, folder=tmp_path, on_step=stop))
-    assert stages(digits_job(data, 4, folder=tmp_path)) == whole
-    again = stages(digits_job(data, 4, folder=tmp_path))
+            stages(digits_job(data, 2, folder=tmp_path, on_step=stop))
+    assert stages(digits_job(data, 2, folder=tmp_path)) == whole
+    again = stages(digits_job(data, 2, folder=tmp_path))
     assert again == whole, "finished is finished"
 
 
@@ -320,7 +321,7 @@ def find(said: Connection) -> None:
     said.send(tunas(planted_job(epochs=1)[1]))
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_another_process_with_another_hash_seed_finds_the_same():
     here, there = forks().Pipe(duplex=False)
     process = forks().Process(target=find, args=(there,))
@@ -399,7 +400,7 @@ def test_attention_and_resolutions_may_be_open_together(data: TrainingData):
 def test_on_digits_the_policy_beats_uniform_sampling(data: TrainingData):
     """At the end networks drawn from the policy earn more than networks drawn uniformly, with the same weights."""
     made = []
-    job = digits_job(data, 40)
+    job = digits_job(data, 20)
     make = job.weights
     job = Job(**{**vars(job), "weights": lambda part: made.append(make(part)) or made[-1]})
     found = tunas(job)
