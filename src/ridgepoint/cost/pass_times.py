@@ -13,6 +13,7 @@ disturbs a clock is no part of a pass. What was learned is plain numbers: predic
 """
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from math import log
 
 import msgspec
@@ -49,7 +50,7 @@ STAND_INS = {
 }
 
 
-class PassTimes(msgspec.Struct, frozen=True, kw_only=True):
+class PassTimes(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """What was learned: a price for every rate, and a weight for every landmark.
 
     `variants` are the kinds of rows that were seen, with kernels and strides; `columns` name the numbers of a landmark.
@@ -72,14 +73,19 @@ class PassTimes(msgspec.Struct, frozen=True, kw_only=True):
             InputError: If a row is of a kind that calibration never saw.
         """
         known = [self._nearest(row) for row in rows]
-        near = _nearness(_places(known, self.columns), np.array(self.landmarks))
-        share: Array = np.maximum(1.0 + near @ np.array(self.weights), SMALLEST_SHARE)
+        landmarks, weights = self._arrays
+        near = _nearness(_places(known, self.columns), landmarks)
+        share: Array = np.maximum(1.0 + near @ weights, SMALLEST_SHARE)
         return _estimates(known, self.prices) * share
 
     def reorder_ms(self, shape: Shape) -> float:
         """What the runtime takes to bring a map into its own order, or back."""
         entry = entry_row(shape)
         return self.prices.get(f"{entry.variant}: M elements", 0.0) * entry.read_elements / 1e6
+
+    @cached_property
+    def _arrays(self) -> tuple[Array, Array]:
+        return np.array(self.landmarks), np.array(self.weights)
 
     def _nearest(self, row: Row) -> Row:
         if row.kind not in self.variants and row.kind in STAND_INS:
@@ -117,8 +123,10 @@ def learn(files: Sequence[Sequence[Row]], ms: Array) -> PassTimes:
     kernel = Nystroem(gamma=GAMMA, n_components=min(LANDMARKS, len(distinct)), random_state=0)
     kernel.fit(_places(distinct, columns))
     estimates = [_estimates(rows, prices) for rows in files]
-    near = [kernel.transform(_places(rows, columns)) for rows in files]
-    sums = np.array([each @ features for each, features in zip(estimates, near, strict=True)]) / ms[:, None]
+    near = [_nearness(_places(rows, columns), kernel.components_) for rows in files]
+    # What `kernel.transform` gives, summed up first: the matrix behind it is the same for all rows.
+    sums = np.array([each @ rows for each, rows in zip(estimates, near, strict=True)]) @ kernel.normalization_.T
+    sums /= ms[:, None]
     missed = 1.0 - np.array([each.sum() for each in estimates]) / ms
     ridge, counts = Ridge(alpha=ALPHA, fit_intercept=False), telling
     for _ in range(REWEIGHTED):
