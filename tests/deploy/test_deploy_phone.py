@@ -103,7 +103,7 @@ def test_a_phone_that_goes_is_told_and_nothing_is_left(
 
     def cut() -> None:
         until = time.monotonic() + 20
-        while not any("sleep" in told for told in device.told()) and time.monotonic() < until:
+        while not any("sleep\0" in told for told in device.told()) and time.monotonic() < until:
             time.sleep(0.02)
         for number in device.clients() if victim == "client" else device.shells():
             with contextlib.suppress(ProcessLookupError):
@@ -131,8 +131,9 @@ def test_what_was_killed_at_once_is_cleared_up_after_by_the_next(device: AdbDevi
 
 
 def test_a_phone_that_is_unplugged_while_a_file_is_sent_is_unreachable(
-    device: AdbDevice, files: dict[str, Path], phone
+    device: AdbDevice, files: dict[str, Path], phone: Phone, monkeypatch: pytest.MonkeyPatch
 ):
+    monkeypatch.setattr("ridgepoint.deploy.places.connection.LAST_WORDS_S", 0.02)
     device.see()
     try:
         with pytest.raises(UnreachableError, match=rf"device '{SERIAL}' not found"):
@@ -141,13 +142,16 @@ def test_a_phone_that_is_unplugged_while_a_file_is_sent_is_unreachable(
         device.see(**{SERIAL: "device"})
 
 
-def test_a_hot_phone_is_waited_for_and_told_if_it_stays_so(device: AdbDevice, files: dict[str, Path], phone: Phone):
+def test_a_hot_phone_is_waited_for_and_told_if_it_stays_so(
+    device: AdbDevice, files: dict[str, Path], phone: Phone, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("ridgepoint.deploy.places.phone.COOL_S", 0.05)
     heat = device.folder / "thermalservice"
     heat.write_text(HOT)
     try:
         began = time.monotonic()
-        stays = measure({"a": files["fast"]}, runtime="litert", place=phone, rounds=8, patience_s=0.6)["a"]
-        assert time.monotonic() - began > 0.6, "it was waited for"
+        stays = measure({"a": files["fast"]}, runtime="litert", place=phone, rounds=8, patience_s=0.2)["a"]
+        assert time.monotonic() - began > 0.2, "it was waited for"
         assert (
             stays.doubt is not None and "so hot that it slows itself down, in 100% of the rounds (44 °C)" in stays.doubt
         )
@@ -155,7 +159,7 @@ def test_a_hot_phone_is_waited_for_and_told_if_it_stays_so(device: AdbDevice, fi
         untold = measure({"a": files["fast"]}, runtime="litert", place=phone, rounds=8, patience_s=0.0)["a"]
         assert untold.temperature_c is None and untold.doubt is not None and "100% of the rounds" in untold.doubt
         heat.write_text(HOT)
-        cooling = threading.Timer(0.7, heat.write_text, [COOL])
+        cooling = threading.Timer(0.2, heat.write_text, [COOL])
         cooling.start()
         cools = measure({"a": files["fast"]}, runtime="litert", place=phone, rounds=8, patience_s=20.0)["a"]
         assert cools.doubt is None

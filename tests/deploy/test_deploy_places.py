@@ -27,6 +27,7 @@ from ridgepoint.deploy import sampling
 from ridgepoint.deploy.calibrate import HostTable
 from ridgepoint.deploy.export import export_for_timing
 from ridgepoint.deploy.measure import measure
+from ridgepoint.deploy.places import connection
 from ridgepoint.deploy.places.address import Address, read_address
 from ridgepoint.deploy.places.agent import about
 from ridgepoint.deploy.places.bundle import FILES, ROOT
@@ -342,7 +343,8 @@ HELLO = {
         b'{"kind": "refused", "size": 0, "message": {"a": "\\u001b[2J"}}\n', b'{"kind": "absent", "size": 0}\n' * 2,
     ],
 )  # fmt: skip
-def test_whatever_a_device_answers_is_told_in_a_sentence(answer: bytes, file: Path, tmp_path: Path):
+def test_whatever_a_device_answers_is_told_in_a_sentence(answer: bytes, file: Path, tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(connection, "LAST_WORDS_S", 0.02)
     kept = b'{"kind": "kept", "size": 0}\n' * (2 if b"absent" in answer else 1)
     said = tmp_path / "said"
     said.write_bytes(MAGIC + json.dumps(HELLO).encode() + b"\n" + kept + answer)

@@ -16,6 +16,7 @@ from ridgepoint.errors import InputError, RidgepointError, UnreachableError, pri
 from ridgepoint.system import in_forked_children
 
 CONNECT_S, ANSWER_S, END_S = 60.0, 120.0, 3.0
+LAST_WORDS_S = 1.0  # for a program that fails to say why, and end by itself
 MOST_BEFORE, MOST_SAID = 64 << 10, 4000  # bytes that a login may print, and of what ssh says
 LARGEST_ANSWER = 256 << 20
 Header = dict[str, Any]
@@ -169,10 +170,10 @@ class Connection:
     def _ended(self) -> int | None:
         """End the program; its exit code where it had ended itself."""
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(timeout=1.0)
+            self._process.wait(timeout=LAST_WORDS_S)
         code = self._process.poll()
         self._finalizer()
-        self._listener.join(timeout=1.0)
+        self._listener.join(timeout=LAST_WORDS_S)
         return code
 
 
