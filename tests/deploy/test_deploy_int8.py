@@ -91,6 +91,13 @@ def source(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture
+def faster(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By whose clock int8 takes half as long, as on processors made for it: what is told here is how good it is."""
+    verdict = Verdict(first="int8", second="float", ratio=0.5, p=0.0, differ=True)
+    monkeypatch.setattr(gate, "compare", lambda rounds: [verdict])
+
+
 def judged(source: Path, target: Path, *, images: int, split: str = "test", **more):
     part = decode(DIGITS.test.at(np.arange(images)), PREPROCESSING, train=False)
     judges = Judges(
@@ -146,8 +153,7 @@ def test_a_file_that_is_as_good_faster_and_smaller_ships_with_all_that_is_known_
     assert seen["precision"] == "int8" and seen["split"] == "test" and seen["accuracy"] > 0.9
 
 
-@pytest.mark.slow
-@pytest.mark.clock
+@pytest.mark.usefixtures("faster")
 def test_too_few_images_to_tell_are_no_pass(source: Path, tmp_path: Path):
     found = judged(source, tmp_path / "int8" / "model.onnx", images=40)
     assert not found.accepted and not (tmp_path / "int8" / "model.onnx").exists()
@@ -171,7 +177,7 @@ class Elsewhere(type(LOCAL)):
         return session
 
 
-@pytest.mark.clock
+@pytest.mark.usefixtures("faster")
 def test_a_file_is_judged_by_what_it_answers_on_the_device(source: Path, tmp_path: Path, monkeypatch):
     monkeypatch.setitem(quantize.QUANTIZERS, "onnxruntime", f"{__name__}:PerTensor")
     found = judged(source, tmp_path / "int8" / "model.onnx", images=100, strict=False, place=Elsewhere())
@@ -191,17 +197,10 @@ def uneven(run: Path):
     return model, about
 
 
-def exported(model, about, path: Path, **more) -> Path:
+def exported(model, about, path: Path, *, calibration: str | None = "digits", **more) -> Path:
     """As Python asks for int8."""
     known = {"network": model.network, "preprocessing": about.preprocessing, "labels": about.labels}
-    return rp.export(model, path, precision="int8", calibration="digits", busy=True, **known, **more)
-
-
-@pytest.fixture
-def faster(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By whose clock int8 takes half as long, as on processors made for it: what is told here is how good it is."""
-    verdict = Verdict(first="int8", second="float", ratio=0.5, p=0.0, differ=True)
-    monkeypatch.setattr(gate, "compare", lambda rounds: [verdict])
+    return rp.export(model, path, precision="int8", calibration=calibration, busy=True, **known, **more)
 
 
 @pytest.mark.slow
@@ -308,7 +307,7 @@ class Watching(OnnxRuntimeQuantizer):
         return super().sensitivity(images, method=method)
 
 
-@pytest.mark.clock
+@pytest.mark.usefixtures("faster")
 def test_layers_are_looked_at_by_few_images_where_no_file_depends_on_them(source: Path, tmp_path: Path, monkeypatch):
     """Each layer costs a run of all of them: of a large detector, minutes after the verdict."""
     monkeypatch.setitem(quantize.QUANTIZERS, "onnxruntime", f"{__name__}:Watching")
@@ -327,17 +326,9 @@ def test_int8_that_is_slower_is_refused_and_float_stays(tmp_path: Path):
     )
 
 
-@pytest.mark.slow
-def test_python_asks_for_the_same(run: Path, tmp_path: Path):
-    model, about = load_training(run)
-    known = {"network": model.network, "preprocessing": about.preprocessing, "labels": about.labels}
+def test_python_asks_for_the_images_of_the_training(run: Path, tmp_path: Path):
     with pytest.raises(InputError, match="give the data of the training as calibration"):
-        rp.export(model, tmp_path / "model.onnx", precision="int8", **known)
-    with pytest.raises(NotMetError, match="not written") as refusal:
-        rp.export(
-            model, tmp_path / "model.onnx", precision="int8", calibration="digits", max_drop=0.0, busy=True, **known
-        )
-    assert "int8" in str(refusal.value) and not (tmp_path / "model.onnx").exists()
+        exported(*load_training(run), tmp_path / "model.onnx", calibration=None)
 
 
 def test_what_cannot_be_asked_is_said(run: Path, tmp_path: Path):
