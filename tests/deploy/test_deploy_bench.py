@@ -36,6 +36,7 @@ def run(files: dict[str, list[tuple[str, Path]]], threads: tuple[int, ...]) -> B
         rounds=10,
         round_s=0.001,
         profile=True,
+        busy=True,
         progress=lambda share, text: told.append(share),
     )
     assert told == sorted(told) and told[0] > 0 and told[-1] < 1

@@ -13,7 +13,7 @@ from train_helpers import small_network
 
 from ridgepoint.arch.network import place_blocks
 from ridgepoint.arch.zoo import load
-from ridgepoint.cost import calibrating
+from ridgepoint.cost import calibrating, samples
 from ridgepoint.cost.device import load_device
 from ridgepoint.cost.roofline import Roofline
 from ridgepoint.cost.table import LatencyTable, row_key
@@ -110,24 +110,27 @@ def test_an_unknown_runtime_is_told(tmp_path: Path):
 
 @pytest.fixture
 def few(monkeypatch):
-    """A calibration of few networks, timed for a moment each."""
-    monkeypatch.setattr(sampling, "SAMPLES", 40)
-    monkeypatch.setattr(sampling, "LEAST_SAMPLES", 32)
-    monkeypatch.setattr(calibrating, "LEAST_SAMPLES", 32)
-    monkeypatch.setattr(sampling, "AGAIN", 8)
+    """A calibration of few and small networks, timed for a moment each."""
+    monkeypatch.setattr(sampling, "SAMPLES", 16)
+    monkeypatch.setattr(sampling, "LEAST_SAMPLES", 16)
+    monkeypatch.setattr(calibrating, "LEAST_SAMPLES", 16)
+    monkeypatch.setattr(sampling, "AGAIN", 4)
+    monkeypatch.setattr(sampling, "TOGETHER", 4)
+    monkeypatch.setattr(samples, "IMAGE_SIZES", (64,))
+    monkeypatch.setattr(samples, "MEMBER_SIZES", (64,))
     monkeypatch.setattr(parts, "ROUNDS", 3)
     monkeypatch.setattr(parts, "ROUND_S", 0.001)
 
 
 @pytest.mark.slow
 def test_a_calibration_goes_on_where_it_was_and_is_done_once(tmp_path: Path, few, monkeypatch):
-    """Interrupted after 24 networks, it times the other 16; then nothing more; then tables and rooflines use it."""
+    """Interrupted after 8 networks, it times the other 8; then nothing more; then tables and rooflines use it."""
     path, timed = tmp_path / "t.json", []
     real = sampling.time_parts
 
     def counting(part, conditions, **named):
         timed.append(len(part))
-        if len(timed) == 4:
+        if len(timed) == 3:
             raise KeyboardInterrupt
         return real(part, conditions, **named)
 
@@ -135,11 +138,11 @@ def test_a_calibration_goes_on_where_it_was_and_is_done_once(tmp_path: Path, few
     monkeypatch.setattr(sampling, "SAVE_EVERY_S", 0.0)
     with pytest.raises(KeyboardInterrupt):
         HostTable(path=path, busy=True).calibrate(time_s=600)
-    assert len(HostTable(path=path, busy=True).table.samples) == 24 and HostTable(path=path, busy=True).device is None
+    assert len(HostTable(path=path, busy=True).table.samples) == 8 and HostTable(path=path, busy=True).device is None
     seen: list[float] = []
     host = HostTable(path=path, busy=True)
     host.calibrate(time_s=600, progress=lambda share, text: seen.append(share))
-    assert sum(timed) == 24 + 8 + 16 + 8, "what was saved is not timed again, the interrupted eight and the first are"
+    assert sum(timed) == 8 + 4 + 8 + 4, "what was saved is not timed again, the interrupted four and the first are"
     assert seen == sorted(seen) and seen[-1] == 1.0
     timed.clear()
     HostTable(path=path, busy=True).calibrate(time_s=600)
@@ -158,10 +161,10 @@ def test_a_calibration_goes_on_where_it_was_and_is_done_once(tmp_path: Path, few
 
 @pytest.mark.slow
 def test_a_calibration_stops_when_its_time_is_up(tmp_path: Path, few, monkeypatch):
-    monkeypatch.setattr(sampling, "LEAST_SAMPLES", 8)
+    monkeypatch.setattr(sampling, "LEAST_SAMPLES", 4)
     table = HostTable(path=tmp_path / "t.json", busy=True).table
     sampling.time_samples(table, tmp_path / "t.json", time_s=0.01, busy=True)
-    assert len(table.samples) == 8
+    assert len(table.samples) == 4
     assert all(sample.again_ms is not None for sample in table.samples)
 
 
@@ -174,7 +177,7 @@ def told(ms: float, doubt: str | None = None) -> Timing:
 
 @pytest.mark.slow
 def test_what_the_runtime_cannot_run_is_left_out_and_nothing_timed_is_lost(tmp_path: Path, few, monkeypatch):
-    """The runtime refuses one file in ten, as it might: the others are timed, and learned from."""
+    """The runtime refuses one file in four: the others are timed, and learned from."""
 
     def refuse_some(place, path, **named):
         if path.stem == "3":
@@ -183,14 +186,14 @@ def test_what_the_runtime_cannot_run_is_left_out_and_nothing_timed_is_lost(tmp_p
 
     real = Local.open
     monkeypatch.setattr(Local, "open", refuse_some)
-    monkeypatch.setattr(sampling, "LEAST_SAMPLES", 8)
+    monkeypatch.setattr(sampling, "LEAST_SAMPLES", 4)
     table = HostTable(path=tmp_path / "t.json", busy=True).table
     seen: list[str] = []
     sampling.time_samples(
         table, tmp_path / "t.json", time_s=0.01, busy=True, progress=lambda share, text: seen.append(text)
     )
-    assert [sample.ms is None for sample in table.samples] == [number == 3 for number in range(8)]
-    assert seen[-1] == "7 networks timed, 1 left out that the runtime cannot run"
+    assert [sample.ms is None for sample in table.samples] == [number == 3 for number in range(4)]
+    assert seen[-1] == "3 networks timed, 1 left out that the runtime cannot run"
 
 
 @pytest.mark.slow
