@@ -1,22 +1,12 @@
 """The sweep's page in a real browser: the slider moves the front, and nothing complains."""
 
-import logging
-import shutil
-
 import pytest
+from chromium import set_width
+from report_helpers import open_page
 
 from ridgepoint.arch.zoo import list_models, load
 from ridgepoint.cost.sweep import sweep
 from ridgepoint.report.sweep import sweep_page
-
-CHROMIUM, DRIVER = shutil.which("chromium") or shutil.which("google-chrome"), shutil.which("chromedriver")
-browser_needed = pytest.mark.skipif(
-    not (CHROMIUM and DRIVER), reason="no chromium and chromedriver on the PATH: the sweep's page was NOT opened"
-)
-FLAGS = (
-    "--headless=new --no-sandbox --disable-gpu --disable-background-networking --disable-component-update "
-    "--disable-sync --no-first-run --window-size=1280,1600"
-)
 
 
 @pytest.fixture(scope="module")
@@ -31,38 +21,16 @@ def page(swept, tmp_path_factory):
     return path
 
 
-@pytest.fixture(scope="module")
-def driver():
-    selenium = pytest.importorskip("selenium.webdriver", reason="no selenium: the sweep's page was NOT opened")
-    from selenium.webdriver.chrome.service import Service
-
-    logging.getLogger("selenium").setLevel(logging.WARNING)
-    options = selenium.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for flag in FLAGS.split():
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = selenium.Chrome(options=options, service=Service(DRIVER))
-    try:
-        yield driver
-    finally:
-        driver.quit()
-
-
 @pytest.fixture
-def browser(driver, page):
-    driver.set_window_size(1280, 1600)
-    driver.get(page.as_uri())
-    driver.get_log("browser")  # what was said on earlier pages
-    driver.refresh()
-    wait_until(driver, lambda _: driver.execute_script("return document.documentElement.dataset.drawn"))
-    return driver
+def opened(browser, page):
+    open_page(browser, page.as_uri(), width=1280)
+    return browser
 
 
 def wait_until(browser, condition):
     from selenium.webdriver.support.ui import WebDriverWait
 
-    WebDriverWait(browser, 10).until(condition)
+    WebDriverWait(browser, 10, poll_frequency=0.02).until(condition)
 
 
 def text(browser, name):
@@ -78,65 +46,59 @@ def test_nothing_is_fetched(page):
     assert "src=" not in own
 
 
-@browser_needed
-def test_the_slider_moves_the_front(browser, swept):
+def test_the_slider_moves_the_front(opened, swept):
     from selenium.webdriver.common.keys import Keys
 
     def expected(index):
         on = [each for each in swept.networks if each.on_front[index]]
         return [each.network.name for each in sorted(on, key=lambda each: each.times_macs[index])]
 
-    slider = browser.find_element("id", "ridge")
+    slider = opened.find_element("id", "ridge")
     seen = []
     for key, ridge in ((Keys.HOME, 0), (Keys.END, 500)):
         slider.send_keys(key)
-        wait_until(browser, lambda _, ridge=ridge: text(browser, "value") == str(ridge))
-        assert ", ".join(expected(ridge)) in text(browser, "told")
-        line = browser.execute_script("return document.getElementById('scatter').data[0].x")
+        wait_until(opened, lambda _, ridge=ridge: text(opened, "value") == str(ridge))
+        assert ", ".join(expected(ridge)) in text(opened, "told")
+        line = opened.execute_script("return document.getElementById('scatter').data[0].x")
         assert line == pytest.approx(sorted(line))
         assert len(line) == len(expected(ridge))
-        seen.append(text(browser, "told"))
+        seen.append(text(opened, "told"))
     assert seen[0] != seen[1]
     for ridge in range(0, 501, 50):  # the page's own sums are ours
-        assert browser.execute_script(f"return sweep.front({ridge})") == expected(ridge)
+        assert opened.execute_script(f"return sweep.front({ridge})") == expected(ridge)
     ours = swept.networks[-1]
-    theirs = browser.execute_script("return sweep.time(arguments[0], 120)", ours.network.name)
+    theirs = opened.execute_script("return sweep.time(arguments[0], 120)", ours.network.name)
     assert theirs == pytest.approx(ours.times_macs[120], rel=1e-9)
-    assert [entry for entry in browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")] == []
+    assert [entry for entry in opened.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")] == []
 
 
-@browser_needed
-def test_every_accuracy_says_whose_it_is(browser, swept):
-    cells = [[cell.text for cell in row.find_elements("css selector", "td")] for row in
-             browser.find_elements("css selector", "#table tbody tr")]  # fmt: skip
+def test_every_accuracy_says_whose_it_is(opened, swept):
+    cells = opened.execute_script(
+        "return [...document.querySelectorAll('#table tbody tr')].map(r => [...r.cells].map(cell => cell.innerText))"
+    )
     rows = {name: rest for name, *rest in cells}
     assert len(rows) == len(swept.networks)
     _, top1, share, _, _, taught, source, in_float, licence = rows["mobilenetv4_conv_small"]
     assert (top1, taught, in_float, licence) == ("73.8", "ImageNet-1k only", "nothing", "Apache-2.0")
     assert share.endswith("%") and source == "MobileNetV4, arXiv:2404.10518 v2, Table 6"
     assert rows["mobilenetv3_small_100"][7] == "hard_sigmoid, hard_swish"
-    said = browser.execute_script(
-        "return document.getElementById('scatter').data.flatMap((each) => each.customdata ?? []).map((name) => name)"
+    said = opened.execute_script(
+        "return document.getElementById('scatter').data.flatMap((each) => each.customdata ?? [])"
     )
     assert set(said) == {each.network.name for each in swept.networks if each.top1 is not None}
 
 
-@browser_needed
-def test_a_device_and_a_network_can_be_chosen(browser):
-    next(each for each in browser.find_elements("css selector", "#devices button") if "pixel4-dsp" in each.text).click()
-    wait_until(browser, lambda _: text(browser, "value") == "347.3")
-    button = next(
-        each for each in browser.find_elements("css selector", "#networks button") if each.text == "mobilenetv2_100"
-    )
-    button.click()
-    wait_until(browser, lambda _: text(browser, "name").startswith("mobilenetv2_100"))
-    assert "At 347.3 MACs/byte 65 of 65 passes are memory-bound" in text(browser, "summary")
-    assert len(browser.find_elements("css selector", "#passes tbody tr")) == 65
-    assert browser.get_log("browser") == []
+def test_a_device_and_a_network_can_be_chosen(opened):
+    opened.find_element("xpath", "//*[@id='devices']//button[contains(., 'pixel4-dsp')]").click()
+    wait_until(opened, lambda _: text(opened, "value") == "347.3")
+    opened.find_element("xpath", "//*[@id='networks']//button[.='mobilenetv2_100']").click()
+    wait_until(opened, lambda _: text(opened, "name").startswith("mobilenetv2_100"))
+    assert "At 347.3 MACs/byte 65 of 65 passes are memory-bound" in text(opened, "summary")
+    assert len(opened.find_elements("css selector", "#passes tbody tr")) == 65
+    assert opened.get_log("browser") == []
 
 
-@browser_needed
-def test_a_click_on_a_mark_shows_its_network(browser):
+def test_a_click_on_a_mark_shows_its_network(opened):
     from selenium.webdriver.common.action_chains import ActionChains
 
     point = """
@@ -146,18 +108,16 @@ def test_a_click_on_a_mark_shows_its_network(browser):
         const { left, top } = figure.getBoundingClientRect();
         return [left + xaxis._offset + xaxis.d2p(trace.x[index]), top + yaxis._offset + yaxis.d2p(trace.y[index])];
     """
-    browser.execute_script("document.getElementById('scatter').scrollIntoView({ block: 'center' })")
-    left, top = browser.execute_script(point)
-    actions = ActionChains(browser)
+    opened.execute_script("document.getElementById('scatter').scrollIntoView({ block: 'center' })")
+    left, top = opened.execute_script(point)
+    actions = ActionChains(opened)
     actions.w3c_actions.pointer_action.move_to_location(round(left), round(top))
     actions.click().perform()
-    wait_until(browser, lambda _: text(browser, "name").startswith("mobilenetv1_100"))
+    wait_until(opened, lambda _: text(opened, "name").startswith("mobilenetv1_100"))
 
 
-@browser_needed
-@pytest.mark.parametrize("width", [390, 1280])
-def test_no_sideways_scrolling(browser, width):
-    browser.set_window_size(width, 1000)
-    browser.refresh()
-    wide, seen = browser.execute_script("return [document.documentElement.scrollWidth, window.innerWidth]")
-    assert wide <= seen
+def test_no_sideways_scrolling(browser, page):
+    open_page(browser, page.as_uri(), width=390)
+    for width in (390, 1280):
+        set_width(browser, width)
+        assert browser.execute_script("return document.documentElement.scrollWidth") <= width

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from chromium import set_width
 
 LOADED = "return performance.getEntriesByType('resource').map(each => each.name)"
 FOUND = "return [...document.querySelectorAll('.md-search-result__link')].map(each => each.href)"
@@ -29,13 +30,12 @@ def address(site: Path) -> Iterator[str]:
 
 
 def open_at(browser: Any, address: str, width: int) -> None:
-    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    set_width(browser, width)
     browser.get_log("browser")
     browser.get(address)
 
 
-@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("width", [390, pytest.param(1280, marks=pytest.mark.soak)])
 def test_pages_fit_the_window_and_load_nothing_from_elsewhere(browser: Any, site: Path, address: str, width: int):
     for page in sorted(site.glob("*.html")):
         open_at(browser, f"{address}/{page.name}", width)
@@ -49,5 +49,5 @@ def test_the_search_finds(browser: Any, address: str):
     from selenium.webdriver.support.wait import WebDriverWait
 
     open_at(browser, f"{address}/index.html?q=roofline", 1280)
-    found = WebDriverWait(browser, 30).until(lambda _: browser.execute_script(FOUND))
+    found = WebDriverWait(browser, 30, poll_frequency=0.02).until(lambda _: browser.execute_script(FOUND))
     assert any("/targets.html" in each for each in found)

@@ -19,6 +19,12 @@ FLAGS = (
 )
 
 
+def set_width(browser: Any, width: int) -> None:
+    """Have a window of a width, in CSS pixels."""
+    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
     webdriver = pytest.importorskip("selenium.webdriver")

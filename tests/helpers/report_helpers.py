@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from chromium import set_width
 from PIL import Image
 
 from ridgepoint.arch.document import dump_network
@@ -243,8 +244,8 @@ def open_page(browser: Any, address: str, *, width: int) -> None:
     """Open a page in a window of a width and wait until its figures are drawn."""
     from selenium.webdriver.support.wait import WebDriverWait
 
-    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    set_width(browser, width)
     browser.get_log("browser")
     browser.get(address)
-    WebDriverWait(browser, 30).until(lambda _: browser.execute_script("return document.documentElement.dataset.drawn"))
+    drawn = "return document.documentElement.dataset.drawn"
+    WebDriverWait(browser, 30, poll_frequency=0.02).until(lambda _: browser.execute_script(drawn))

@@ -25,27 +25,14 @@ def page(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
     return build_report(Path(shutil.copytree(finished, run))).resolve().as_uri()
 
 
-@pytest.mark.parametrize("width", [380, 1280, 1600])
-def test_it_fits_the_window_and_is_quiet(browser: Any, page: str, width: int) -> None:
+@pytest.mark.parametrize(("width", "shown"), [(380, "narrow"), (1280, "wide"), (1600, "wide")])
+def test_it_fits_the_window_and_is_quiet(browser: Any, page: str, width: int, shown: str) -> None:
+    """With one picture of two, and a table that does not scroll."""
     open_page(browser, page, width=width)
     assert browser.execute_script("return window.innerWidth") == width
     assert browser.execute_script("return document.documentElement.scrollWidth") <= width
     plots = browser.execute_script("return [...document.querySelectorAll('[data-figure]')].map(p => p.clientWidth)")
     assert len(plots) == 6 and all(250 < plot <= width for plot in plots)
-    assert browser.get_log("browser") == []
-    loaded = browser.execute_script("return performance.getEntriesByType('resource').map(e => e.name)")
-    assert [name for name in loaded if not name.startswith("data:")] == []
-
-
-def test_every_curve_is_drawn(browser: Any, page: str) -> None:
-    open_page(browser, page, width=1200)
-    assert browser.execute_script(POINTS, "val_accuracy") == {"winner": 12, **dict.fromkeys(BASELINES, 12)}
-    assert browser.execute_script(POINTS, "fronts")["candidates"] == 28
-
-
-@pytest.mark.parametrize(("width", "shown"), [(380, "narrow"), (1280, "wide")])
-def test_one_picture_of_two_and_a_table_that_does_not_scroll(browser: Any, page: str, width: int, shown: str) -> None:
-    open_page(browser, page, width=width)
     heights = (
         "return [...document.querySelectorAll('.only-wide, .only-narrow')].map(p => [p.className, p.clientHeight])"
     )
@@ -56,10 +43,15 @@ def test_one_picture_of_two_and_a_table_that_does_not_scroll(browser: Any, page:
     assert needed <= room
     cells = "return [...document.querySelectorAll('.cards td')].every(c => c.scrollWidth <= c.clientWidth + 1)"
     assert browser.execute_script(cells)
+    assert browser.get_log("browser") == []
+    loaded = browser.execute_script("return performance.getEntriesByType('resource').map(e => e.name)")
+    assert [name for name in loaded if not name.startswith("data:")] == []
 
 
-def test_bars_heat_map_pictures_and_drawing_are_there(browser: Any, page: str, finished: Path) -> None:
+def test_every_curve_the_bars_heat_map_pictures_and_drawing_are_there(browser: Any, page: str, finished: Path) -> None:
     open_page(browser, page, width=1200)
+    assert browser.execute_script(POINTS, "val_accuracy") == {"winner": 12, **dict.fromkeys(BASELINES, 12)}
+    assert browser.execute_script(POINTS, "fronts")["candidates"] == 28
 
     def count(selector: str) -> int:
         return int(browser.execute_script("return document.querySelectorAll(arguments[0]).length", selector))
@@ -100,6 +92,6 @@ def test_it_follows_dark(browser: Any, page: str) -> None:
     dark = {"features": [{"name": "prefers-color-scheme", "value": "dark"}]}
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", dark)
     try:
-        WebDriverWait(browser, 5).until(lambda _: browser.execute_script(ink) == "#e8ecf1")
+        WebDriverWait(browser, 5, poll_frequency=0.02).until(lambda _: browser.execute_script(ink) == "#e8ecf1")
     finally:
         browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from report_helpers import small
+from train_helpers import small_network
 
 from ridgepoint.data.preprocess import Preprocessing
 from ridgepoint.deploy.artefact import load_artefact
@@ -42,7 +42,7 @@ def code(preprocessing: Preprocessing, language: str, file: str = "model.onnx") 
 
 def make_app(folder: Path, preprocessing: Preprocessing, file: str, runtime: str) -> None:
     """An exported network, its labels and photographs of several shapes and modes."""
-    network = small("mobilenetv3_small_050").at(channels=preprocessing.channels)
+    network = small_network().at(height=64, channels=preprocessing.channels).with_classes(len(LABELS))
     about = {"network": network, "preprocessing": preprocessing, "labels": LABELS, "runtime": runtime}
     export_artefact(build(network).eval(), folder / file, **about)
     (folder / "labels.txt").write_text("".join(f"{label}\n" for label in LABELS), encoding="utf-8")

@@ -125,8 +125,15 @@ def test_it_is_built_again_from_the_folder_and_without_samples_says_so(runs: dic
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("verb", ["train", "distill"])
-@pytest.mark.parametrize("width", [380, 1280])
+@pytest.mark.parametrize(
+    ("verb", "width"),
+    [
+        ("train", 380),
+        ("distill", 1280),
+        pytest.param("train", 1280, marks=pytest.mark.soak),
+        pytest.param("distill", 380, marks=pytest.mark.soak),
+    ],
+)
 def test_it_is_drawn_and_quiet_and_fits_the_window(browser: Any, runs: dict[str, Path], verb: str, width: int) -> None:
     open_page(browser, (runs[verb] / "report.html").resolve().as_uri(), width=width)
     assert browser.execute_script("return document.documentElement.scrollWidth") <= width
