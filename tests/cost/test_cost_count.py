@@ -204,7 +204,7 @@ def test_three_counters_agree_on_some_networks():
     check_three_ways([random_network(seed) for seed in range(6)])
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.filterwarnings("ignore")
 def test_three_counters_agree_on_forty_networks():
     check_three_ways([random_network(seed) for seed in range(6, 38)])

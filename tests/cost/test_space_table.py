@@ -47,8 +47,8 @@ def test_equals_counting_the_networks(name):
     space, rng, roofline = load_space(name), np.random.default_rng(7), Roofline(BOARD)
     table = compile_space(space)
     macs, params, ms = table.macs(), table.params(), table.latency_ms(roofline)
-    rows = table.sample(rng, 15)
-    drawn = [table.assignment(row) for row in rows] + [space.sample_assignment(rng) for _ in range(15)]
+    rows = table.sample(rng, 6)
+    drawn = [table.assignment(row) for row in rows] + [space.sample_assignment(rng) for _ in range(6)]
     vectorised = list(zip(macs(rows), params(rows), ms(rows), strict=True))
     for index, assignment in enumerate(drawn):
         network = space.decode(assignment)
@@ -59,13 +59,13 @@ def test_equals_counting_the_networks(name):
         assert index >= len(rows) or found == vectorised[index]
 
 
-def test_every_network_of_a_space_where_everything_is_a_choice():
+def test_one_network_in_seven_of_a_space_where_everything_is_a_choice():
     space = small()
     table = compile_space(space)
     options = [len(choice.options) for choice in space.choices]
     every = np.stack(np.meshgrid(*map(np.arange, options), indexing="ij"), axis=-1).reshape(-1, len(options))
-    counted = [cost(space.decode(table.assignment(row)), form="deploy").macs for row in every]
-    assert table.macs("deploy")(every).tolist() == counted
+    counted = [cost(space.decode(table.assignment(row)), form="deploy").macs for row in every[::7]]
+    assert table.macs("deploy")(every[::7]).tolist() == counted
     assert len(set(counted)) > 100
     assert table.size < len(every)
 
