@@ -149,21 +149,26 @@ class SeparableAttention(nn.Module):
         self.channels, self.patch = layer.channels, layer.patch
 
     def forward(self, x: Tensor) -> Tensor:
-        """A softmax over all patches."""
+        """A softmax over all patches; keys and values stay maps, whose patches would cost a copy each."""
         batch, _, height, width = x.shape
-        side = self.patch
-        places = x.reshape(batch, -1, height // side, side, width // side, side)
-        rows_BCPN = places.permute(0, 1, 3, 5, 2, 4).flatten(4).flatten(2, 3)
-        query_B1PN, key_BCPN, value_BCPN = rows_BCPN.split((1, self.channels, self.channels), 1)
-        context_BCP1 = self.total(key_BCPN * query_B1PN.softmax(-1))
-        mixed_BCPN = value_BCPN.relu() * context_BCP1
-        apart = mixed_BCPN.reshape(batch, self.channels, side, side, height // side, width // side)
-        whole: Tensor = apart.permute(0, 1, 4, 2, 5, 3).reshape(batch, self.channels, height, width)
+        side, across, rows = self.patch, width // self.patch, (batch, self.channels, height // self.patch)
+        query_B1HW, key_BCHW, value_BCHW = x.split((1, self.channels, self.channels), 1)
+        weighted_BCRS = (key_BCHW * self.shares(query_B1HW)).reshape(*rows, side * width)
+        context_BCPP = weighted_BCRS.sum(2).reshape(batch, self.channels, side, across, side).sum(3, keepdim=True)
+        context_BC1S = context_BCPP.expand(-1, -1, -1, across, -1).reshape(batch, self.channels, 1, side * width)
+        mixed_BCRS = value_BCHW.relu().reshape(*rows, side * width) * context_BC1S
+        whole: Tensor = mixed_BCRS.reshape(batch, self.channels, height, width)
         return whole
 
-    def total(self, weighted_BCPN: Tensor) -> Tensor:
-        """Over all patches, (B, C, P, 1)."""
-        return weighted_BCPN.sum(-1, keepdim=True)
+    def shares(self, query_B1HW: Tensor) -> Tensor:
+        """The softmax of one map over all patches, apart for each place in them."""
+        batch, _, height, width = query_B1HW.shape
+        side = self.patch
+        places = query_B1HW.reshape(batch, height // side, side, width // side, side).permute(0, 2, 4, 1, 3)
+        shares_BPN = places.reshape(batch, side * side, -1).softmax(-1)
+        apart = shares_BPN.reshape(batch, side, side, height // side, width // side).permute(0, 3, 1, 4, 2)
+        whole: Tensor = apart.reshape(batch, 1, height, width)
+        return whole
 
 
 MODULES: Mapping[type[Layer], Callable[[Any, Shape], nn.Module]] = {

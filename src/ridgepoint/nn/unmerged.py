@@ -55,7 +55,7 @@ class UnmergedSeparableAttention(SeparableAttention):
         places = self.patch**2
         rows_BCPN = F.pixel_unshuffle(x, self.patch).reshape(batch, channels, places, height * width // places)
         query_B1PN, key_BCPN, value_BCPN = rows_BCPN.split((1, self.channels, self.channels), 1)
-        context_BCP1 = self.total(key_BCPN * query_B1PN.softmax(-1))
+        context_BCP1 = (key_BCPN * query_B1PN.softmax(-1)).sum(-1, keepdim=True)
         mixed_BCPN = value_BCPN.relu() * context_BCP1
         maps = mixed_BCPN.reshape(batch, self.channels * places, height // self.patch, width // self.patch)
         return F.pixel_shuffle(maps, self.patch)
