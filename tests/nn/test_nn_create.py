@@ -4,6 +4,7 @@ import pytest
 import torch
 from nn_helpers import image, randomise
 from torch import nn
+from zoo_helpers import brief
 
 from ridgepoint.arch.document import dump_network
 from ridgepoint.arch.zoo import load
@@ -67,7 +68,7 @@ def test_feature_maps_have_the_strides_and_channels_they_say(name):
 
 
 def test_chosen_maps_are_those_of_the_whole_list():
-    whole = randomise(create_model(NAME, features_only=True))
+    whole = randomise(create_model(NAME, features_only=True), size=64)
     some = create_model(NAME, features_only=True, out_indices=(-1, 1)).eval()
     some.load_state_dict(whole.state_dict())
     x = image(1, 3, 64, 64)
@@ -86,9 +87,8 @@ def test_maps_that_do_not_exist_are_an_error():
         create_model(NAME, out_indices=(1,))
 
 
-@pytest.mark.slow
 def test_feature_maps_of_the_folded_network_are_the_same():
-    model = randomise(create_model("mobileone_s0", features_only=True)).double()
+    model = randomise(create_model(brief("mobileone_s0"), features_only=True), size=64).double()
     x = image(1, 3, 64, 64, dtype=torch.float64)
     with torch.no_grad():
         for map_, expected in zip(fuse(model)(x), model(x), strict=True):

@@ -3,8 +3,8 @@
 import pytest
 import torch
 from torch import nn
+from zoo_helpers import brief
 
-from ridgepoint.arch.zoo import load
 from ridgepoint.errors import InputError, ParityError
 from ridgepoint.nn import layers
 from ridgepoint.nn.attention import LinearAttention
@@ -16,16 +16,15 @@ from ridgepoint.nn.map_norms import MapLayerNorm, ResponseNorm, RmsNorm
 from ridgepoint.testing.runtimes import attention_network
 
 OURS = (DepthwiseConv2d, layers.AveragePool)
-ATTENTION = {"mobilenetv4_hybrid_medium": layers.MultiQueryAttention, "efficientformer_l1": layers.SelfAttention}
 
 
 @pytest.fixture(
-    scope="module", params=["mobilenetv4_hybrid_medium", "efficientformer_l1", "mobilenetv3_small_050", None]
+    scope="module", params=["mobilenetv4_hybrid_medium_075", "efficientformer_l1", "mobilenetv3_small_050", None]
 )
 def model(request) -> nn.Module:
     """Of the zoo, or with every attention and every norm of single images."""
     torch.manual_seed(0)
-    network = load(request.param).at(height=64) if request.param else attention_network().at(height=64)
+    network = brief(request.param, height=64) if request.param else attention_network().at(height=64)
     built = build(network, num_classes=8).eval()
     for name, parameter in built.named_parameters():
         if name.endswith("bias") and parameter.dim() == 2:  # attention's, which begin as zeros
@@ -71,8 +70,8 @@ def test_norms_are_spelt_for_executorch(norm: nn.Module, shape: tuple[int, ...])
     [("executorch", ClampedHardsigmoid), ("litert", AttentionInPairs), ("ncnn", UnmergedSelfAttention)],
 )
 def test_each_target_has_what_it_needs(target: str, kind: type[nn.Module]):
-    names = {ClampedHardsigmoid: "mobilenetv3_small_050", AttentionInPairs: "mobilenetv4_hybrid_medium"}
-    network = load(names.get(kind, "efficientformer_l1")).at(height=64)
+    names = {ClampedHardsigmoid: "mobilenetv3_small_050", AttentionInPairs: "mobilenetv4_hybrid_medium_075"}
+    network = brief(names.get(kind, "efficientformer_l1"), height=64)
     found = {name: fuse(build(network).eval(), target=name) for name in (target, "any")}
     assert any(type(each) is kind for each in found[target].modules())
     assert not any(type(each) is kind for each in found["any"].modules())

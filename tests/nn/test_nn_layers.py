@@ -9,6 +9,7 @@ from torch.nn import functional as F
 from zoo_helpers import brief
 
 from ridgepoint.arch import layer as spec
+from ridgepoint.arch.zoo import load
 from ridgepoint.deploy.export import export_for_timing
 from ridgepoint.deploy.runtimes.onnx_graph import optimised_graph
 from ridgepoint.nn import layers
@@ -87,7 +88,12 @@ def test_channels_last_gives_the_same_answer(name):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "name", ["mobilenetv4_hybrid_medium_075", "efficientformer_l1", "tf_mobilenetv3_small_075", "mobileone_s4"]
+    "name",
+    [
+        "mobilenetv4_hybrid_medium_075",
+        "tf_mobilenetv3_small_075",
+        *(pytest.param(name, marks=pytest.mark.soak) for name in ("efficientformer_l1", "mobileone_s4")),
+    ],
 )
 @pytest.mark.filterwarnings("ignore")
 def test_the_exported_file_gives_the_same_answer_and_does_not_copy_the_shared_head(name, tmp_path):
@@ -119,7 +125,7 @@ def test_no_product_of_attention_is_broadcast_when_exported(name):
 
 @pytest.mark.parametrize("name", ["tf_efficientnet_lite0", "mobilenetv2_050"])
 def test_padding_is_no_pass_of_its_own_in_the_file_that_is_clocked(name, tmp_path):
-    network, path = brief(name, height=64), tmp_path / "model.onnx"
+    network, path = load(name).at(height=64), tmp_path / "model.onnx"
     export_for_timing(create_model(network), network.input_shape, path)
     operators = optimised_graph(path).operators
     assert "Pad" not in operators and operators["Conv"] > 10

@@ -12,6 +12,7 @@ from hub_server import HubServer, created, elsewhere
 from nn_helpers import image, randomise, relative_error
 from safetensors.torch import save_file
 from timm.utils import reparameterize_model
+from zoo_helpers import brief
 
 from ridgepoint.arch.zoo import load
 from ridgepoint.errors import InputError
@@ -25,7 +26,7 @@ NAME = "mobilenetv4_conv_small_035"
 
 @pytest.fixture(scope="module")
 def donor():
-    return randomise(timm.create_model(NAME))
+    return randomise(timm.create_model(NAME), size=64)
 
 
 def same_answers(model, reference, size=(64, 96), allowed=1e-5) -> bool:
@@ -54,16 +55,16 @@ def test_our_own_files_load_through_the_same_function_and_say_their_padding(tmp_
 
 
 def test_a_fused_model_of_ours_saves_and_loads(tmp_path):
-    model = fuse(randomise(create_model("mobileone_s0")))
+    model = fuse(randomise(create_model(brief("mobileone_s0")), size=64))
     save_weights(model, tmp_path / "deploy.safetensors")
-    other = fuse(create_model("mobileone_s0").eval())
+    other = fuse(create_model(brief("mobileone_s0")).eval())
     assert load_weights(other, tmp_path / "deploy.safetensors").naming == "ours"
     assert same_answers(other, model)
 
 
 @pytest.mark.slow
 def test_mobileone_in_timms_deploy_form_loads_into_a_fused_model():
-    reference = randomise(timm.create_model("mobileone_s4"))
+    reference = randomise(timm.create_model("mobileone_s4"), size=64)
     deploy = reparameterize_model(reference)
     model = fuse(create_model("mobileone_s4").eval())
     load_weights(model, deploy.state_dict())
@@ -78,7 +79,7 @@ APPLE = (("stem.", "stage0."), ("conv_kxk", "rbr_conv"), ("conv_scale", "rbr_sca
 @pytest.mark.slow
 @pytest.mark.parametrize("deploy", [False, True])
 def test_mobileone_by_its_authors_names(deploy):
-    reference = randomise(timm.create_model("mobileone_s4"))
+    reference = randomise(timm.create_model("mobileone_s4"), size=64)
     source = (reparameterize_model(reference) if deploy else reference).state_dict()
     renamed = {}
     for key, value in source.items():

@@ -4,7 +4,7 @@ import json
 
 import msgspec
 import pytest
-from cli_helpers import call, run
+from cli_helpers import call
 
 from ridgepoint.probe.result import FindingResult, ProbeResult, PublishedRatio
 from ridgepoint.probe.studies import STUDIES
@@ -88,5 +88,5 @@ def test_refusals_come_before_the_work(words: tuple[str, ...], told: str) -> Non
 
 
 def test_help_names_every_study() -> None:
-    told = " ".join(run("probe", "--help").stdout.split())
+    told = " ".join(call("probe", "--help").stdout.split())
     assert ", ".join(STUDIES) in told

@@ -27,7 +27,9 @@ def module(study: str, variant: str) -> torch.nn.Module:
 
 def macs(study: str, variant: str) -> int:
     shape = STUDIES[study].variants[variant].input
-    return count(fuse(module(study, variant)), (shape.channels, shape.height, shape.width)).macs
+    with torch.device("meta"):
+        model = module(study, variant)
+    return count(fuse(model), (shape.channels, shape.height, shape.width)).macs
 
 
 def output(study: str, variant: str) -> tuple[int, ...]:
@@ -130,11 +132,11 @@ def test_graphs_are_told_apart_by_weight_shapes_attributes_and_wiring_and_not_by
 
 
 def every_variant() -> Iterator[ParameterSet]:
-    """The first and the last of each study; the others, of the same kinds of layers, are for `make soak`."""
+    """The last of each study; the others, of the same kinds of layers, are for `make soak`."""
     for study, found in STUDIES.items():
-        _, *between, _ = found.variants
+        *others, _ = found.variants
         for variant in found.variants:
-            yield pytest.param(study, variant, marks=pytest.mark.soak if variant in between else pytest.mark.slow)
+            yield pytest.param(study, variant, marks=pytest.mark.soak if variant in others else pytest.mark.slow)
 
 
 @pytest.mark.parametrize(("study", "variant"), list(every_variant()))

@@ -24,8 +24,8 @@ from ridgepoint.testing.runtimes import CHECKS, check
 # It opens the files of `torch`, and each opening takes it many seconds: what its own sessions do.
 COMPILED = {
     "is_found_and_tells_its_conditions": pytest.mark.slow,
-    "computes_what_the_module_computes": pytest.mark.slow,
-    "runs_blocks_that_take_tokens": pytest.mark.soak,
+    "computes_what_the_module_computes": pytest.mark.soak,
+    "runs_blocks_that_take_tokens": pytest.mark.slow,
     "leaves_the_process_as_it_is": pytest.mark.soak,
     "can_be_clocked": pytest.mark.soak,
 }

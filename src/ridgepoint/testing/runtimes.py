@@ -12,6 +12,7 @@ by its name and by its files' names is a part of the contract.
 
 import copy
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -284,6 +285,11 @@ def _model() -> nn.Module:
 
 def _built(network: Network) -> nn.Module:
     """With weights and statistics of norms that are not their beginnings, the same every time."""
+    return copy.deepcopy(_learnt(network))
+
+
+@lru_cache(maxsize=2)
+def _learnt(network: Network) -> nn.Module:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         model = build(network).train()
