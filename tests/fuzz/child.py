@@ -11,6 +11,8 @@ from pathlib import Path
 from cli_helpers import call
 from harness import LIMIT_MB, LONGEST, Case, case_of
 
+from ridgepoint.workers import worker
+
 _CLEAR, _STATUS = Path("/proc/self/clear_refs"), Path("/proc/self/status")
 
 
@@ -18,6 +20,7 @@ def serve(kind: str, seed: int, first: int, count: int, folder: Path, told: Conn
     """Run the cases of a kind in a home of their own; say of each when it begins, and what became of it."""
     home = {"HOME": str(folder / "home"), "XDG_CACHE_HOME": str(folder / "cache"), "COLUMNS": "200"}
     os.environ.update(home)
+    worker.POLL_S = 0.01  # what waits for work looks for it once more before it ends
     with (folder / f"{kind}.log").open("ab") as log:
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
