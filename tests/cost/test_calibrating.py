@@ -9,6 +9,7 @@ from cost_helpers import stored
 from ridgepoint.arch.network import Network, place_blocks, place_row
 from ridgepoint.arch.space import load_space
 from ridgepoint.arch.zoo import list_models, load
+from ridgepoint.cost import calibrating
 from ridgepoint.cost.calibrating import LEAST_SAMPLES, calibrate
 from ridgepoint.cost.count import cost
 from ridgepoint.cost.device import Device
@@ -169,8 +170,9 @@ def test_a_measured_row_counts_less_what_a_block_alone_pays_at_its_ends(calibrat
 
 
 @pytest.mark.slow
-def test_the_same_samples_teach_the_same(networks: list[Network]):
-    some = samples(networks[:120], lambda network: Roofline(BOARD).latency(network).ms)
+def test_the_same_samples_teach_the_same(networks: list[Network], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(calibrating, "LEAST_SAMPLES", 40)
+    some = samples(networks[:40], lambda network: Roofline(BOARD).latency(network).ms)
     assert calibrate(some, HERE) == calibrate(some, HERE)
 
 

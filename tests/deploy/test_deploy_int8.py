@@ -41,11 +41,11 @@ from ridgepoint.train.batches import training_data
 from ridgepoint.train.folder import About, load_training, save_training
 
 DIGITS = detect("digits", seed=0)
-PREPROCESSING = choose_input(DIGITS, size=32)[0]
+PREPROCESSING = choose_input(DIGITS, size=16)[0]
 CONVOLUTION = {"block": "conv", "kernel": 3, "out_channels": 64}
 WIDE = {
     "name": "wide",
-    "input": [1, 32, 32],
+    "input": [1, 16, 16],
     "num_classes": 10,
     "stem": [{"block": "conv", "kernel": 3, "stride": 2, "out_channels": 32}],
     "stages": [{"blocks": [CONVOLUTION, CONVOLUTION]}],
@@ -78,7 +78,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs")
     (folder / "wide.yaml").write_text(dump_document(WIDE))
     changes = ("--set", "epochs=10", "--set", "ema=null")
-    done = call("train", folder / "wide.yaml", "digits", "--size", "32", *changes, "--out", folder / "wide")
+    done = call("train", folder / "wide.yaml", "digits", "--size", "16", *changes, "--out", folder / "wide")
     assert done.returncode == 0, done.stderr
     return folder / "wide"
 
@@ -242,12 +242,13 @@ def test_uneven_channels_between_convolutions_are_equalised_where_nothing_else_h
     found = read_entry(path).quantisation
     assert found.recipe.startswith("min-max, equalised") and not found.left_float and found.agreement > 0.97
     *others, last = found.attempts
-    assert len(others) >= 2 and {each.outcome for each in others} == {"loses"} and last.outcome == "passed"
+    unequal = [each.outcome for each in others if "equalised" not in each.recipe]
+    assert len(unequal) >= 2 and set(unequal) == {"loses"} and last.outcome == "passed"
 
 
 OUTLIERS = {
     "name": "outliers",
-    "input": [1, 32, 32],
+    "input": [1, 16, 16],
     "num_classes": 10,
     "stem": [{"block": "conv", "kernel": 3, "stride": 2, "out_channels": width} for width in (32, 64)],
     "stages": [{"blocks": [{"block": "fused_ib", "expand_channels": 64, "out_channels": 64}] * 3}],
@@ -318,7 +319,7 @@ def test_layers_are_looked_at_by_few_images_where_no_file_depends_on_them(source
 @pytest.mark.slow
 @pytest.mark.clock
 def test_int8_that_is_slower_is_refused_and_float_stays(tmp_path: Path):
-    folder = taught(tmp_path, small_network().at(height=32))
+    folder = taught(tmp_path, small_network())
     done = call("export", folder, "--int8", "--data", "digits", "--busy")
     assert done.returncode == 3 and (folder / "model.onnx").exists() and not (folder / "int8" / "model.onnx").exists()
     assert (
@@ -335,7 +336,7 @@ def test_what_cannot_be_asked_is_said(run: Path, tmp_path: Path):
     refused(call("export", run, "--int8", "--runtime", "torch"), "has no int8 here", "onnxruntime")
     refused(call("export", run, "--int8", "--dynamic-batch"), "--dynamic-batch", "one")
     (tmp_path / "bare").mkdir()
-    bare = taught(tmp_path / "bare", small_network().at(height=32))
+    bare = taught(tmp_path / "bare", small_network())
     refused(call("export", bare, "--int8"), "--data FOLDER")
     rng = np.random.default_rng(0)
     for name in DIGITS.classes:

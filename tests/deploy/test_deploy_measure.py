@@ -376,7 +376,6 @@ def timing_file(folder: Path, size: int) -> Path:
 
 
 @pytest.mark.clock
-@pytest.mark.slow
 def test_a_measurement_tells_its_protocol_and_the_faster_network_is_faster(tmp_path: Path):
     files = {"small": timing_file(tmp_path, 16), "large": timing_file(tmp_path, 128)}
     found = measure(files, rounds=5, round_s=0.01, patience_s=0.0)

@@ -250,7 +250,6 @@ def test_sums_of_blocks_are_near_whole_networks(tmp_path: Path, monkeypatch: pyt
     """Within 30 %: what the runtime does across blocks is missed. A busy machine gets three attempts."""
     take_time(monkeypatch)
     networks = {
-        "v2": load("mobilenetv2_050").at(height=128),
         "v3": load("mobilenetv3_small_100").at(height=128),
         "v4": load("mobilenetv4_conv_small").at(height=96),
     }
