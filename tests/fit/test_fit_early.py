@@ -11,7 +11,7 @@ from photographs import NAME, write_photographs
 
 from ridgepoint.arch.zoo import load
 from ridgepoint.deploy.artefact import load_artefact
-from ridgepoint.fit import bound
+from ridgepoint.fit import bound, early
 from ridgepoint.nn.build import build
 from ridgepoint.nn.reach import FOLDER
 from ridgepoint.nn.weights import save_weights
@@ -75,11 +75,14 @@ def test_time_ends_with_what_there_is_and_none_asks_for_nothing(
     assert short.returncode == 2 and "a classifier on published weights, takes about" in short.stderr
     assert not (tmp_path / "short").exists()
     monkeypatch.setattr(bound, "FIRST_FILE_S", 0.0)
-    asked = words(place, tmp_path / "run", "--time", "10s", "--size", "64", "--busy", "--json")
+    monkeypatch.setattr(early, "pace", lambda *_: 1.0)  # so slow that there is no time for large images
+    asked = words(place, tmp_path / "run", "--time", "10s", "--busy", "--json")
     done = call(*asked)
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
-    assert result["finished"] and result["search"] is None and result["stages"][0]["name"] == f"{NAME}-64px-frozen"
+    assert result["finished"] and result["search"] is None
+    assert result["stages"][0]["name"] in {f"{NAME}-{size}px-frozen" for size in (80, 96, 112)}
+    assert f"{NAME} learns at 64 px: larger images leave no time to learn." in done.stderr
     assert result["data"]["preprocessing"]["mean"] == list(HALF)
     assert any("%, there after" in note for note in result["notes"])
     again = call(*asked, "--resume")
