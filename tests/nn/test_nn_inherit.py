@@ -86,10 +86,10 @@ def test_an_equal_child_computes_the_same_to_the_bit(name: str):
 
 
 def children(network: Network) -> dict[str, Network]:
-    """Children at about half the width of one knob each: at most three knobs of every kind, all over the network."""
+    """Children at about half the width of one knob each: at most two knobs of every kind, all over the network."""
     found, every = {}, knobs(network)
     kinds = [[knob for knob in every if knob.kind == kind] for kind in ("bottleneck", "expansion", "heads", "head")]
-    for knob in [knob for alike in kinds for knob in alike[:: len(alike) // 3 + 1]]:
+    for knob in [knob for alike in kinds for knob in alike[:: len(alike) // 2 + 1]]:
         widths = [width for width in knob.narrower if width <= 0.6 * knob.width] or list(knob.narrower)
         if widths and (child := turn(network, knob, widths[0])) is not None:
             found[str(knob)] = child
