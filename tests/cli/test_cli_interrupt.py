@@ -23,7 +23,7 @@ def interrupt(process: Command, folder: Path) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("phase", ["Search", "Training"])
+@pytest.mark.parametrize("phase", [pytest.param("Search", marks=pytest.mark.soak), "Training"])
 def test_ctrl_c_saves_and_tells_how_to_go_on(phase: str, tmp_path: Path, finished: Path) -> None:
     process = start(*FIT, "--out", "run", cwd=tmp_path)
     wait_until(lambda: f"\n{phase}\n" in (tmp_path / "stderr.txt").read_text(), process)
