@@ -75,19 +75,30 @@ def test_time_ends_with_what_there_is_and_none_asks_for_nothing(
     assert short.returncode == 2 and "a classifier on published weights, takes about" in short.stderr
     assert not (tmp_path / "short").exists()
     monkeypatch.setattr(bound, "FIRST_FILE_S", 0.0)
-    monkeypatch.setattr(early, "pace", lambda *_: 1.0)  # so slow that there is no time for large images
-    asked = words(place, tmp_path / "run", "--time", "10s", "--busy", "--json")
+    asked = words(place, tmp_path / "run", "--time", "10s", "--size", "64", "--busy", "--json")
     done = call(*asked)
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
-    assert result["finished"] and result["search"] is None
-    assert result["stages"][0]["name"] in {f"{NAME}-{size}px-frozen" for size in (80, 96, 112)}
-    assert f"{NAME} learns at 64 px: larger images leave no time to learn." in done.stderr
+    assert result["finished"] and result["search"] is None and result["stages"][0]["name"] == f"{NAME}-64px-frozen"
     assert result["data"]["preprocessing"]["mean"] == list(HALF)
     assert any("%, there after" in note for note in result["notes"])
     again = call(*asked, "--resume")
     assert json.loads(again.stdout)["accuracy"] == result["accuracy"]
     assert "Apple" not in done.stderr, "weights under closed terms are taken only where they are named"
+
+
+@pytest.mark.slow
+def test_where_larger_images_leave_no_time_a_smaller_input_is_fine_tuned_and_may_ship(
+    place: Path, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    share = early.Share(epochs=1, size=64, searched=False)
+    monkeypatch.setattr(early, "share_of_time", lambda *_, **__: share)
+    counted = [word for word in COUNTED if word not in ("--size", "64")]
+    done = call(*words(place, tmp_path / "run", *counted, "--json"))
+    assert done.returncode == 0, done.stderr
+    assert f"{NAME} learns at 64 px: larger images leave no time to learn." in done.stderr
+    first, second = (stage["name"] for stage in json.loads(done.stdout)["stages"])
+    assert first != f"{NAME}-64px-frozen" and second == f"{NAME}-64px-finetuned"
 
 
 @pytest.mark.slow
