@@ -161,8 +161,9 @@ def test_a_hot_phone_is_waited_for_and_told_if_it_stays_so(
         heat.write_text(HOT)
         cooling = threading.Timer(0.2, heat.write_text, [COOL])
         cooling.start()
+        before = len(device.pinned())
         cools = measure({"a": files["fast"]}, runtime="litert", place=phone, rounds=8, patience_s=20.0)["a"]
-        assert cools.doubt is None
+        assert cools.doubt is None and len(device.pinned()) == before + 1 + 8, "nothing is clocked while it is hot"
     finally:
         heat.write_text(COOL)
 
