@@ -100,4 +100,5 @@ def main() -> None:
     print(json.dumps({"command": " ".join(sys.argv), "time_s": given.time, "rows": rows}))
 
 
-main()
+if __name__ == "__main__":
+    main()
