@@ -1,6 +1,8 @@
 """Classification behind the contract: what is written of a file's mistakes."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import msgspec
@@ -9,7 +11,10 @@ import pytest
 import torch
 from PIL import Image
 
-from ridgepoint.data import ArraySplit
+from ridgepoint.arch.document import parse_network
+from ridgepoint.data import ArraySplit, Preprocessing
+from ridgepoint.deploy.export import export_artefact
+from ridgepoint.nn.build import build
 from ridgepoint.tasks.classification import CLASSIFICATION
 
 
@@ -27,3 +32,21 @@ def test_the_evaluation_counts_and_shows_the_surest_mistakes(tmp_path: Path) -> 
     assert [mistake["id"] for mistake in written["mistakes"]] == ["d", "b"]  # the surest first
     assert np.asarray(Image.open(tmp_path / written["mistakes"][0]["image"]))[0, 0, 0] == 3
     assert msgspec.json.decode((tmp_path / "evaluation.json").read_bytes())["classes"] == ["cat", "dog"]
+
+
+@pytest.mark.slow
+def test_a_classifier_does_not_wait_for_what_detectors_need(tmp_path: Path) -> None:
+    """Torchvision's operators load torch's compiler, for seconds, before a first word is said."""
+    network = parse_network({"name": "t", "input": [3, 8, 8], "stem": [], "stages": [], "num_classes": 2}, source="t")
+    prepared = Preprocessing(channels=3, height=8, width=8, resize=8, mean=(0.5,) * 3, std=(0.2,) * 3)
+    path, picture = tmp_path / "m.onnx", tmp_path / "picture.png"
+    export_artefact(build(network).eval(), path, network=network, preprocessing=prepared, labels=["cat", "dog"])
+    Image.new("RGB", (8, 8)).save(picture)
+    code = (
+        "import sys; from ridgepoint.cli.main import main\n"
+        f"sys.argv = ['ridgepoint', 'predict', {str(path)!r}, {str(picture)!r}]\n"
+        "try: main()\n"
+        "finally: assert not {'torchvision.ops', 'torch._dynamo'} & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0 and ("cat" in done.stdout or "dog" in done.stdout), done.stderr

@@ -9,8 +9,6 @@ bear: tests/fit/test_fit_boxes.py.
 import importlib.metadata
 import json
 import re
-import subprocess
-import sys
 import time
 import tomllib
 from pathlib import Path
@@ -20,7 +18,9 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
+from alone import run_without
 from fences import PAGES, fences
+from forks import forks
 from mask_helpers import write_discs
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -132,27 +132,6 @@ def brought_along() -> set[str]:
     return found
 
 
-ALONE = """
-import sys
-from importlib.machinery import PathFinder
-
-class Lacking(PathFinder):
-    @classmethod
-    def find_spec(cls, name, path=None, target=None):
-        return None if name.partition(".")[0] in {absent!r} else super().find_spec(name, path, target)
-
-sys.meta_path[:] = [Lacking if each is PathFinder else each for each in sys.meta_path]
-from ridgepoint.cli.main import main
-for words in {commands!r}:
-    sys.argv = ["ridgepoint", *words]
-    try:
-        main()
-    except SystemExit as ended:
-        if ended.code:
-            raise
-"""
-
-
 @pytest.mark.slow
 def test_boxes_and_masks_need_no_package_but_those_that_come_along(tmp_path: Path):
     """Trained, exported and scored where no extra and no tool of tests can be imported."""
@@ -176,9 +155,12 @@ def test_boxes_and_masks_need_no_package_but_those_that_come_along(tmp_path: Pat
             ["export", run],
             ["eval", run, data],
         ]
-    code = ALONE.format(absent=absent, commands=commands)
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0 and "mAP50-95" in done.stdout and "mIoU" in done.stdout, done.stderr[-2000:]
+    said = tmp_path / "said.txt"
+    process = forks().Process(target=run_without, args=(absent, commands, said))
+    process.start()
+    process.join(300)
+    told = said.read_text()
+    assert process.exitcode == 0 and "mAP50-95" in told and "mIoU" in told, told[-2000:]
 
 
 def crowded(images: int, *, objects: int = 20, sure: int = 60) -> tuple[np.ndarray, np.ndarray]:

@@ -237,7 +237,7 @@ def test_int8_is_judged_by_the_change_of_the_miou():
 def test_a_whole_fit(discs: Path, tmp_path: Path):
     run = tmp_path / "run"
     done = call(
-        "fit", discs, "--latency", "2ms", "--size", 32, "--space", SPACE_FILE, "--evaluations", 1, "--baselines", 1,
+        "fit", discs, "--latency", "0.6ms", "--size", 32, "--space", SPACE_FILE, "--evaluations", 1, "--baselines", 1,
         "--set", "epochs=8", "--set", "short_epochs=2", "--table", tmp_path / "table.json", "--out", run, "--busy",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

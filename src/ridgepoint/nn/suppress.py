@@ -5,7 +5,6 @@ Shapes: A anchors, K classes, C candidates, D most final boxes.
 
 import torch
 from torch import Tensor, nn
-from torchvision.ops import nms
 
 from ridgepoint.arch.suppression import COLUMNS, NOTHING, Suppression
 
@@ -26,6 +25,8 @@ class Suppressing(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Suppress among a fixed number of candidates; what is too unsure is left out last: no shape hangs on it."""
+        from torchvision.ops import nms
+
         rows_AC = self.network(x)[0]
         scores_AK = rows_AC[:, 4:]
         scores_C, chosen_C = scores_AK.flatten().topk(min(self.how.candidates, scores_AK.numel()))

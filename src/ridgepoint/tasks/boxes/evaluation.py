@@ -7,7 +7,6 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import torch
-from torchvision.utils import draw_bounding_boxes
 
 from ridgepoint.data import ArraySplit
 from ridgepoint.files import make_folder, write_atomic
@@ -138,6 +137,8 @@ def beside(image_CHW: torch.Tensor, rows_M6: np.ndarray, boxes: Boxes, labels: S
 def drawn(image_CHW: torch.Tensor, places: np.ndarray, numbers: np.ndarray, words: Sequence[str]) -> torch.Tensor:
     """An image with boxes on it, each class in a colour of its own, uint8 (3, H, W)."""
     image = image_CHW.expand(3, -1, -1)
+    from torchvision.utils import draw_bounding_boxes
+
     if not len(places):
         return image
     sides = torch.tensor([image.shape[2], image.shape[1]] * 2)

@@ -4,7 +4,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from torchvision.ops import batched_nms
 
 from ridgepoint.arch.suppression import Suppression
 from ridgepoint.tasks.boxes.rows import BOX, SCORES
@@ -39,6 +38,8 @@ def final_boxes(rows_AC: np.ndarray, *, least_score: float = USUAL.least_score) 
         rows_AC: Box and scores of every anchor; see `rows`.
         least_score: What less sure boxes are left out by.
     """
+    from torchvision.ops import batched_nms
+
     rows = torch.as_tensor(rows_AC)
     scores_AK = rows[:, SCORES]
     flat = scores_AK.flatten()

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from torchvision.ops import box_iou
 
 from ridgepoint.tasks.boxes.final import Boxes
 from ridgepoint.tasks.boxes.rows import CROWD, LABEL, PLACE
@@ -21,6 +20,8 @@ def judged(boxes: Boxes, rows_M6: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     A box on a crowd is on something, and finds nothing.
     """
+    from torchvision.ops import box_iou
+
     found, wrong = np.zeros(len(rows_M6), bool), np.ones(len(boxes.labels), bool)
     if not len(boxes.labels):
         return found, wrong

@@ -5,7 +5,6 @@ Shapes: B images, M objects (padded), A anchors.
 
 import torch
 from torch import Tensor
-from torchvision.ops import box_iou
 
 from ridgepoint.tasks.boxes.rows import CROWD, LABEL, PLACE
 
@@ -28,6 +27,8 @@ def match(truth_BM6: Tensor, anchors_A4: Tensor) -> Tensor:
 
 def _of_image(rows_M6: Tensor, anchors_A4: Tensor) -> Tensor:
     """The same of one image, (A,)."""
+    from torchvision.ops import box_iou
+
     there_M, crowd_M = rows_M6[:, LABEL] >= 0, rows_M6[:, CROWD] > 0
     found_A = torch.full((len(anchors_A4),), NOTHING, device=rows_M6.device)
     places, crowds = torch.nonzero(there_M & ~crowd_M)[:, 0], torch.nonzero(there_M & crowd_M)[:, 0]
@@ -47,6 +48,8 @@ def _of_image(rows_M6: Tensor, anchors_A4: Tensor) -> Tensor:
 
 def unmatchable(truth_NM6: Tensor, anchors_A4: Tensor, *, chunk: int = 64) -> tuple[Tensor, Tensor]:
     """By class, how many objects no anchor overlaps by an IoU of 0.5, and how many there are, int64 (K,) each."""
+    from torchvision.ops import box_iou
+
     counts = int(truth_NM6[..., LABEL].max()) + 1 if truth_NM6.numel() else 0
     missed, total = torch.zeros(max(counts, 0), dtype=torch.int64), torch.zeros(max(counts, 0), dtype=torch.int64)
     for part in truth_NM6.split(chunk):
