@@ -1,5 +1,7 @@
 """Batches from worker processes: the same as without, from any step on, to the end of the training."""
 
+import contextlib
+import gc
 import os
 import signal
 from pathlib import Path
@@ -49,6 +51,25 @@ def test_a_training_with_workers_is_the_training_without(data: TrainingData):
     helped = train(small_network(), data, quick(batch_size=128), workers=2, **given)
     torch.set_rng_state(state)
     assert same(helped, train(small_network(), data, quick(batch_size=128), **given))
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_workers_end_with_their_training(data: TrainingData, stopped: bool):
+    """Not at a garbage collection: that may happen in a worker of the next training, which then waits for strangers."""
+    others = children()
+
+    def stop(progress: float, record: dict) -> None:
+        if stopped:
+            raise KeyboardInterrupt
+
+    given = dict(bound=Bound(epochs=1), seed=3, evaluations=1, workers=1)
+    gc.disable()
+    try:
+        with pytest.raises(KeyboardInterrupt) if stopped else contextlib.nullcontext():
+            train(small_network(), data, quick(batch_size=128), on_step=stop, **given)
+        assert children() == others
+    finally:
+        gc.enable()
 
 
 def test_ctrl_c_stops_at_the_end_of_a_step_and_workers_go_on_until_then(data: TrainingData, tmp_path: Path):

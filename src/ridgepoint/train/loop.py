@@ -5,6 +5,7 @@ All randomness of step n is drawn from a seed made of (seed, n), so a checkpoint
 
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -224,11 +225,12 @@ class _Run(Resumable[_Course]):
         """The share that is done by a step; under a time limit, what was last agreed on."""
         return self.asked.bound.progress(step, self.asked.batches.steps_per_epoch, self.agreed_s)
 
-    def begin(self) -> None:
-        """Start the workers; they inherit that Ctrl-C waits."""
+    def begin(self) -> AbstractContextManager[object]:
+        """Start the workers, which inherit that Ctrl-C waits; their end must not wait for a garbage collection."""
         batches, workers = self.asked.batches, self.asked.workers
         rows = self.processes.rows(batches.batch_size)
         self.coming = in_order(batches, self.step, self.progress_at, rows=rows, workers=workers)
+        return closing(self.coming)
 
     def one_step(self, progress: float) -> None:
         asked = self.asked

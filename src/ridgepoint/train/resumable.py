@@ -9,6 +9,7 @@ import signal
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -70,8 +71,9 @@ class Resumable(ABC, Generic[C]):
     def write_rows(self, folder: Path) -> None:
         """Write the metrics beside the checkpoint."""
 
-    def begin(self) -> None:
-        """Called before the first step of this sitting, when Ctrl-C waits already."""
+    def begin(self) -> AbstractContextManager[object]:
+        """Called before the first step of this sitting, when Ctrl-C waits already; left after the last one."""
+        return contextlib.nullcontext()
 
     def after_step(self, progress: float) -> bool:
         """Called after a step; whether it is worth a checkpoint."""
@@ -94,8 +96,7 @@ class Resumable(ABC, Generic[C]):
         keep_freed_memory()
         self._restore()
         self._started_at = time.monotonic()
-        with _whole_steps() as asked_to_stop:
-            self.begin()
+        with _whole_steps() as asked_to_stop, self.begin():
             while (progress := self.progress()) < 1.0:
                 self.one_step(progress)
                 progress = self.progress()

@@ -1,7 +1,7 @@
 """Batches in order, made on the spot or ahead by worker processes, while the model learns from the one before."""
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -17,8 +17,8 @@ AHEAD = 2
 
 def in_order(
     batches: Batches, first: int, progress_at: Callable[[int], float], *, rows: slice = ALL, workers: int = 0
-) -> Iterator[Batch]:
-    """The batches, in pixels, of all steps from `first` to the end of the training.
+) -> Generator[Batch, None, None]:
+    """The batches, in pixels, of all steps from `first` to the end of the training; its `close` ends the workers.
 
     A batch follows from its step alone, so workers have no state that a checkpoint would have to hold.
 
@@ -37,7 +37,7 @@ def in_order(
         return (batches.seen(*each, rows) for each in asked)
     if (forked := fork_context()) is None:
         raise InputError("this system cannot fork processes. Give --workers 0")
-    loader = DataLoader(
+    loader: DataLoader[Batch] = DataLoader(
         _Made(batches, rows),
         sampler=asked,
         batch_size=None,  # what is made is a batch already
@@ -46,7 +46,12 @@ def in_order(
         multiprocessing_context=forked,
         generator=torch.Generator(),  # not the global one, from which nothing may be taken
     )
-    return iter(loader)
+    return _of(loader)
+
+
+def _of(loader: DataLoader[Batch]) -> Generator[Batch, None, None]:
+    """What a loader gives; nothing else may hold its iterator, whose workers live as long as it does."""
+    yield from loader
 
 
 def _asked(first: int, progress_at: Callable[[int], float]) -> Iterator[tuple[int, float]]:
