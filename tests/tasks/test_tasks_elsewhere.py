@@ -31,8 +31,11 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     (folder / "small.yaml").write_text(json.dumps(NETWORK))
     boxes.make(folder / "boxes", count=64)
     write_discs(folder / "masks", 48, values=(0, 1, 2))
-    for kind, epochs in (("boxes", 30), ("masks", 8)):
-        words = ("--size", 32, "--set", f"epochs={epochs}", "--set", "batch_size=8", "--out", folder / f"of_{kind}")
+    for kind, recipe in (
+        ("boxes", ("--set", "epochs=15", "--set", "optimizer.lr=0.01")),
+        ("masks", ("--set", "epochs=8")),
+    ):
+        words = ("--size", 32, *recipe, "--set", "batch_size=8", "--out", folder / f"of_{kind}")
         done = call("train", folder / "small.yaml", folder / kind, *words)
         assert done.returncode == 0, done.stderr
     return {kind: folder / f"of_{kind}" for kind in TASKS}

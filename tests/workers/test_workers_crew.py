@@ -73,11 +73,11 @@ def test_a_worker_of_this_machine_is_killed_and_then_the_search_which_takes_the_
     left = workers_of(search.pid)
     search.kill()
     search.communicate()
+    assert found(start(*asked, "--resume", cwd=tmp_path), run) == journal(whole / "run")
     until = time.monotonic() + 60
     while any(Path(f"/proc/{pid}").exists() for pid in left):
         assert time.monotonic() < until, "a worker outlives its search"
         time.sleep(0.1)
-    assert found(start(*asked, "--resume", cwd=tmp_path), run) == journal(whole / "run")
     assert Board(url).runs() == [], "nothing is left on the board"
 
 
