@@ -1,5 +1,6 @@
 """Photographs of three colours, and published weights that know nothing: what a fit opens with, in seconds."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ NAME = "tf_mobilenetv3_small_minimal_100"
 TAGS = {NAME: "in1k", "mobileone_s0": "apple_in1k"}  # the latter under terms that are not open
 
 
-def write_photographs(folder: Path, *, each: int = 15) -> Path:
+def write_photographs(folder: Path, *, each: int = 15, weights: Mapping[str, str] = TAGS) -> Path:
     """Class folders, `photos`, and a folder of weights, `weights`, in a folder, which is returned."""
     rng = np.random.default_rng(0)
     for number, name in enumerate(("red", "green", "blue")):
@@ -25,6 +26,6 @@ def write_photographs(folder: Path, *, each: int = 15) -> Path:
             Image.fromarray(pixels).save(folder / "photos" / name / f"{index}.png")
     (folder / "weights").mkdir()
     torch.manual_seed(0)
-    for network, tag in TAGS.items():
+    for network, tag in weights.items():
         save_weights(build(load(network)), folder / "weights" / f"{network}.{tag}.safetensors")
     return folder
