@@ -12,7 +12,7 @@ export PYTHONDONTWRITEBYTECODE :=
 INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable
 INSTALL_BY_PIP = $(BIN)/pip install --quiet --constraint constraints.txt --editable
 
-.PHONY: demo test soak explore coverage check docs lint install clean
+.PHONY: demo test soak explore seconds coverage check docs lint install clean
 
 install: $(VENV)/.installed
 
@@ -47,6 +47,10 @@ soak: $(VENV)/.tested
 # The laws over random networks, spaces and documents, with inputs drawn anew; `make test` draws the same ones each time.
 explore: $(VENV)/.tested
 	$(TWO) --hypothesis-profile explore $$(grep -rl "from hypothesis" tests --include "test_*.py")
+
+# What every test takes, for `make check` and for who begins with what.
+seconds: $(VENV)/.tested
+	$(TWO) --write-seconds
 
 coverage: $(VENV)/.tested
 	$(TWO) --cov=ridgepoint --cov-report=term:skip-covered
