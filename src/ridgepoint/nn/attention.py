@@ -171,6 +171,27 @@ class SeparableAttention(nn.Module):
         return whole
 
 
+class PatchedSeparableAttention(SeparableAttention):
+    """The same with patches side by side, where nothing is repeated along a map: LiteRT's delegate ends there."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """A softmax over all patches."""
+        batch, _, height, width = x.shape
+        side = self.patch
+        places = x.reshape(batch, -1, height // side, side, width // side, side)
+        rows_BCPN = places.permute(0, 1, 3, 5, 2, 4).flatten(4).flatten(2, 3)
+        query_B1PN, key_BCPN, value_BCPN = rows_BCPN.split((1, self.channels, self.channels), 1)
+        context_BCP1 = self.total(key_BCPN * query_B1PN.softmax(-1))
+        mixed_BCPN = value_BCPN.relu() * context_BCP1
+        apart = mixed_BCPN.reshape(batch, self.channels, side, side, height // side, width // side)
+        whole: Tensor = apart.permute(0, 1, 4, 2, 5, 3).reshape(batch, self.channels, height, width)
+        return whole
+
+    def total(self, weighted_BCPN: Tensor) -> Tensor:
+        """Over all patches, (B, C, P, 1)."""
+        return weighted_BCPN.sum(-1, keepdim=True)
+
+
 MODULES: Mapping[type[Layer], Callable[[Any, Shape], nn.Module]] = {
     spec.MultiHeadAttention: lambda layer, _: MultiHeadAttention(layer),
     spec.TalkingAttention: lambda layer, _: TalkingAttention(layer),

@@ -15,7 +15,13 @@ from torch import Tensor, nn
 
 from ridgepoint.errors import ParityError
 from ridgepoint.nn import layers, map_norms, spelt_out
-from ridgepoint.nn.attention import LinearAttention, MultiHeadAttention, SeparableAttention, TalkingAttention
+from ridgepoint.nn.attention import (
+    LinearAttention,
+    MultiHeadAttention,
+    PatchedSeparableAttention,
+    SeparableAttention,
+    TalkingAttention,
+)
 from ridgepoint.nn.depthwise import DepthwiseConv2d
 from ridgepoint.nn.unmerged import UnmergedMultiHeadAttention, UnmergedSeparableAttention
 
@@ -230,6 +236,7 @@ FORMS: Mapping[str, Forms] = {
         layers.MultiQueryAttention: _in_pairs,
         MultiHeadAttention: _in_halves,
         LinearAttention: AddingLinearAttention,
+        SeparableAttention: _as(PatchedSeparableAttention),
     },
     "ncnn": {
         **_ANY,

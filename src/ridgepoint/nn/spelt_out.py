@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ridgepoint.nn import layers
-from ridgepoint.nn.attention import SeparableAttention
+from ridgepoint.nn.attention import PatchedSeparableAttention
 from ridgepoint.nn.map_norms import MapLayerNorm, ResponseNorm, RmsNorm
 
 
@@ -90,21 +90,8 @@ class SpeltPool(layers.GlobalPool):
         return found
 
 
-class SpeltSeparableAttention(SeparableAttention):
+class SpeltSeparableAttention(PatchedSeparableAttention):
     """See `SeparableAttention`."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Patches side by side."""
-        batch, _, height, width = x.shape
-        side = self.patch
-        places = x.reshape(batch, -1, height // side, side, width // side, side)
-        rows_BCPN = places.permute(0, 1, 3, 5, 2, 4).flatten(4).flatten(2, 3)
-        query_B1PN, key_BCPN, value_BCPN = rows_BCPN.split((1, self.channels, self.channels), 1)
-        context_BCP1 = self.total(key_BCPN * query_B1PN.softmax(-1))
-        mixed_BCPN = value_BCPN.relu() * context_BCP1
-        apart = mixed_BCPN.reshape(batch, self.channels, side, side, height // side, width // side)
-        whole: Tensor = apart.permute(0, 1, 4, 2, 5, 3).reshape(batch, self.channels, height, width)
-        return whole
 
     def total(self, weighted_BCPN: Tensor) -> Tensor:
         """A mean of maps of one column, times their height."""
