@@ -45,6 +45,16 @@ def image(wish: float = 1.0) -> np.ndarray:
     return np.full((1, SHAPE.channels, SHAPE.height, SHAPE.width), wish, np.float32)
 
 
+def test_answers_larger_than_a_message_come_in_several(path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Maps of classes are many times as large as their images; two images a message, whose answers it just holds."""
+    monkeypatch.setattr(hosted, "LARGEST_REQUEST", 2 * image().nbytes)
+    session = open_session(path, runtime="hosted_toy")
+    images = np.concatenate([image(number / 8) for number in range(5)])
+    each = np.concatenate([session.run(images[at : at + 1]) for at in range(5)])
+    monkeypatch.setattr(hosted, "LARGEST_REPLY", 2 * each[0].nbytes + 200)
+    np.testing.assert_array_equal(session.run(images), each)
+
+
 @pytest.mark.slow
 def test_a_hosted_runtime_does_all_that_one_must_do(toy: HostedToy):
     kit.check(toy)

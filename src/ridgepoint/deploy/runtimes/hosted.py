@@ -38,7 +38,7 @@ from ridgepoint.errors import InputError
 from ridgepoint.system import kill_process
 
 OPEN_S, RUN_S, START_S = 300.0, 60.0, 120.0  # the longest that opening, running one image and importing may take
-LARGEST_REPLY = 1 << 30
+LARGEST_REQUEST, LARGEST_REPLY = 16 << 20, 1 << 30  # bytes; class maps are many times as large as their images
 T = TypeVar("T", Opened, Answer, Clocked)
 
 
@@ -56,7 +56,12 @@ class HostedSession(Session):
         self.partitions = opened.partitions
 
     def run(self, x_BCHW: np.ndarray) -> np.ndarray:
-        """See `Session`."""
+        """See `Session`; as many images at a time as a message may hold."""
+        most = max(LARGEST_REQUEST * len(x_BCHW) // max(x_BCHW.nbytes, 1), 1)
+        parts = [self._run(x_BCHW[start : start + most]) for start in range(0, max(len(x_BCHW), 1), most)]
+        return np.concatenate(parts)
+
+    def _run(self, x_BCHW: np.ndarray) -> np.ndarray:
         answer = self._ask(Run(*packed(x_BCHW)), Answer, "ran", RUN_S * max(len(x_BCHW), 1))
         try:
             return unpacked(answer)
