@@ -279,7 +279,7 @@ class Killed(Exception):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stages", [tunas, two_stages])
+@pytest.mark.parametrize("stages", [pytest.param(tunas, marks=pytest.mark.soak), two_stages])
 def test_killed_and_resumed_it_ends_as_if_it_had_not_been(data: TrainingData, tmp_path: Path, monkeypatch, stages):
     whole = stages(digits_job(data, 2))
     monkeypatch.setattr(resumable, "SAVE_EVERY_S", 0.0)

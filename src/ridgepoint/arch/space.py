@@ -81,7 +81,7 @@ class Space:
         occurrences = Counter(choice.name for choice in walk(self.template))
         return frozenset(name for name, number in occurrences.items() if number > 1)
 
-    @property
+    @cached_property
     def size(self) -> int:
         """How many assignments there are; choices in parts that are left out do not multiply."""
         return count(self.template)
