@@ -12,6 +12,7 @@ import torch
 import torch._dynamo  # optimizers load it at their first step, for seconds
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+from torch.utils.data._utils import worker
 from train_helpers import digits, quick, small_network
 
 from ridgepoint.data import ArraySplit, Augmentation, RandAugment
@@ -83,6 +84,7 @@ def torchrun(count: int, work: Callable[..., object], *given: object) -> None:
 
 def _train(folder: Path, workers: int, death: Death | None) -> None:
     resumable.SAVE_EVERY_S = 0.1 if death and not death.touches else 0.0
+    worker.MP_STATUS_CHECK_INTERVAL = 0.2  # seconds until an orphan sees that it is one; whoever waits, waits for it
     torch.set_num_threads(1)
     with joined_by_torchrun() as processes:
         mine = death is not None and death.rank == processes.rank
