@@ -34,7 +34,6 @@ def watched(words: list[str], home: Path, **more: str) -> tuple[list[str], list[
     return [name for name in files if not name.startswith("cache/ridgepoint/")], [c for c in calls if "AF_INET" in c]
 
 
-@pytest.mark.slow
 def test_the_runtime_would_collect_if_it_were_let(tmp_path: Path):
     """Otherwise the tests here would prove nothing; a runtime that collects no more may skip this."""
     words = [*COMMAND, "bench", "mobilenetv3_small_050", "--size", "32", "--rounds", "8", "--busy"]
@@ -57,6 +56,5 @@ def test_what_the_user_has_set_stays(tmp_path: Path):
     )
 
 
-@pytest.mark.slow
 def test_a_whole_fit_leaves_and_sends_nothing(tmp_path: Path):
     assert watched([*COMMAND, *FIT, "--out", str(tmp_path / "run")], tmp_path / "home") == ([], [])

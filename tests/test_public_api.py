@@ -100,7 +100,6 @@ def test_the_first_lines_that_people_copy():
     assert space.size > 1e15 and space.contains(space.sample(np.random.default_rng(0)))
 
 
-@pytest.mark.slow
 def test_export_and_measure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     from train_helpers import small_network
 
@@ -131,7 +130,6 @@ def test_errors_are_values_errors_of_one_family():
         rp.fit("digits", latency_ms=1.0, thread=1)
 
 
-@pytest.mark.slow
 def test_fit_on_a_folder_of_images(tmp_path: Path):
     """Two classes that a child can tell apart, a dozen images each; and a network of the zoo to beat."""
     rng = np.random.default_rng(0)

@@ -31,12 +31,10 @@ from ridgepoint.search.methods.tunas import OPERATORS, WIDTHS
 from ridgepoint.testing.blocks import CHECKS, check, examples, network_of
 
 KINDS = list(BLOCKS)
-LONG = ("mobilevit", "repvit_down", "single_head_down")
-"""Kinds of so many fields that all their examples take seconds."""
 
 
 @pytest.mark.parametrize("law", CHECKS)
-@pytest.mark.parametrize("kind", [pytest.param(kind, marks=[pytest.mark.slow] * (kind in LONG)) for kind in KINDS])
+@pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_keeps_the_contract(kind, law, tmp_path):
     CHECKS[law](BLOCKS[kind], tmp_path)
 

@@ -133,7 +133,6 @@ def test_shared_choices_that_cannot_be_counted_are_told(tmp_path: Path):
         load_space(write(tmp_path, GOOD.replace("stages:", many + many + "stages:")))
 
 
-@pytest.mark.slow
 def test_spaces_of_any_size_end(tmp_path: Path):
     row = "  - {block: conv, out_channels: 8, kernel: {choice: [1, 3, 5, 7, 9, 11, 13, 15]}}\n"
     for rows, told in ((400, "holds more than 1e300 networks"), (1100, "choices are left open. Allowed: 1,000")):

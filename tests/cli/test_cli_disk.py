@@ -68,7 +68,6 @@ def test_a_report_that_does_not_fit(disk: Disk, finished: Path) -> None:
     assert call(*command[1:]).returncode == 0
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("part", ["study", "checkpoint", "export"])
 def test_a_disk_that_fills_during_the_run(disk: Disk, finished: Path, part: str) -> None:
     """The disk's size decides where in the run it is full; with more space the same command and --resume ends it."""

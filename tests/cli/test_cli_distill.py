@@ -41,7 +41,6 @@ def losses(folder: Path) -> list[float]:
     return [json.loads(line)["loss"] for line in (folder / "metrics.jsonl").read_text().splitlines()]
 
 
-@pytest.mark.slow
 def test_stored_and_online_lessons_end_alike(small: Path, teacher: Path, tmp_path: Path):
     store = tmp_path / "answers"
     stored = distil(small, teacher, tmp_path / "stored", "--topk", 5, "--store", store, "--workers", 1)
@@ -68,7 +67,6 @@ def test_a_run_goes_on_where_it_stopped(small: Path, teacher: Path, tmp_path: Pa
     assert json.loads(done.stdout)["accuracy"] == json.loads(again.stdout)["accuracy"]
 
 
-@pytest.mark.slow
 def test_another_teacher_is_another_run(small: Path, teacher: Path, tmp_path: Path):
     moved, run = tmp_path / "moved", tmp_path / "run"
     shutil.copytree(teacher, moved)

@@ -76,7 +76,6 @@ def test_eval_finds_what_the_run_found(finished: Path) -> None:
     assert document["recall"].keys() == set("0123456789") and 0 < document["balanced"] <= 1
 
 
-@pytest.mark.slow
 def test_eval_never_tests_on_what_was_trained_on(finished: Path) -> None:
     refused(call("eval", finished, "digits", "--seed", 1), "drew its parts of digits by seed 0", "Leave --seed out")
     same = [json.loads(call("eval", finished, "digits", *more, "--json").stdout) for more in ([], ["--seed", 0])]
@@ -101,7 +100,6 @@ def test_eval_of_other_images_takes_all_of_them(finished: Path, tmp_path: Path) 
     refused(call("eval", finished, data, "--split", "test"), "every class needs at least 3")
 
 
-@pytest.mark.slow
 def test_eval_of_a_file_that_does_not_say_its_data(finished: Path, tmp_path: Path) -> None:
     model = onnx.load(finished / "model.onnx")
     kept = [entry for entry in model.metadata_props if entry.key != "ridgepoint.trained_on"]

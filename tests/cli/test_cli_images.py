@@ -96,7 +96,6 @@ def test_a_known_name_that_is_misspelt() -> None:
     refused(call("fit", "", "--latency", "5ms"), "Give a folder of class folders")
 
 
-@pytest.mark.slow
 def test_a_few_bad_files_are_skipped_and_named_once(tmp_path: Path) -> None:
     data = folder_of(tmp_path / "fotos", {"cat": 30, "dog": 30})
     truncate(data / "cat" / "half.jpg")
@@ -121,7 +120,6 @@ def test_a_few_bad_files_are_skipped_and_named_once(tmp_path: Path) -> None:
 MODES = {"L": "png", "RGBA": "png", "I;16": "png", "CMYK": "jpg", "P": "gif", "1": "bmp", "LA": "png", "RGB": "webp"}
 
 
-@pytest.mark.slow
 def test_every_mode_of_image_and_any_letters_in_paths(tmp_path: Path) -> None:
     data = tmp_path / "mes photos d'été" / "bilder 🐈"
     for number, name in enumerate(("chat noir", "Hündin 犬", "a'b;c")):

@@ -22,7 +22,6 @@ def interrupt(process: Command, folder: Path) -> str:
     return told.splitlines()[-1]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("phase", [pytest.param("Search", marks=pytest.mark.soak), "Training"])
 def test_ctrl_c_saves_and_tells_how_to_go_on(phase: str, tmp_path: Path, finished: Path) -> None:
     process = start(*FIT, "--out", "run", cwd=tmp_path)
@@ -43,7 +42,6 @@ def test_ctrl_c_saves_and_tells_how_to_go_on(phase: str, tmp_path: Path, finishe
     assert all(mine[name].equal(tensor) for name, tensor in uninterrupted.items())
 
 
-@pytest.mark.slow
 def test_ctrl_c_before_there_is_anything_to_save(tmp_path: Path) -> None:
     process = start("bench", "mobilenetv3_small_050", "--rounds", 100000, cwd=tmp_path)
     wait_until(lambda: "Measure" in (tmp_path / "stderr.txt").read_text(), process)

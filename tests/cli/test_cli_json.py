@@ -49,18 +49,7 @@ def test_every_verb_is_tried(words: dict[str, tuple[object, ...]]) -> None:
     assert sorted(words) == VERBS
 
 
-LONG = ("bench", "export", "probe", "search")
-"""Verbs that take seconds."""
-
-
-@pytest.mark.parametrize(
-    "verb",
-    [
-        pytest.param(verb, marks=[pytest.mark.slow] * (verb in LONG))
-        for verb in VERBS
-        if verb not in ("train", "distill")  # have their own tests
-    ],
-)
+@pytest.mark.parametrize("verb", sorted({*VERBS} - {"train", "distill"}))  # which have their own tests
 def test_one_json_document(verb: str, words: dict[str, tuple[object, ...]]) -> None:
     done = call(verb, *words[verb], "--json")
     assert done.returncode == 0, done.stderr
@@ -74,7 +63,6 @@ def test_one_json_document(verb: str, words: dict[str, tuple[object, ...]]) -> N
         json.loads(plain.stdout)
 
 
-@pytest.mark.slow
 def test_train_prints_one_json_document(tmp_path: Path) -> None:
     done = run("train", "mobilenetv3_small_050", "digits", "--set", "epochs=1", "--json", "--out", tmp_path / "t")
     assert done.returncode == 0, done.stderr

@@ -90,7 +90,6 @@ def test_own_files_are_replaced_and_others_by_force(verb: tuple, tmp_path: Path)
     assert link.is_symlink() and file.stat().st_size > 1000
 
 
-@pytest.mark.slow
 def test_an_exported_file_is_replaced_only_by_the_same_kind(training: Path, tmp_path: Path) -> None:
     refused(call("export", training, "--out", tmp_path / "m.bin"), "Allowed: a name that ends in .onnx")
     for _ in range(2):

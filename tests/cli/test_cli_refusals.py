@@ -98,14 +98,12 @@ def test_names_of_other_verbs(words: tuple[str, ...], told: str) -> None:
     refused(call(*words), told)
 
 
-@pytest.mark.slow
 def test_an_impossible_budget_names_the_fastest(here: Path) -> None:
     done = run("fit", "digits", "--latency", "1us", *TINY, cwd=here)
     message = refused(done, "no network meets 0.001 ms", "Allow at least", code=3)
     assert "the fastest one of tiny takes 0.0" in message
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
 def test_a_loss_that_is_no_number_says_where_and_what_to_do(here: Path, optimizer: str) -> None:
     done = run(

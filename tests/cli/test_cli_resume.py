@@ -166,7 +166,6 @@ def test_a_folder_at_which_another_process_is_at_work_is_refused_by_every_verb(
         other.communicate("\n")
 
 
-@pytest.mark.slow
 def test_the_second_of_two_processes_is_refused(small: Path, photos: Path, place: Path, tmp_path: Path):
     words = ("train", small, photos, *TINY[2:], "--size", 32, "--set", "epochs=100000", "--out", tmp_path / "run")
     process = start(*words, cwd=tmp_path, changes={"ridgepoint.train.resumable.SAVE_EVERY_S": 0.0})

@@ -61,7 +61,6 @@ def test_a_training_normalises_as_its_weights_want_and_the_file_says_so(
     assert preprocessing(tmp_path / "run")["mean"] == HALF
 
 
-@pytest.mark.slow
 def test_what_was_trained_hands_on_how_it_normalises(folder: Path, photos: Path, tmp_path: Path):
     assert call("train", NAME, photos, "--weights", "auto", *TRAIN, "--out", tmp_path / "run").returncode == 0
     assert call("export", tmp_path / "run").returncode == 0

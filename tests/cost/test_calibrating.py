@@ -41,7 +41,6 @@ def calibration(networks: list[Network]) -> Calibration:
     return calibrate(samples(networks, lambda network: Roofline(BOARD).latency(network).ms), HERE)
 
 
-@pytest.mark.slow
 def test_networks_are_sampled_as_small_as_fit_searches_them(networks: list[Network]):
     """From 64 px on; what ends in maps of 2x2 costs other than what ends in 7x7."""
     sides = [network.input[1] for number, network in enumerate(networks) if is_member(number)]
@@ -86,7 +85,6 @@ def test_a_row_tells_what_runs_in_one_pass():
     assert (project.variant, project.activation, project.adds) == ("pointwise 1/1", "none", 0)
 
 
-@pytest.mark.slow
 def test_sums_of_a_linear_machine_teach_its_rows(networks: list[Network]):
     """Only sums are seen; single rows come out right, and so do networks 30 times as long."""
     files = [network_rows(network) for network in networks]
@@ -99,7 +97,6 @@ def test_sums_of_a_linear_machine_teach_its_rows(networks: list[Network]):
         assert np.abs(passes.ms(rows)[heavy] / true[heavy] - 1).max() < 0.1, name
 
 
-@pytest.mark.slow
 def test_a_machine_that_no_price_describes_is_learned_nearly_as_well(networks: list[Network]):
     files = [network_rows(network) for network in networks]
     passes = learn(files, np.array([sum(map(crooked_ms, rows)) for rows in files]))
@@ -108,7 +105,6 @@ def test_a_machine_that_no_price_describes_is_learned_nearly_as_well(networks: l
         assert passes.ms(rows).sum() == pytest.approx(sum(map(crooked_ms, rows)), rel=0.06), name
 
 
-@pytest.mark.slow
 def test_a_kernel_never_seen_counts_as_the_nearest_and_a_kind_never_seen_is_refused(networks: list[Network]):
     files = [network_rows(network) for network in networks[:150]]
     passes = learn(files, np.array([sum(map(linear_ms, rows)) for rows in files]))
@@ -119,7 +115,6 @@ def test_a_kernel_never_seen_counts_as_the_nearest_and_a_kind_never_seen_is_refu
         passes.ms([Row(kind="deformable")])
 
 
-@pytest.mark.slow
 def test_a_roofline_machine_gets_its_own_rates_back(calibration: Calibration):
     device = calibration.device
     assert device.name == "host" and "a cpu, onnxruntime 1.0, 1 thread" in device.description
@@ -133,14 +128,12 @@ def test_a_roofline_machine_gets_its_own_rates_back(calibration: Calibration):
         assert (found.low_ms, found.high_ms) == pytest.approx((found.ms, found.ms), rel=0.03)
 
 
-@pytest.mark.slow
 def test_intervals_are_what_left_out_networks_were_missed_by(calibration: Calibration):
     assert calibration.measured == pytest.approx((1.02, 1.02))
     low, high = calibration.tabled
     assert 0.85 < low < 1.0 < high < 1.15
 
 
-@pytest.mark.slow
 def test_a_calibrated_table_interpolates_and_says_what(calibration: Calibration):
     network = load("mobilenetv3_large_100")
     table = LatencyTable(conditions=HERE, overhead=stored(0.01), calibration=calibration)
@@ -153,7 +146,6 @@ def test_a_calibrated_table_interpolates_and_says_what(calibration: Calibration)
     assert found.high_ms == pytest.approx(found.ms * calibration.tabled[1])
 
 
-@pytest.mark.slow
 def test_a_measured_row_counts_less_what_a_block_alone_pays_at_its_ends(calibration: Calibration):
     network = load("mobilenetv4_conv_small")
     table = LatencyTable(conditions=HERE, overhead=stored(0.01), calibration=calibration)
@@ -169,20 +161,17 @@ def test_a_measured_row_counts_less_what_a_block_alone_pays_at_its_ends(calibrat
     assert model.call_ms(block.input) == pytest.approx(float(calibration.passes.ms([entry_row(block.input)])[0]))
 
 
-@pytest.mark.slow
 def test_the_same_samples_teach_the_same(networks: list[Network], monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(calibrating, "LEAST_SAMPLES", 40)
     some = samples(networks[:40], lambda network: Roofline(BOARD).latency(network).ms)
     assert calibrate(some, HERE) == calibrate(some, HERE)
 
 
-@pytest.mark.slow
 def test_too_few_samples_are_refused(networks: list[Network]):
     with pytest.raises(InputError, match=f"99 networks are timed; a calibration needs {LEAST_SAMPLES}"):
         calibrate(samples(networks[:99], lambda network: 1.0), HERE)
 
 
-@pytest.mark.slow
 def test_samples_are_the_same_everywhere_and_none_is_of_the_zoo(networks: list[Network]):
     assert sample_network(7).digest == networks[7].digest != networks[8].digest
     assert len({network.digest for network in networks}) == len(networks)
@@ -196,7 +185,6 @@ def test_samples_are_the_same_everywhere_and_none_is_of_the_zoo(networks: list[N
         assert {row.kind for row in network_rows(load(name))} <= known, name
 
 
-@pytest.mark.slow
 def test_a_compiled_space_takes_the_table(calibration: Calibration):
     """Priced block by block, a space's look-up gives what the model gives for the decoded network."""
     space = load_space("mobilenetv4_conv_32px")

@@ -127,7 +127,6 @@ def test_a_device_with_a_ridge_point_alone(tmp_path):
     assert row["time_macs"] > 0
 
 
-@pytest.mark.slow
 def test_cost_on_host_is_tabled(monkeypatch, tmp_path):
     """A calibrated machine: its tabled latency with an interval, its roofline beside it, and every pass bounded."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))

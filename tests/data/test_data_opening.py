@@ -188,7 +188,6 @@ def test_frames_after_the_first_are_not_looked_at(tmp_path: Path):
         assert np.abs(first - [7, 0, 0]).max() < 6
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is told by Linux")
 @pytest.mark.parametrize("mode", ["RGBA", "F"])
 def test_the_largest_images_stay_below_a_gigabyte(tmp_path: Path, mode: str):

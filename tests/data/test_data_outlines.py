@@ -254,7 +254,6 @@ def test_only_images_to_judge_are_enough_to_judge_a_file(tmp_path: Path):
         SEGMENTATION.whole(tmp_path, ("background", "stone"), root=None)
 
 
-@pytest.mark.slow
 def test_the_verbs_take_outlines_as_masks(tmp_path: Path):
     """Trained, exported, evaluated: what was said of the data is the data's task to the end."""
     outlines.make(tmp_path / "data")

@@ -57,7 +57,6 @@ def board(server: Server) -> Iterator[Device]:
     server.wait_until_left()
 
 
-@pytest.mark.slow
 def test_a_float_file_answers_there_as_its_source_does_here(
     board: Device, trained: BuiltNetwork, exported: Path, data: TrainingData
 ):

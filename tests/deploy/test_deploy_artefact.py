@@ -24,7 +24,6 @@ from ridgepoint.tasks.softmax import softmax
 LABELS = tuple(str(digit) for digit in range(10))
 
 
-@pytest.mark.slow
 def test_metadata_comes_back(exported: Path, data):
     artefact = load_artefact(exported)
     assert artefact.labels == LABELS

@@ -49,7 +49,6 @@ def found(files: dict[str, Path]) -> BenchResult:
 
 
 @pytest.mark.clock
-@pytest.mark.slow
 def test_every_combination_is_clocked_once_and_the_fastest_is_first(found: BenchResult, files):
     names = {f"{model}, {threads}" for model in ("one", "other") for threads in ("1 thread", "2 threads")}
     assert {row.name for row in found.rows} == names and len(found.rows) == 4
@@ -70,7 +69,6 @@ def test_profiles_name_operators_and_how_often_they_are_called(found: BenchResul
         assert [each.ms for each in row.operators] == sorted((each.ms for each in row.operators), reverse=True)
 
 
-@pytest.mark.slow
 def test_a_model_runs_in_every_runtime_that_loads_it(files: dict[str, Path]):
     found = run({"small": list(files.items()), "foreign": [("onnxruntime", files["onnxruntime"])]}, (1,))
     assert {row.name for row in found.rows} == {"small, onnxruntime", "small, torch", "foreign, onnxruntime"}
@@ -105,7 +103,6 @@ def with_buffers(folder: Path, megabytes: int) -> Path:
     return save(folder / f"buffers{megabytes}.onnx", [tile, total], 250_000, {"times": times})
 
 
-@pytest.mark.slow
 @LINUX
 @pytest.mark.parametrize(("file", "copies"), [(with_weights, 5), (with_buffers, 3)])
 def test_memory_grows_with_weights_and_with_buffers(file: Callable[[Path, int], Path], copies: int, tmp_path: Path):

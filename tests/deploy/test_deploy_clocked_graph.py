@@ -26,7 +26,6 @@ def passes(path: Path) -> Counter[str]:
     return counted
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [*SHOWN, *(pytest.param(name, marks=pytest.mark.soak) for name in (*FAMILIES, *FURTHER) if name not in SHOWN)],

@@ -18,7 +18,6 @@ def drift(rng: np.random.Generator) -> np.ndarray:
     return np.exp(np.cumsum(0.1 * rng.standard_normal(ROUNDS)))
 
 
-@pytest.mark.slow
 def test_a_copy_of_itself_is_not_distinguishable_in_99_of_100_runs():
     rng = np.random.default_rng(0)
     told = []
@@ -28,7 +27,6 @@ def test_a_copy_of_itself_is_not_distinguishable_in_99_of_100_runs():
     assert sum(told) <= 10
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("copies", [4, 12])
 def test_many_copies_are_no_more_distinguishable_than_two(copies: int):
     """Without Holm's adjustment about one run in five would tell some of twelve apart."""

@@ -28,7 +28,6 @@ def exported(folder: Path, **how: str) -> Path:
     return path
 
 
-@pytest.mark.slow
 def test_files_are_float16_unless_told_otherwise(coreml: Runtime, tmp_path: Path):
     (tmp_path / "wide").mkdir()
     half, whole = exported(tmp_path), exported(tmp_path / "wide", precision="float32")

@@ -55,7 +55,6 @@ def test_answers_larger_than_a_message_come_in_several(path: Path, monkeypatch: 
     np.testing.assert_array_equal(session.run(images), each)
 
 
-@pytest.mark.slow
 def test_a_hosted_runtime_does_all_that_one_must_do(toy: HostedToy):
     kit.check(toy)
 

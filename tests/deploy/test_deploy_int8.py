@@ -132,7 +132,6 @@ def test_calibration_images_are_of_train_alone_of_all_classes_and_the_same_again
 
 
 @pytest.mark.clock
-@pytest.mark.slow
 def test_a_file_that_is_as_good_faster_and_smaller_ships_with_all_that_is_known_of_it(run: Path):
     done = call("export", run, "--int8", "--data", "digits", "--max-drop", "2", "--busy", "--json")
     assert done.returncode == 0, done.stderr
@@ -203,7 +202,6 @@ def exported(model, about, path: Path, *, calibration: str | None = "digits", **
     return rp.export(model, path, precision="int8", calibration=calibration, busy=True, **known, **more)
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("faster")
 def test_the_allowance_that_a_refusal_advises_is_enough_and_the_report_tells_of_both(run: Path, tmp_path: Path):
     folder = shutil.copytree(run, tmp_path / "run", ignore=shutil.ignore_patterns("int8"))
@@ -256,7 +254,6 @@ OUTLIERS = {
 }
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("faster")
 def test_an_activation_with_outliers_is_refused(tmp_path: Path):
     """One channel of a sum, of which no pair of convolutions has a say, is ten thousand times what the others are."""
@@ -316,7 +313,6 @@ def test_layers_are_looked_at_by_few_images_where_no_file_depends_on_them(source
     assert found.accepted and found.sensitivity and Watching.watched == [(FEWEST_WATCHED, found.recipe)]
 
 
-@pytest.mark.slow
 @pytest.mark.clock
 def test_int8_that_is_slower_is_refused_and_float_stays(tmp_path: Path):
     folder = taught(tmp_path, small_network())

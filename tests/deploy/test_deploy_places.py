@@ -76,7 +76,6 @@ def test_what_is_no_address_is_refused(text: str):
         read_address(text)
 
 
-@pytest.mark.slow
 @given(st.text(max_size=40))
 def test_no_address_holds_what_means_something_to_a_shell_or_to_ssh(text: str):
     letters = set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-+/:%[]")
@@ -165,7 +164,6 @@ def test_files_take_turns_there(device: Device, file: Path):
         assert latency.runs >= 3 and 0 < latency.ms < 100 and latency.rounds == 8
 
 
-@pytest.mark.slow
 @pytest.mark.clock
 def test_the_clock_there_shows_what_it_shows_here(device: Device, file: Path, monkeypatch: pytest.MonkeyPatch):
     """By turns, and as far as both are sure: the cores of a busy host may differ by half."""
@@ -220,7 +218,6 @@ def test_an_agent_that_was_killed_at_once_is_cleared_up_after_by_the_next(server
     server.wait_until_left()
 
 
-@pytest.mark.slow
 def test_a_calibration_goes_on_after_a_broken_connection(server: Server, tmp_path: Path, monkeypatch):
     monkeypatch.setattr(sampling, "SAMPLES", 12)
     monkeypatch.setattr(sampling, "LEAST_SAMPLES", 12)

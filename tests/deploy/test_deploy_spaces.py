@@ -13,7 +13,6 @@ from ridgepoint.nn.build import build
 from ridgepoint.testing.weights import randomise, relative_error
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ["repvit", "fastvit", "efficientformerv2"])
 def test_a_child_is_exported(name: str, tmp_path: Path):
     network = load_space(name).sample(np.random.default_rng(3)).at(height=64)

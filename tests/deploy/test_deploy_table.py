@@ -122,7 +122,6 @@ def few(monkeypatch):
     monkeypatch.setattr(parts, "ROUND_S", 0.001)
 
 
-@pytest.mark.slow
 def test_a_calibration_goes_on_where_it_was_and_is_done_once(tmp_path: Path, few, monkeypatch):
     """Interrupted after 8 networks, it times the other 8; then nothing more; then tables and rooflines use it."""
     path, timed = tmp_path / "t.json", []
@@ -159,7 +158,6 @@ def test_a_calibration_goes_on_where_it_was_and_is_done_once(tmp_path: Path, few
     assert measured.kind == "measured" and measured.low_ms is not None
 
 
-@pytest.mark.slow
 def test_a_calibration_stops_when_its_time_is_up(tmp_path: Path, few, monkeypatch):
     monkeypatch.setattr(sampling, "LEAST_SAMPLES", 4)
     table = HostTable(path=tmp_path / "t.json", busy=True).table
@@ -175,7 +173,6 @@ def told(ms: float, doubt: str | None = None) -> Timing:
     return timing
 
 
-@pytest.mark.slow
 def test_what_the_runtime_cannot_run_is_left_out_and_nothing_timed_is_lost(tmp_path: Path, few, monkeypatch):
     """The runtime refuses one file in four: the others are timed, and learned from."""
 
@@ -196,7 +193,6 @@ def test_what_the_runtime_cannot_run_is_left_out_and_nothing_timed_is_lost(tmp_p
     assert seen[-1] == "3 networks timed, 1 left out that the runtime cannot run"
 
 
-@pytest.mark.slow
 def test_doubted_times_are_not_kept_but_taken_again_or_refused(tmp_path: Path, few, monkeypatch):
     """First two batches are timed while others work; the third and what follows on a calm machine."""
     batches: list[str | None] = ["busy", "busy"]
@@ -245,7 +241,6 @@ def test_a_table_is_shown_and_cleared(path: Path, tmp_path: Path):
 
 
 @pytest.mark.clock
-@pytest.mark.slow
 def test_sums_of_blocks_are_near_whole_networks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Within 30 %: what the runtime does across blocks is missed. A busy machine gets three attempts."""
     take_time(monkeypatch)

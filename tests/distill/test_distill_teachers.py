@@ -56,7 +56,6 @@ def files(ours, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {"folder": trained, "onnx": file, "exported folder": exported}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["folder", "onnx", "exported folder"])
 @torch.no_grad()
 def test_ours(ours, files: dict[str, Path], kind: str):

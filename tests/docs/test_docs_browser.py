@@ -35,7 +35,6 @@ def open_at(browser: Any, address: str, width: int) -> None:
     browser.get(address)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("width", [390, pytest.param(1280, marks=pytest.mark.soak)])
 def test_pages_fit_the_window_and_load_nothing_from_elsewhere(browser: Any, site: Path, address: str, width: int):
     for page in sorted(site.glob("*.html")):

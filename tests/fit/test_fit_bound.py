@@ -53,7 +53,6 @@ def test_bounded_by_count_everything_is_trained(tmp_path: Path):
     assert share_out(run, plan, CONTENDERS, ENDING, display=Told()) == (plan, CONTENDERS)
 
 
-@pytest.mark.slow
 @pytest.mark.clock
 def test_a_bound_in_which_nothing_is_possible_is_refused_at_once(tmp_path: Path):
     space = tmp_path / "tiny.yaml"

@@ -35,7 +35,6 @@ def words(folder: Path, out: str, budget: str) -> tuple[object, ...]:
     return ("fit", folder / "data", *space, "--out", folder / out, *COUNTED, "--busy", "--latency", budget)
 
 
-@pytest.mark.slow
 def test_the_budget_is_held_by_the_whole_detector_and_suppression_is_told_beside(folder: Path):
     """Measured on the file that decodes boxes; what suppression takes depends on the image, and is told apart."""
     done = call(*words(folder, "wide", "50ms"))

@@ -11,8 +11,6 @@ from cli_helpers import run as ridgepoint
 from fit_helpers import COUNTED, command, finish, start
 from ssh_server import Server, ssh_server
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:

@@ -40,7 +40,6 @@ def weights(place: Path, monkeypatch) -> Path:
     return place / "weights"
 
 
-@pytest.mark.slow
 def test_a_killed_fit_leaves_a_checked_file_and_goes_on_exactly(place: Path, weights: Path, tmp_path: Path):
     killed, whole = tmp_path / "killed", tmp_path / "whole"
     kill_when([*PROGRAM, *words(place, killed, *COUNTED)], killed, "report.html", 0.0)
@@ -67,7 +66,6 @@ def test_a_killed_fit_leaves_a_checked_file_and_goes_on_exactly(place: Path, wei
     assert sum(one["recall"].values()) / 3 == pytest.approx(one["accuracy"]["balanced"])
 
 
-@pytest.mark.slow
 def test_time_ends_with_what_there_is_and_none_asks_for_nothing(
     place: Path, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -87,7 +85,6 @@ def test_time_ends_with_what_there_is_and_none_asks_for_nothing(
     assert "Apple" not in done.stderr, "weights under closed terms are taken only where they are named"
 
 
-@pytest.mark.slow
 def test_where_larger_images_leave_no_time_a_smaller_input_is_fine_tuned_and_may_ship(
     place: Path, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -101,7 +98,6 @@ def test_where_larger_images_leave_no_time_a_smaller_input_is_fine_tuned_and_may
     assert first != f"{NAME}-64px-frozen" and second == f"{NAME}-64px-finetuned"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("given", "latency", "code"), [("auto", "50ms", 0), ("hub", "1us", 3)])
 def test_without_weights_a_fit_says_what_to_download_and_searches(
     given: str, latency: str, code: int, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

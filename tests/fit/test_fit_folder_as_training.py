@@ -55,7 +55,6 @@ def test_an_unfinished_fit_is_none(fit: Path) -> None:
         load_training(fit)
 
 
-@pytest.mark.slow
 def test_export_says_that_it_is_there_or_makes_another_form(
     fit: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -44,7 +44,6 @@ def split(count: int, side: int) -> ArraySplit:
     return ArraySplit(pixels, labels, tuple(map(str, range(count))))
 
 
-@pytest.mark.slow
 def test_every_training_image_answers_once_and_is_not_seen_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     torch.manual_seed(0)
     network = load("mobilenetv3_small_050").at(height=32).with_classes(3)

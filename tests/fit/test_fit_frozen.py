@@ -24,7 +24,6 @@ def images(count: int, side: int, seed: int) -> ArraySplit:
     return ArraySplit(pixels, labels, tuple(map(str, range(count))))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ["mobilenetv3_small_050", "efficientformer_l1", "repvit_m0_9"])
 def test_the_network_answers_what_the_regression_answers(name: str) -> None:
     torch.manual_seed(0)

@@ -44,7 +44,6 @@ def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.clock
-@pytest.mark.slow
 def test_the_chosen_file_is_int8_and_a_resume_takes_the_one_that_was_made(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -81,7 +80,6 @@ def test_the_chosen_file_is_int8_and_a_resume_takes_the_one_that_was_made(
     assert (run / "trainings" / training / "int8" / "model.onnx").stat().st_mtime_ns == made
 
 
-@pytest.mark.slow
 def test_where_int8_is_refused_what_meets_the_budget_in_float_is_taken(photos: Path, tmp_path: Path, monkeypatch):
     """By a clock on which a million MACs take a millisecond, and in int8 a quarter of one."""
 

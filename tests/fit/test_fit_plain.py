@@ -10,7 +10,6 @@ from cli_helpers import COMMAND
 SHORT = ("--evaluations", "2", "--set", "epochs=2", "--set", "short_epochs=1", "--baselines", "0")
 
 
-@pytest.mark.slow
 @pytest.mark.alone
 def test_the_first_fit_of_a_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """A machine on which others work may say that it cannot tell; that its table and its clock disagree is a fault."""

@@ -31,7 +31,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     "moments",
     [
-        pytest.param([MOMENTS[0], MOMENTS[2]], marks=pytest.mark.slow, id="in search and training"),
+        pytest.param([MOMENTS[0], MOMENTS[2]], id="in search and training"),
         pytest.param(MOMENTS, marks=pytest.mark.soak, id="all"),
     ],
 )
@@ -62,7 +62,6 @@ def test_killed_and_resumed(moments: list[tuple[str, float]], whole: Path, tmp_p
 
 
 @pytest.mark.clock
-@pytest.mark.slow
 def test_an_uninterrupted_fit_holds_what_it_promises(whole: Path):
     result = json.loads((whole / "result.json").read_text())
     assert result["met"] and result["latency"]["kind"] == "measured" and result["latency"]["ms"] <= 0.5
@@ -79,7 +78,6 @@ def test_an_uninterrupted_fit_holds_what_it_promises(whole: Path):
     assert "search" in phases and "winner" in phases
 
 
-@pytest.mark.slow
 def test_resuming_a_finished_fit_changes_nothing(whole: Path, tmp_path: Path):
     run = tmp_path / "run"
     shutil.copytree(whole, run)
@@ -89,7 +87,6 @@ def test_resuming_a_finished_fit_changes_nothing(whole: Path, tmp_path: Path):
 
 
 @pytest.mark.clock
-@pytest.mark.slow
 def test_by_the_clock_a_resumed_fit_uses_the_time_that_was_left(whole: Path, tmp_path: Path):
     """Killed in the search, then left alone for a while, which does not count."""
     run, bound = tmp_path / "run", 12.0
@@ -110,7 +107,6 @@ def test_by_the_clock_a_resumed_fit_uses_the_time_that_was_left(whole: Path, tmp
     assert result["wall_s"] == pytest.approx(used + sitting, abs=12.0)
 
 
-@pytest.mark.slow
 def test_a_run_is_not_begun_twice_in_one_folder(whole: Path):
     process = start(command(whole, *COUNTED))
     _, told = process.communicate(timeout=120)

@@ -7,7 +7,6 @@ import pytest
 from cli_helpers import FIT, call
 
 
-@pytest.mark.slow
 def test_fit_ships_a_program_of_pytorch(tmp_path: Path):
     run = tmp_path / "run"
     done = call(*FIT, "--out", run, "--runtime", "torch", "--json")

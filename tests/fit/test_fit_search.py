@@ -52,7 +52,6 @@ def journal(run: Path) -> list[tuple[object, ...]]:
 
 
 @pytest.mark.clock
-@pytest.mark.slow
 def test_a_space_is_searched_with_the_method_that_was_asked(tmp_path: Path):
     result = rp.search(
         SPACE_FILE, "digits", method="random", latency_ms=0.5, evaluations=3, size=16, changes=QUICK,
@@ -70,7 +69,6 @@ def test_a_space_is_searched_with_the_method_that_was_asked(tmp_path: Path):
     assert "The front over time" in page and "All 3 candidates, 3 of them trained" in page
 
 
-@pytest.mark.slow
 def test_netadapt_from_a_trained_network_killed_and_not(trained: Path, tmp_path: Path):
     network = load(trained / "small.yaml").at(height=16, channels=1).with_classes(10)
     device = load_device("pixel6-cpu")
@@ -112,7 +110,6 @@ class SlowHost:
         return {name: slow[name] * self.latency(network).ms for name, network in networks.items()}
 
 
-@pytest.mark.slow
 def test_where_the_clock_refutes_every_candidate_the_search_goes_on(trained: Path, tmp_path: Path):
     network = load(trained / "small.yaml").at(height=16, channels=1).with_classes(10)
     host = SlowHost(network)
@@ -171,7 +168,6 @@ def test_a_table_that_is_off_by_a_factor_is_brought_to_the_clock(tmp_path: Path)
     assert again.latency.factor == job.latency.factor == 0.5 and run.read_step("gap") is not None
 
 
-@pytest.mark.slow
 def test_a_budget_that_nothing_meets_by_the_clock_ends_with_3(trained: Path, tmp_path: Path):
     words = [
         *PROGRAM, "search", str(trained / "small.yaml"), "digits", "--method", "scaling", "--latency", "0.0001ms",

@@ -66,7 +66,7 @@ def every(names: Iterable[str]) -> list[Any]:
     """Parameters of a test: those of each family, the further ones, which are slow, and the others for `make soak`."""
 
     def marks(name: str) -> list[pytest.MarkDecorator]:
-        return [] if name in FAMILIES else [pytest.mark.slow] if name in FURTHER else [pytest.mark.soak]
+        return [] if name in (*FAMILIES, *FURTHER) else [pytest.mark.soak]
 
     return [pytest.param(name, marks=marks(name)) for name in names]
 

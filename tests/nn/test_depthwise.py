@@ -71,7 +71,6 @@ def test_networks_are_built_of_it() -> None:
     assert wide_kernels(load("mobilenetv4_conv_small")) == {DepthwiseConv2d}
 
 
-@pytest.mark.slow
 def test_a_network_that_learns_can_be_exported() -> None:
     model = build(load("mobilenetv3_small_100").at(height=32)).eval()
     x = torch.randn(1, 3, 32, 32)

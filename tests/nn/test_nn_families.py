@@ -22,7 +22,6 @@ def test_they_have_every_kind_of_block():
     assert {block.tag() for name in (*FAMILIES, *ATTENDING) for _, block in load(name).rows()} == set(BLOCKS)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", of_new_kinds((*FAMILIES, *ATTENDING)))
 @pytest.mark.filterwarnings("ignore")
 @torch.no_grad()
@@ -37,7 +36,6 @@ def test_the_file_of_a_small_network_answers_alike(name, tmp_path):
     assert "BatchNormalization" not in kinds or "hybrid" in name
 
 
-@pytest.mark.slow
 def test_calibration_tells_the_time_of_every_pass_of_every_rival():
     """A kind that it times no file of has another one in its place."""
     timed = {row.kind for number in range(150) for row in network_rows(sample_network(number))}

@@ -107,7 +107,6 @@ def test_a_finer_last_map_holds_the_one_before(name):
         assert relative_error(found[..., ::step, ::step], wanted) < 1e-10
 
 
-@pytest.mark.slow
 @torch.no_grad()
 def test_ssdlite_answers_as_torchvisions(tmp_path):
     """Weights go over in order, but for boxes, which come first here; anchors are theirs; folded and as a file too."""
@@ -175,7 +174,6 @@ def test_the_files_of_the_network_and_of_its_head_alone_answer_alike(tmp_path):
         assert relative_error(torch.from_numpy(found), module(x)) < 1e-4, name
 
 
-@pytest.mark.slow
 def test_what_cannot_take_such_networks_yet_says_so(tmp_path):
     network = small()
     about = {
@@ -188,7 +186,6 @@ def test_what_cannot_take_such_networks_yet_says_so(tmp_path):
         Supernet(load_space("mobilenetv4_conv_32px").closed(head={"head": "lraspp", "low": 2}))
 
 
-@pytest.mark.slow
 @torch.no_grad()
 def test_deeplab_answers_as_torchvisions(pair):
     """With its weights: the backbone by way of Lite R-ASPP, the head view by view, its projection cut in five."""
@@ -225,7 +222,6 @@ def test_deeplab_answers_as_torchvisions(pair):
     assert relative_error(fuse(model)(x), reference(x)) < 1e-4
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "base", ["efficientformer_l1", "mobileone_s0", "mobilenetv4_conv_small_035", "mobilenetv3_small_050"]
 )

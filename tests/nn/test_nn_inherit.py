@@ -102,10 +102,7 @@ def narrows_tokens(child: Network, parent: Network) -> bool:
     return any(child.stages[n].blocks[0] != parent.stages[n].blocks[0] for n in with_norms)
 
 
-LARGE = ("mobilenetv4_hybrid_medium_075", "mobileone_s0", "mobileone_s4")
-
-
-@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * (name in LARGE)) for name in FAMILIES])
+@pytest.mark.parametrize("name", FAMILIES)
 def test_what_is_cut_away_makes_no_difference_where_it_was_zero(name: str):
     network = family(name)
     whole, tried = lively(network), children(network)

@@ -86,7 +86,6 @@ def test_channels_last_gives_the_same_answer(name):
     assert relative_error(got, expected) < 1e-4
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [
@@ -112,7 +111,6 @@ def test_the_exported_file_gives_the_same_answer_and_does_not_copy_the_shared_he
         assert not {"Expand", "Tile", "Loop", "Concat", "Split", "Unsqueeze"} & set(kinds)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ["mobilenetv4_hybrid_medium_075", "efficientformer_l1"])
 @pytest.mark.filterwarnings("ignore")
 def test_no_product_of_attention_is_broadcast_when_exported(name):

@@ -71,7 +71,6 @@ def test_grey_images_get_the_mean_of_the_colours():
     assert wanted.for_channels(1) == Normalisation(mean=(0.4,), std=(0.2,))
 
 
-@pytest.mark.slow
 def test_a_folder_comes_first_by_file_or_as_on_the_hub(tmp_path: Path, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     torch.manual_seed(3)

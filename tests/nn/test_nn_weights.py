@@ -62,7 +62,6 @@ def test_a_fused_model_of_ours_saves_and_loads(tmp_path):
     assert same_answers(other, model)
 
 
-@pytest.mark.slow
 def test_mobileone_in_timms_deploy_form_loads_into_a_fused_model():
     reference = randomise(timm.create_model("mobileone_s4"), size=64)
     deploy = reparameterize_model(reference)
@@ -76,7 +75,6 @@ def test_mobileone_in_timms_deploy_form_loads_into_a_fused_model():
 APPLE = (("stem.", "stage0."), ("conv_kxk", "rbr_conv"), ("conv_scale", "rbr_scale"), ("identity", "rbr_skip"))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("deploy", [False, True])
 def test_mobileone_by_its_authors_names(deploy):
     reference = randomise(timm.create_model("mobileone_s4"), size=64)

@@ -136,7 +136,7 @@ def every_variant() -> Iterator[ParameterSet]:
     for study, found in STUDIES.items():
         *others, _ = found.variants
         for variant in found.variants:
-            yield pytest.param(study, variant, marks=pytest.mark.soak if variant in others else pytest.mark.slow)
+            yield pytest.param(study, variant, marks=[pytest.mark.soak] * (variant in others))
 
 
 @pytest.mark.parametrize(("study", "variant"), list(every_variant()))

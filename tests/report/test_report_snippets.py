@@ -56,7 +56,6 @@ def make_app(folder: Path, preprocessing: Preprocessing, file: str, runtime: str
         pixels.resize(size, Image.Resampling.BICUBIC).convert(mode).save(folder / name)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("preprocessing", "file"), [(COLOUR, "model.onnx"), *((GREY, file) for file in FILES)])
 def test_the_python_code_says_what_ridgepoint_says(preprocessing: Preprocessing, file: str, tmp_path: Path) -> None:
     folder, runtime = tmp_path, FILES[file]

@@ -64,7 +64,6 @@ def samples(run: Path) -> list[Sample]:
     return msgspec.json.decode((run / SAMPLES).read_bytes(), type=list[Sample])
 
 
-@pytest.mark.slow
 def test_it_is_there_at_the_end_and_tells_the_result(runs: dict[str, Path]) -> None:
     for verb, run in runs.items():
         result, text = json.loads((run / "result.json").read_text()), words(run)
@@ -124,7 +123,6 @@ def test_it_is_built_again_from_the_folder_and_without_samples_says_so(runs: dic
         build_report(run)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("verb", "width"),
     [

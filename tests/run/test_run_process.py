@@ -124,7 +124,6 @@ def test_a_training_leaves_the_process_as_it_was(before: dict[str, object], tmp_
     assert state() == before
 
 
-@pytest.mark.slow
 def test_a_fit_leaves_the_process_as_it_was(before: dict[str, object], tmp_path: Path):
     (tmp_path / "space.yaml").write_text(SPACE)
     asked = {"space": str(tmp_path / "space.yaml"), "table": str(tmp_path / "table.json"), "evaluations": 1}

@@ -135,7 +135,6 @@ class Additive(Formula):
         return Judgement(accuracy=float(np.mean(liked)), seconds=0.0)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ["evolution", "nsga2"])
 def test_evolution_beats_chance_where_choices_add_up(name: str):
     """11 million networks of six convolutions, 100 candidates, six seeds: better than random search in the median."""

@@ -90,7 +90,6 @@ class Impatient(Silent):
             raise KeyboardInterrupt
 
 
-@pytest.mark.slow
 def test_a_search_by_a_function_goes_on_with_the_same_function_only(tmp_path: Path):
     (tmp_path / "tiny.yaml").write_text(SPACE)
     given = {

@@ -28,7 +28,7 @@ FIRST = ("netadapt", "random")
 """A method of networks and one of spaces."""
 
 
-@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * (name not in FIRST)) for name in OWN])
+@pytest.mark.parametrize("name", OWN)
 def test_every_method_keeps_the_contract(name: str, tmp_path: Path):
     check(name, tmp_path)
 
@@ -37,7 +37,6 @@ def tell(said: Connection) -> None:
     said.send(found())
 
 
-@pytest.mark.slow
 def test_another_process_with_another_hash_seed_finds_the_same():
     here, there = forks().Pipe(duplex=False)
     process = forks().Process(target=tell, args=(there,))
@@ -53,7 +52,6 @@ def judge_all(folder: Path, said: Connection) -> None:
     main(str(folder), "0", *FIRST)
 
 
-@pytest.mark.slow
 def test_killed_and_continued_by_processes_with_another_hash_seed(tmp_path: Path):
     """After so many judgements, or soon after: while a study is made, while a candidate is judged, between methods."""
     reference = found(FIRST)

@@ -46,7 +46,6 @@ def test_the_probabilities_of_all_networks_add_up_to_one():
         assert entropy_BT.max().item() <= math.log(3) + 1e-5
 
 
-@pytest.mark.slow
 def test_networks_are_drawn_as_often_as_they_are_probable():
     controller, rng = moved(Controller(planted_space(rows=2), seed=0)), np.random.default_rng(0)
     drawn = [tuple(controller.sample(rng).items()) for _ in range(600)]
@@ -56,7 +55,6 @@ def test_networks_are_drawn_as_often_as_they_are_probable():
         assert drawn.count(each) / 600 == pytest.approx(probability, abs=0.09)
 
 
-@pytest.mark.slow
 def test_it_learns_where_the_good_networks_are():
     """Two problems: its last networks are better than its first and than random ones, and so is the best of them."""
     gained, over_chance, best = [], [], []

@@ -88,7 +88,6 @@ def test_what_it_proposes_inherits_from_its_parent():
     assert asked[1] == ("candidate-000", True)
 
 
-@pytest.mark.slow
 def test_what_it_makes_of_repvit_takes_over_the_weights_of_its_parent():
     """Its identities are plain, its squeezes follow its widths, and its strided block has two expansions."""
     whole = load("repvit_m0_9").at(height=64).with_classes(10)

@@ -122,7 +122,6 @@ def test_the_journal_tells_every_action():
     assert all(candidate.short_accuracy is not None for candidate in found[4:])
 
 
-@pytest.mark.slow
 def test_whatever_is_planted_little_is_lost():
     """On average less than a third of what the median network within the budget lacks to the best."""
     every, lacking, lacking_at_median = members(SPACE), [], []
@@ -322,7 +321,6 @@ class Killed(Exception):
     pass
 
 
-@pytest.mark.slow
 def test_killed_and_resumed_it_ends_as_if_it_had_not_been(data: TrainingData, tmp_path: Path, monkeypatch):
     whole = problems.journal(problems.search("slimming", digits_problem(data, evaluations=4)))
     monkeypatch.setattr(resumable, "SAVE_EVERY_S", 0.0)
@@ -350,7 +348,6 @@ def digits_read(data: TrainingData, **given: object) -> list[float]:
     return [weights.accuracy(0, {**pools, path.widths[0].name: width}) for width in (0, 1)]
 
 
-@pytest.mark.slow
 def test_on_digits_all_widths_learn(data: TrainingData):
     narrow, wide = digits_read(data, evaluations=18, lr=0.01)
     assert wide > narrow > 0.5 and wide > 0.7

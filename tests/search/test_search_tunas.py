@@ -115,7 +115,6 @@ def test_networks_of_a_step_are_compared_with_each_other(children: int, alike: b
     assert np.allclose(*found, atol=1e-3) == alike
 
 
-@pytest.mark.slow
 def test_it_finds_the_best_network_within_the_budget():
     """On average less than 2 points below the best of 810 networks; half of those within the budget lack 8 or more."""
     assert len(planted_members()) == 9**2 + 9**3
@@ -137,7 +136,6 @@ class Contrary(Planted):
         return -super().accuracy_on_all(child)
 
 
-@pytest.mark.slow
 def test_of_the_likely_networks_the_shared_weights_choose():
     found = {}
     for kind in (Planted, Contrary):
@@ -153,7 +151,6 @@ def test_of_the_likely_networks_the_shared_weights_choose():
     assert best > worst + 0.02
 
 
-@pytest.mark.slow
 def test_whatever_the_budget_the_result_is_within_it():
     weights, _ = planted_job(seed=2)
     fastest, slowest = (f(weights.latency_ms(member) for member in planted_members()) for f in (min, max))
@@ -169,7 +166,6 @@ def test_a_budget_that_nothing_meets_gives_the_fastest_network(stages):
     assert stages(job).assignments == (min(planted_members(), key=weights.latency_ms),)
 
 
-@pytest.mark.slow
 def test_the_policy_stands_still_until_its_delay_is_over_and_the_average_reward_has_no_bias():
     weights, job = planted_job(settings=Settings(delay=0.5))
     weights.noise, weights.gains = 0.0, {name: gain * 0 for name, gain in weights.gains.items()}
@@ -189,7 +185,6 @@ class Listening(Planted):
         return super().teach(step, progress, child)
 
 
-@pytest.mark.slow
 def test_warm_ups_open_operators_and_widths_less_and_less():
     space = planted_space()
     weights = Listening(space)
@@ -212,7 +207,6 @@ def test_warm_ups_open_operators_and_widths_less_and_less():
     assert {child[0][name] for _, child in without.heard[:20] for name in ratios if name in child[0]} == {0, 1, 2}
 
 
-@pytest.mark.slow
 def test_two_stages_find_sizes_first_and_kernels_then():
     space = planted_space()
     made: list[Listening] = []
@@ -278,7 +272,6 @@ class Killed(Exception):
     pass
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("stages", [pytest.param(tunas, marks=pytest.mark.soak), two_stages])
 def test_killed_and_resumed_it_ends_as_if_it_had_not_been(data: TrainingData, tmp_path: Path, monkeypatch, stages):
     whole = stages(digits_job(data, 2))
@@ -396,7 +389,6 @@ def test_attention_and_resolutions_may_be_open_together(data: TrainingData):
     assert all(asked["latency_ms"](assignment) <= 0.5 for assignment in found.assignments)
 
 
-@pytest.mark.slow
 def test_on_digits_the_policy_beats_uniform_sampling(data: TrainingData):
     """At the end networks drawn from the policy earn more than networks drawn uniformly, with the same weights."""
     made = []

@@ -34,7 +34,6 @@ def test_the_evaluation_counts_and_shows_the_surest_mistakes(tmp_path: Path) -> 
     assert msgspec.json.decode((tmp_path / "evaluation.json").read_bytes())["classes"] == ["cat", "dog"]
 
 
-@pytest.mark.slow
 def test_a_classifier_does_not_wait_for_what_detectors_need(tmp_path: Path) -> None:
     """Torchvision's operators load torch's compiler, for seconds, before a first word is said."""
     network = parse_network({"name": "t", "input": [3, 8, 8], "stem": [], "stages": [], "num_classes": 2}, source="t")

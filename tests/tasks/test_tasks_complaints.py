@@ -132,7 +132,6 @@ def brought_along() -> set[str]:
     return found
 
 
-@pytest.mark.slow
 def test_boxes_and_masks_need_no_package_but_those_that_come_along(tmp_path: Path):
     """Trained, exported and scored where no extra and no tool of tests can be imported."""
     came = brought_along() | {"ridgepoint", "setuptools", "pip"}

@@ -44,7 +44,6 @@ def test_each_task_reads_its_own_format(photos: Path):
     assert other.name == "classification" and len(digits.classes) == 10
 
 
-@pytest.mark.slow
 def test_trained_exported_evaluated_and_asked(photos: Path, space: Path, tmp_path: Path):
     network = tmp_path / "small.yaml"
     tiny = load_space(space)
@@ -106,7 +105,6 @@ def test_a_search_maximises_its_score(photos: Path, space: Path, tmp_path: Path)
     assert losses[-1] < losses[0] and 0.2 < weights.accuracy_on_all(child) <= 1.0
 
 
-@pytest.mark.slow
 def test_a_whole_fit(photos: Path, space: Path, tmp_path: Path):
     run = tmp_path / "run"
     done = call(

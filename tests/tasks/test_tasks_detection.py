@@ -303,7 +303,6 @@ def test_a_training_that_was_left_goes_on_as_if_it_had_not_been(folder: Path, tm
     assert all(torch.equal(again[name], whole[name]) for name in whole)
 
 
-@pytest.mark.slow
 def test_a_file_ships_only_what_its_source_says(folder: Path, tmp_path: Path):
     """Exported, read again and compared on real images; a file of other weights is refused."""
     data = DETECTION.read(folder, seed=0, root=None)

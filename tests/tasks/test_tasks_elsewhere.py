@@ -64,7 +64,6 @@ def expect(runtime: str) -> None:
         pytest.skip(f"runtime '{runtime}' runs its files elsewhere")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", TASKS)
 @pytest.mark.parametrize("runtime", ELSEWHERE)
 def test_a_file_scores_what_its_source_scores(runtime: str, kind: str, runs, known, tmp_path: Path):
@@ -86,7 +85,6 @@ SUPPRESSING = [name for name in ELSEWHERE if find_runtime(name, here=False).supp
 """Each takes two exports; of fewer boxes, tests/tasks/test_tasks_suppression.py has them too."""
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "runtime", [pytest.param(name, marks=[pytest.mark.soak] * (name in SUPPRESSING)) for name in ELSEWHERE]
 )

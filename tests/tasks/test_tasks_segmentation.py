@@ -160,7 +160,6 @@ def learn(network: Network, data: TrainingData, folder: Path | None = None, stop
     )  # fmt: skip
 
 
-@pytest.mark.slow
 def test_it_learns_and_stopped_trainings_end_alike(network: Network, data: TrainingData, tmp_path: Path):
     whole = learn(network, data)
     assert whole.val_accuracy > 0.75, "two dozen epochs tell discs from noise"
@@ -195,7 +194,6 @@ def test_a_space_leaves_the_head_open_and_networks_with_one_keep_it(tmp_path: Pa
     assert closing.close(own).head == own.head and closing.close(own).num_classes == 2
 
 
-@pytest.mark.slow
 def test_trained_exported_evaluated_and_drawn(discs: Path, tmp_path: Path):
     network, run = tmp_path / "small.yaml", tmp_path / "run"
     network.write_text(json.dumps(SMALL))
@@ -233,7 +231,6 @@ def test_int8_is_judged_by_the_change_of_the_miou():
     assert -0.9 < worse.value < -0.5 and worse.low < worse.value < worse.high < 0
 
 
-@pytest.mark.slow
 def test_a_whole_fit(discs: Path, tmp_path: Path):
     run = tmp_path / "run"
     done = call(

@@ -63,7 +63,6 @@ def written(model: BuiltNetwork, path: Path, data, runtime: str = "onnxruntime",
     return load_artefact(path, runtime=runtime)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("runtime", RUNTIMES)
 @torch.no_grad()
 def test_a_file_makes_the_boxes_that_are_made_outside(runtime: str, data, tmp_path: Path):
@@ -133,7 +132,6 @@ def test_who_cannot_suppress_says_so(data, tmp_path: Path):
         expect_suppression(CLASSIFICATION)
 
 
-@pytest.mark.slow
 def test_a_classifier_that_says_it_suppresses_is_refused(data, tmp_path: Path):
     """`ridgepoint.json` is a text that anybody can change."""
     network = parse_network({"name": "t", "input": [3, 32, 32], "stem": [], "stages": [], "num_classes": 2}, source="t")

@@ -23,9 +23,9 @@ from ridgepoint.testing.runtimes import CHECKS, check
 
 # It opens the files of `torch`, and each opening takes it many seconds: what its own sessions do.
 COMPILED = {
-    "is_found_and_tells_its_conditions": pytest.mark.slow,
+    "is_found_and_tells_its_conditions": (),
     "computes_what_the_module_computes": pytest.mark.soak,
-    "runs_blocks_that_take_tokens": pytest.mark.slow,
+    "runs_blocks_that_take_tokens": (),
     "leaves_the_process_as_it_is": pytest.mark.soak,
     "can_be_clocked": pytest.mark.soak,
 }
@@ -59,7 +59,6 @@ def test_our_runtimes_pass(name: str, law: str, tmp_path: Path, monkeypatch: pyt
     CHECKS[law](runtime, tmp_path)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", [Toy, Boxed])
 def test_a_stranger_s_runtime_of_one_file_passes(registered, kind: type[Toy]):
     """Of two files, and of a folder."""
@@ -179,7 +178,6 @@ def install(folder: Path, name: str, value: str) -> None:
     (about / "entry_points.txt").write_text(f"[ridgepoint.runtimes]\n{name} = {value}\n")
 
 
-@pytest.mark.slow
 def test_an_installed_package_brings_a_runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Every verb knows it then; one that is broken is told where it is asked for, and nowhere else."""
     install(tmp_path, "toy", "toy_runtime:Toy")

@@ -115,7 +115,6 @@ def test_half_precision_is_near_and_leaves_weights_whole(data: TrainingData):
     assert all(weight.dtype == torch.float32 for weight in half.model.parameters())
 
 
-@pytest.mark.slow
 def test_a_compiled_model_learns_the_same(data: TrainingData):
     head = msgspec.structs.replace(small_network().head, conv_channels=None)
     network = msgspec.structs.replace(small_network(), stages=(), head=head)  # every layer is compiled for seconds

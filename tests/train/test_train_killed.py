@@ -70,7 +70,7 @@ FEW = {(0, 1): DEATHS[0, 1][:2], (2, 1): DEATHS[2, 1][1:], (1, 2): DEATHS[1, 2][
 @pytest.mark.parametrize(
     ("workers", "count", "deaths"),
     [
-        *(pytest.param(*where, deaths, marks=pytest.mark.slow) for where, deaths in FEW.items()),
+        *(pytest.param(*where, deaths) for where, deaths in FEW.items()),
         *(pytest.param(*where, deaths, marks=pytest.mark.soak) for where, deaths in DEATHS.items()),
     ],
 )

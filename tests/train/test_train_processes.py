@@ -64,7 +64,6 @@ def test_shares_are_the_whole_batch(data: TrainingData):
         Processes(count=3).rows(64)
 
 
-@pytest.mark.slow
 def test_two_processes_equal_one(tmp_path: Path):
     """16 steps with batch norm, augmentation, EMA and clipping.
 
@@ -82,7 +81,6 @@ def test_two_processes_equal_one(tmp_path: Path):
     assert two == pytest.approx(one, abs=1e-4)
 
 
-@pytest.mark.slow
 def test_the_command_shares_a_training_where_torchrun_starts_it(tmp_path: Path):
     network, run = tmp_path / "small.yaml", tmp_path / "run"
     network.write_text(dump_network(small_network()))

@@ -112,7 +112,6 @@ def test_a_finished_training_is_not_trained_again(data: TrainingData, tmp_path: 
 
 
 @pytest.mark.clock
-@pytest.mark.slow
 def test_by_the_clock_a_continued_training_uses_the_time_that_was_left(data: TrainingData, tmp_path: Path):
     with pytest.raises(Stop):
         train(

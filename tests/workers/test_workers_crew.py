@@ -60,7 +60,6 @@ def kill_one(url: str, search: Command) -> int:
     return pid
 
 
-@pytest.mark.slow
 def test_a_worker_of_this_machine_is_killed_and_then_the_search_which_takes_the_next_with_it(
     whole: Path, tmp_path: Path
 ):
@@ -81,7 +80,6 @@ def test_a_worker_of_this_machine_is_killed_and_then_the_search_which_takes_the_
     assert Board(url).runs() == [], "nothing is left on the board"
 
 
-@pytest.mark.slow
 def test_workers_elsewhere_over_postgresql_one_of_them_killed(whole: Path, tmp_path: Path):
     """Two workers that only know the address; when the beats of the killed one stand still, the other takes over."""
     url, run = postgresql(), tmp_path / "run"
