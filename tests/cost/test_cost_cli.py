@@ -141,7 +141,9 @@ def test_cost_on_host_is_tabled(monkeypatch, tmp_path):
     ]
     path = user_cache_path("ridgepoint") / "tables" / conditions.file_name()
     path.parent.mkdir(parents=True)
-    LatencyTable(conditions=conditions, overhead=stored(0.01), calibration=calibrate(probed, conditions)).save(path)
+    LatencyTable(conditions=conditions, overhead=stored(0.01), calibration=calibrate(probed, conditions)).save(
+        path, doubted=False, calibrating=True
+    )
 
     row = json.loads(run("cost", "mobilenetv1_100", "--device", "host", "--threads", "2", "--json"))["models"][0]
     latency, true = row["latency"], Roofline(board).latency(load("mobilenetv1_100")).ms
