@@ -76,6 +76,13 @@ RUNTIMES = {
     "ncnn": "ncnn",
     "Core ML": "coreml",
 }
+CLOCKED_SIZES = (
+    (0, 60e6, "below 60 M MACs"),
+    (60e6, 300e6, "60 to 300 M"),
+    (300e6, 1e9, "300 M to 1 G"),
+    (1e9, 2e9, "1 to 2 G"),
+    (2e9, float("inf"), "more"),
+)
 
 
 def searches(table: str) -> list[Row]:
@@ -164,6 +171,22 @@ def fronts() -> list[Row]:
     rows: list[Row] = [("size as shipped", "in 8 bits", "in float16")]
     for size in found["int8"]:
         rows.append((size, *(", ".join(map(reach, found[each][size].items())) for each in ("int8", "float16"))))
+    return rows
+
+
+def fronts_by_clock() -> list[Row]:
+    """Networks that none clocked here is both as fast and as accurate as."""
+    found, rows = result("fronts"), [("size as shipped", "taught by labels alone", "best published")]
+    for low, high, size in CLOCKED_SIZES:
+        told = (
+            ", ".join(
+                f"`{row['network']}` ({row['ms']:.1f} ms, {row['top1']:.1f} %)"
+                for row in found[accuracy]["clock"]
+                if low <= row["macs"] < high
+            )
+            for accuracy in ("labels", "best")
+        )
+        rows.append((size, *told))
     return rows
 
 
@@ -262,6 +285,7 @@ TABLES: dict[str, Callable[[], list[Row]]] = {
     "fits": fits,
     "pruning": pruning,
     "fronts": fronts,
+    "fronts_by_clock": fronts_by_clock,
     "own_device": own_device,
     "claims": claims.summary,
     "claims_mobilenetv3": lambda: claims.rows("MobileNetV3"),
