@@ -182,7 +182,8 @@ def _choose(
     ]
     found = _within(families, _Hand(display), settings, prepared, target, limit_ms, display)
     if not found:
-        display.say("No network with published weights within reach meets the budget: learns from nothing.")
+        hint = "" if settings.size is None else f" At less than --size {settings.size} one may."
+        display.say(f"No network with published weights within reach meets the budget: learns from nothing.{hint}")
     return found
 
 
