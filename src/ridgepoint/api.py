@@ -68,7 +68,12 @@ def cost(network: Network | str, *, form: str = "train", fused: bool = False) ->
 
 @as_found()
 def predict_latency(
-    network: Network | str, *, device: str = "host", runtime: str = DEFAULT, threads: int = 1
+    network: Network | str,
+    *,
+    device: str = "host",
+    runtime: str = DEFAULT,
+    threads: int = 1,
+    precision: str = "float32",
 ) -> Latency:
     """A latency without running the network; `.ms` is milliseconds for one image, `.kind` says how it came about.
 
@@ -81,6 +86,7 @@ def predict_latency(
         device: `host`, a name of `ridgepoint devices`, or the path of a device file.
         runtime: Of `host`.
         threads: Of `host`: threads inside one inference.
+        precision: Of `host`: `float32`, or `int8` once `ridgepoint calibrate --precision int8` was run.
 
     Raises:
         InputError: If the device is unknown; the nearest is suggested.
@@ -88,7 +94,7 @@ def predict_latency(
     if device == "host":
         from ridgepoint.deploy.calibrate import HostTable
 
-        return HostTable(runtime=runtime, threads=threads).latency(_network(network))
+        return HostTable(runtime=runtime, threads=threads, tabled=precision).latency(_network(network))
     from ridgepoint.cost.roofline import predict_latency as predict
 
     return predict(_network(network), device=device)

@@ -158,6 +158,37 @@ def test_a_calibration_goes_on_where_it_was_and_is_done_once(tmp_path: Path, few
     assert measured.kind == "measured" and measured.low_ms is not None
 
 
+def test_a_table_in_int8_learns_from_int8_files_and_counts_where_int8_ships(tmp_path: Path, few, monkeypatch):
+    for module, name, count in (
+        (sampling, "SAMPLES", 8),
+        (sampling, "LEAST_SAMPLES", 8),
+        (calibrating, "LEAST_SAMPLES", 8),
+        (sampling, "AGAIN", 1),
+        (sampling, "TOGETHER", 1),
+    ):
+        monkeypatch.setattr(module, name, count)
+    monkeypatch.setattr(samples, "KINDS", (samples.CHAIN, None))
+    path, opened = tmp_path / "t.json", set[bool]()
+    real = Local.open
+
+    def looking(place, file, **named):
+        opened.add(b"QuantizeLinear" in file.read_bytes())
+        return real(place, file, **named)
+
+    assert HostTable(path=path, busy=True, precision="int8").table.conditions.precision == "float32", "not calibrated"
+    path.unlink()
+    host = HostTable(path=path, busy=True, tabled="int8")
+    with pytest.raises(InputError, match=r"calibrate --precision int8"):
+        host.latency(small_network())
+    monkeypatch.setattr(Local, "open", looking)
+    host.calibrate(time_s=600)
+    assert opened == {True}
+    found = HostTable(path=path, busy=True, precision="int8")
+    assert found.latency(host.table.samples[0].network).precision == found.device.precision == "int8"
+    with pytest.raises(InputError, match=r"precision='int8'"):
+        HostTable(path=path, busy=True)
+
+
 def test_a_calibration_stops_when_its_time_is_up(tmp_path: Path, few, monkeypatch):
     monkeypatch.setattr(sampling, "LEAST_SAMPLES", 4)
     table = HostTable(path=tmp_path / "t.json", busy=True).table

@@ -140,6 +140,7 @@ def test_where_the_clock_refutes_every_candidate_the_search_goes_on(trained: Pat
 class FastHost:
     """By the clock every network takes half of what the model says."""
 
+    precision = tabled = "float32"
     latency = staticmethod(Roofline("pixel6-cpu").latency)
 
     def measure_networks(self, networks: dict[str, Network]) -> dict[str, float]:
@@ -166,6 +167,9 @@ def test_a_table_that_is_off_by_a_factor_is_brought_to_the_clock(tmp_path: Path)
         assert each.short_accuracy is not None, "every network of the space is within the budget"
     again = FitJob(run=run, prepared=job.prepared, goals=only(settings, Clocked(FastHost())), display=Silent())
     assert again.latency.factor == job.latency.factor == 0.5 and run.read_step("gap") is not None
+    run.write_step("gap", {**run.read_step("gap"), "measured_over_tabled": 0.8, "precision": "int8"})
+    other = FitJob(run=run, prepared=job.prepared, goals=only(settings, Clocked(FastHost())), display=Silent())
+    assert other.latency.factor == 0.5, "what was found of a table in another precision does not count"
 
 
 def test_a_budget_that_nothing_meets_by_the_clock_ends_with_3(trained: Path, tmp_path: Path):

@@ -35,6 +35,16 @@ class Shape(msgspec.Struct, frozen=True):
         """Itself, or all that flow together."""
         return (self,)
 
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Of one image's tensor: (C, H, W) of a map, (H*W, C) of tokens, (C,) of a vector, (elements,) of maps."""
+        return {
+            "map": (self.channels, self.height, self.width),
+            "tokens": (self.positions, self.channels),
+            "vector": (self.channels,),
+            "maps": (self.elements,),
+        }[self.layout]
+
     def __str__(self) -> str:
         if self.layout == "vector":
             return f"{self.channels}"

@@ -20,6 +20,9 @@ class CalibrateSettings(Request, frozen=True, kw_only=True):
     )
     runtime: Annotated[str, typed(help="The runtime to measure with.")] = DEFAULT
     threads: Annotated[AtLeast1, typed(help="Threads inside one inference.")] = 1
+    precision: Annotated[str, typed(help="Of the files that are timed: float32, or int8, which has its own table.")] = (
+        "float32"
+    )
     time_s: Annotated[
         Above0,
         typed("--time", unit="s", help="Time networks for so long, unless there are enough before."),
@@ -54,15 +57,16 @@ class CalibrateSettings(Request, frozen=True, kw_only=True):
 def calibrate(asked: Asked[CalibrateSettings], force: ForceFlag = False, json_output: JsonFlag = False) -> None:
     """Time random networks in the runtime and learn what every layer takes; kept per machine, runtime and threads.
 
-    Afterwards `--device host` knows any network's latency here, with an interval, and `fit` measures no blocks. What
-    was interrupted goes on where it was; what is done is not repeated. With `--from`, five to twenty times that you
-    have of zoo networks on any device bring the nearest known profile to it.
+    Afterwards `--device host` knows any network's latency here, with an interval, and `fit` measures no blocks; with
+    `--precision int8`, of int8 files, which `fit --precision int8` goes by. What was interrupted goes on where it was;
+    what is done is not repeated. With `--from`, five to twenty times that you have of zoo networks on any device bring
+    the nearest known profile to it.
 
     Example: ridgepoint calibrate --threads 1
     """
     from ridgepoint.cli.live import Live
     from ridgepoint.cost.table import row_key
-    from ridgepoint.deploy.calibrate import HostTable, clear_table, owning_table, table_path
+    from ridgepoint.deploy.calibrate import HostTable, clear_table, owning_table, table_conditions, table_path
     from ridgepoint.deploy.places.find import find_place
 
     given = asked.settings
@@ -70,9 +74,10 @@ def calibrate(asked: Asked[CalibrateSettings], force: ForceFlag = False, json_ou
         own_device(asked, force=force, json_output=json_output)
         return
     place = find_place(given.device)
-    path = Path(given.table) if given.table else table_path(given.runtime, given.threads, place)
+    conditions = table_conditions(given.runtime, given.threads, place, given.precision)
+    path = Path(given.table) if given.table else table_path(conditions)
     if given.show:
-        _show(path, place.conditions(given.runtime, given.threads), json_output)
+        _show(path, conditions, json_output)
         return
     if given.clear:
         with owning_table(path):
@@ -82,7 +87,15 @@ def calibrate(asked: Asked[CalibrateSettings], force: ForceFlag = False, json_ou
     networks = _networks(given.models)
     display = Live()
     with display.phase("Calibrate"), owning_table(path):
-        host = HostTable(runtime=given.runtime, threads=given.threads, path=path, busy=given.busy, place=place)
+        host = HostTable(
+            runtime=given.runtime,
+            threads=given.threads,
+            path=path,
+            busy=given.busy,
+            precision=given.precision,
+            place=place,
+            tabled=given.precision,
+        )
         before = len(host.table.rows), len(host.table.samples)
         if networks:
             lacking = [block for network in networks for block in host.model.missing(network)]

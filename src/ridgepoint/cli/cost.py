@@ -18,7 +18,8 @@ def cost(
     blocks: Annotated[bool, typer.Option("--blocks", help="Show every block, not only totals.")] = False,
     input_size: Annotated[int | None, typer.Option("--input", help="Height and width in pixels.")] = None,
     precision: Annotated[
-        str | None, typer.Option(help="int8, float16, float32, w8a16, w8a32; the device's, else float32.")
+        str | None,
+        typer.Option(help="int8, float16, float32, w8a16, w8a32; the device's, else float32 (host: or int8)."),
     ] = None,
     form: Annotated[str, typer.Option(help="deploy: folded, as it ships; train: with norms and branches.")] = "deploy",
     fused: Annotated[
@@ -40,7 +41,7 @@ def cost(
 
     if form not in FORMS:
         raise InputError(f"--form is '{form}'; {nearest(form, FORMS)}")
-    host = _host(runtime, threads) if device == "host" else None
+    host = _host(runtime, threads, precision) if device == "host" else None
     profile = host.device if host else _profile(device)
     networks = load_all(models, input_size)
     rows = [_row(network, profile, precision, form, fused) for network in networks]
@@ -63,11 +64,12 @@ def _profile(device: str | None) -> Any:
     return None if device is None else load_device(device)
 
 
-def _host(runtime: str, threads: int) -> Any:
+def _host(runtime: str, threads: int, precision: str | None) -> Any:
     """This machine's table: calibrated, it interpolates; else blocks that it lacks are measured when asked for."""
+    from ridgepoint.cost.precision import precision_named
     from ridgepoint.deploy.calibrate import HostTable
 
-    return HostTable(runtime=runtime, threads=threads)
+    return HostTable(runtime=runtime, threads=threads, tabled=precision_named(precision or "float32").name)
 
 
 def _row(network: Any, profile: Any, precision: str | None, form: Any, fused: Any) -> dict[str, Any]:

@@ -111,12 +111,14 @@ def _probe(name: str, json_output: bool) -> None:
     """What a device says of itself, and where its latency table is or will be."""
     import msgspec
 
-    from ridgepoint.deploy.calibrate import table_path
+    from ridgepoint.deploy.calibrate import table_conditions, table_path
     from ridgepoint.deploy.places.find import find_device
 
     device = find_device(name)
     told = {"name": device.name, "device": device.device, **msgspec.to_builtins(device.hello)}
-    told |= {"tables": {runtime: str(table_path(runtime, 1, device)) for runtime in device.hello.runtimes}}
+    told |= {
+        "tables": {runtime: str(table_path(table_conditions(runtime, 1, device))) for runtime in device.hello.runtimes}
+    }
     if json_output:
         emit_json(told)
         return

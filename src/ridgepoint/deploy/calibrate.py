@@ -16,40 +16,48 @@ from ridgepoint.cost.calibrating import calibrate
 from ridgepoint.cost.count import cost
 from ridgepoint.cost.device import Device, write_device
 from ridgepoint.cost.latency import MeasuredLatency, TabledLatency
+from ridgepoint.cost.precision import FLOAT32, INT8
 from ridgepoint.cost.table import Conditions, LatencyTable, Stored, is_old, load_table, row_key
 from ridgepoint.cost.tabled import TabledModel
 from ridgepoint.deploy.export import export_for_timing
 from ridgepoint.deploy.measure import PATIENCE_S, measure
 from ridgepoint.deploy.parts import part_of, time_parts
 from ridgepoint.deploy.places.place import LOCAL, Place
+from ridgepoint.deploy.quantize import find_quantizer
 from ridgepoint.deploy.quantize.timing import quantise_for_timing
 from ridgepoint.deploy.reference import reference_files
 from ridgepoint.deploy.runtimes import DEFAULT, find_runtime
 from ridgepoint.deploy.sampling import Progress, time_samples
 from ridgepoint.deploy.timing import Timing, cannot_tell
-from ridgepoint.errors import InputError, NotMeasurableError
+from ridgepoint.errors import InputError, NotMeasurableError, nearest
 from ridgepoint.files import make_folder, writing
 from ridgepoint.locks import owning
 from ridgepoint.nn.build import build
 
 TOGETHER = 8
+TABLED = (FLOAT32.name, INT8.name)
 
 
 class HostTable:
     """A machine's latency table behind the `LatencyModel` interface.
 
-    Rows that are missing are interpolated once the machine is calibrated; until then they are measured when needed.
+    Rows that are missing are interpolated once the machine is calibrated; until then they are measured when needed. A
+    table in int8 has no rows, since a block by itself pays for conversions that it does not pay for in a network: it is
+    what a calibration learned from whole files.
 
     Args:
         runtime: The runtime to measure with.
         threads: Threads inside one inference.
-        path: The table's file; by default one per machine, runtime, version and threads in the user's cache folder.
+        path: The table's file; by default one per machine, runtime, version, threads and precision in the user's cache
+            folder.
         busy: Accept times taken while the machine is busy, and do not wait for a calm one.
-        precision: In what whole networks are clocked: `float32`, `int8`, or `auto`, whichever is faster. Rows of blocks
-            are in float32.
+        precision: In what whole networks are clocked: `float32`, `int8`, or `auto`, whichever is faster.
         place: The machine that the table is of.
+        tabled: The table's own precision, `float32` or `int8`; if left open int8 where networks are clocked in int8 and
+            such a table is calibrated, else float32.
 
     Raises:
+        InputError: If nothing can be timed so.
         NotMeasurableError: Here and wherever something is measured: if times are not to be relied on, unless `busy`.
     """
 
@@ -62,10 +70,14 @@ class HostTable:
         busy: bool = False,
         precision: str = "float32",
         place: Place = LOCAL,
+        tabled: str | None = None,
     ):
         self.busy, self.precision, self.place = busy, precision, place
-        conditions = place.conditions(runtime, threads)
-        self.path = path or table_path(runtime, threads, place)
+        conditions = table_conditions(runtime, threads, place, tabled or FLOAT32.name)
+        if tabled is None and precision == INT8.name:
+            int8 = table_conditions(runtime, threads, place, INT8.name)
+            conditions = int8 if _is_calibrated(path or table_path(int8), int8) else conditions
+        self.path = path or table_path(conditions)
         if self.path.exists():
             self.table = load_table(self.path, conditions=conditions).trim(doubted=busy)
         else:
@@ -73,6 +85,11 @@ class HostTable:
             self.table = LatencyTable(conditions=conditions, overhead=self._overhead(conditions))
             self.table.save(self.path, doubted=self.busy)
         self.model = TabledModel(self.table)
+
+    @property
+    def tabled(self) -> str:
+        """The table's own precision."""
+        return self.table.conditions.precision
 
     @property
     def device(self) -> Device | None:
@@ -85,7 +102,11 @@ class HostTable:
         return self.path.with_suffix(".device.yaml")
 
     def latency(self, network: Network) -> TabledLatency:
-        """The network's tabled latency; without a calibration, what the table lacks is measured and saved."""
+        """The network's tabled latency; without a calibration, what the table lacks is measured and saved.
+
+        Raises:
+            InputError: If the table is in int8 and not calibrated.
+        """
         if self.table.calibration is None:
             self.measure_blocks(self.model.missing(network))
         return self.model.latency(network)
@@ -107,7 +128,16 @@ class HostTable:
         write_device(self.device_path, self.table.calibration.device, by="calibrate")
 
     def measure_blocks(self, blocks: Sequence[PlacedBlock], progress: Callable[[int, int], None] | None = None) -> None:
-        """Time blocks, a few at a time in interleaved rounds, and save the table."""
+        """Time blocks, a few at a time in interleaved rounds, and save the table.
+
+        Raises:
+            InputError: If the table is in int8.
+        """
+        if self.tabled != FLOAT32.name:
+            raise InputError(
+                f"{self.path}: is in {self.tabled}, where blocks are not measured one by one: each "
+                "would pay for conversions of its own. Calibrate it: ridgepoint calibrate --precision int8"
+            )
         for start in range(0, len(blocks), TOGETHER):
             part = blocks[start : start + TOGETHER]
             for block, found in zip(part, self._time(part), strict=True):
@@ -194,8 +224,9 @@ class HostTable:
 
     def _overhead(self, conditions: Conditions) -> Stored:
         """Milliseconds of one call of a network that does nothing."""
+        in_float = msgspec.structs.replace(conditions, precision=FLOAT32.name)
         (found,) = time_parts(
-            [(nn.ReLU(), Shape(1))], conditions, rounds=20, patience_s=self._patience_s, place=self.place
+            [(nn.ReLU(), Shape(1))], in_float, rounds=20, patience_s=self._patience_s, place=self.place
         )
         assert found is not None  # every runtime knows ReLU
         return self._kept(found)
@@ -211,10 +242,34 @@ class HostTable:
         return Stored(ms=found.ms, at=time.time(), load=found.load or 0.0, doubt=found.doubt)
 
 
-def table_path(runtime: str, threads: int, place: Place = LOCAL) -> Path:
+def table_conditions(runtime: str, threads: int, place: Place = LOCAL, precision: str = FLOAT32.name) -> Conditions:
+    """Under what a table is measured.
+
+    Args:
+        runtime: What loads the files.
+        threads: Threads inside one inference.
+        place: Where they run.
+        precision: Of the files: `float32` or `int8`.
+
+    Raises:
+        InputError: If there is no such precision, or nothing can be timed so.
+    """
+    if precision not in TABLED:
+        raise InputError(f"--precision is '{precision}'; {nearest(precision, TABLED)}")
+    if precision == INT8.name:
+        find_quantizer(runtime)
+    return msgspec.structs.replace(place.conditions(runtime, threads), precision=precision)
+
+
+def table_path(conditions: Conditions) -> Path:
     """Where a machine's table lies, in the user's cache folder; a device has one, whatever its address is."""
-    folder = platformdirs.user_cache_path("ridgepoint") / "tables"
-    return folder / place.conditions(runtime, threads).file_name()
+    return platformdirs.user_cache_path("ridgepoint") / "tables" / conditions.file_name()
+
+
+def _is_calibrated(path: Path, conditions: Conditions) -> bool:
+    with contextlib.suppress(InputError):
+        return load_table(path, conditions=conditions).calibration is not None
+    return False
 
 
 def owning_table(path: Path) -> contextlib.AbstractContextManager[None]:

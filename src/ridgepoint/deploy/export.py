@@ -151,21 +151,11 @@ def export_for_timing(
     """
     writer, model = find_runtime(runtime), model.eval()
     writer.expect_writing()
-    example = _example(shape)
+    example = torch.zeros(1, *shape.sizes)
     with quiet():
         written = in_form(fuse(model) if folded else model, writer.form, example)
         with _told(writer):
             writer.export(written, example, path, about=None)
-
-
-def _example(shape: Shape) -> torch.Tensor:
-    sizes = {
-        "map": (shape.channels, shape.height, shape.width),
-        "tokens": (shape.positions, shape.channels),
-        "vector": (shape.channels,),
-        "maps": (shape.elements,),
-    }
-    return torch.zeros(1, *sizes[shape.layout])
 
 
 @contextlib.contextmanager

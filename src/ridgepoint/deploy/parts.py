@@ -9,10 +9,12 @@ from torch import nn
 
 from ridgepoint.arch.network import PlacedBlock
 from ridgepoint.arch.shape import Shape
+from ridgepoint.cost.precision import INT8
 from ridgepoint.cost.table import Conditions
 from ridgepoint.deploy.export import export_for_timing
 from ridgepoint.deploy.measure import PATIENCE_S, time_sessions
 from ridgepoint.deploy.places.place import LOCAL, Place
+from ridgepoint.deploy.quantize.timing import quantise_for_timing
 from ridgepoint.deploy.reference import references
 from ridgepoint.deploy.rounds import example_image
 from ridgepoint.deploy.runtimes import find_runtime
@@ -39,7 +41,7 @@ def time_parts(
 
     Args:
         parts: The modules and their shapes.
-        conditions: The runtime and its threads.
+        conditions: The runtime, its threads and the precision of the files.
         rounds: How many turns each gets.
         patience_s: As of `time_sessions`.
         place: Where they run.
@@ -50,10 +52,10 @@ def time_parts(
     runtime, threads = conditions.runtime, conditions.threads
     with tempfile.TemporaryDirectory() as folder:
         sessions = {}
-        for index, (module, shape) in enumerate(parts):
+        for index, part in enumerate(parts):
             path = Path(folder) / f"{index}{find_runtime(runtime).suffix}"
-            export_for_timing(module, shape, path, runtime, folded=False)
-            if (session := _runnable(path, runtime, threads, place)) is not None:
+            export_for_timing(*part, path, runtime, folded=False)
+            if (session := _runnable(part, path, conditions, place)) is not None:
                 sessions[index] = session
         timings = time_sessions(
             sessions,
@@ -66,10 +68,17 @@ def time_parts(
     return [timings.get(index) for index in range(len(parts))]
 
 
-def _runnable(path: Path, runtime: str, threads: int, place: Place) -> Session | None:
-    """The file's session, if the runtime can run it at all; its exceptions are of its own kinds."""
+def _runnable(part: Part, path: Path, conditions: Conditions, place: Place) -> Session | None:
+    """The session of a part's float file in its precision, if the runtime can run it at all.
+
+    Exceptions of runtimes and of what quantises for them are of their own kinds.
+    """
+    module, shape = part
     try:
-        session = place.open(path, runtime=runtime, threads=threads)
+        if conditions.precision == INT8.name:
+            int8 = path.with_stem(f"{path.stem}_int8")
+            path = quantise_for_timing(path, int8, shape, conditions.runtime, module)
+        session = place.open(path, runtime=conditions.runtime, threads=conditions.threads)
         if session.answers:
             session.run(example_image(session))
     except UnreachableError:

@@ -30,6 +30,7 @@ class Gap(TypedDict):
 
     measured_over_tabled: Positive
     networks: dict[str, Positive]
+    precision: NotRequired[str]  # of the table; float32 if it is not told
 
 
 class Searched(TypedDict):

@@ -21,7 +21,7 @@ def quantise_for_timing(source: Path, path: Path, shape: Shape, runtime: str, mo
     Args:
         source: The float file.
         path: Where the int8 file goes.
-        shape: Of an image.
+        shape: Of its input.
         runtime: Of both.
         module: What the source was exported from, in eval mode.
 
@@ -29,7 +29,7 @@ def quantise_for_timing(source: Path, path: Path, shape: Shape, runtime: str, mo
         InputError: If the runtime has no int8, or the file cannot be quantised.
     """
     kind = find_quantizer(runtime)
-    noise = np.random.default_rng(0).standard_normal((IMAGES, shape.channels, shape.height, shape.width))
+    noise = np.random.default_rng(0).standard_normal((IMAGES, *shape.sizes))
     tool = kind(source, noise.astype(np.float32), path.parent, module=module)
     tool.write(Recipe(method=tool.methods[0]), path, about=None)
     return path
