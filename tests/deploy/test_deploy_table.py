@@ -159,15 +159,15 @@ def test_a_calibration_goes_on_where_it_was_and_is_done_once(tmp_path: Path, few
 
 
 def test_a_table_in_int8_learns_from_int8_files_and_counts_where_int8_ships(tmp_path: Path, few, monkeypatch):
-    for module, name, count in (
-        (sampling, "SAMPLES", 8),
-        (sampling, "LEAST_SAMPLES", 8),
-        (calibrating, "LEAST_SAMPLES", 8),
+    for module, name, value in (
+        (sampling, "SAMPLES", 5),
+        (sampling, "LEAST_SAMPLES", 5),
+        (calibrating, "LEAST_SAMPLES", 5),
         (sampling, "AGAIN", 1),
         (sampling, "TOGETHER", 1),
+        (sampling, "sample_network", lambda number: small_network(width=8 + 8 * number)),
     ):
-        monkeypatch.setattr(module, name, count)
-    monkeypatch.setattr(samples, "KINDS", (samples.CHAIN, None))
+        monkeypatch.setattr(module, name, value)
     path, opened = tmp_path / "t.json", set[bool]()
     real = Local.open
 
@@ -184,7 +184,7 @@ def test_a_table_in_int8_learns_from_int8_files_and_counts_where_int8_ships(tmp_
     host.calibrate(time_s=600)
     assert opened == {True}
     found = HostTable(path=path, busy=True, precision="int8")
-    assert found.latency(host.table.samples[0].network).precision == found.device.precision == "int8"
+    assert found.latency(small_network()).precision == found.device.precision == "int8"
     with pytest.raises(InputError, match=r"precision='int8'"):
         HostTable(path=path, busy=True)
 
