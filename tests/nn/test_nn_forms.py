@@ -13,9 +13,10 @@ from ridgepoint.nn.depthwise import DepthwiseConv2d
 from ridgepoint.nn.forms import FORMS, AttentionInPairs, ClampedHardsigmoid, UnmergedSelfAttention, in_form
 from ridgepoint.nn.fuse import fuse
 from ridgepoint.nn.map_norms import MapLayerNorm, ResponseNorm, RmsNorm
+from ridgepoint.nn.pointwise import PointwiseConv2d
 from ridgepoint.testing.runtimes import attention_network
 
-OURS = (DepthwiseConv2d, layers.AveragePool)
+OURS = (DepthwiseConv2d, PointwiseConv2d, layers.AveragePool)
 
 
 @pytest.fixture(

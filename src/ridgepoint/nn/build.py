@@ -14,6 +14,7 @@ from ridgepoint.arch.taps import tap_paths
 from ridgepoint.nn import attention, layers, map_norms, shaping
 from ridgepoint.nn.anchored import AnchoredRows
 from ridgepoint.nn.depthwise import COLUMNS, DepthwiseConv2d
+from ridgepoint.nn.pointwise import PointwiseConv2d
 from ridgepoint.nn.taps import run
 
 ACTIVATIONS: dict[str, Callable[..., nn.Module]] = {
@@ -179,7 +180,9 @@ def _leaf(layer: spec.Layer, shape: Shape, grid: layers.Grid, drop_rate: float, 
 def _conv(layer: spec.Conv2d) -> nn.Conv2d:
     same = layer.padding == "same" and layer.stride > 1
     wide = layer.groups == layer.in_channels == layer.out_channels and layer.kernel > COLUMNS and layer.dilation == 1
-    return (layers.SameConv2d if same else DepthwiseConv2d if wide else nn.Conv2d)(
+    point = layer.kernel == layer.stride == layer.groups == 1
+    kind = layers.SameConv2d if same else DepthwiseConv2d if wide else PointwiseConv2d if point else nn.Conv2d
+    return kind(
         layer.in_channels,
         layer.out_channels,
         layer.kernel,

@@ -23,6 +23,7 @@ from ridgepoint.nn.attention import (
     TalkingAttention,
 )
 from ridgepoint.nn.depthwise import DepthwiseConv2d
+from ridgepoint.nn.pointwise import PointwiseConv2d
 from ridgepoint.nn.unmerged import UnmergedMultiHeadAttention, UnmergedSeparableAttention
 
 TOLERANCE = 1e-4  # of the largest value: sums in another order; a wrong form is off by orders of magnitude more
@@ -212,6 +213,7 @@ def _in_halves(module: MultiHeadAttention) -> nn.Module:
 # Torch's own classes for ours that differ from them in speed alone, or in training.
 _ANY: Forms = {
     DepthwiseConv2d: _as(nn.Conv2d),
+    PointwiseConv2d: _as(nn.Conv2d),
     layers.AveragePool: _as(nn.AvgPool2d),
     layers.SelfAttention: BakedSelfAttention,
     TalkingAttention: BakedTalkingAttention,

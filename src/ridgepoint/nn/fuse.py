@@ -16,13 +16,14 @@ from ridgepoint.nn.count import count
 from ridgepoint.nn.depthwise import DepthwiseConv2d
 from ridgepoint.nn.forms import FORMS, in_form
 from ridgepoint.nn.norms import statistics
+from ridgepoint.nn.pointwise import PointwiseConv2d
 from ridgepoint.units import format_count
 
 LOG = logging.getLogger(__name__)
 Scaled: TypeAlias = nn.Conv2d | nn.Linear | map_norms.RmsNorm
 """What a gain for each channel of its output goes into."""
 MEANS = (layers.GlobalPool, nn.Flatten)  # of an affine map they give the same affine map of the mean
-CONVOLUTIONS = (nn.Conv2d, layers.SameConv2d, DepthwiseConv2d)
+CONVOLUTIONS = (nn.Conv2d, layers.SameConv2d, DepthwiseConv2d, PointwiseConv2d)
 # Float32 sums in another order; a wrong fold is off by orders of magnitude more.
 TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-10}
 
