@@ -20,14 +20,18 @@ from typing import Any
 
 import torch
 
+from ridgepoint.arch.network import Network
 from ridgepoint.arch.zoo import load
 from ridgepoint.cost.host import cpu_name
-from ridgepoint.data import decode
+from ridgepoint.data import Dataset, Preprocessing, decode
 from ridgepoint.privacy import keep_private
 from ridgepoint.tasks.reading import read
+from ridgepoint.tasks.task import Task
+from ridgepoint.train.accelerator import CPU
 from ridgepoint.train.batches import training_data
-from ridgepoint.train.loop import Bound, logits, train
-from ridgepoint.train.recipe import load_recipe, parse_changes
+from ridgepoint.train.loop import Bound, Trained, logits, train
+from ridgepoint.train.recipe import Recipe, load_recipe, parse_changes
+from ridgepoint.train.score import Score
 from ridgepoint.train.start import start_from
 
 KEYS = ("data", "network", "weights", "size", "cpu_s", "changes", "seed")
@@ -79,32 +83,38 @@ def document(rows: dict[tuple[str, ...], dict[str, Any]]) -> str:
     return f'{{\n "about": {json.dumps(about)},\n "rows": [\n{lines}\n ]\n}}\n'
 
 
-def learnt(options: argparse.Namespace, seed: int) -> dict[str, Any]:
-    """One training, and what the images set aside say."""
-    task, data = read(options.data, seed=seed)
-    start = None if options.weights is None else start_from(options.weights, network=options.network)
-    preprocessing, _ = task.input(data, options.size)
-    preprocessing = preprocessing if start is None else start.prepared(preprocessing)
-    network = task.head(data).close(
-        load(options.network).at(channels=preprocessing.channels, height=preprocessing.height)
-    )
-    usual = task.recipe(preprocessing.height, trained=start is not None)
-    recipe = load_recipe(usual, parse_changes(options.changes))
+def taught(
+    task: Task, data: Dataset, network: Network, preprocessing: Preprocessing, recipe: Recipe, **bound: Any
+) -> tuple[Trained, Score]:
+    """A training, and what the images set aside say; `bound` has seconds, seed and weights: cpu_s, seed, initial."""
     images = training_data(data, preprocessing, augmentation=task.augmentation(data, preprocessing), keep=True)
     done = train(
         network,
         images,
         recipe,
-        bound=Processor(cpu_s=options.cpu_s, start=time.process_time()),
-        seed=seed,
-        initial=None if start is None else start.path,
-        batches=task.batches(images, recipe, outputs=network.num_classes, seed=seed, accelerator=torch.device("cpu")),
+        bound=Processor(cpu_s=bound["cpu_s"], start=time.process_time()),
+        seed=bound["seed"],
+        initial=bound["initial"],
+        batches=task.batches(images, recipe, outputs=network.num_classes, seed=bound["seed"], accelerator=CPU),
         loss=task.loss(recipe),
         score=task.score,
         evaluations=1,
     )
     test = decode(data.test, preprocessing, train=False)
-    found = task.score(logits(done.model, test.images, preprocessing), test.labels)
+    return done, task.score(logits(done.model, test.images, preprocessing), test.labels)
+
+
+def learnt(options: argparse.Namespace, seed: int) -> dict[str, Any]:
+    """A row: one training."""
+    task, data = read(options.data, seed=seed)
+    start = None if options.weights is None else start_from(options.weights, network=options.network)
+    preprocessing, _ = task.input(data, options.size)
+    preprocessing = preprocessing if start is None else start.prepared(preprocessing)
+    side = preprocessing.height
+    network = task.head(data).close(load(options.network).at(channels=preprocessing.channels, height=side))
+    recipe = load_recipe(task.recipe(side, trained=start is not None), parse_changes(options.changes))
+    initial = None if start is None else start.path
+    done, found = taught(task, data, network, preprocessing, recipe, cpu_s=options.cpu_s, seed=seed, initial=initial)
     return {
         "data": data.name,
         "network": options.network,
