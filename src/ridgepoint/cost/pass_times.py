@@ -46,6 +46,7 @@ STAND_INS = {
     "stack": "add",
     "subsample": "add",
     "togrid": "globalpool",
+    "tomap": "totokens",
     "tomultiple": "add",
 }
 

@@ -38,7 +38,17 @@ class Kind(NamedTuple):
 
 CHAIN, STEM, WHOLE = Kind("chain", False, 1, 5), Kind("stem", True, 0, 3), Kind("whole", True, 6, 24)
 KINDS = (WHOLE, CHAIN, None, CHAIN, STEM, CHAIN, None, CHAIN)  # in turn; None is a member of a space
-SPACES = ("metaformer", "mobilenetv3", "mobilenetv4_conv", "mobilenetv4_hybrid", "mobileone", "proxylessnas")
+SPACES = (
+    "efficientformerv2",
+    "fastvit",
+    "metaformer",
+    "mobilenetv3",
+    "mobilenetv4_conv",
+    "mobilenetv4_hybrid",
+    "mobileone",
+    "proxylessnas",
+    "repvit",
+)
 MEMBER_SIZES = (64, 96, 128, 160, 192, 224, 224, 256)
 IMAGE_SIZES, STEM_CHANNELS = (64, 96, 128, 160, 192, 224, 224, 256, 288, 384), (8, 16, 24, 32, 48, 64)
 KEPT_WIDTH = 0.5  # share of blocks without a stride that keep the width, as residual ones do
