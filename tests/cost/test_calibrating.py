@@ -1,5 +1,6 @@
 """Calibration learns machines whose law is known: a linear one exactly, a roofline's rates, a crooked one nearly."""
 
+from collections import Counter
 from collections.abc import Callable
 
 import numpy as np
@@ -84,6 +85,12 @@ def test_a_row_tells_what_runs_in_one_pass():
     assert (expand.variant, expand.activation, expand.positions) == ("pointwise 1/1", "relu6", 112 * 112)
     assert (depthwise.variant, depthwise.activation, depthwise.macs) == ("depthwise 3/2", "relu6", 9 * 96 * 56 * 56)
     assert (project.variant, project.activation, project.adds) == ("pointwise 1/1", "none", 0)
+
+
+def test_grouped_convolutions_that_multiply_channels_are_passes_of_their_own_kind():
+    """Runtimes have routines for one filter a channel; ONNX Runtime takes seven times as long for two in 8 bits."""
+    kinds = Counter(row.kind for row in network_rows(load("fastvit_t8")))
+    assert kinds["grouped"] == 3 and kinds["depthwise"] > 10, "one in each reduction"
 
 
 def test_sums_of_a_linear_machine_teach_its_rows(networks: list[Network]):

@@ -15,6 +15,7 @@ disturbs a clock is no part of a pass. What was learned is plain numbers: predic
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from math import log
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -26,7 +27,8 @@ from ridgepoint.errors import InputError
 
 Array = NDArray[np.float64]
 LANDMARKS, GAMMA, ALPHA = 600, 0.3, 0.1
-REWEIGHTED, OUTLYING = 3, 3.0  # fits, each with less weight on files off by over three times the median (Huber)
+REWEIGHTED = 3  # fits of either regression, each with less weight on files that are far off (Huber)
+OUTLYING = {"prices": 1.5, "correction": 3.0}  # times the median that are far off
 TELLING, MOST_TELLING = 10, 6.0  # rows of a file that counts as one file, and for how many the longest count
 SMALLEST_MS = 2e-4  # of an estimate: a price of zero must not take a row out of the correction's reach
 SMALLEST_SHARE = 0.1  # of an estimate is left by the correction
@@ -34,6 +36,7 @@ SMALLEST_SHARE = 0.1  # of an estimate is left by the correction
 # What calibration times no file of: the kind whose passes read and write alike.
 STAND_INS = {
     "activation": "add",
+    "grouped": "depthwise",
     "groupnorm": "layernorm",
     "responsenorm": "layernorm",
     "rmsnorm": "layernorm",
@@ -116,7 +119,8 @@ def learn(files: Sequence[Sequence[Row]], ms: Array) -> PassTimes:
     telling = np.minimum([len(rows) / TELLING for rows in files], MOST_TELLING)
     names = sorted({name for rows in files for row in rows for name in row.rates()})
     amounts = np.array([_amounts(rows, names) for rows in files]) / ms[:, None]
-    priced = LinearRegression(positive=True, fit_intercept=False).fit(amounts, np.ones(len(ms)), telling)
+    priced = LinearRegression(positive=True, fit_intercept=False)
+    _fit(priced, amounts, np.ones(len(ms)), telling, OUTLYING["prices"])
     prices = dict(zip(names, priced.coef_.tolist(), strict=True))
 
     distinct = list(dict.fromkeys(row for rows in files for row in rows))
@@ -129,10 +133,8 @@ def learn(files: Sequence[Sequence[Row]], ms: Array) -> PassTimes:
     sums = np.array([each @ rows for each, rows in zip(estimates, near, strict=True)]) @ kernel.normalization_.T
     sums /= ms[:, None]
     missed = 1.0 - np.array([each.sum() for each in estimates]) / ms
-    ridge, counts = Ridge(alpha=ALPHA, fit_intercept=False), telling
-    for _ in range(REWEIGHTED):
-        off = np.abs(missed - ridge.fit(sums, missed, counts).predict(sums))
-        counts = telling / np.maximum(off / max(OUTLYING * float(np.median(off)), 1e-9), 1.0)
+    ridge = Ridge(alpha=ALPHA, fit_intercept=False)
+    _fit(ridge, sums, missed, telling, OUTLYING["correction"])
 
     variants: dict[str, list[tuple[int, int]]] = {}
     for kind, shape in sorted({(row.kind, (row.kernel, row.stride)) for row in distinct}):
@@ -146,6 +148,14 @@ def learn(files: Sequence[Sequence[Row]], ms: Array) -> PassTimes:
         landmarks=kernel.components_.tolist(),
         weights=weights.tolist(),
     )
+
+
+def _fit(regression: Any, given: Array, wanted: Array, telling: Array, outlying: float) -> None:
+    """Fit, and again with less weight on files that are off by more than so many times the median."""
+    counts = telling
+    for _ in range(REWEIGHTED):
+        off = np.abs(wanted - regression.fit(given, wanted, counts).predict(given))
+        counts = telling / np.maximum(off / max(outlying * float(np.median(off)), 1e-9), 1.0)
 
 
 def _amounts(rows: Sequence[Row], names: Sequence[str]) -> list[float]:
