@@ -7,6 +7,7 @@ import pytest
 import torch
 from zoo_helpers import FAMILIES, FURTHER, brief
 
+from ridgepoint.arch.document import parse_network
 from ridgepoint.data.preprocess import Preprocessing
 from ridgepoint.deploy.export import export_artefact, export_for_timing
 from ridgepoint.deploy.runtimes.onnx_graph import optimised_graph
@@ -40,3 +41,14 @@ def test_the_clocked_file_has_the_passes_of_the_one_that_ships(name: str, tmp_pa
     with torch.no_grad():
         export_artefact(model, shipped, network=network, preprocessing=side, labels=labels)
     assert passes(clocked) == passes(shipped)
+
+
+def test_a_map_that_is_a_multiple_of_the_grid_is_pooled_in_either_file(tmp_path: Path):
+    """Its kernel is a number for an exporter that traces, too."""
+    halves = [{"blocks": [{"block": "uib", "middle_kernel": 3, "stride": 2, "out_channels": 8}]} for _ in range(4)]
+    document = {"name": "grids", "input": [3, 64, 64], "num_classes": 4, "stages": halves}
+    document |= {"stem": [{"block": "conv", "stride": 2, "out_channels": 8}]}
+    document |= {"head": {"head": "msfa", "conv_channels": 16, "hidden_channels": 8, "grid": 2}}
+    network, path = parse_network(document, source="here"), tmp_path / "clocked.onnx"
+    export_for_timing(create_model(network), network.input_shape, path)
+    assert passes(path)["AveragePool"] == 1

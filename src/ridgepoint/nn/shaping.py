@@ -46,7 +46,7 @@ class ToGrid(nn.Module):
             return x
         if high % self.side or wide % self.side:
             return F.interpolate(x, (self.side, self.side), mode="bilinear", align_corners=False)
-        return F.avg_pool2d(x, (high // self.side, wide // self.side))
+        return F.avg_pool2d(x, (int(high) // self.side, int(wide) // self.side))  # numbers while it is traced, too
 
 
 class ToMultiple(nn.Module):
