@@ -45,7 +45,21 @@ def test_the_clocked_file_has_the_passes_of_the_one_that_ships(name: str, tmp_pa
 
 def test_a_map_that_is_a_multiple_of_the_grid_is_pooled_in_either_file(tmp_path: Path):
     """Its kernel is a number for an exporter that traces, too."""
-    halves = [{"blocks": [{"block": "uib", "middle_kernel": 3, "stride": 2, "out_channels": 8}]} for _ in range(4)]
+    halves = [
+        {
+            "blocks": [
+                {
+                    "block": "uib",
+                    "start_kernel": 0,
+                    "middle_kernel": 3,
+                    "expand_ratio": 2,
+                    "stride": 2,
+                    "out_channels": 8,
+                }
+            ]
+        }
+        for _ in range(4)
+    ]
     document = {"name": "grids", "input": [3, 64, 64], "num_classes": 4, "stages": halves}
     document |= {"stem": [{"block": "conv", "stride": 2, "out_channels": 8}]}
     document |= {"head": {"head": "msfa", "conv_channels": 16, "hidden_channels": 8, "grid": 2}}
