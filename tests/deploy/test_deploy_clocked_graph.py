@@ -61,6 +61,7 @@ def test_a_map_that_is_a_multiple_of_the_grid_is_pooled_in_either_file(tmp_path:
         for _ in range(4)
     ]
     document = {"name": "grids", "input": [3, 64, 64], "num_classes": 4, "stages": halves}
+    document |= {"conventions": {"padding": "same"}}
     document |= {"stem": [{"block": "conv", "stride": 2, "out_channels": 8}]}
     document |= {"head": {"head": "msfa", "conv_channels": 16, "hidden_channels": 8, "grid": 2}}
     network, path = parse_network(document, source="here"), tmp_path / "clocked.onnx"
