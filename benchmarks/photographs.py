@@ -23,7 +23,8 @@ from ridgepoint.deploy.calibrate import HostTable
 from ridgepoint.nn.published import published_weights
 from ridgepoint.nn.reach import lying
 
-BUDGETS, SIZES = (1.2, 2.5, 5.0), (64, 96, 128, 160)
+BUDGETS, SIZES = (0.7, 1.2, 2.5), (64, 96, 128, 160)
+WHO = ("fit", "engineer", "no weights")
 
 
 def done(verb: str, out: Path, words: list[str]) -> dict:
@@ -82,7 +83,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--budgets", type=float, nargs="+", default=BUDGETS)
     parser.add_argument("--runs", type=Path, default=Path("runs/photographs"))
-    parser.add_argument("--fresh", action="store_true", help="also fit from no weights")
+    parser.add_argument("--who", nargs="+", choices=WHO, default=WHO[:2], help="whom to run, and to tell of")
     parser.add_argument("--busy", action="store_true", help="accept times of a machine that is not calm")
     given = parser.parse_args()
     given.runs.mkdir(parents=True, exist_ok=True)
@@ -91,9 +92,12 @@ def main() -> None:
     for seed, budget in itertools.product(range(given.seeds), given.budgets):
         common = [given.data, "--latency", f"{budget}ms", "--seed", str(seed), "--table", str(table)]
         common += ["--time", f"{given.time}s", *(["--busy"] if given.busy else [])]
-        found = {"fit": of_fit(done("fit", given.runs / f"fit {budget} {seed}", common))}
-        found["engineer"] = engineer(given.runs, given.data, budget, seed, given.time, host)
-        if given.fresh:
+        found: dict[str, dict | None] = {}
+        if "fit" in given.who:
+            found["fit"] = of_fit(done("fit", given.runs / f"fit {budget} {seed}", common))
+        if "engineer" in given.who:
+            found["engineer"] = engineer(given.runs, given.data, budget, seed, given.time, host)
+        if "no weights" in given.who:
             words = [*common, "--weights", "none", "--baselines", "1"]
             found["no weights"] = of_fit(done("fit", given.runs / f"none {budget} {seed}", words))
         rows += [{"who": who, "budget_ms": budget, "seed": seed, **told} for who, told in found.items() if told]

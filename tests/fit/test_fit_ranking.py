@@ -94,6 +94,22 @@ def test_what_tells_most_is_taken_at_the_largest_size_within_the_budget(place: P
     assert other.ms <= 1.02 * limit_ms
 
 
+def test_a_larger_size_than_was_reckoned_is_taken_where_the_clock_allows_it(place: Path, tmp_path: Path, monkeypatch):
+    """What a network takes at any size, a small input takes, too, so from its time the next size looks too slow."""
+
+    class AtAnySize(MacsAsTime):
+        def clock(self, networks, *, patience_s):
+            found = super().clock(networks, patience_s=patience_s)
+            return {name: SimpleNamespace(ms=(each.ms + 1) / 100) for name, each in found.items()}
+
+    monkeypatch.setenv(FOLDER, str(place / "weights"))
+    limit_ms = (cost(load(OTHER).at(height=112).with_classes(3), form="deploy").macs / 1e6 + 1) / 100 + 1e-6
+    clock = AtAnySize()
+    best = opened(place, tmp_path / "run", limit_ms, clock).opening
+    assert best is not None and best.network.name == OTHER and best.network.input == (3, 112, 112)
+    assert best.ms <= limit_ms and len(clock.clocked) <= 6, clock.clocked
+
+
 def test_what_would_be_best_for_one_of_several_devices_is_looked_at_too(place: Path, tmp_path: Path, monkeypatch):
     """It tells what the other budgets cost; what the fit opens with is within all of them."""
     monkeypatch.setenv(FOLDER, str(place / "weights"))

@@ -43,6 +43,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     opening_close: Annotated[float, _why("times the budget, reckoned from another size: is clocked all the same")] = (
         1.02
     )
+    opening_larger: Annotated[float, _why("times the budget, reckoned from a smaller size: is clocked, too")] = 1.3
     few_images: Annotated[int, _why("of validation: fewer do not choose alone")] = 100
     unequal: Annotated[float, _why("times the smallest class's images: then classes that weigh alike are tried")] = 3.0
     frozen_images: Annotated[int, _why("whose frozen features a classifier learns from: more take minutes")] = 5000

@@ -152,6 +152,8 @@ def look(
         for choice in {each.size: each for each in [*own[-1:], *fits[-1:]]}.values():
             within.append(Looked(choice=choice, ms=choice.macs * per_mac, promise=None))
     within.sort(key=lambda looked: rank(looked.choice))
+    if not isinstance(target, Tightest):
+        within = _enlarged(within, families, target, limit_ms)
     slower: list[Looked] = []
     if isinstance(target, Tightest):
         for goal, times, factor in zip(target.goals, of_each, target.factors, strict=True):
@@ -160,6 +162,33 @@ def look(
         return within  # of which nothing tells how they compare with what is slower
     found = _look_at([*within[: POLICY.opening_looked], *slower], prepared, reach, seed=settings.seed, display=display)
     return sorted(found, key=lambda looked: (-(looked.promise or NEVER), looked.choice.macs))
+
+
+def _enlarged(
+    within: Sequence[Looked], families: Sequence[Sequence[Choice]], target: Target, limit_ms: float
+) -> list[Looked]:
+    """The same, those that come first at a larger size where the clock says that this one, too, is within the limit.
+
+    A small input takes more time for a MAC: what a network takes for its weights is the same at all sizes.
+    """
+    larger: dict[int, Choice] = {}
+    for place, looked in enumerate(within[: POLICY.opening_looked]):
+        family = next(family for family in families if looked.choice in family)
+        above = family[family.index(looked.choice) + 1 :]
+        if above and above[0].macs / looked.choice.macs * looked.ms <= POLICY.opening_larger * limit_ms:
+            larger[place] = above[0]
+    networks = {choice.network.digest: choice.network for choice in larger.values()}
+    clocked = target.clock(networks, patience_s=0.0) if networks else {}
+    found: list[Looked] = []
+    for place, looked in enumerate(within):
+        choice = larger.get(place, looked.choice)
+        if place in larger and (ms := clocked[choice.network.digest].ms) <= limit_ms:
+            family = next(family for family in families if choice in family)
+            largest = _largest(family, choice.macs * limit_ms / ms) or choice
+            looked = msgspec.structs.replace(looked, choice=largest, ms=largest.macs / choice.macs * ms)
+        if looked.choice not in [each.choice for each in found]:
+            found.append(looked)
+    return found
 
 
 def _best_alone(
