@@ -162,7 +162,7 @@ def test_devices():
     document = json.loads(run("devices", "--json"))
     device = next(each for each in document["devices"] if each["name"] == "pixel4-dsp")
     assert device["ridge_point"] == 347.3
-    assert device["fit"]["networks"] == 11
+    assert device["fit"]["networks"] == 13
     told = run("devices")
     assert "never measured" in told
     assert "ridgepoint calibrate" in told

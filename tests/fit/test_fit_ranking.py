@@ -15,6 +15,7 @@ from sklearn.preprocessing import StandardScaler
 
 from ridgepoint.arch.zoo import load
 from ridgepoint.cost.count import cost
+from ridgepoint.cost.device import load_device
 from ridgepoint.cost.roofline import predict_latency
 from ridgepoint.display import Silent
 from ridgepoint.fit.early import smaller_to_learn
@@ -113,7 +114,9 @@ def test_a_larger_size_than_was_reckoned_is_taken_where_the_clock_allows_it(plac
 def test_what_would_be_best_for_one_of_several_devices_is_looked_at_too(place: Path, tmp_path: Path, monkeypatch):
     """It tells what the other budgets cost; what the fit opens with is within all of them."""
     monkeypatch.setenv(FOLDER, str(place / "weights"))
-    tight_ms = 1.05 * predict_latency(load(OTHER).at(height=80).with_classes(3), "pixel1-cpu").ms * 1.221
+    interval = load_device("pixel1-cpu").interval
+    assert interval is not None
+    tight_ms = 1.05 * predict_latency(load(OTHER).at(height=80).with_classes(3), "pixel1-cpu").ms * interval[1]
     more = {"device": "pixel6-cpu", "also": (f"pixel1-cpu={tight_ms}ms",)}
     goals = find_goals(make_settings(data="x", latency_ms=5.0, **more))
     found = opened(place, tmp_path / "run", goals[0].allowed_ms, together(goals), budget_ms=5.0, **more)

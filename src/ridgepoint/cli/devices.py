@@ -81,6 +81,11 @@ def _print_card(card: Any) -> None:
 
     out, device = console(), card.device
     out.print(f"{device.name}: {device.description}\n{device.source}")
+    if device.large_depthwise_ns_per_mac:
+        out.print(
+            f"Each MAC of a depthwise convolution above 5x5 takes {device.large_depthwise_ns_per_mac:.3g} ns more than "
+            "its roofline says."
+        )
     if card.residuals:
         rows = [
             [each.family, str(each.networks), f"{each.median_error:.0%}", f"{each.lowest:+.0%} to {each.highest:+.0%}"]

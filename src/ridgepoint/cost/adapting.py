@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from ridgepoint.arch.network import Network
 from ridgepoint.arch.zoo import family
 from ridgepoint.cost.device import Device, Fit
 from ridgepoint.cost.fitting import PER_PASS, Features, features_of, fit_line
@@ -73,13 +74,15 @@ def adapt(measured: Sequence[Measurement], known: Sequence[Device], *, name: str
     ways = [way for device in known for way in _ways(device, measured, given, name)]
     best = min(ways, key=lambda way: float(np.mean(np.log(way.left_out / given) ** 2)))
     _expect_agreement(measured, best, given, source)
+    interval, of_large = _interval(best, given), best.near.large_depthwise_interval
     before = np.array([Roofline(best.near).latency(each.network).ms for each in measured])
     device = msgspec.structs.replace(
         best.device,
         description=f"{best.near.description}, brought to {len(measured)} measurements",
         source=f"{source}; near: {best.near.source}",
         fit=_fit(measured, best, given, source),
-        interval=_interval(best, given),
+        interval=interval,
+        large_depthwise_interval=of_large and (min(interval[0], of_large[0]), max(interval[1], of_large[1])),
     )
     return Adapted(
         device=device,
@@ -94,8 +97,18 @@ def _ways(near: Device, measured: Sequence[Measurement], given: Array, name: str
     """Both ways to bring one profile to the measurements."""
     roofline, networks = Roofline(near), [each.network for each in measured]
     old = np.array([roofline.latency(network).ms for network in networks])
+    return [_multiplied(near, old, given, name), _by_line(near, _in_its_proportions(near, networks), given, name)]
+
+
+def _in_its_proportions(near: Device, networks: Sequence[Network]) -> Features:
+    """What latencies are made of, where large depthwise convolutions take as much longer than other MACs as there."""
     features = features_of(near, networks, [near.ridge])
-    return [_multiplied(near, old, given, name), _by_line(near, features, given, name)]
+    per_mac = near.large_depthwise_ns_per_mac * 1e-9 * near.peak
+    return Features(
+        times=features.times + per_mac * features.large_depthwise,
+        overheads=features.overheads,
+        large_depthwise=np.zeros(len(networks)),
+    )
 
 
 def _multiplied(near: Device, old: Array, given: Array, name: str) -> _Way:
@@ -150,6 +163,7 @@ def _device(near: Device, name: str, *, peak: float, overhead_ms: float, pass_ov
         ridge_point=near.ridge,
         overhead_ms=float(f"{overhead_ms:.4g}"),
         pass_overhead_us=float(f"{pass_overhead_us:.4g}"),
+        large_depthwise_ns_per_mac=float(f"{near.large_depthwise_ns_per_mac * near.peak / peak:.4g}"),
         precision=near.precision,
         fused=near.fused,
     )

@@ -5,7 +5,8 @@ import numpy as np
 
 from ridgepoint.arch.zoo import family, list_models, load, published_top1
 from ridgepoint.cost.device import Device, list_devices, load_device
-from ridgepoint.cost.fitting import features_of, predicted_left_out
+from ridgepoint.cost.fitting import confirmed, features_of, predicted_left_out
+from ridgepoint.cost.left_out import covered
 from ridgepoint.cost.published import PublishedTable, published_tables
 from ridgepoint.cost.roofline import Roofline
 from ridgepoint.cost.sweep import pareto
@@ -136,21 +137,20 @@ def _residuals(device: Device, table: PublishedTable) -> tuple[Residual, ...]:
     networks, families = [row.load() for row in rows], np.array([row.family for row in rows])
     given = np.array([row.latency_ms[device.name] for row in rows])
     features = features_of(table.device(device.name), networks, table.ridge_points(device.name))
+    features = confirmed(features, families.tolist())
     left_out = predicted_left_out(features, given, families.tolist())
-    ratios = given / left_out
-    found = []
-    for place, (row, network) in enumerate(zip(rows, networks, strict=True)):
-        low, high = np.quantile(ratios[families != row.family], [0.05, 0.95])
-        found.append(
-            Residual(
-                network=network.name,
-                family=row.family,
-                size=network.input[1],
-                measured_ms=float(given[place]),
-                left_out_ms=float(left_out[place]),
-                covered=bool(low <= ratios[place] <= high),
-            )
+    inside = covered(given / left_out, families, features.large_depthwise > 0)
+    found = [
+        Residual(
+            network=network.name,
+            family=row.family,
+            size=network.input[1],
+            measured_ms=float(given[place]),
+            left_out_ms=float(left_out[place]),
+            covered=bool(inside[place]),
         )
+        for place, (row, network) in enumerate(zip(rows, networks, strict=True))
+    ]
     return tuple(sorted(found, key=lambda each: -abs(each.error)))
 
 

@@ -39,6 +39,11 @@ class BlockCost(msgspec.Struct, frozen=True, gc=False):
     macs: int
     params: int
 
+    @property
+    def large_depthwise_macs(self) -> int:
+        """Multiply-accumulates of depthwise convolutions with kernels above 5x5."""
+        return sum([layer.large_depthwise_macs for layer in self.layers])
+
     def bytes_moved(self, precision: Precision) -> float:
         """Bytes of weights and activations that its passes move."""
         return sum(layer.bytes_moved(precision) for layer in self.layers)
@@ -68,6 +73,11 @@ class NetworkCost(msgspec.Struct, frozen=True):
     def macs(self) -> int:
         """Multiply-accumulates for one image."""
         return sum([row.macs for _, row in self.rows])
+
+    @property
+    def large_depthwise_macs(self) -> int:
+        """Those of depthwise convolutions with kernels above 5x5."""
+        return sum([row.large_depthwise_macs for _, row in self.rows])
 
     @property
     def params(self) -> int:

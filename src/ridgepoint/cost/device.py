@@ -7,6 +7,11 @@
     bandwidth_bytes_per_s: 8.0e+9
     ridge_point: 7.5                  # MACs per byte = peak / bandwidth
 
+    large_depthwise_ns_per_mac: 0.9   # beside the roofline, for depthwise convolutions with kernels above 5x5
+
+Libraries have code of their own for depthwise kernels of 3x3 and 5x5. Larger ones take the general path, in which a MAC
+costs what a hundred of other layers do: a roofline knows nothing of that. 0 where it is not known.
+
 With the ridge point alone a roofline orders networks but has no milliseconds.
 """
 
@@ -55,8 +60,10 @@ class Fit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True,
 class Device(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """A processor's peak rates. `overhead_ms` is added once per image, `pass_overhead_us` for every pass over memory.
 
+    `large_depthwise_ns_per_mac` is added for every MAC of a depthwise convolution with a kernel above 5x5.
     `precision` and `fused` are what the rates hold for: int8 peaks say nothing about float32. Measured over predicted
-    latency, nine of ten networks that were left out when the rates were found lay in the `interval`.
+    latency, nine of ten networks of designs that were left out when the rates were found are expected in the
+    `interval`; of networks with such convolutions in `large_depthwise_interval`, where any were measured.
     """
 
     name: Name
@@ -67,10 +74,12 @@ class Device(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     ridge_point: Ridge | None = None
     overhead_ms: Overhead = 0.0
     pass_overhead_us: Overhead = 0.0
+    large_depthwise_ns_per_mac: Overhead = 0.0
     precision: str = "int8"
     fused: Fusing = "activation"
     fit: Fit | None = None
     interval: tuple[Ratio, Ratio] | None = None
+    large_depthwise_interval: tuple[Ratio, Ratio] | None = None
 
     def __post_init__(self) -> None:
         peak, bandwidth, ridge = self.peak_macs_per_s, self.bandwidth_bytes_per_s, self.ridge_point
@@ -111,6 +120,10 @@ class Device(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             "networks for it but has no milliseconds. Allowed: `ridgepoint sweep`, which needs none; "
             "or a device file with peak_macs_per_s"
         )
+
+    def interval_of(self, large_depthwise: bool) -> tuple[float, float] | None:
+        """The interval of networks with depthwise convolutions above 5x5, or of those without."""
+        return (large_depthwise and self.large_depthwise_interval) or self.interval
 
     @property
     def timed(self) -> bool:

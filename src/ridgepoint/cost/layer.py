@@ -20,13 +20,19 @@ from ridgepoint.arch.recipe import PlacedLayer
 from ridgepoint.cost.precision import Precision
 
 _ATTENTION = (MultiQueryAttention, SelfAttention)
+LARGEST_DEPTHWISE = 5
+"""The side of the largest depthwise kernel that libraries have code of its own for.
+
+Source: XNNPACK's src/configs/dwconv-config.c, whose 8-bit depthwise kernels have 3, 9 or 25 taps.
+"""
 _GAINS = (BatchNorm, GroupNorm, LayerNorm, LayerScale, ResponseNorm, RmsNorm)
 
 
 class LayerCost(msgspec.Struct, frozen=True, gc=False):
     """What one layer, or one fused pass, costs for one image. Elements become bytes with a width.
 
-    `vectors` says how many of the `params` are biases or gains; `absorbed` which kinds of layers joined the pass.
+    `vectors` says how many of the `params` are biases or gains; `absorbed` which kinds of layers joined the pass;
+    `large_depthwise_macs` how many of the `macs` are of depthwise convolutions with kernels above 5x5.
     """
 
     path: str
@@ -37,6 +43,7 @@ class LayerCost(msgspec.Struct, frozen=True, gc=False):
     write_elements: int
     vectors: int = 0
     absorbed: tuple[str, ...] = ()
+    large_depthwise_macs: int = 0
 
     def weight_bytes(self, width: float, vector_width: float | None = None) -> float:
         """Bytes of weights read, for a width in bytes per weight and one per bias or gain (the same unless given)."""
@@ -68,16 +75,17 @@ def count_layer(placed: PlacedLayer) -> list[LayerCost]:
         return _attention(placed, layer)
     if isinstance(layer, HeadAttention):
         return [_step(placed.path, step) for step in layer.steps(*inputs)]
-    params = layer.params()
+    params, macs = layer.params(), layer.macs(*inputs)
     return [
         LayerCost(
             placed.path,
             kind_of(placed),
-            layer.macs(*inputs),
+            macs,
             params,
             inputs[0].elements if len(inputs) == 1 else sum([shape.elements for shape in inputs]),
             placed.output.elements,
             _vectors(layer) if params else 0,
+            large_depthwise_macs=macs if macs and is_large_depthwise(layer) else 0,
         )
     ]
 
@@ -95,7 +103,14 @@ def merge(together: list[PlacedLayer], counted: list[LayerCost]) -> LayerCost:
         write_elements=counted[-1].write_elements,
         vectors=sum([each.vectors for each in counted]),
         absorbed=tuple([kind_of(layer) for layer in together[1:]]),
+        large_depthwise_macs=sum([each.large_depthwise_macs for each in counted]),
     )
+
+
+def is_large_depthwise(layer: Layer) -> bool:
+    """Whether it is a depthwise convolution with a kernel above 5x5."""
+    conv = layer.conv if isinstance(layer, SharedConv2d) else layer
+    return isinstance(conv, Conv2d) and conv.kernel > LARGEST_DEPTHWISE and 1 < conv.groups == conv.in_channels
 
 
 def kind_of(placed: PlacedLayer) -> str:

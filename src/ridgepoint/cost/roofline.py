@@ -5,8 +5,12 @@
 With PeakMACs as the unit this is sum_i max(MACs_i, ridge_point * Bytes_i): a time in MACs that depends on a device only
 through its ridge point. 0 is MACs alone.
 
+A device may add overheads per image and per pass, and a time for each MAC of a depthwise convolution with a kernel
+above 5x5 (`ridgepoint.cost.device`): they are in milliseconds, not in times in MACs.
+
 Source: MobileNetV4, arXiv:2404.10518, section 3.
-Differs: the paper says neither what a byte width, a fused pass nor the bytes of a layer are; here they are options.
+Differs: the overheads and that time; and the paper says neither what a byte width, a fused pass nor the bytes of a
+layer are: here they are options.
 """
 
 from collections.abc import Sequence
@@ -30,7 +34,10 @@ Array = NDArray[np.float64]
 
 
 class PassTime(msgspec.Struct, frozen=True, kw_only=True):
-    """One pass on a roofline. `time_macs` is its time in MACs (PeakMACs = 1); `ms` is absent without a peak."""
+    """One pass on a roofline. `time_macs` is its time in MACs (PeakMACs = 1); `ms` is absent without a peak.
+
+    `share` is that of the time of all passes, without overheads.
+    """
 
     path: str
     kind: str
@@ -93,8 +100,9 @@ class Roofline:
         Raises:
             InputError: If of the device only the ridge point is known.
         """
-        ms = self._ms(*self.passes(network)) + self.device.overhead_ms
-        interval = self.device.interval if self.as_found else None
+        large = self.large_depthwise_macs(network)
+        ms = self._ms(*self.passes(network), large) + self.device.overhead_ms
+        interval = self.device.interval_of(large > 0) if self.as_found else None
         return PredictedLatency(
             ms=ms,
             low_ms=ms * interval[0] if interval else None,
@@ -106,7 +114,7 @@ class Roofline:
 
     def block_ms(self, block: BlockCost) -> float:
         """The milliseconds of one block's passes; all blocks and the device's `overhead_ms` make the latency."""
-        return self._ms(*self._arrays(block.layers))
+        return self._ms(*self._arrays(block.layers), block.large_depthwise_macs)
 
     def time_macs(self, network: Network, ridge_points: ArrayLike | None = None) -> Array:
         """The time in MACs, at the device's ridge point or at those given; orders networks without a peak."""
@@ -117,10 +125,15 @@ class Roofline:
         counted = cost(network, form=self.form, fused=self.fused)
         return self._arrays([layer for _, row in counted.rows for layer in row.layers])
 
+    def large_depthwise_macs(self, network: Network) -> int:
+        """MACs of depthwise convolutions with kernels above 5x5."""
+        return cost(network, form=self.form, fused=self.fused).large_depthwise_macs
+
     def breakdown(self, network: Network) -> tuple[PassTime, ...]:
         """Every pass: its bytes, intensity, what bounds it, and its share of the time."""
         layers, ridge = self._kept(cost(network, form=self.form, fused=self.fused).layers), self.device.ridge
-        total = sum(max(layer.macs, ridge * layer.bytes_moved(self.precision)) for layer in layers)
+        added = [self._large_depthwise(layer) for layer in layers]
+        total = sum(max(layer.macs, ridge * layer.bytes_moved(self.precision)) for layer in layers) + sum(added)
         return tuple(self._pass(layer, ridge, total) for layer in layers)
 
     @property
@@ -149,10 +162,17 @@ class Roofline:
         moved = [layer.bytes_moved(self.precision) for layer in kept]
         return np.array([layer.macs for layer in kept], dtype=np.float64), np.array(moved, dtype=np.float64)
 
-    def _ms(self, macs: Array, moved: Array) -> float:
+    def _ms(self, macs: Array, moved: Array, large_depthwise_macs: int) -> float:
         device = self.device
         rates_ms = float(roofline_macs(macs, moved, device.ridge)) / device.peak * 1e3
+        rates_ms += large_depthwise_macs * device.large_depthwise_ns_per_mac * 1e-6
         return rates_ms + len(macs) * device.pass_overhead_us * 1e-3
+
+    def _large_depthwise(self, layer: LayerCost) -> float:
+        """What its large depthwise convolutions add, in MACs at the device's peak."""
+        device = self.device
+        added_s = layer.large_depthwise_macs * device.large_depthwise_ns_per_mac * 1e-9
+        return added_s * device.peak if added_s and device.timed else 0.0
 
     def _kept(self, layers: Sequence[LayerCost]) -> Sequence[LayerCost]:
         return [layer for layer in layers if layer.macs] if self.multiplying_only else layers
@@ -160,7 +180,8 @@ class Roofline:
     def _pass(self, layer: LayerCost, ridge: float, total: float) -> PassTime:
         moved = layer.bytes_moved(self.precision)
         time = max(layer.macs, ridge * moved)
-        ms = time / self.device.peak * 1e3 + self.device.pass_overhead_us * 1e-3 if self.device.timed else None
+        whole = time + self._large_depthwise(layer)
+        ms = whole / self.device.peak * 1e3 + self.device.pass_overhead_us * 1e-3 if self.device.timed else None
         return PassTime(
             path=layer.path,
             kind=layer.kind,
@@ -171,7 +192,7 @@ class Roofline:
             intensity=layer.intensity(self.precision),
             bound="memory" if ridge * moved > layer.macs else "compute",
             time_macs=time,
-            share=time / total if total else 0.0,
+            share=whole / total if total else 0.0,
             ms=ms,
         )
 
