@@ -31,6 +31,21 @@ def test_a_convolution_by_hand():
     assert counted.params == 432 + 32 + 170
 
 
+@pytest.mark.parametrize("fused", ["none", "activation", "residual", "block"])
+def test_depthwise_convolutions_above_5x5_by_hand(fused: str):
+    """ConvNeXt-S: 3, 3, 27 and 3 blocks of a 7x7 depthwise convolution; MobileNetV2 has none above 3x3."""
+    outputs = 3 * 96 * 56**2 + 3 * 192 * 28**2 + 27 * 384 * 14**2 + 3 * 768 * 7**2
+    counted = cost(load("convnext_small"), form="deploy", fused=fused)
+    assert counted.large_depthwise_macs == 49 * outputs == sum(layer.large_depthwise_macs for layer in counted.layers)
+    assert cost(load("mobilenetv2_100"), form="deploy", fused=fused).large_depthwise_macs == 0
+
+
+def test_a_pass_counts_the_large_depthwise_convolution_that_took_in_its_activation():
+    network = tiny(UniversalInvertedBottleneck(out_channels=16, expand_channels=6, middle_kernel=7), size=8)
+    passes = [each for each in cost(network, form="deploy", fused=True).layers if each.kind == "depthwise"]
+    assert [(each.large_depthwise_macs, each.absorbed) for each in passes] == [(49 * 6 * 8 * 8, ("activation",))]
+
+
 def test_folded_and_fused_by_hand():
     network = tiny(Conv(out_channels=16, stride=2), size=8)
     conv, pool, _, classifier = cost(network, form="deploy", fused=True).layers
