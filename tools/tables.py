@@ -190,6 +190,18 @@ def fronts_by_clock() -> list[Row]:
     return rows
 
 
+def left_out() -> list[Row]:
+    """Errors of predictors on families left out of their fits, and what lay in the interval of the others."""
+    found = result("absent_devices")["devices"]
+    rows: list[Row] = [("device", "networks", "MACs alone", "the profile", "rank of the profile", "in the interval")]
+    for name, row in found.items():
+        macs, ours = row["macs"], row["roofline"]
+        shares = [f"{share:.0%}".replace("%", " %") for share in (macs["median_error"], ours["median_error"])]
+        inside = f"{ours['covered']:.0%}".replace("%", " %")
+        rows.append((name, str(row["networks"]), *shares, f"{ours['spearman']:.2f}", inside))
+    return rows
+
+
 def own_device() -> list[Row]:
     """What five measurements make of another device's profile, for devices whose own profile was taken away."""
     found = result("absent_devices")["devices"]
@@ -287,6 +299,7 @@ TABLES: dict[str, Callable[[], list[Row]]] = {
     "fronts": fronts,
     "fronts_by_clock": fronts_by_clock,
     "own_device": own_device,
+    "left_out": left_out,
     "claims": claims.summary,
     "claims_mobilenetv3": lambda: claims.rows("MobileNetV3"),
     "claims_mobilenetv4": lambda: claims.rows("MobileNetV4"),
