@@ -1,9 +1,13 @@
 """The same file clocked here and through ssh, by turns: does the way there touch the clock?
 
     python benchmarks/places.py --device ssh://localhost --times 10
+    python benchmarks/places.py --device ssh://localhost --calibrate 120
 
 With an address of this machine both must agree. Prints JSON: milliseconds of every time, the ratio of their medians and
 of the least disturbed ones, and how long it takes to connect and to send the file.
+
+With `--calibrate` both are calibrated instead for so many seconds, this machine before and after the device: how far
+the zoo's tabled latencies are apart between here and there, and between here and here again, which is the noise.
 """
 
 import argparse
@@ -13,12 +17,18 @@ import tempfile
 import time
 from pathlib import Path
 
-from ridgepoint.arch.zoo import load
+import numpy as np
+
+from ridgepoint.arch.zoo import list_models, load
+from ridgepoint.cost.count import cost
+from ridgepoint.deploy.calibrate import HostTable
 from ridgepoint.deploy.export import export_for_timing
 from ridgepoint.deploy.measure import measure
 from ridgepoint.deploy.places.find import find_device
 from ridgepoint.deploy.places.place import LOCAL
 from ridgepoint.nn.build import build
+
+MOST_MACS = 1_000_000_000
 
 
 def compared(device_name: str, network_name: str, times: int, rounds: int, patience_s: float) -> dict[str, object]:
@@ -58,6 +68,28 @@ def compared(device_name: str, network_name: str, times: int, rounds: int, patie
     }
 
 
+def calibrated(device_name: str, time_s: float, busy: bool) -> dict[str, object]:
+    """How far tables that were made here and there are apart."""
+    networks = [network for network in map(load, list_models()) if network.head.answers == "classes"]
+    networks = [network for network in networks if cost(network).macs <= MOST_MACS]
+    found, samples = [], []
+    with tempfile.TemporaryDirectory() as folder:
+        for number, place in enumerate((LOCAL, find_device(device_name), LOCAL)):
+            host = HostTable(path=Path(folder) / f"{number}.json", busy=busy, place=place)
+            host.calibrate(time_s=time_s)
+            found.append(np.array([host.latency(network).ms for network in networks]))
+            samples.append(len(host.table.samples))
+    here, there, again = found
+    pairs = {"there_over_here": there / here, "there_over_again": there / again, "again_over_here": again / here}
+    quantiles = {name: np.quantile(ratio, (0.1, 0.5, 0.9)) for name, ratio in pairs.items()}
+    return {
+        "device": device_name,
+        "networks": len(networks),
+        "samples": samples,
+        "ratios_of_tabled_ms": {name: [round(float(each), 4) for each in three] for name, three in quantiles.items()},
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", required=True)
@@ -65,8 +97,14 @@ def main() -> None:
     parser.add_argument("--times", type=int, default=10)
     parser.add_argument("--rounds", type=int, default=30)
     parser.add_argument("--patience", type=float, default=5.0, help="seconds for turns that do not count")
+    parser.add_argument("--calibrate", type=float, metavar="S", help="calibrate here, there and here, S seconds each")
+    parser.add_argument("--busy", action="store_true", help="with --calibrate: keep times of a busy machine")
     given = parser.parse_args()
-    print(json.dumps(compared(given.device, given.network, given.times, given.rounds, given.patience), indent=2))
+    if given.calibrate:
+        told = calibrated(given.device, given.calibrate, given.busy)
+    else:
+        told = compared(given.device, given.network, given.times, given.rounds, given.patience)
+    print(json.dumps(told, indent=2))
 
 
 if __name__ == "__main__":
