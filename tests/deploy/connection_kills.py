@@ -40,7 +40,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--longest", type=float, default=14.0, help="seconds until it breaks at last")
     given = parser.parse_args()
-    parts.ROUNDS, parts.ROUND_S, sampling.AGAIN = 2, 0.002, 8
+    parts.ROUNDS, parts.ROUND_S, sampling.AGAIN, sampling.TOGETHER = 2, 0.002, 8, 2
     chance, ended = random.Random(given.seed), Counter[str]()
     with tempfile.TemporaryDirectory() as folder, ssh_server(Path(folder) / "server") as server:
         path = Path(folder) / "table.json"
