@@ -78,7 +78,8 @@ def parse() -> argparse.Namespace:
 
 
 def document(rows: dict[tuple[str, ...], dict[str, Any]]) -> str:
-    about = {"processor": cpu_name(), "torch": torch.__version__}
+    command = "benchmarks/learnt.py DATA --cpu-s CPU_S --network NETWORK --weights WEIGHTS --seeds SEED, as a row says"
+    about = {"command": command, "processor": cpu_name(), "torch": torch.__version__}
     lines = ",\n".join(f"  {json.dumps(row)}" for _, row in sorted(rows.items()))
     return f'{{\n "about": {json.dumps(about)},\n "rows": [\n{lines}\n ]\n}}\n'
 
