@@ -18,12 +18,18 @@ import claims
 
 ROOT = Path(__file__).parents[1]
 PAGES, RESULTS = (
-    [ROOT / "docs" / f"{name}.md" for name in ("searches", "claims", "targets", "devices", "runtimes")],
+    [ROOT / "docs" / f"{name}.md" for name in ("searches", "claims", "targets", "devices", "runtimes", "choosing")],
     ROOT / "benchmarks" / "results",
 )
 PLACE = re.compile(r"<!-- table (\w+) -->\n.*?<!-- end -->", re.DOTALL)
 Row = Iterable[str]
 
+CONTENDERS = {
+    "fit": "`fit`",
+    "engineer": "an engineer",
+    "no weights": "`fit --weights none`",
+    "torch-pruning": "Torch-Pruning",
+}
 TRAININGS = ("8", "16", "24", "32")
 SEARCHES = {
     "random": "random",
@@ -143,6 +149,22 @@ def fits() -> list[Row]:
         zoo = [each - gain / 100 for each, gain in zip(own, gains, strict=True)]
         rows.append((f"{budget} ms", percents(own), percents(zoo), ", ".join(f"{gain:+.1f}" for gain in gains)))
     return rows
+
+
+def photographs() -> list[Row]:
+    """`fit` beside whoever else had the same weights and time, by budget and seed; a dash where nobody tried."""
+    found = result("photographs")["rows"]
+    known = {(row["who"], row["budget_ms"], row["seed"]): row for row in found}
+    whom = [who for who in CONTENDERS if any(row["who"] == who for row in found)]
+    return [("budget", "seed", *(CONTENDERS[who] for who in whom))] + [
+        (f"{budget} ms", str(seed), *(by(known.get((who, budget, seed))) for who in whom))
+        for budget, seed in sorted({(row["budget_ms"], row["seed"]) for row in found})
+    ]
+
+
+def by(row: dict[str, Any] | None) -> str:
+    """Test accuracy, and of what."""
+    return f"{100 * row['test']:.1f} % ({row['input']} px, {row['ms']:.2f} ms)" if row else "-"
 
 
 def percents(shares: list[float]) -> str:
@@ -295,6 +317,7 @@ TABLES: dict[str, Callable[[], list[Row]]] = {
     "one_shot": one_shot,
     "peers": peers,
     "fits": fits,
+    "photographs": photographs,
     "pruning": pruning,
     "fronts": fronts,
     "fronts_by_clock": fronts_by_clock,
