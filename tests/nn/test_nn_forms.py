@@ -10,10 +10,19 @@ from ridgepoint.nn import layers
 from ridgepoint.nn.attention import LinearAttention
 from ridgepoint.nn.build import build
 from ridgepoint.nn.depthwise import DepthwiseConv2d
-from ridgepoint.nn.forms import FORMS, AttentionInPairs, ClampedHardsigmoid, UnmergedSelfAttention, in_form
+from ridgepoint.nn.forms import (
+    FORMS,
+    AttentionInPairs,
+    ClampedHardsigmoid,
+    RepeatedNearest,
+    SigmoidGelu,
+    UnmergedSelfAttention,
+    in_form,
+)
 from ridgepoint.nn.fuse import fuse
 from ridgepoint.nn.map_norms import MapLayerNorm, ResponseNorm, RmsNorm
 from ridgepoint.nn.pointwise import PointwiseConv2d
+from ridgepoint.nn.shaping import ResizeNearest
 from ridgepoint.testing.runtimes import attention_network
 
 OURS = (DepthwiseConv2d, PointwiseConv2d, layers.AveragePool)
@@ -64,6 +73,32 @@ def test_norms_are_spelt_for_executorch(norm: nn.Module, shape: tuple[int, ...])
     formed = in_form(nn.Sequential(norm), "executorch", x)
     torch.testing.assert_close(formed(x), norm(x))
     assert (type(formed[0]) is nn.GroupNorm) == (getattr(norm, "num_groups", 1) > 1)
+
+
+@pytest.mark.parametrize("approximate", ["tanh", "none"])
+def test_executorch_gets_a_gelu_that_it_does_not_take_for_the_other(approximate: str):
+    gelu, x = nn.GELU(approximate), torch.linspace(-8, 8, 999)
+    formed = in_form(nn.Sequential(gelu), "executorch", x)
+    torch.testing.assert_close(formed(x), gelu(x))
+    assert type(formed[0]) is (SigmoidGelu if approximate == "tanh" else nn.GELU)
+    assert not formed[0]._forward_hooks
+
+
+@pytest.mark.parametrize("target", ["executorch", "litert"])
+@pytest.mark.parametrize("size", [(6, 12), (3, 4), (5, 8)], ids=["larger", "as it is", "no whole times"])
+def test_the_nearest_pixel_is_repeated_for_xnnpack(target: str, size: tuple[int, int]):
+    class Resized(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.resize = ResizeNearest()
+
+        def forward(self, x):
+            return self.resize(x, torch.empty(1, 1, *size))
+
+    x = torch.randn(2, 5, 3, 4)
+    formed = in_form(Resized(), target, x)
+    torch.testing.assert_close(formed(x), Resized()(x), rtol=0, atol=0)
+    assert type(formed.resize) is RepeatedNearest
 
 
 @pytest.mark.parametrize(

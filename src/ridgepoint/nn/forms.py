@@ -6,6 +6,7 @@ module asks who is tracing it.
 """
 
 import copy
+import math
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -24,6 +25,7 @@ from ridgepoint.nn.attention import (
 )
 from ridgepoint.nn.depthwise import DepthwiseConv2d
 from ridgepoint.nn.pointwise import PointwiseConv2d
+from ridgepoint.nn.shaping import ResizeNearest
 from ridgepoint.nn.unmerged import UnmergedMultiHeadAttention, UnmergedSeparableAttention
 
 TOLERANCE = 1e-4  # of the largest value: sums in another order; a wrong form is off by orders of magnitude more
@@ -190,6 +192,40 @@ class ClampedHardsigmoid(nn.Module):
         return (x * (1 / 6) + 0.5).clamp(0, 1)
 
 
+class SigmoidGelu(nn.Module):
+    """The approximation of a GELU by a hyperbolic tangent, with a sigmoid: 1 + tanh(u) is twice sigmoid(2u).
+
+    ExecuTorch's delegate takes either kind of GELU, and computes the exact one, without a word.
+    """
+
+    SLOPE, CUBIC = 2 * math.sqrt(2 / math.pi), 0.044715
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Element-wise."""
+        return x * (x * (x * x * (self.SLOPE * self.CUBIC) + self.SLOPE)).sigmoid()
+
+
+class RepeatedNearest(ResizeNearest):
+    """The nearest pixel of a map some whole times as large, as pixels and rows side by side, which XNNPACK takes.
+
+    Each copy is reshaped by itself: ExecuTorch's delegate wants what is put together to be different tensors.
+    """
+
+    def forward(self, features: Tensor, like: Tensor) -> Tensor:
+        """See `ResizeNearest`."""
+        batch, channels, high, wide = features.shape
+        rows, columns = like.shape[2] // high, like.shape[3] // wide
+        if (rows * high, columns * wide) != like.shape[2:]:
+            return super().forward(features, like)
+        pixels = torch.cat([features.reshape(batch, channels * high, wide, 1) for _ in range(columns)], 3)
+        lines = torch.cat([pixels.reshape(batch, channels, high, columns * wide) for _ in range(rows)], 3)
+        return lines.reshape(batch, channels, rows * high, columns * wide)
+
+
+def _gelu(module: nn.GELU) -> nn.Module:
+    return SigmoidGelu() if module.approximate == "tanh" else _as(nn.GELU)(module)
+
+
 def _in_pairs(module: layers.MultiQueryAttention) -> nn.Module:
     return (AttentionByPosition if module.heads % 2 else AttentionInPairs)(module)
 
@@ -224,6 +260,8 @@ FORMS: Mapping[str, Forms] = {
     "executorch": {
         **_ANY,
         nn.Hardsigmoid: lambda _: ClampedHardsigmoid(),
+        nn.GELU: _gelu,
+        ResizeNearest: _as(RepeatedNearest),
         nn.LayerNorm: spelt_out.layer_norm,
         map_norms.MapLayerNorm: spelt_out.layer_norm,
         nn.GroupNorm: spelt_out.group_norm,
@@ -238,6 +276,7 @@ FORMS: Mapping[str, Forms] = {
         layers.MultiQueryAttention: _in_pairs,
         MultiHeadAttention: _in_halves,
         LinearAttention: AddingLinearAttention,
+        ResizeNearest: _as(RepeatedNearest),
         SeparableAttention: _as(PatchedSeparableAttention),
     },
     "ncnn": {

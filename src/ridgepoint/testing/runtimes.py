@@ -33,7 +33,7 @@ from ridgepoint.deploy.runtimes import find_runtime, runtimes_for
 from ridgepoint.deploy.runtimes.runtime import Runtime
 from ridgepoint.deploy.verify import MAX_RELATIVE_DIFF
 from ridgepoint.errors import InputError
-from ridgepoint.nn.build import build
+from ridgepoint.nn.build import ACTIVATIONS, build
 from ridgepoint.system import allowed_cpus
 from ridgepoint.testing.laws import hold
 
@@ -89,6 +89,17 @@ def runs_blocks_that_take_tokens(runtime: Runtime, folder: Path) -> None:
     assert tuple(session.input_shape) == (9, 8)
     with torch.no_grad():
         _close(session.run(x.numpy()), block(x).numpy())
+
+
+def computes_every_activation(runtime: Runtime, folder: Path) -> None:
+    """Each as it is meant: what only comes near it, such as one GELU for the other, is not it."""
+    block, path = _Activations().eval(), folder / f"activations{runtime.suffix}"
+    export_for_timing(block, Shape(3, 8, 16), path, runtime.name)
+    x = torch.linspace(-6, 6, 3 * 8 * 16).reshape(1, 3, 8, 16)
+    differences = np.abs(runtime.open(path).run(x.numpy()) - block(x).detach().numpy())
+    for name, difference in zip(ACTIVATIONS, np.split(differences, len(ACTIVATIONS), 1), strict=True):
+        worst = float(difference.max())
+        assert worst <= 1e-4, f"{name} differs by up to {worst:.1e} between -6 and 6"
 
 
 def computes_every_kind_of_attention(runtime: Runtime, folder: Path) -> None:
@@ -218,6 +229,7 @@ CHECKS: dict[str, Law] = {
         is_found_and_tells_its_conditions,
         computes_what_the_module_computes,
         runs_blocks_that_take_tokens,
+        computes_every_activation,
         computes_every_kind_of_attention,
         tells_what_was_told_at_export,
         counts_all_of_its_files,
@@ -230,6 +242,23 @@ CHECKS: dict[str, Law] = {
     )
 }
 """Each takes a runtime and an empty folder."""
+
+
+class _Activations(nn.Module):
+    """(B, 3, H, W) to three channels for each activation, one after the other.
+
+    A convolution that changes nothing comes first: by convolutions ncnn's converter knows which axis is the batch.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.same = nn.Conv2d(3, 3, 1, bias=False)
+        nn.init.dirac_(self.same.weight)
+        self.kinds = nn.ModuleList(make() for make in ACTIVATIONS.values())
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.same(x)
+        return torch.cat([kind(x) for kind in self.kinds], 1)
 
 
 def _network() -> Network:
