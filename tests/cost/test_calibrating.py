@@ -93,6 +93,19 @@ def test_grouped_convolutions_that_multiply_channels_are_passes_of_their_own_kin
     assert kinds["grouped"] == 4 and kinds["depthwise"] > 10, "in its reductions, and the last one"
 
 
+def test_depthwise_convolutions_of_odd_channels_are_learned_apart(networks: list[Network]):
+    """A machine on which they are twenty times as slow, as in ONNX Runtime's int8: the others do not pay for that."""
+
+    def odd_ms(row: Row) -> float:
+        return linear_ms(row) + (2.0 * row.macs / 1e6 if row.kind == "depthwise" and row.in_channels % 16 else 0.0)
+
+    files = [network_rows(network) for network in networks]
+    passes = learn(files, np.array([sum(map(odd_ms, rows)) for rows in files]))
+    for name in ("mobilenetv2_100", "mobilenetv3_small_100", "mobilenetv4_conv_small"):
+        rows = network_rows(load(name))
+        assert passes.ms(rows).sum() == pytest.approx(sum(map(odd_ms, rows)), rel=0.05), name
+
+
 def test_sums_of_a_linear_machine_teach_its_rows(networks: list[Network]):
     """Only sums are seen; single rows come out right, and so do networks 30 times as long."""
     files = [network_rows(network) for network in networks]
