@@ -7,7 +7,8 @@ With an address of this machine both must agree. Prints JSON: milliseconds of ev
 of the least disturbed ones, and how long it takes to connect and to send the file.
 
 With `--calibrate` both are calibrated instead for so many seconds, this machine before and after the device: how far
-the zoo's tabled latencies are apart between here and there, and between here and here again, which is the noise.
+the zoo's tabled latencies are apart between here and there, and between here and here again, which is the noise. All
+three learn from as many of their first samples as the one that has fewest.
 """
 
 import argparse
@@ -20,7 +21,9 @@ from pathlib import Path
 import numpy as np
 
 from ridgepoint.arch.zoo import list_models, load
+from ridgepoint.cost.calibrating import calibrate
 from ridgepoint.cost.count import cost
+from ridgepoint.cost.tabled import TabledModel
 from ridgepoint.deploy.calibrate import HostTable
 from ridgepoint.deploy.export import export_for_timing
 from ridgepoint.deploy.measure import measure
@@ -72,14 +75,17 @@ def calibrated(device_name: str, time_s: float, busy: bool) -> dict[str, object]
     """How far tables that were made here and there are apart."""
     networks = [network for network in map(load, list_models()) if network.head.answers == "classes"]
     networks = [network for network in networks if cost(network).macs <= MOST_MACS]
-    found, samples = [], []
+    tables = []
     with tempfile.TemporaryDirectory() as folder:
         for number, place in enumerate((LOCAL, find_device(device_name), LOCAL)):
             host = HostTable(path=Path(folder) / f"{number}.json", busy=busy, place=place)
             host.calibrate(time_s=time_s)
-            found.append(np.array([host.latency(network).ms for network in networks]))
-            samples.append(len(host.table.samples))
-    here, there, again = found
+            tables.append(host.table)
+    samples = [len(table.samples) for table in tables]
+    for table in tables:
+        table.calibration = calibrate(table.samples[: min(samples)], table.conditions)
+    models = [TabledModel(table) for table in tables]
+    here, there, again = [np.array([model.latency(network).ms for network in networks]) for model in models]
     pairs = {"there_over_here": there / here, "there_over_again": there / again, "again_over_here": again / here}
     quantiles = {name: np.quantile(ratio, (0.1, 0.5, 0.9)) for name, ratio in pairs.items()}
     return {
