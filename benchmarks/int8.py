@@ -4,13 +4,16 @@ r"""What int8 costs and gains on trained networks: by every recipe of the tool, 
         --out runs/int8/mobileone_small-0  # and mobileone_small_sum.yaml, and seed 1
     python benchmarks/int8.py PHOTOGRAPHS runs/int8/* --into benchmarks/results/int8.json
     python benchmarks/int8.py PHOTOGRAPHS runs/int8/* --runtime openvino --into benchmarks/results/int8.json
+    ridgepoint train mobileone_s0 PHOTOGRAPHS --size 64 --time 3m --seed 0 --out runs/int8/mobileone_s0  # and others
+    RIDGEPOINT_WEIGHTS=FOLDER ridgepoint train mobilenetv2_100 CLOTHES --weights deepsort_backbone --recipe finetune \
+        --size 128 --time 4m --seed 0 --out runs/int8/mobilenetv2_100
 
 A row for every training and runtime. `recipes`: by every recipe that the tool has for the file, whatever the clock
 says, the share of validation and test images that it answers as float does, and the change of accuracy on them with
-its one-sided 95 % bounds; of ONNX Runtime also where sums of 8-bit products do not overflow, as they do on x86 without
-VNNI. `gate`: what it chose or why it refused, layers in float, speed ratio from the same rounds, sizes. Times of a busy
-machine are taken as they are: only ratios are told. `--into` adds to the rows of a file, in place of those of the same
-run and runtime. Printed as JSON.
+its one-sided 95 % bounds; of ONNX Runtime, where sums of 8-bit products overflow, as on x86 without VNNI
+(`overflows`), also where they do not. `gate`: what it chose or why it refused, layers in float, speed ratio from the
+same rounds, sizes. Times of a busy machine are taken as they are: only ratios are told. `--into` adds to the rows of a
+file, in place of those of the same run and runtime. Printed as JSON.
 """
 
 import argparse
@@ -32,6 +35,7 @@ from ridgepoint.deploy.about import About
 from ridgepoint.deploy.artefact import load_artefact
 from ridgepoint.deploy.companion import write_entry
 from ridgepoint.deploy.export import export_artefact
+from ridgepoint.deploy.places.place import LOCAL
 from ridgepoint.deploy.quantize import find_quantizer
 from ridgepoint.deploy.quantize.calibration import calibration_of
 from ridgepoint.deploy.quantize.quantizer import Recipe
@@ -43,7 +47,8 @@ from ridgepoint.tasks.reading import read
 from ridgepoint.tasks.task import Task
 from ridgepoint.train.folder import load_training
 
-TOLD = ("outcome", "reason", "recipe", "left_float", "agreement", "change", "ratio", "p", "float_bytes", "int8_bytes")
+TOLD = ("outcome", "reason", "recipe", "left_float", "agreement", "change", "ratio", "p", "float_ms", "int8_ms")
+TOLD += ("float_bytes", "int8_bytes", "in_float")
 PARTS = ("val", "test")
 
 
@@ -86,6 +91,7 @@ def row_of(run: Path, data: str, runtime: Runtime) -> dict[str, Any]:
         "gate": {name: plain[name] for name in TOLD},
         "sensitivity": plain["sensitivity"][:5],
         "device": found.device,
+        "overflows": found.overflows,
         "seconds": round(found.seconds, 1),
     }
 
@@ -104,7 +110,7 @@ def by_recipe(
         between.mkdir()
         normalised = preprocessing.normalize(calibration.images)
         tool = find_quantizer(runtime.name)(source, normalised, between, module=model)
-        for number, method in enumerate(tool.applicable()):
+        for number, method in enumerate(tool.applicable(overflows=LOCAL.overflows)):
             path = Path(folder) / str(number) / source.name
             path.parent.mkdir()
             tool.write(Recipe(method=method), path, about=in_int8)
@@ -119,7 +125,7 @@ def by_recipe(
             told_of = msgspec.to_builtins(found)
             rounded = {name: round(told_of[name], 4) for name in ("value", "low", "high")}
             row |= {"change": told_of | rounded}
-            if runtime.name == DEFAULT:
+            if runtime.name == DEFAULT and LOCAL.overflows:
                 exact = not_overflown(path, preprocessing.normalize(images.images).numpy())
                 row["agreement_without_overflow"] = round(task.agree(before, exact).share, 4)
                 row["change_without_overflow"] = round(change(before, exact, images.labels).value, 4)

@@ -303,6 +303,37 @@ def over_timm(row: dict[str, Any] | None) -> str:
     return told if low <= most and least <= high else f"**{told}**"
 
 
+def int8() -> list[Row]:
+    """What the gate made of every trained network in every runtime, on a processor whose sums do not overflow."""
+    rows: list[Row] = [
+        ("network", "px", "runtime", "recipe that the gate took", "change, points", "same answers", "times as fast",
+         "MB, of float", "seconds")
+    ]  # fmt: skip
+    titles = {name: title for title, name in RUNTIMES.items()}
+    found = [row for row in result("int8")["rows"] if not row["overflows"]]
+    for row in sorted(found, key=lambda row: (row["network"], list(titles).index(row["runtime"]))):
+        gate = row["gate"]
+        tried = next(each for each in row["recipes"] if each["recipe"] == gate["recipe"])
+        change = gate["change"] or tried["change"]
+        low, value, high = (f"{100 * change[name]:+.1f}" for name in ("low", "value", "high"))
+        left = f", {len(gate['left_float'])} in float" if gate["left_float"] else ""
+        outcome = "" if gate["outcome"] == "passed" else f" (refused: {gate['outcome']})"
+        rows.append(
+            (
+                f"`{row['network']}`",
+                str(row["px"]),
+                titles[row["runtime"]],
+                f"{gate['recipe']}{left}{outcome}",
+                f"{value} ({low} to {high})",
+                f"{100 * (gate['agreement'] or tried['agreement']):.1f} %",
+                f"{1 / gate['ratio']:.2f}",
+                f"{gate['int8_bytes'] / 1e6:.2f}, {gate['float_bytes'] / 1e6:.2f}",
+                f"{row['seconds']:.0f}",
+            )
+        )
+    return rows
+
+
 def extras() -> list[Row]:
     """What extras add to an environment with ridgepoint alone."""
     return [("extra", "packages", "MB", "seconds to download and install")] + [
@@ -332,6 +363,7 @@ TABLES: dict[str, Callable[[], list[Row]]] = {
     "runtimes": runtimes,
     "outside": outside,
     "exports": exports,
+    "int8": int8,
     "extras": extras,
 }
 

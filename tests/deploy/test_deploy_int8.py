@@ -17,6 +17,7 @@ from train_helpers import small_network
 
 import ridgepoint as rp
 from ridgepoint.arch.document import parse_network
+from ridgepoint.cost.host import overflows_in
 from ridgepoint.data import choose_input, decode, detect
 from ridgepoint.data.trained_on import TrainedOn
 from ridgepoint.deploy import quantize
@@ -242,6 +243,22 @@ def test_uneven_channels_between_convolutions_are_equalised_where_nothing_else_h
     *others, last = found.attempts
     unequal = [each.outcome for each in others if "equalised" not in each.recipe]
     assert len(unequal) >= 2 and set(unequal) == {"loses"} and last.outcome == "passed"
+
+
+@pytest.mark.usefixtures("faster")
+@pytest.mark.parametrize("overflows", [False, True])
+def test_weights_of_7_bits_are_tried_for_a_device_whose_sums_overflow_whatever_this_machine_does(
+    source: Path, tmp_path: Path, overflows: bool
+):
+    place = type("There", (type(LOCAL),), {"overflows": overflows})()
+    found = judged(source, tmp_path / "int8" / "model.onnx", images=40, most_drop=-1.0, place=place)
+    assert found.overflows is overflows and found.outcome == "loses"
+    assert any("7-bit" in each.recipe for each in found.attempts) is overflows
+
+
+def test_which_processors_let_sums_overflow():
+    told = [("flags : avx2 avx512_vnni", "x86_64"), ("flags : avx2", "x86_64"), ("", "AMD64"), ("", "aarch64")]
+    assert [overflows_in(*each) for each in told] == [False, True, True, False]
 
 
 OUTLIERS = {

@@ -14,6 +14,7 @@ from ridgepoint.nn.forms import (
     FORMS,
     AttentionInPairs,
     ClampedHardsigmoid,
+    MultipliedHardswish,
     RepeatedNearest,
     SigmoidGelu,
     UnmergedSelfAttention,
@@ -51,7 +52,7 @@ def test_a_form_computes_the_same(model: nn.Module, target: str):
         torch.testing.assert_close(formed(x), model(x), rtol=1e-3, atol=1e-4)
     kinds = {type(each) for each in formed.modules()}
     assert not kinds & {*OURS, layers.SelfAttention, layers.MultiQueryAttention}
-    assert target != "litert" or LinearAttention not in kinds
+    assert target not in ("litert", "litert-int8") or LinearAttention not in kinds
     assert target != "executorch" or not kinds & {nn.LayerNorm, MapLayerNorm, nn.GroupNorm, ResponseNorm, RmsNorm}
     assert not any(each._forward_hooks for each in [*model.modules(), *formed.modules()])
 
@@ -103,10 +104,16 @@ def test_the_nearest_pixel_is_repeated_for_xnnpack(target: str, size: tuple[int,
 
 @pytest.mark.parametrize(
     ("target", "kind"),
-    [("executorch", ClampedHardsigmoid), ("litert", AttentionInPairs), ("ncnn", UnmergedSelfAttention)],
+    [
+        ("executorch", ClampedHardsigmoid),
+        ("litert", AttentionInPairs),
+        ("litert-int8", MultipliedHardswish),
+        ("ncnn", UnmergedSelfAttention),
+    ],
 )
 def test_each_target_has_what_it_needs(target: str, kind: type[nn.Module]):
-    names = {ClampedHardsigmoid: "mobilenetv3_small_050", AttentionInPairs: "mobilenetv4_hybrid_medium_075"}
+    names = {AttentionInPairs: "mobilenetv4_hybrid_medium_075"}
+    names |= dict.fromkeys((ClampedHardsigmoid, MultipliedHardswish), "mobilenetv3_small_050")
     network = brief(names.get(kind, "efficientformer_l1"), height=64)
     found = {name: fuse(build(network).eval(), target=name) for name in (target, "any")}
     assert any(type(each) is kind for each in found[target].modules())

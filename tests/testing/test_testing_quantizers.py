@@ -3,17 +3,26 @@
 from pathlib import Path
 
 import pytest
+from zoo_helpers import brief
 
+from ridgepoint.deploy.export import export_for_timing
 from ridgepoint.deploy.quantize import QUANTIZERS, find_quantizer
 from ridgepoint.deploy.quantize.onnxruntime import OnnxRuntimeQuantizer
-from ridgepoint.deploy.runtimes import find_runtime
+from ridgepoint.deploy.quantize.timing import quantise_for_timing
+from ridgepoint.deploy.runtimes import find_runtime, open_session
 from ridgepoint.errors import InputError
+from ridgepoint.nn.build import build
 from ridgepoint.testing.quantizers import CHECKS, check
 
 
 @pytest.mark.parametrize("law", CHECKS)
 @pytest.mark.parametrize("name", QUANTIZERS)
 def test_our_quantisers_pass(name: str, law: str, tmp_path: Path):
+    skip_where_missing(name)
+    CHECKS[law](name, tmp_path)
+
+
+def skip_where_missing(name: str) -> None:
     try:
         runtime = find_runtime(name)
         find_quantizer(name)
@@ -21,7 +30,18 @@ def test_our_quantisers_pass(name: str, law: str, tmp_path: Path):
         pytest.skip(str(error))
     if (why := runtime.missing_to_write()) is not None:
         pytest.skip(f"runtime '{name}' {why}")
-    CHECKS[law](name, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["litert", "executorch"])
+def test_hard_swishes_in_8_bits_end_no_part(name: str, tmp_path: Path):
+    skip_where_missing(name)
+    model, float_file = build(brief("mobilenetv3_small_050", height=32), num_classes=8).eval(), tmp_path / "float"
+    float_file = float_file.with_suffix(find_runtime(name).suffix)
+    export_for_timing(model, model.network.input_shape, float_file, name)
+    path = quantise_for_timing(
+        float_file, tmp_path / f"int8{float_file.suffix}", model.network.input_shape, name, model
+    )
+    assert open_session(path, runtime=name).partitions == 1
 
 
 class Copying(OnnxRuntimeQuantizer):

@@ -8,6 +8,7 @@ from ridgepoint.system import cpu_info, emulated_by
 # float32 MACs that one core starts in a cycle with two fused multiply-adds, by the instructions that it has
 _MACS_PER_CYCLE = {"avx512f": 32, "avx2": 16, "asimd": 16}
 _MOST_HZ = 6.0e9
+_X86, _WIDE_SUMS = ("x86_64", "amd64", "i386", "i686"), {"avx512_vnni", "avx_vnni"}
 
 
 @lru_cache(maxsize=1)
@@ -43,3 +44,15 @@ def most_macs_per_s_in(told: str, threads: int) -> float | None:
     """The same of a processor by Linux's description."""
     words = set(told.split())
     return next((threads * macs * _MOST_HZ for name, macs in _MACS_PER_CYCLE.items() if name in words), None)
+
+
+def overflows_in(told: str, machine: str) -> bool:
+    """Whether sums of uint8 times int8 may overflow, which weights of 7 bits prevent: x86 without VNNI.
+
+    Args:
+        told: Linux's description of the processor; empty where there is none, and then VNNI is not relied on.
+        machine: Its architecture, as Python's `platform.machine` names it.
+
+    Source: ONNX Runtime, "Quantize ONNX models", when to use reduce_range.
+    """
+    return machine.lower() in _X86 and not _WIDE_SUMS & set(told.split())

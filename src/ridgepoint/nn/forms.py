@@ -226,6 +226,17 @@ def _gelu(module: nn.GELU) -> nn.Module:
     return SigmoidGelu() if module.approximate == "tanh" else _as(nn.GELU)(module)
 
 
+class MultipliedHardswish(nn.Module):
+    """A hard swish as products and a sum, which LiteRT's XNNPACK takes in 8 bits; there it knows no hard swish.
+
+    In this order, for the converter makes a hard swish of others. The clamp goes into the sum.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Element-wise."""
+        return (x * (1 / 6)) * nn.functional.relu6(x + 3)
+
+
 def _in_pairs(module: layers.MultiQueryAttention) -> nn.Module:
     return (AttentionByPosition if module.heads % 2 else AttentionInPairs)(module)
 
@@ -255,6 +266,14 @@ _ANY: Forms = {
     TalkingAttention: BakedTalkingAttention,
     layers.MultiQueryAttention: AttentionByPosition,
 }
+_LITERT: Forms = {
+    **_ANY,
+    layers.MultiQueryAttention: _in_pairs,
+    MultiHeadAttention: _in_halves,
+    LinearAttention: AddingLinearAttention,
+    ResizeNearest: _as(RepeatedNearest),
+    SeparableAttention: _as(PatchedSeparableAttention),
+}
 FORMS: Mapping[str, Forms] = {
     "any": _ANY,
     "executorch": {
@@ -271,14 +290,8 @@ FORMS: Mapping[str, Forms] = {
         TalkingAttention: TalkingByProduct,
         SeparableAttention: _as(spelt_out.SpeltSeparableAttention),
     },
-    "litert": {
-        **_ANY,
-        layers.MultiQueryAttention: _in_pairs,
-        MultiHeadAttention: _in_halves,
-        LinearAttention: AddingLinearAttention,
-        ResizeNearest: _as(RepeatedNearest),
-        SeparableAttention: _as(PatchedSeparableAttention),
-    },
+    "litert": _LITERT,
+    "litert-int8": {**_LITERT, nn.Hardswish: lambda _: MultipliedHardswish()},
     "ncnn": {
         **_ANY,
         layers.SelfAttention: UnmergedSelfAttention,
@@ -309,7 +322,11 @@ def in_form(module: nn.Module, target: str, example: Tensor) -> nn.Module:
         made[part] = forms[type(part)](part)
         _check(part, output, made[part](*inputs))
 
-    hooks = [part.register_forward_hook(see) for part in module.modules() if type(part) in forms]
+    changed = [part for part in module.modules() if type(part) in forms]
+    for part in changed:
+        if isinstance(part, nn.Hardswish):  # in place, else its form would be compared on what it left behind
+            part.inplace = False
+    hooks = [part.register_forward_hook(see) for part in changed]
     if hooks:
         generator = torch.Generator().manual_seed(0)
         module(torch.randn(example.shape, generator=generator).to(example.device, example.dtype))

@@ -66,6 +66,7 @@ class Quantised(msgspec.Struct, frozen=True, kw_only=True):
         in_float: How many operators of each kind the runtime runs in float, where it tells.
         sensitivity: The layers, the noisiest first, where they were looked at.
         device: The processor; another may compute something else.
+        overflows: Whether sums of 8-bit products may overflow there: processors of one name may differ in that.
     """
 
     tool: str
@@ -90,6 +91,7 @@ class Quantised(msgspec.Struct, frozen=True, kw_only=True):
     attempts: tuple[Attempt, ...] = ()
     sensitivity: tuple[LayerNoise, ...] = ()
     device: str
+    overflows: bool | None = None
     seconds: Annotated[float, msgspec.Meta(ge=0)]
 
     @property

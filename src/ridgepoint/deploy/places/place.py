@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import abc
 import contextlib
+import platform
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from ridgepoint.cost.host import cpu_name, most_macs_per_s, most_macs_per_s_in
+from ridgepoint.cost.host import cpu_name, most_macs_per_s, most_macs_per_s_in, overflows_in
 from ridgepoint.cost.table import Conditions
 from ridgepoint.deploy.places.address import expect_answers, read_address
 from ridgepoint.deploy.places.hello import Hello
@@ -16,6 +17,7 @@ from ridgepoint.deploy.rounds import Taken
 from ridgepoint.deploy.runtimes import find_runtime, open_session
 from ridgepoint.deploy.runtimes.session import Session
 from ridgepoint.deploy.turn import Turn
+from ridgepoint.system import cpu_info
 
 HOST = "host"
 
@@ -80,6 +82,11 @@ class Place(abc.ABC):
     def most_macs_per_s(self, threads: int) -> float | None:
         """More float32 MACs a second than so many of its cores can do; None where that is not known."""
 
+    @property
+    @abc.abstractmethod
+    def overflows(self) -> bool:
+        """Whether sums of 8-bit products may overflow there."""
+
     @abc.abstractmethod
     def peak_memory_bytes(self, path: Path, *, runtime: str, threads: int) -> int | None:
         """By how many bytes a process there grows that loads a file and runs it; None where that is not known."""
@@ -106,6 +113,11 @@ class Local(Place):
     def most_macs_per_s(self, threads: int) -> float | None:
         """See `Place`."""
         return most_macs_per_s(threads)
+
+    @property
+    def overflows(self) -> bool:
+        """See `Place`."""
+        return overflows_in(cpu_info(), platform.machine())
 
     def peak_memory_bytes(self, path: Path, *, runtime: str, threads: int) -> int | None:
         """See `Place`."""
@@ -144,6 +156,11 @@ class Remote(Place):
     def most_macs_per_s(self, threads: int) -> float | None:
         """See `Place`."""
         return most_macs_per_s_in(self.hello.cpu_info, threads)
+
+    @property
+    def overflows(self) -> bool:
+        """See `Place`."""
+        return overflows_in(self.hello.cpu_info, self.hello.machine)
 
     def peak_memory_bytes(self, path: Path, *, runtime: str, threads: int) -> int | None:
         """See `Place`; not known of a device."""

@@ -164,7 +164,7 @@ class _Trial:
 
     def _recipes(self) -> Iterator[Recipe]:
         """The cheapest first; which layers suffer is looked at only where no method alone will do."""
-        for method in self.quantizer.applicable():
+        for method in self.quantizer.applicable(overflows=self.judges.place.overflows):
             yield Recipe(method=method)
         if not self.judges.strict and any(each.outcome != "loses" for each in self.attempts.values()):
             return
@@ -258,6 +258,7 @@ class _Trial:
             attempts=tuple(self.attempts.values()),
             sensitivity=self.layers,
             device=self.judges.place.device,
+            overflows=self.judges.place.overflows,
             seconds=seconds,
         )
         return told(found, doubt=self.doubt)

@@ -1,26 +1,28 @@
 """AI Edge Quantizer's static quantisation of `.tflite` files: int8 weights per channel, true minima and maxima.
 
+A network with hard swishes is converted anew with other operators for them: at each that is left, XNNPACK would stop.
+
 Differs: by default the tool averages the ranges of single images, so that about half of all images are clipped.
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import torch
+from torch import nn
 
 from ridgepoint.deploy.about import About
 from ridgepoint.deploy.export import quiet
 from ridgepoint.deploy.quantize.quantizer import Quantizer, Recipe
-from ridgepoint.deploy.runtimes.litert import without_logs
+from ridgepoint.deploy.runtimes.litert import LiteRt, without_logs
 from ridgepoint.deploy.runtimes.runtime import LARGEST_BYTES
 from ridgepoint.deploy.runtimes.session import first_line
 from ridgepoint.errors import InputError
 from ridgepoint.files import read_file
+from ridgepoint.nn.fuse import fuse
 
-if TYPE_CHECKING:
-    from torch import nn
-
-METHOD = "min-max"
+METHOD, FORM = "min-max", "litert-int8"
 
 
 class LiteRtQuantizer(Quantizer):
@@ -28,8 +30,10 @@ class LiteRtQuantizer(Quantizer):
 
     tool, extra, methods = "ai-edge-quantizer", "litert-convert", (METHOD,)
 
-    def __init__(self, source: Path, images: np.ndarray, folder: Path, *, module: "nn.Module | None" = None):
+    def __init__(self, source: Path, images: np.ndarray, folder: Path, *, module: nn.Module | None = None):
         self._source, self._images, self._ranges = source, images, dict[str, Any]()
+        if module is not None and any(type(each) is nn.Hardswish for each in module.modules()):
+            source = _in_form_for_int8(module, torch.from_numpy(images[:1]), folder / "products.tflite")
         self._content = read_file(source, limit_bytes=LARGEST_BYTES)
 
     def write(self, recipe: Recipe, path: Path, *, about: About | None) -> None:
@@ -58,6 +62,13 @@ class LiteRtQuantizer(Quantizer):
             look.calibrate({signature: [{name: image[None]} for image in self._images]}, recipes)
             self._ranges = look.get_model_qsvs()
         return self._ranges
+
+
+def _in_form_for_int8(module: nn.Module, example: torch.Tensor, path: Path) -> Path:
+    """The float file of a module, in operators that XNNPACK takes in 8 bits."""
+    with quiet(), torch.no_grad():
+        LiteRt().export(fuse(module, target=FORM, example=example), example, path, about=None)
+    return path
 
 
 def _static_int8() -> Any:

@@ -4,7 +4,6 @@ Signed activations (S8S8) are three times slower on x86 and rounder; entropy giv
 """
 
 import copy
-import platform
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -32,7 +31,6 @@ from ridgepoint.deploy.runtimes.onnxruntime import PREFIX
 from ridgepoint.deploy.runtimes.session import first_line
 from ridgepoint.errors import InputError
 from ridgepoint.run.quantised import LayerNoise
-from ridgepoint.system import cpu_info
 
 if TYPE_CHECKING:
     from torch import nn
@@ -54,20 +52,12 @@ class How(NamedTuple):
     seven_bits: bool = False
 
 
-def saturates() -> bool:
-    """Whether sums of uint8 times int8 may overflow here, which weights of 7 bits prevent: x86 without VNNI.
-
-    Source: ONNX Runtime, "Quantize ONNX models", when to use reduce_range.
-    """
-    if platform.machine().lower() not in ("x86_64", "amd64", "i386", "i686"):
-        return False
-    return not {"avx512_vnni", "avx_vnni"} & set(cpu_info().split())
-
-
-METHODS = {name: How(name) for name in RANGES}
-METHODS |= {"min-max, 7-bit weights": How("min-max", seven_bits=True)} if saturates() else {}
-METHODS |= {"min-max, equalised": How("min-max", equalised=True)}
-METHODS |= {"min-max, equalised, 7-bit weights": How("min-max", True, True)} if saturates() else {}
+METHODS = {
+    **{name: How(name) for name in RANGES},
+    "min-max, 7-bit weights": How("min-max", seven_bits=True),
+    "min-max, equalised": How("min-max", equalised=True),
+    "min-max, equalised, 7-bit weights": How("min-max", True, True),
+}
 
 
 class OnnxRuntimeQuantizer(Quantizer):
@@ -91,9 +81,12 @@ class OnnxRuntimeQuantizer(Quantizer):
         self._pairs = [each.between for each in pairs(self._model)]
         self._equalised: Any = None
 
-    def applicable(self) -> tuple[str, ...]:
+    def applicable(self, *, overflows: bool) -> tuple[str, ...]:
         """See `Quantizer`: without two convolutions in a row there is nothing to equalise."""
-        return tuple(name for name in self.methods if self._pairs or not METHODS[name].equalised)
+        return tuple(name for name in self.methods if self._serves(METHODS[name], overflows=overflows))
+
+    def _serves(self, how: How, *, overflows: bool) -> bool:
+        return bool(self._pairs or not how.equalised) and (overflows or not how.seven_bits)
 
     def write(self, recipe: Recipe, path: Path, *, about: About | None) -> None:
         """See `Quantizer`."""

@@ -72,8 +72,12 @@ class Quantizer(abc.ABC):
             InputError: If it cannot be written so.
         """
 
-    def applicable(self) -> tuple[str, ...]:
-        """Those of `methods` that come to something of their own for this file, in the same order."""
+    def applicable(self, *, overflows: bool) -> tuple[str, ...]:
+        """Those of `methods` that come to something of their own for this file, in the same order.
+
+        Args:
+            overflows: Whether sums of 8-bit products may overflow where the file will run.
+        """
         return self.methods
 
     @property
