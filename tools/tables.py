@@ -306,12 +306,12 @@ def over_timm(row: dict[str, Any] | None) -> str:
 def int8() -> list[Row]:
     """What the gate made of every trained network in every runtime, on a processor whose sums do not overflow."""
     rows: list[Row] = [
-        ("network", "px", "runtime", "recipe that the gate took", "change, points", "same answers", "times as fast",
-         "MB, of float", "seconds")
+        ("network", "px", "right in float", "runtime", "recipe that the gate took", "change, points", "same answers",
+         "times as fast", "MB, and in float", "seconds")
     ]  # fmt: skip
     titles = {name: title for title, name in RUNTIMES.items()}
     found = [row for row in result("int8")["rows"] if not row["overflows"]]
-    for row in sorted(found, key=lambda row: (row["network"], list(titles).index(row["runtime"]))):
+    for row in sorted(found, key=lambda row: (row["run"], list(titles).index(row["runtime"]))):
         gate = row["gate"]
         tried = next(each for each in row["recipes"] if each["recipe"] == gate["recipe"])
         change = gate["change"] or tried["change"]
@@ -322,6 +322,7 @@ def int8() -> list[Row]:
             (
                 f"`{row['network']}`",
                 str(row["px"]),
+                f"{100 * row['val_accuracy']:.1f} %",
                 titles[row["runtime"]],
                 f"{gate['recipe']}{left}{outcome}",
                 f"{value} ({low} to {high})",
