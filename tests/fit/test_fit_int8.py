@@ -108,7 +108,7 @@ def test_where_int8_is_refused_what_meets_the_budget_in_float_is_taken(photos: P
     result = fit(settings, out=tmp_path / "run")
     first, *others = [stage["name"] for stage in result["stages"]]
     assert result["met"] and result["network"]["macs"] < 50e6 and result["network"]["name"] in others
-    assert (first, others[0]) == (f"{NAME}-96px-frozen", f"{NAME}-64px-frozen")
+    assert (first, others[0]) == (f"{NAME}-112px-frozen", f"{NAME}-64px-frozen")
     assert any("does not ship in int8" in each for each in result["warnings"])
     (over,) = [each for each in result["baselines"] if each["name"] == first]
     assert over["macs"] > 50e6 and not over["met"], "what was refused is told"

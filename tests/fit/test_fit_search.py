@@ -102,6 +102,8 @@ def only(settings: FitSettings, target: Clocked) -> tuple[Goal, ...]:
 class SlowHost:
     """By the clock every network but the given one takes 1.25 times what the model says."""
 
+    precision = tabled = "float32"
+
     def __init__(self, known: Network):
         self.known, self.latency = known.digest, Roofline("pixel6-cpu").latency
 

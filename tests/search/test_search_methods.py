@@ -56,17 +56,19 @@ def test_killed_and_continued_by_processes_with_another_hash_seed(tmp_path: Path
     """After so many judgements, or soon after: while a study is made, while a candidate is judged, between methods."""
     reference = found(FIRST)
     judgements = sum(each[4] is not None for candidates in reference.values() for each in candidates)
+    killed = []
     for judged, later_s in ((1, 0.0), (judgements // 3, 0.05), (judgements // 3, 0.1), (None, 0.0)):
         reading, writing = forks().Pipe(duplex=False)
         process = forks().Process(target=judge_all, args=(tmp_path, writing))
         process.start()
         writing.close()
         with os.fdopen(os.dup(reading.fileno())) as lines:
-            assert len(list(itertools.islice(lines, judged))) == judged or judged is None
-        if judged is not None:
+            begun = len(list(itertools.islice(lines, judged)))
+        if begun == judged:  # else it ended by itself: on a fast machine, many are judged before it is killed
             time.sleep(later_s)
             process.kill()
         process.join()
+        killed.append(process.exitcode != 0)
         reading.close()
-    assert process.exitcode == 0
+    assert killed[0] and not killed[-1]
     assert {name: journal(Study(tmp_path / name).candidates()) for name in FIRST} == reference

@@ -33,9 +33,15 @@ TELLING, MOST_TELLING = 10, 6.0  # rows of a file that counts as one file, and f
 SMALLEST_MS = 2e-4  # of an estimate: a price of zero must not take a row out of the correction's reach
 SMALLEST_SHARE = 0.1  # of an estimate is left by the correction
 
-# What calibration times no file of: the kind whose passes read and write alike.
+# Of what calibration timed no file, or none among those that a fold learns from: the kind whose passes are most alike.
 STAND_INS = {
     "activation": "add",
+    "averagepool": "globalpool",
+    "batchnorm": "layernorm",
+    "layernorm": "globalpool",
+    "softmax": "layernorm",
+    "subtract": "add",
+    "attention": "linear",
     "grouped": "depthwise",
     "groupnorm": "layernorm",
     "responsenorm": "layernorm",
@@ -92,7 +98,7 @@ class PassTimes(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         return np.array(self.landmarks), np.array(self.weights)
 
     def _nearest(self, row: Row) -> Row:
-        if row.kind not in self.variants and row.kind in STAND_INS:
+        while row.kind not in self.variants and row.kind in STAND_INS:
             row = msgspec.structs.replace(row, kind=STAND_INS[row.kind])
         seen = self.variants.get(row.kind)
         if seen is None:
