@@ -7,12 +7,6 @@ Every command has one core; test accuracy of `fit` is that of the exported file.
 again. Published weights are looked for where RIDGEPOINT_WEIGHTS says.
 
     python benchmarks/photographs.py PHOTOS --time 300 > benchmarks/results/photographs.json
-
-With --int8 instead: `fit` in float whose file is then quantised, against `fit --precision int8` with the latency of
-that int8 file for its budget, so both are as fast. What the gate refuses for a loss of accuracy is taken all the same
-(--max-drop 100), for the accuracy of the two files is compared; their times are taken side by side at the end.
-
-    python benchmarks/photographs.py PHOTOS --int8 --time 180 --seeds 3 --budgets 2.5 --busy
 """
 
 import argparse
@@ -26,7 +20,6 @@ from pathlib import Path
 from ridgepoint.arch.scale import suited
 from ridgepoint.arch.zoo import load, top1
 from ridgepoint.deploy.calibrate import HostTable
-from ridgepoint.deploy.measure import measure
 from ridgepoint.nn.published import published_weights
 from ridgepoint.nn.reach import lying
 
@@ -37,18 +30,12 @@ WHO = ("fit", "engineer", "no weights")
 def done(verb: str, out: Path, words: list[str]) -> dict:
     """The result of a fit or a training; read, if it is there."""
     if not (out / "result.json").is_file():
-        asked(verb, *words, "--out", str(out))
+        command = [sys.executable, "-m", "ridgepoint", verb, *words, "--out", str(out), "--json"]
+        ended = subprocess.run(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True)
+        if ended.returncode not in (0, 3):
+            raise SystemExit(f"{' '.join(command)}\n{ended.stderr}")
         print(f"{out.name}: done", file=sys.stderr)
     return json.loads((out / "result.json").read_text(encoding="utf-8"))
-
-
-def asked(*words: str) -> dict:
-    """What a command says, on one core."""
-    command = [sys.executable, "-m", "ridgepoint", *words, "--json"]
-    ended = subprocess.run(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True)
-    if ended.returncode not in (0, 3):
-        raise SystemExit(f"{' '.join(command)}\n{ended.stderr}")
-    return json.loads(ended.stdout)
 
 
 def best_published(size: int, budget: float, host: HostTable) -> tuple[str, str, float] | None:
@@ -89,35 +76,6 @@ def engineer(runs: Path, data: str, budget: float, seed: int, time_s: float, hos
     return {**max(tried, key=lambda each: each["val"]), "tried": tried} if tried else None
 
 
-def in_int8(runs: Path, data: str, budget: float, seed: int, common: list[str], busy: list[str]) -> list[dict]:
-    """A row for the int8 file of a fit in float, and one for a fit that chooses among int8 files as fast as that."""
-    plain = runs / f"fit {budget} {seed}"
-    done("fit", plain, [data, "--latency", f"{budget}ms", *common])
-    verdict = plain / "int8" / "onnxruntime.json"
-    if not verdict.is_file():
-        asked("export", str(plain), "--int8", "--max-drop", "100", *busy)
-    gate = json.loads(verdict.read_text(encoding="utf-8"))
-    own = runs / f"int8 {budget} {seed}"
-    result = done("fit", own, [data, "--latency", f"{gate['int8_ms']:.4g}ms", "--precision", "int8", *common])
-    rows = [
-        {"who": "float, then int8", "float_ms": gate["float_ms"], "file": plain / "int8" / "model.onnx"},
-        {"who": "int8", "budget_ms": gate["int8_ms"], "precision": result["latency"]["precision"]},
-    ]
-    rows[1] |= {"file": own / "model.onnx", "met": result["met"]}
-    for row, folder in zip(rows, (plain, own), strict=True):
-        told = json.loads((folder / "result.json").read_text(encoding="utf-8"))
-        row |= {"seed": seed, "network": told["network"]["name"], "input": told["network"]["input"][1]}
-        row |= {"test": asked("eval", str(row["file"]), data)["accuracy"], "wall_s": round(told["wall_s"])}
-        row["test_float"] = told["accuracy"]["artefact"] if row["who"] != "int8" else None
-    return rows
-
-
-def clocked(rows: list[dict]) -> list[dict]:
-    """The same with what each file takes, all side by side."""
-    found = measure({str(row["file"]): row["file"] for row in rows})
-    return [{**row, "file": str(row["file"]), "ms": round(found[str(row["file"])].ms, 4)} for row in rows]
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data")
@@ -126,18 +84,14 @@ def main() -> None:
     parser.add_argument("--budgets", type=float, nargs="+", default=BUDGETS)
     parser.add_argument("--runs", type=Path, default=Path("runs/photographs"))
     parser.add_argument("--who", nargs="+", choices=WHO, default=WHO[:2], help="whom to run, and to tell of")
-    parser.add_argument("--int8", action="store_true", help="compare fits in float and in int8 alone")
     parser.add_argument("--busy", action="store_true", help="accept times of a machine that is not calm")
     given = parser.parse_args()
     given.runs.mkdir(parents=True, exist_ok=True)
     table = given.runs / "table.json"
-    host, rows, busy = HostTable(path=table, busy=given.busy), [], ["--busy"] if given.busy else []
+    host, rows = HostTable(path=table, busy=given.busy), []
     for seed, budget in itertools.product(range(given.seeds), given.budgets):
-        common = ["--seed", str(seed), "--table", str(table), "--time", f"{given.time}s", *busy]
-        if given.int8:
-            rows += in_int8(given.runs, given.data, budget, seed, common, busy)
-            continue
-        common = [given.data, "--latency", f"{budget}ms", *common]
+        common = [given.data, "--latency", f"{budget}ms", "--seed", str(seed), "--table", str(table)]
+        common += ["--time", f"{given.time}s", *(["--busy"] if given.busy else [])]
         found: dict[str, dict | None] = {}
         if "fit" in given.who:
             found["fit"] = of_fit(done("fit", given.runs / f"fit {budget} {seed}", common))
@@ -147,7 +101,6 @@ def main() -> None:
             words = [*common, "--weights", "none", "--baselines", "1"]
             found["no weights"] = of_fit(done("fit", given.runs / f"none {budget} {seed}", words))
         rows += [{"who": who, "budget_ms": budget, "seed": seed, **told} for who, told in found.items() if told]
-    rows = clocked(rows) if given.int8 else rows
     print(json.dumps({"command": " ".join(sys.argv), "time_s": given.time, "rows": rows}))
 
 
