@@ -181,17 +181,13 @@ class Predicted:
         return budget_ms / self._above
 
     def latency(self, network: Network) -> PredictedLatency:
-        """See `Target`; where a network's own interval reaches further, its time is told as much longer.
+        """See `Target`: of a network with an interval of its own, the time of a usual one with the same bound.
 
-        So that what is allowed is the same for all networks.
+        So that what is allowed is one number for all networks; of what ships, `files` tells the prediction itself.
         """
-        found = self._roofline.latency(network)
-        interval = self.device.interval_of(self._roofline.large_depthwise_macs(network) > 0)
-        assert interval is not None
-        ms = found.ms * max(1.0, above(interval, self.confidence) / self._above)
-        return msgspec.structs.replace(
-            found, ms=ms, confidence=self.confidence, bound_ms=ms * self._above, precision=self.device.precision
-        )
+        found = self._predicted(network)
+        assert found.bound_ms is not None
+        return msgspec.structs.replace(found, ms=found.bound_ms / self._above)
 
     def measure_networks(self, networks: Mapping[str, Network]) -> dict[str, float]:
         """See `Target`."""
@@ -205,7 +201,19 @@ class Predicted:
         self, files: Mapping[str, Path], networks: Mapping[str, Network], *, patience_s: float
     ) -> Mapping[str, Told]:
         """See `Target`."""
-        return {name: self.latency(networks[name]) for name in files}
+        return {name: self._predicted(networks[name]) for name in files}
+
+    def _predicted(self, network: Network) -> PredictedLatency:
+        """What the profile says, and the bound by the network's own interval."""
+        found = self._roofline.latency(network)
+        interval = self.device.interval_of(self._roofline.large_depthwise_macs(network) > 0)
+        assert interval is not None
+        return msgspec.structs.replace(
+            found,
+            confidence=self.confidence,
+            bound_ms=found.ms * above(interval, self.confidence),
+            precision=self.device.precision,
+        )
 
     def lacking(self, network: Network) -> set[str]:
         """See `Target`."""
