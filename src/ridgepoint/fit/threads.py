@@ -1,6 +1,5 @@
 """How many threads train: all cores, unless the machine is busy with something else and fewer are faster."""
 
-import statistics
 import time
 
 import msgspec
@@ -21,14 +20,14 @@ from ridgepoint.train.loop import memory_format
 from ridgepoint.train.recipe import Recipe
 from ridgepoint.train.step import TrainingStep
 
-STEPS, TRIAL_S = 4, 1.0  # after the first, until so many seconds have gone
+STEPS, TRIAL_S = 4, 2.0  # after the first, until so many seconds have gone
 
 
 def set_training_threads(run: RunFolder[FitSettings], prepared: Prepared) -> int:
     """Choose and set torch's threads; called before the search and before every full training.
 
     Bounded by count, all threads are used, so that equal requests give equal weights; and beside a GPU. Under a time
-    limit a trial of a second decides each time: on a busy machine, threads that wait for each other can be ten times
+    limit a trial of two seconds decides each time: on a busy machine, threads that wait for each other can be ten times
     slower than one.
     """
     if run.settings.evaluations is not None or prepared.accelerator != CPU or ALL_THREADS == 1:
@@ -60,7 +59,7 @@ def _truth(prepared: Prepared, network: Network, count: int) -> Tensor:
 
 
 def _step_s(prepared: Prepared, network: Network, recipe: Recipe, truth: Tensor, threads: int) -> float:
-    """Median seconds of a training step, when all of a network learns."""
+    """Seconds of the fastest of a few training steps, when all of a network learns: others disturb one, rarely all."""
     torch.set_num_threads(threads)
     accelerator = prepared.accelerator
     recipe = msgspec.structs.replace(recipe, compile=False)  # which takes longer than a trial can save
@@ -83,4 +82,4 @@ def _step_s(prepared: Prepared, network: Network, recipe: Recipe, truth: Tensor,
         started = time.perf_counter()
         learn(step, 1.0, batch, lambda: loss(model, batch))
         times.append(time.perf_counter() - started)
-    return statistics.median(times[1:])
+    return min(times[1:])
