@@ -159,6 +159,8 @@ def test_expectations_come_from_published_accuracies():
     assert lost(1.0) == lost(2.0) == 0.0
     assert lost(160 / 224) == pytest.approx(71.8 - 68.8)
     assert lost(160 / 224) < lost(140 / 224) < lost(128 / 224)
+    assert lost(96 / 224) == pytest.approx(71.8 - 60.3)  # the smallest that is published
+    assert lost(96 / 224) + 9 < lost(64 / 224) < lost(48 / 224)
     assert top1("mobilenetv2_140") > top1("mobilenetv2_050") > 0
 
 

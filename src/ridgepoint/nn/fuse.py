@@ -15,7 +15,7 @@ from ridgepoint.nn.build import BuiltNetwork
 from ridgepoint.nn.count import count
 from ridgepoint.nn.depthwise import DepthwiseConv2d
 from ridgepoint.nn.forms import FORMS, in_form
-from ridgepoint.nn.norms import statistics
+from ridgepoint.nn.norms import affine_of
 from ridgepoint.nn.pointwise import PointwiseConv2d
 from ridgepoint.units import format_count
 
@@ -215,14 +215,7 @@ def _absorb(linear: Scaled, affine: BatchNorm | layers.LayerScale) -> Scaled:
 
 def _affine(module: BatchNorm | layers.LayerScale) -> tuple[Tensor, Tensor | None]:
     """The gain and shift per channel that a module applies in eval mode."""
-    if isinstance(module, layers.LayerScale):
-        return module.gain, None
-    mean, variance = statistics(module)
-    gain = (variance + module.eps).rsqrt()
-    if module.affine:
-        gain = gain * module.weight
-    shift = -mean * gain
-    return gain, shift + module.bias if module.affine else shift
+    return (module.gain, None) if isinstance(module, layers.LayerScale) else affine_of(module)
 
 
 def _merge(parallel: layers.Parallel) -> nn.Module | None:

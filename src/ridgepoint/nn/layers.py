@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ridgepoint.arch import layer as spec
+from ridgepoint.nn.held import holds, normed
 
 
 def call(module: nn.Module, *inputs: Tensor) -> Tensor:
@@ -18,12 +19,27 @@ def call(module: nn.Module, *inputs: Tensor) -> Tensor:
 
 
 class Chain(nn.Sequential):
-    """Named modules run in order; empty is the identity."""
+    """Named modules run in order; empty is the identity.
+
+    Attributes:
+        held: Whether norms that keep their statistics while it learns are put into the convolutions before them.
+    """
+
+    held = False
 
     def forward(self, x: Tensor) -> Tensor:
         """Run the parts in order."""
+        if self.held and self.training and not torch.compiler.is_compiling():
+            return self._with_held_norms(x)
         for part in self._modules.values():
             x = call(part, x) if type(part) in (Chain, Parallel) else part(x)
+        return x
+
+    def _with_held_norms(self, x: Tensor) -> Tensor:
+        parts = list(self._modules.values())
+        while parts:
+            part = parts.pop(0)
+            x = normed(part, parts.pop(0), x) if parts and holds(part, parts[0]) else part(x)
         return x
 
 

@@ -1,4 +1,4 @@
-"""Batch norms that were folded away, given back for training.
+"""What batch norms do with the statistics that they have; and norms that were folded away, given back for training.
 
 Weights of deployed files have their norms folded into the convolutions: mean 0, variance 1, gain 1. Evaluated, that is
 the same network. Trained, every norm would divide by the deviation of its batch, which folding had put into the
@@ -23,6 +23,16 @@ def statistics(norm: BatchNorm) -> tuple[Tensor, Tensor]:
     """The running mean and variance of a norm that keeps them, (C,) each."""
     assert norm.running_mean is not None and norm.running_var is not None
     return norm.running_mean, norm.running_var
+
+
+def affine_of(norm: BatchNorm) -> tuple[Tensor, Tensor]:
+    """The gain and the shift of every channel that a norm applies in eval mode, (C,) each."""
+    mean, variance = statistics(norm)
+    gain = (variance + norm.eps).rsqrt()
+    if norm.affine:
+        gain = gain * norm.weight
+    shift = -mean * gain
+    return gain, shift + norm.bias if norm.affine else shift
 
 
 @torch.no_grad()

@@ -8,6 +8,7 @@ from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 from torch.optim.swa_utils import update_bn
 
 from ridgepoint.nn.build import BuiltNetwork
+from ridgepoint.nn.layers import Chain
 from ridgepoint.train.batches import Batches
 
 
@@ -27,6 +28,8 @@ def keep_statistics(model: nn.Module) -> None:
     for module in model.modules():
         if isinstance(module, BatchNorm):
             module.eval()
+        elif isinstance(module, Chain):
+            module.held = True
 
 
 def reestimate_norms(model: nn.Module, batches: Batches, steps: Iterable[int]) -> None:
