@@ -12,6 +12,7 @@ from photographs import NAME, write_photographs
 from ridgepoint.arch.zoo import load
 from ridgepoint.deploy.artefact import load_artefact
 from ridgepoint.fit import bound, early
+from ridgepoint.fit.share import Share
 from ridgepoint.nn.build import build
 from ridgepoint.nn.reach import FOLDER
 from ridgepoint.nn.weights import save_weights
@@ -88,7 +89,7 @@ def test_time_ends_with_what_there_is_and_none_asks_for_nothing(
 def test_where_larger_images_leave_no_time_a_smaller_input_is_fine_tuned_and_may_ship(
     place: Path, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    share = early.Share(epochs=1, size=64, searched=False)
+    share = Share(epochs=1, size=64, searched=False)
     monkeypatch.setattr(early, "share_of_time", lambda *_, **__: share)
     counted = [word for word in COUNTED if word not in ("--size", "64")]
     done = call(*words(place, tmp_path / "run", *counted, "--json"))

@@ -18,7 +18,6 @@ from ridgepoint.cost.count import cost
 from ridgepoint.cost.device import load_device
 from ridgepoint.cost.roofline import predict_latency
 from ridgepoint.display import Silent
-from ridgepoint.fit.early import smaller_to_learn
 from ridgepoint.fit.frozen import RIDGES, left_out
 from ridgepoint.fit.further import best_looked_at
 from ridgepoint.fit.goals import find_goals, together
@@ -26,6 +25,7 @@ from ridgepoint.fit.opening import Opened, Opening, choose_opening, within_reach
 from ridgepoint.fit.prepare import prepare
 from ridgepoint.fit.ranking import lost, top1
 from ridgepoint.fit.settings import make_settings
+from ridgepoint.fit.share import smaller_to_learn
 from ridgepoint.nn.build import build
 from ridgepoint.nn.reach import FOLDER
 from ridgepoint.nn.weights import save_weights

@@ -15,11 +15,12 @@ from ridgepoint.nn import attention, layers, map_norms, shaping
 from ridgepoint.nn.anchored import AnchoredRows
 from ridgepoint.nn.depthwise import COLUMNS, DepthwiseConv2d
 from ridgepoint.nn.pointwise import PointwiseConv2d
+from ridgepoint.nn.relu6 import ReLU6
 from ridgepoint.nn.taps import run
 
 ACTIVATIONS: dict[str, Callable[..., nn.Module]] = {
     "relu": nn.ReLU,
-    "relu6": nn.ReLU6,
+    "relu6": ReLU6,
     "hard_swish": nn.Hardswish,
     "hard_sigmoid": nn.Hardsigmoid,
     "sigmoid": nn.Sigmoid,
@@ -31,7 +32,7 @@ MODULES = {**attention.MODULES, **map_norms.MODULES, **shaping.MODULES}
 # The 1x1 convolutions around shared-key attention, by their names in its block.
 ATTENTION_PROJECTIONS = ("attention.query", "attention.key.project", "attention.value.project", "output")
 PREDICTOR_STD = 0.03
-IN_PLACE = ("relu", "relu6", "hard_swish", "silu")
+IN_PLACE = ("relu", "hard_swish", "silu")
 
 
 class BuiltNetwork(nn.Module):

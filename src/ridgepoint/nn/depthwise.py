@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ridgepoint.nn.recorded import recorded
+
 COLUMNS = 3
 
 
@@ -22,9 +24,8 @@ class DepthwiseConv2d(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve; only what learns on a CPU, as it is, takes the other way back."""
-        traced = torch.compiler.is_compiling() or torch.jit.is_tracing() or torch.onnx.is_in_onnx_export()
         learns = torch.is_grad_enabled() and self.weight.requires_grad and x.device.type == "cpu"
-        if learns and not traced and not torch.is_autocast_enabled("cpu"):
+        if learns and not recorded() and not torch.is_autocast_enabled("cpu"):
             answer: Tensor = _Convolution.apply(x, self.weight, self.bias, self.stride[0])
             return answer
         return super().forward(x)

@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from ridgepoint.arch import layer as spec
 from ridgepoint.nn.held import holds, normed
+from ridgepoint.nn.recorded import recorded
 
 
 def call(module: nn.Module, *inputs: Tensor) -> Tensor:
@@ -29,7 +30,7 @@ class Chain(nn.Sequential):
 
     def forward(self, x: Tensor) -> Tensor:
         """Run the parts in order."""
-        if self.held and self.training and not torch.compiler.is_compiling():
+        if self.held and self.training and not recorded():
             return self._with_held_norms(x)
         for part in self._modules.values():
             x = call(part, x) if type(part) in (Chain, Parallel) else part(x)

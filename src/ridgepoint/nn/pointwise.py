@@ -8,6 +8,8 @@ images to oneDNN. Seen on an AMD processor with AVX-512, forward and back: the l
 import torch
 from torch import Tensor, nn
 
+from ridgepoint.nn.recorded import recorded
+
 ENOUGH = 16
 """Images from which on torch takes oneDNN on one thread.
 
@@ -38,8 +40,7 @@ class PointwiseConv2d(nn.Conv2d):
         learns = torch.is_grad_enabled() and x.dtype == torch.float32 and x.device.type == "cpu"
         if not learns or len(x) >= ENOUGH or torch.get_num_threads() > 1 or torch.is_autocast_enabled("cpu"):
             return True
-        traced = torch.compiler.is_compiling() or torch.jit.is_tracing() or torch.onnx.is_in_onnx_export()
-        return traced or not x.is_contiguous(memory_format=torch.channels_last)
+        return recorded() or not x.is_contiguous(memory_format=torch.channels_last)
 
 
 def _parts(batch: int, pixels: int) -> int:
