@@ -111,7 +111,7 @@ from ridgepoint.deploy.disturbance import Disturbance
 from ridgepoint.deploy.memory import peak_memory_bytes
 from ridgepoint.deploy.memory_limit import limited_memory
 from ridgepoint.cost.host import cpu_name, most_macs_per_s
-from ridgepoint.train.memory import keep_freed_memory
+from ridgepoint.nn.memory import keep_freed_memory
 
 sys.platform = "elsewhere"
 del os.sched_getaffinity, os.sched_setaffinity, os.pread, os.sysconf

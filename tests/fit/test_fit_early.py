@@ -4,6 +4,7 @@ import json
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 from cli_helpers import call
 from fit_helpers import PROGRAM, SPACE_FILE, finish, kill_when
@@ -11,7 +12,7 @@ from photographs import NAME, write_photographs
 
 from ridgepoint.arch.zoo import load
 from ridgepoint.deploy.artefact import load_artefact
-from ridgepoint.fit import bound, early
+from ridgepoint.fit import bound, early, share
 from ridgepoint.fit.share import Share
 from ridgepoint.nn.build import build
 from ridgepoint.nn.reach import FOLDER
@@ -89,14 +90,26 @@ def test_time_ends_with_what_there_is_and_none_asks_for_nothing(
 def test_where_larger_images_leave_no_time_a_smaller_input_is_fine_tuned_and_may_ship(
     place: Path, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    share = Share(epochs=1, size=64, searched=False)
-    monkeypatch.setattr(early, "share_of_time", lambda *_, **__: share)
+    divided = Share(epochs=1, size=64, searched=False)
+    monkeypatch.setattr(early, "share_of_time", lambda *_, **__: divided)
     counted = [word for word in COUNTED if word not in ("--size", "64")]
     done = call(*words(place, tmp_path / "run", *counted, "--json"))
     assert done.returncode == 0, done.stderr
     assert f"{NAME} learns at 64 px: larger images leave no time to learn." in done.stderr
     first, second = (stage["name"] for stage in json.loads(done.stdout)["stages"])
     assert first != f"{NAME}-64px-frozen" and second == f"{NAME}-64px-finetuned"
+
+
+@pytest.mark.parametrize(("step_s", "learns"), [(5.0, False), (0.01, True)])
+def test_where_too_few_steps_are_left_nothing_is_fine_tuned(
+    step_s: float, learns: bool, place: Path, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(share, "pace", lambda *_: step_s)
+    monkeypatch.setattr(share, "POLICY", msgspec.structs.replace(share.POLICY, few_images=0, finetuning_least_s=0.1))
+    done = call(*words(place, tmp_path / "run", "--time", "25s", "--size", "64", "--busy"))
+    assert done.returncode == 0, done.stderr
+    told = f"{NAME} is left as it is: there is no time for enough steps to gain by."
+    assert (told in done.stderr, "fine-tuned" in done.stderr) == (not learns, learns), done.stderr
 
 
 @pytest.mark.parametrize(("given", "latency", "code"), [("auto", "50ms", 0), ("hub", "1us", 3)])

@@ -11,6 +11,7 @@ from torch import nn
 
 from ridgepoint.deploy.artefact import Artefact
 from ridgepoint.errors import ParityError
+from ridgepoint.nn.memory import keep_freed_memory
 
 # Both sides are float32 and sum in different orders; logits of a trained network lie around 1 to 10.
 MAX_RELATIVE_DIFF = 1e-3
@@ -71,6 +72,7 @@ def verify(
             source's is no number.
         InputError: If one of the file's is no number.
     """
+    keep_freed_memory()
     expected, got = [], []
     for chunk in images.split(batch):
         with torch.no_grad():

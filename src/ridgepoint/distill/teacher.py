@@ -10,6 +10,7 @@ from torchvision.transforms.v2 import functional
 
 from ridgepoint.data import Preprocessing
 from ridgepoint.errors import DataError
+from ridgepoint.nn.memory import keep_freed_memory
 
 BATCH = 32
 
@@ -39,6 +40,7 @@ class Teacher:
         Batches always have the same size, the last one filled up: what a view is answered does not depend on how many
         others are asked with it.
         """
+        keep_freed_memory()
         views = _adapted(images_BCHW, self.preprocessing)
         filled = torch.cat([views, views[-1:].expand(-len(views) % BATCH, -1, -1, -1)])
         answers = [self.forward(self.preprocessing.normalize(chunk)) for chunk in filled.split(BATCH)]

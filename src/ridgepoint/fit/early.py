@@ -89,6 +89,7 @@ def begin_with_weights(
             share = share_of_time(job, opening, number, len(openings), made=len(trained))
             searched = share.searched
             if trained and not share.finetuned:
+                display.say(f"{opening.network.name} is left as it is: there is no time for enough steps to gain by.")
                 break
             head = head_of(run, opening)
             if share.size is not None:

@@ -86,9 +86,10 @@ def share_of_time(job: FitJob, opening: Opening, number: int, count: int, *, mad
         seconds = usable_s / times
         if (size := smaller_to_learn(prepared, settings, opening, steps=seconds / step_s)) is not None:
             seconds = max(seconds - decoding_s(prepared, images + judges), 0.0)
-            epoch_s *= (size / opening.network.input[1]) ** 2
+            step_s, epoch_s = (each * (size / opening.network.input[1]) ** 2 for each in (step_s, epoch_s))
         share = Share(seconds=seconds, size=size, more=times > 1, searched=searched)
-        share.finetuned = seconds >= POLICY.finetuning_least_s
+        fewest = POLICY.finetuning_fewest * steps_wanted(prepared) if prepared.task is CLASSIFICATION else 0.0
+        share.finetuned = seconds >= max(POLICY.finetuning_least_s, fewest * step_s)
         if judges < POLICY.few_images:  # what is learnt in parts and then in whole is as long, so epochs tell how long
             epochs = min(int(seconds / (FOLDS * epoch_s)), POLICY.few_epochs)
             share.seconds, share.epochs, share.finetuned = None, max(epochs, 1), epochs > 0
@@ -109,9 +110,14 @@ def smaller_to_learn(prepared: Prepared, settings: FitSettings, opening: Opening
         opening: The network at the size that the budget allows.
         steps: For so many there is time at that size.
     """
-    images, recipe, own = len(prepared.dataset.train), prepared.finetune, opening.network.input[1]
-    least = min(POLICY.finetuning_steps, recipe.epochs * images / min(recipe.batch_size, images))
+    least, own = steps_wanted(prepared), opening.network.input[1]
     if steps >= least or prepared.task is not CLASSIFICATION:
         return None
     sizes = [size for size in sizes_for(settings, prepared, own) if size < own and opening.knows(size)]
     return max((size for size in sizes if (own / size) ** 2 * steps >= least), default=min(sizes, default=None))
+
+
+def steps_wanted(prepared: Prepared) -> float:
+    """Steps of fine-tuning that there should be time for: of few images no more than the recipe's epochs have."""
+    images, recipe = len(prepared.dataset.train), prepared.finetune
+    return min(POLICY.finetuning_steps, recipe.epochs * images / min(recipe.batch_size, images))

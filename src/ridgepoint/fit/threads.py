@@ -15,7 +15,7 @@ from ridgepoint.nn.build import build
 from ridgepoint.run.folder import RunFolder
 from ridgepoint.train.accelerator import ALL_THREADS, CPU
 from ridgepoint.train.batches import Batch
-from ridgepoint.train.freeze import freeze_backbone
+from ridgepoint.train.freeze import freeze_backbone, keep_statistics
 from ridgepoint.train.loop import memory_format
 from ridgepoint.train.recipe import Recipe
 from ridgepoint.train.step import TrainingStep
@@ -66,6 +66,8 @@ def _step_s(prepared: Prepared, network: Network, recipe: Recipe, truth: Tensor,
     model = build(network).train().to(accelerator, memory_format=memory_format(network))  # type: ignore[call-overload]
     images = torch.zeros(recipe.batch_size, *network.input, device=accelerator)
     images = images.to(memory_format=memory_format(network))
+    if recipe.norm_statistics == "kept":
+        keep_statistics(model)
     batch = Batch(images=images, targets=truth.to(accelerator), ids=())
     loss = prepared.task.loss(recipe)
     learn = TrainingStep(

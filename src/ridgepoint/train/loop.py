@@ -19,6 +19,7 @@ from ridgepoint.arch.wiring import adds_convolutions
 from ridgepoint.data import Preprocessing
 from ridgepoint.files import save_atomic
 from ridgepoint.nn.build import BuiltNetwork, build
+from ridgepoint.nn.memory import keep_freed_memory
 from ridgepoint.nn.norms import unfold_norms
 from ridgepoint.nn.weights import load_weights, save_weights
 from ridgepoint.seeds import seed_for
@@ -343,6 +344,7 @@ class _Run(Resumable[_Course]):
 @torch.no_grad()
 def logits(model: nn.Module, images: Tensor, preprocessing: Preprocessing, *, batch: int = 64) -> Tensor:
     """Outputs in eval mode, (N, ...), for cropped images, uint8 (N, C, H, W); computed where the model is."""
+    keep_freed_memory()
     model.eval()
     accelerator = next(model.parameters()).device
     return torch.cat([model(preprocessing.normalize(chunk.to(accelerator))).cpu() for chunk in images.split(batch)])

@@ -15,7 +15,6 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from ridgepoint.files import make_folder
 from ridgepoint.train.checkpoint import Course, restoring, save_checkpoint
-from ridgepoint.train.memory import keep_freed_memory
 from ridgepoint.train.metrics import Row
 from ridgepoint.train.processes import processes
 
@@ -93,7 +92,6 @@ class Resumable(ABC, Generic[C]):
             RunError: If the checkpoint cannot be read, or is another training's.
             KeyboardInterrupt: After Ctrl-C, when the step under way is whole and saved.
         """
-        keep_freed_memory()
         self._restore()
         self._started_at = time.monotonic()
         with _whole_steps() as asked_to_stop, self.begin():

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ridgepoint.errors import DivergedError
+from ridgepoint.nn.memory import keep_freed_memory
 from ridgepoint.train.accelerator import CPU
 from ridgepoint.train.batches import Batch
 from ridgepoint.train.clip import NO_CLIP
@@ -49,6 +50,7 @@ class TrainingStep:
         accelerator: torch.device = CPU,
         of: str = "",
     ):
+        keep_freed_memory()
         self.model, self.recipe, self.batch_size, self.accelerator = model, recipe, batch_size, accelerator
         self.freeze, self.of = freeze, of
         self.processes = processes()

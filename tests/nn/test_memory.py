@@ -8,7 +8,7 @@ import pytest
 import torch
 from forks import forks
 
-from ridgepoint.train.memory import keep_freed_memory
+from ridgepoint.nn.memory import keep_freed_memory
 
 
 def faults(steps: int) -> int:

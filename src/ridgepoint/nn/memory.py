@@ -1,7 +1,8 @@
-"""Memory that a training step frees stays with the process: the next step asks for the same again.
+"""Memory that a network's maps took stays with the process: the next images ask for the same again.
 
 glibc gives large blocks back to the system as soon as they are free, and the next step pays for each of their pages
-anew: about a tenth of a step's time, on a CPU.
+anew. Seen on one thread: a tenth of a training step on one machine; on a virtual one 47 instead of 17 ms for an image
+of 192 px through MobileNetV2, 64 at a time.
 """
 
 from ridgepoint.system import set_malloc_option
