@@ -7,7 +7,7 @@
 Each training is that of `ridgepoint train NETWORK DATA --time`, but its time is the processor's: whatever else the
 machine does takes nothing from it. Steps with all that belongs to them count; decoding the images, once, does not. The
 score is that of the images that the folder sets aside, which no step sees. `--into` adds rows to a file, in place of
-those of the same data, network, weights, size, seconds, changes and seed. Printed as JSON.
+those of the same data, network, weights, size, seconds, changes, seed and processor. Printed as JSON.
 """
 
 import argparse
@@ -34,7 +34,7 @@ from ridgepoint.train.recipe import Recipe, load_recipe, parse_changes
 from ridgepoint.train.score import Score
 from ridgepoint.train.start import start_from
 
-KEYS = ("data", "network", "weights", "size", "cpu_s", "changes", "seed")
+KEYS = ("data", "network", "weights", "size", "cpu_s", "changes", "seed", "processor")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +79,7 @@ def parse() -> argparse.Namespace:
 
 def document(rows: dict[tuple[str, ...], dict[str, Any]]) -> str:
     command = "benchmarks/learnt.py DATA --cpu-s CPU_S --network NETWORK --weights WEIGHTS --seeds SEED, as a row says"
-    about = {"command": command, "processor": cpu_name(), "torch": torch.__version__}
+    about = {"command": command, "torch": torch.__version__}
     lines = ",\n".join(f"  {json.dumps(row)}" for _, row in sorted(rows.items()))
     return f'{{\n "about": {json.dumps(about)},\n "rows": [\n{lines}\n ]\n}}\n'
 
@@ -124,6 +124,7 @@ def learnt(options: argparse.Namespace, seed: int) -> dict[str, Any]:
         "cpu_s": options.cpu_s,
         "changes": " ".join(options.changes),
         "seed": seed,
+        "processor": cpu_name(),
         "images": {name: len(getattr(data, name)) for name in ("train", "val", "test")},
         "steps": done.steps,
         "epochs": round(done.epochs, 1),

@@ -18,7 +18,10 @@ import claims
 
 ROOT = Path(__file__).parents[1]
 PAGES, RESULTS = (
-    [ROOT / "docs" / f"{name}.md" for name in ("searches", "claims", "targets", "devices", "runtimes", "choosing")],
+    [
+        ROOT / "docs" / f"{name}.md"
+        for name in ("searches", "claims", "targets", "devices", "runtimes", "choosing", "detection", "segmentation")
+    ],
     ROOT / "benchmarks" / "results",
 )
 PLACE = re.compile(r"<!-- table (\w+) -->\n.*?<!-- end -->", re.DOTALL)
@@ -335,6 +338,34 @@ def int8() -> list[Row]:
     return rows
 
 
+def learnt(data: str, parts: dict[str, str]) -> list[Row]:
+    """What networks learn in so many seconds of one core, one row for all seeds; parts are means over these."""
+    found: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for row in result("learnt")["rows"]:
+        if row["data"] == data:
+            names = [f"`{row[key]}`" if row[key] else "nothing" for key in ("network", "weights")]
+            names += [str(row["size"]), f"{row['cpu_s']:.0f}", row["processor"]]
+            found.setdefault((*names, row["changes"]), []).append(row)
+    metric = next(iter(found.values()))[0]["metric"]
+    head = ("network", "starts from", "px", "CPU seconds", "processor", "steps", f"{metric} by seed", "mean", *parts)
+    return [head] + [
+        (*names, *learnt_by(rows, list(parts.values()))) for (*names, changes), rows in found.items() if not changes
+    ]
+
+
+def learnt_by(rows: list[dict[str, Any]], parts: list[str]) -> Row:
+    """Steps, scores by seed, and the means of these and of their parts; of classes where a part is none."""
+    rows = sorted(rows, key=lambda row: row["seed"])
+    steps = sorted(row["steps"] for row in rows)
+    scores = [row["score"] for row in rows]
+    told = [[row["parts"].get(part, row["by_label"].get(part)) for row in rows] for part in parts]
+    return (
+        f"{steps[0]} to {steps[-1]}" if len(steps) > 1 else str(steps[0]),
+        ", ".join(f"{score:.3f}" for score in scores),
+        *(f"{statistics.mean(each):.3f}" for each in (scores, *told)),
+    )
+
+
 def extras() -> list[Row]:
     """What extras add to an environment with ridgepoint alone."""
     return [("extra", "packages", "MB", "seconds to download and install")] + [
@@ -365,6 +396,10 @@ TABLES: dict[str, Callable[[], list[Row]]] = {
     "outside": outside,
     "exports": exports,
     "int8": int8,
+    "learnt_boxes": lambda: learnt(
+        "det_bccd", {"mAP50": "mAP50", "mAP75": "mAP75", **{f"AP {name}": name for name in ("RBC", "WBC", "Platelets")}}
+    ),
+    "learnt_masks": lambda: learnt("seg_nuclei", {"IoU of nuclei": "nucleus"}),
     "extras": extras,
 }
 

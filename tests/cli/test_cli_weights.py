@@ -105,6 +105,7 @@ def test_a_resumed_run_keeps_what_it_started_from(folder: Path, photos: Path, tm
     ("given", "told"),
     [
         ("no_such_tag", "no such file, folder or weights; "),
+        ("no_such.tag", "no such file, folder or weights; "),
         ("mobilenetv2_100.ra_in1k", "these are weights of mobilenetv2_100, not of tf_mobilenetv3_small_minimal_100"),
         ("missing.safetensors", "there is no weight file"),
     ],

@@ -24,6 +24,7 @@ from ridgepoint.nn.weights import load_weights
 from ridgepoint.tasks.boxes.final import final_boxes
 from ridgepoint.tasks.boxes.hits import precision_and_recall
 from ridgepoint.tasks.segmentation import SEGMENTATION
+from ridgepoint.train.start import start_from
 from ridgepoint.train.whole import find_whole, load_whole
 
 DATA = Path(os.environ.get("RIDGEPOINT_TEST_DATA", Path(__file__).parents[3] / "shared" / "data"))
@@ -96,6 +97,17 @@ def test_weights_of_a_whole_detector_start_others(weights: Path):
         assert torch.equal(other.stem[0].conv.weight, model.stem[0].conv.weight)
     with pytest.raises(InputError, match="these weights are not those of"):
         load_weights(build(load("tf_mobilenetv3_small_100")), path)
+
+
+def test_names_of_a_whole_network_start_others_with_its_body(weights: Path):
+    """As its file does; a network that pads otherwise is refused by the name. A file's name is a name, too."""
+    for name in (SSD, f"{SSD}.tfjs", f"{DEEPLAB}.tfjs"):
+        start = start_from(name, network="tf_mobilenetv2_100")
+        assert Path(start.path).parent == weights and name in start.name and start.normalisation is not None
+        with pytest.raises(InputError, match="not of mobilenetv2_100"):
+            start_from(name, network="mobilenetv2_100")
+    names = ("mobilenetv2_100.tf_in1k_from_int8", "tf_mobilenetv2_100.tf_in1k_from_int8", "tf_in1k_from_int8")
+    assert {start_from(name, network="tf_mobilenetv2_100").name for name in names} == {names[1]}
 
 
 def test_published_weights_become_a_file_that_is_asked(weights: Path, tmp_path: Path):

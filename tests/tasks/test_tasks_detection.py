@@ -76,11 +76,14 @@ def test_codes_are_torchvisions():
     torch.testing.assert_close(decode(encode(found, anchors), anchors), found)
 
 
-def test_the_loss_is_torchvisions_where_every_image_has_objects():
+def test_the_loss_is_torchvisions_where_every_image_has_objects_and_these_as_many_anchors_each():
     """Same anchors, offsets and logits; theirs takes lists, and its labels begin at 1."""
-    truth, anchors = random_truth(1), grid()
-    truth[:, 0, 0] = 1  # none without
+    anchors, truth = grid(), random_truth(1)
     generator = torch.Generator().manual_seed(2)
+    chosen = torch.stack([torch.randperm(64, generator=generator)[:6] for _ in truth])
+    truth[..., 1:5] = anchors[2 * chosen] + 0.01 * torch.rand(4, 6, 4, generator=generator)
+    truth[:, 0, 0] = 1  # none without
+    assert {int(count) for row in match(truth, anchors) for count in row[row >= 0].bincount() if count} == {2}
     offsets = torch.randn(4, len(anchors), 4, generator=generator)
     logits = torch.randn(4, len(anchors), 4, generator=generator)
     matcher, targets = theirs.SSDMatcher(0.5), []
@@ -96,6 +99,18 @@ def test_the_loss_is_torchvisions_where_every_image_has_objects():
     )
     rows = torch.cat([offsets, anchors.expand(4, -1, -1), logits], -1)
     torch.testing.assert_close(multibox(rows, truth), sum(wanted.values()))
+
+
+def test_all_objects_weigh_alike_however_many_anchors_they_have():
+    """The pull at classes and at places, summed over an object's anchors, none of which is more wrong than another."""
+    anchors = torch.cat([torch.tensor([[0.1, 0.1, 0.3, 0.3]]).expand(5, 4), torch.tensor([[0.6, 0.6, 0.9, 0.9]])])
+    truth = torch.tensor([[[0.0, *anchors[0].tolist(), 0.0], [1.0, *anchors[5].tolist(), 0.0]]])
+    learnt = torch.cat([torch.full((6, 4), 0.5), torch.zeros(6, 3)], 1).requires_grad_()
+    assert match(truth, anchors).tolist() == [[0, 0, 0, 0, 0, 1]]
+    multibox(torch.cat([learnt[:, :4], anchors, learnt[:, 4:]], 1)[None], truth).backward()
+    pull = learnt.grad.abs().sum(1)
+    torch.testing.assert_close(pull[:5].sum(), pull[5])
+    torch.testing.assert_close(pull.sum(), torch.tensor(4 * 0.5 + 4 / 3), msg="as if none were weighted")
 
 
 def test_an_image_without_objects_teaches_and_a_crowd_does_not():

@@ -149,12 +149,12 @@ def licences(network: str) -> tuple[Licence, ...]:
 
 
 def find_published(text: str, *, network: str | None = None) -> Published | None:
-    """Published weights by name (`mobilenetv2_100.ra_in1k`), by network, or by tag where the network is given.
+    """Published weights by name (`mobilenetv2_100.ra_in1k`) or file, by network, or by tag where the network is given.
 
     None where nothing is known by that text.
     """
     for row in published_weights():
-        if row.name == text or (network == row.network and text == row.tag):
+        if text in (row.name, row.file) or (network == row.network and text == row.tag):
             return row
     return next(iter(weights_of(text)), None)
 

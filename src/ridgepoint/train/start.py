@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from ridgepoint.arch.zoo import load
 from ridgepoint.data import Preprocessing
 from ridgepoint.errors import InputError, RunError, nearest, shown
 from ridgepoint.files import exists
@@ -103,16 +104,25 @@ def start_from(given: str, *, network: str | None = None, patience_s: float | No
             return of_published(known, patience_s=patience_s)
         return _of_file(cached(repository) or fetch(repository, patience_s=patience_s), given)
     if (known := find_published(given, network=network)) is not None and not exists(path):
-        if network is not None and known.network != network and network in {row.network for row in published_weights()}:
+        if network is not None and known.network != network and _are_anothers(known, network):
             allowed = nearest(given, [row.tag for row in weights_of(network)])
             raise InputError(f"--weights {given}: these are weights of {known.network}, not of {network}; {allowed}")
         if given == known.network and (here := first_lying(weights_of(given))) is not None:
             known = here.published
         return of_published(known, patience_s=patience_s)
-    if path.suffix == "" and not exists(path) and "/" not in given:
+    if path.suffix not in (".safetensors", ".pth") and not exists(path) and "/" not in given:
         names = [row.name for row in published_weights() if network in (None, row.network)]
         raise InputError(f"--weights is {shown(given)}: no such file, folder or weights; {nearest(given, names)}")
     return _of_file(path, given)
+
+
+def _are_anothers(known: Published, network: str) -> bool:
+    """Whether weights cannot be a network's: of a classifier the name tells it, of a detector or segmenter, whose body
+    other networks have too, the padding.
+    """
+    if network not in {row.network for row in published_weights()}:
+        return False
+    return known.task is None or known.padding != load(network).conventions.padding
 
 
 def of_published(published: Published, *, patience_s: float | None = None) -> StartWeights:

@@ -19,7 +19,8 @@ def multibox(rows_BAC: Tensor, truth_BM6: Tensor, *, label_smoothing: float = 0.
     """Smooth L1 of offsets and cross-entropy of classes, over anchors that have objects and the hardest that do not.
 
     Source: SSD, arXiv:1512.02325, section 2.2.
-    Differs: an image without objects counts as one with a single matched anchor, so that something is learnt from it.
+    Differs: an image without objects counts as one with a single matched anchor, so that something is learnt from it;
+    all objects of a batch weigh alike, where SSD's weigh as many times as much as they have anchors.
 
     Args:
         rows_BAC: What a network in training gives; see `rows`.
@@ -34,15 +35,24 @@ def multibox(rows_BAC: Tensor, truth_BM6: Tensor, *, label_smoothing: float = 0.
         own_BA6 = truth_BM6.gather(1, object_BA.clamp(min=0)[..., None].expand(-1, -1, truth_BM6.shape[-1]))
         wanted_BA = torch.where(positive_BA, own_BA6[..., LABEL].long() + 1, 0)
         offsets_P4 = encode(own_BA6[..., PLACE][positive_BA], anchors_A4.expand(len(rows_BAC), -1, -1)[positive_BA])
-    places = smooth_l1_loss(rows_BAC[..., OFFSETS][positive_BA], offsets_P4, reduction="sum")
+        weights_P = _weights(object_BA, truth_BM6.shape[1])
+    places_P = smooth_l1_loss(rows_BAC[..., OFFSETS][positive_BA], offsets_P4, reduction="none").sum(1)
     losses_BA = cross_entropy(
         rows_BAC[..., LOGITS].movedim(-1, 1).contiguous(), wanted_BA, reduction="none", label_smoothing=label_smoothing
     )
     with torch.no_grad():
         may_BA = ~positive_BA & (object_BA != IGNORED)
         hard_BA = _hardest(losses_BA.masked_fill(~may_BA, -1.0), NEGATIVES * positive_BA.sum(1).clamp(min=1)) & may_BA
-    classes = losses_BA[positive_BA | hard_BA].sum()
-    return (places + classes) / positive_BA.sum().clamp(min=1)
+    found = (weights_P * (places_P + losses_BA[positive_BA])).sum()
+    return (found + losses_BA[hard_BA].sum()) / positive_BA.sum().clamp(min=1)
+
+
+def _weights(object_BA: Tensor, most: int) -> Tensor:
+    """Of the anchors that have objects, (P,), 1 on average: as much for each object, shared by the anchors it has."""
+    images_B1 = torch.arange(len(object_BA), device=object_BA.device)[:, None]
+    objects_P = (object_BA + most * images_B1)[object_BA >= 0]
+    weights_P = 1.0 / objects_P.bincount()[objects_P]
+    return weights_P / weights_P.mean()
 
 
 def _hardest(losses_BA: Tensor, counts_B: Tensor) -> Tensor:
