@@ -155,13 +155,14 @@ def fits() -> list[Row]:
 
 
 def photographs() -> list[Row]:
-    """`fit` beside whoever else had the same weights and time, by budget and seed; a dash where nobody tried."""
+    """`fit` beside whoever else had the same weights and time, by processor, budget and seed; a dash where none tried."""
     found = result("photographs")["rows"]
-    known = {(row["who"], row["budget_ms"], row["seed"]): row for row in found}
+    cases = ("processor", "budget_ms", "seed")
+    known = {(row["who"], *(row[case] for case in cases)): row for row in found}
     whom = [who for who in CONTENDERS if any(row["who"] == who for row in found)]
-    return [("budget", "seed", *(CONTENDERS[who] for who in whom))] + [
-        (f"{budget} ms", str(seed), *(by(known.get((who, budget, seed))) for who in whom))
-        for budget, seed in sorted({(row["budget_ms"], row["seed"]) for row in found})
+    return [("processor", "budget", "seed", *(CONTENDERS[who] for who in whom))] + [
+        (processor, f"{budget} ms", str(seed), *(by(known.get((who, processor, budget, seed))) for who in whom))
+        for processor, budget, seed in sorted({tuple(row[case] for case in cases) for row in found})
     ]
 
 
