@@ -155,7 +155,7 @@ def fits() -> list[Row]:
 
 
 def photographs() -> list[Row]:
-    """`fit` beside whoever else had the same weights and time, by processor, budget and seed; a dash where none tried."""
+    """`fit` beside whoever else had the same weights and time, by processor; a dash where none tried."""
     found = result("photographs")["rows"]
     cases = ("processor", "budget_ms", "seed")
     known = {(row["who"], *(row[case] for case in cases)): row for row in found}
