@@ -27,8 +27,8 @@ def set_training_threads(run: RunFolder[FitSettings], prepared: Prepared) -> int
     """Choose and set torch's threads; called before the search and before every full training.
 
     Bounded by count, all threads are used, so that equal requests give equal weights; and beside a GPU. Under a time
-    limit a trial of two seconds decides each time: on a busy machine, threads that wait for each other can be ten times
-    slower than one.
+    limit a trial of some seconds decides each time: on a busy machine, threads that wait for each other can be ten
+    times slower than one.
     """
     if run.settings.evaluations is not None or prepared.accelerator != CPU or ALL_THREADS == 1:
         torch.set_num_threads(ALL_THREADS)
@@ -64,10 +64,10 @@ def _step_s(prepared: Prepared, network: Network, recipe: Recipe, truth: Tensor,
     accelerator = prepared.accelerator
     recipe = msgspec.structs.replace(recipe, compile=False)  # which takes longer than a trial can save
     model = build(network).train().to(accelerator, memory_format=memory_format(network))  # type: ignore[call-overload]
-    images = torch.zeros(recipe.batch_size, *network.input, device=accelerator)
-    images = images.to(memory_format=memory_format(network))
     if recipe.norm_statistics == "kept":
         keep_statistics(model)
+    images = torch.zeros(recipe.batch_size, *network.input, device=accelerator)
+    images = images.to(memory_format=memory_format(network))
     batch = Batch(images=images, targets=truth.to(accelerator), ids=())
     loss = prepared.task.loss(recipe)
     learn = TrainingStep(

@@ -22,8 +22,9 @@ def freeze_backbone(model: BuiltNetwork, frozen: bool) -> None:
 def keep_statistics(model: nn.Module) -> None:
     """Let batch norms divide by the statistics that they have; their gains and shifts go on learning.
 
-    Small batches of few classes have other statistics than the weights were taught with, and running means that follow
-    a new batch by a hundredth, as TensorFlow's do, do not get there in an epoch or two.
+    They do so within the convolutions before them: see `ridgepoint.nn.held`. Small batches of few classes have
+    other statistics than the weights were taught with, and running means that follow a new batch by a hundredth, as
+    TensorFlow's do, do not get there in an epoch or two.
     """
     for module in model.modules():
         if isinstance(module, BatchNorm):
