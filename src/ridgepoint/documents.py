@@ -47,8 +47,13 @@ _Dumper.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, list("-+.012345
 _Dumper.add_implicit_resolver("tag:yaml.org,2002:int", _BASED, ["0"])
 
 
-def read_document(path: Path, *, error: type[InputError] = InputError) -> Raw:
+def read_document(path: Path, *, error: type[InputError] = InputError, numbered: bool = False) -> Raw:
     """The plain content of a YAML file, or of a JSON file where the name ends in `.json`.
+
+    Args:
+        path: The file.
+        error: What is raised.
+        numbered: Whether keys may be whole numbers, as in files of other programs; they become texts.
 
     Raises:
         InputError: Or `error`: naming the file, and the place in it that breaks a rule.
@@ -63,7 +68,7 @@ def read_document(path: Path, *, error: type[InputError] = InputError) -> Raw:
         content = _parse_json(text) if is_json else _parse_yaml(text)
     except _SyntaxError as cause:
         raise error(f"{path}: cannot be read as {'JSON' if is_json else 'YAML'}: {cause}") from None
-    return _Guard(str(path), error).plain(content, "", 0)
+    return _Guard(str(path), error, numbered=numbered).plain(content, "", 0)
 
 
 def read_value(text: str, *, what: str) -> Raw:
@@ -101,8 +106,8 @@ class _RuleError(_SyntaxError):
 class _Guard:
     """Turns what was parsed into plain content, and refuses what breaks a rule by its place."""
 
-    def __init__(self, source: str, error: type[InputError]):
-        self.source, self.error = source, error
+    def __init__(self, source: str, error: type[InputError], *, numbered: bool = False):
+        self.source, self.error, self.numbered = source, error, numbered
         self.values = 0
 
     def plain(self, value: Raw, where: str, depth: int) -> Raw:
@@ -127,6 +132,8 @@ class _Guard:
     def _mapping(self, pairs: _Pairs, where: str, depth: int) -> dict[str, Raw]:
         found: dict[str, Raw] = {}
         for given, value in pairs:
+            if self.numbered and type(given) is int:
+                given = str(given)
             if not isinstance(given, str):
                 raise self._refuse(where, f"has the key {shown(_seen(given))}. Allowed: texts, numbers in quotes")
             key = self._text(given, where)

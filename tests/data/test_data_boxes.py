@@ -18,6 +18,7 @@ from ridgepoint.data.preprocess import Preprocessing
 from ridgepoint.errors import DataError
 from ridgepoint.tasks.classification import CLASSIFICATION
 from ridgepoint.tasks.detection import DETECTION
+from ridgepoint.tasks.segmentation import SEGMENTATION
 from ridgepoint.testing import formats
 from ridgepoint.testing.laws import hold
 
@@ -92,6 +93,7 @@ MENDED: list[tuple[Change, str]] = [
     (lambda c: first(c, bbox=[99, 5, 10, 10]), "1 boxes lie outside of their image, and are left out"),
     (lambda c: first(c, bbox=[30, 20, -9, -9]), "1 boxes stand the wrong way round"),
     (lambda c: first(c, bbox=[50, 40, 30, 30]), "1 boxes reach beyond their image, and are cut at its border"),
+    (lambda c: first(c, iscrowd=None, bbox=[0, 0, 0, 9]), "1 boxes have no width or no height"),
     (lambda c: first(c, bbox=None), "1 annotations without a box of four numbers are left out"),
     (lambda c: first(c, bbox=[1, 2, 3]), "1 annotations without a box of four numbers are left out"),
     (lambda c: c["annotations"].append(c["annotations"][0]), "1 objects are written down twice, and count once"),
@@ -129,6 +131,7 @@ REFUSED: list[tuple[Change, str]] = [
     (lambda c: [each.update(file_name="x/y.png") for each in c["images"][:9]], "are not below"),
     (lambda c: c.update(annotations=[]), "no image has an object"),
     (lambda c: c.update(categories=[]), "names 0 classes"),
+    (lambda c: c["categories"][0].update(name="disc\n0"), "has a line break in its name"),
     (lambda c: first(c, bbox="left"), "cannot be read as COCO JSON"),
     (lambda c: first(c, bbox=[1e308, 1e308, 1e308, 1e308]) or c.update(annotations=c["annotations"][:1]), "no numbers"),
     (lambda c: c.update(annotations=c["annotations"][:1] * (MOST_ON_ONE + 1)), "Allowed: 10,000"),
@@ -142,6 +145,83 @@ def test_what_cannot_be_meant_is_refused(change: Change, told: str, tmp_path: Pa
     (tmp_path / "annotations.json").write_text(json.dumps(content))
     with pytest.raises(DataError, match=told):
         read_boxes(tmp_path)
+
+
+def test_an_image_of_two_parts_is_refused(tmp_path: Path):
+    """Its boxes would be those of the last file, in both parts."""
+    content = boxes.coco(boxes.draw(tmp_path / "images"))
+    for part in ("train", "val"):
+        (tmp_path / f"{part}.json").write_text(json.dumps(content))
+    with pytest.raises(DataError, match=r"'images/000\.png' is listed by 'train\.json' and by 'val\.json'"):
+        read_boxes(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["COCO JSON", "LabelMe JSON", "Pascal VOC XML"])
+def test_a_broken_file_of_annotations_is_named(kind: str, tmp_path: Path):
+    """Not called a folder of classes, as it was where the first file, or the only one, was broken off."""
+    boxes.make(tmp_path, kind)
+    path = min(file for file in tmp_path.rglob("*") if file.suffix in (".json", ".xml"))
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-9])
+    with pytest.raises(DataError, match=f"{path.name}: cannot be read as"):
+        read_boxes(tmp_path)
+    if kind != "Pascal VOC XML":
+        path.write_bytes(b"\xef\xbb\xbf" + whole)
+        assert read_boxes(tmp_path).kind == kind
+
+
+def test_nothing_to_learn_from_is_refused(tmp_path: Path):
+    """Crowds alone, or all objects in another part than train."""
+    content = boxes.coco(boxes.draw(tmp_path / "images"))
+    (tmp_path / "all.json").write_text(
+        json.dumps(content | {"annotations": [each | {"iscrowd": 1} for each in content["annotations"]]})
+    )
+    with pytest.raises(DataError, match="none of the 14 images to learn from holds an object"):
+        DETECTION.read(tmp_path, seed=0, root=None)
+    (tmp_path / "all.json").unlink()
+    for part, kept in (("train", slice(12)), ("val", slice(12, None))):
+        images = content["images"][kept]
+        known = {each["id"] for each in images if part == "val"}
+        marked = [each for each in content["annotations"] if each["image_id"] in known]
+        (tmp_path / f"{part}.json").write_text(json.dumps(content | {"images": images, "annotations": marked}))
+    with pytest.raises(DataError, match="images to learn from holds an object"):
+        DETECTION.read(tmp_path, seed=0, root=None)
+
+
+def test_an_image_is_found_under_another_ending_than_is_written(tmp_path: Path):
+    for kind in ("LabelMe JSON", "Pascal VOC XML"):
+        drawn = boxes.make(tmp_path / kind, kind)
+        for path in (tmp_path / kind).rglob("*.[jx]*"):
+            path.write_text(path.read_text().replace(".png", ".jpg"))
+        found = read_boxes(tmp_path / kind)
+        assert {name: rows_of(found, name) for name in drawn} == drawn, kind
+
+
+def test_annotations_that_leave_no_object_tell_why(tmp_path: Path):
+    boxes.make(tmp_path, "LabelMe JSON")
+    for path in (tmp_path / "images").glob("*.json"):
+        path.write_text(path.read_text().replace('"rectangle"', '"line"'))
+    with pytest.raises(DataError, match=r"no object of the annotations can be used.* shapes are no boxes or outlines"):
+        read_boxes(tmp_path)
+
+
+def test_lists_of_voc_are_read_as_people_write_them(tmp_path: Path):
+    """Names with spaces, endings, folders, and a class's 1 or -1 behind; trainval is train where nothing else is."""
+    drawn = boxes.make(tmp_path, "Pascal VOC XML")
+    for name in drawn:
+        (tmp_path / "images" / name).rename(tmp_path / "images" / f"a photo {name}")
+        (tmp_path / "Annotations" / f"{Path(name).stem}.xml").unlink()
+    boxes.write_voc(tmp_path, {f"a photo {name}": objects for name, objects in drawn.items()})
+    stems = [f"a photo {Path(name).stem}" for name in drawn]
+    lists = tmp_path / "ImageSets" / "Main"
+    lists.mkdir(parents=True)
+    (lists / "test.txt").write_text("".join(f"JPEGImages/{stem}.png\n" for stem in stems[20:]))
+    (lists / "val.txt").write_text("".join(f"{stem}  -1\n" for stem in stems[16:20]))
+    (lists / "trainval.txt").write_text("\n".join(stems[:20]))
+    (tmp_path / "catalogue.xml").write_text("<books/>")
+    found = read_boxes(tmp_path)
+    assert {part: len(split) for part, split in found.given.items()} == {"train": 16, "val": 4, "test": 4}
+    assert any("1 XML files are no annotations of VOC's, and are left aside" in note for note in found.notes)
 
 
 def test_a_path_in_a_file_leads_nowhere_else(tmp_path: Path):
@@ -165,6 +245,7 @@ YOLO = [
     ("-1 0.5 0.5 0.2 0.2\n", "Allowed: a class's number"),
     ("0 nan 0.5 0.2 0.2\n", "Allowed: a class's number"),
     ("disc 0.5 0.5 0.2 0.2\n", "Allowed: a class's number"),
+    ("0 0.5 0.5 0.2 0.2 0.5 0.5 1\n", "as many more as kpt_shape in data.yaml tells of keypoints"),
 ]
 
 
@@ -175,6 +256,52 @@ def test_a_line_of_yolo_that_cannot_be_read_is_named(line: str, told: str, tmp_p
     with pytest.raises(DataError, match=r"labels/003\.txt: line 1") as caught:
         read_boxes(tmp_path)
     assert told in str(caught.value)
+
+
+@pytest.mark.parametrize("line", ["0,0.5,0.5,0.2,0.2", "disc 0.5 0.5 0.2 0.2", "a photograph of a disc"])
+def test_texts_that_are_all_written_otherwise_are_told(line: str, tmp_path: Path):
+    boxes.make(tmp_path, "YOLO texts")
+    for path in (tmp_path / "labels").iterdir():
+        path.write_text(line)
+    with pytest.raises(DataError, match=r"labels/000\.txt: line 1 is .* Allowed: a class's number"):
+        read_boxes(tmp_path)
+
+
+@pytest.mark.parametrize("names", ["\n  0: disc\n  1: square\n", "{1: square, 0: disc}", "['disc', square]"])
+def test_names_of_yolo_stand_in_a_list_or_by_number(names: str, tmp_path: Path):
+    boxes.make(tmp_path, "YOLO texts")
+    (tmp_path / "data.yaml").write_text(f"nc: 2\nnames: {names}\n")
+    (tmp_path / "args.yaml").write_text("left: [open\n")
+    found = read_boxes(tmp_path)
+    assert found.classes == boxes.CLASSES
+    assert any("1 YAML files cannot be read, and are left aside; args.yaml" in note for note in found.notes)
+
+
+@pytest.mark.parametrize("others", ["data2.yaml", "classes.txt"])
+def test_two_files_that_name_other_classes_are_no_silent_choice(others: str, tmp_path: Path):
+    boxes.make(tmp_path, "YOLO texts")
+    (tmp_path / others).write_text("square\ndisc\n" if others == "classes.txt" else "names: [square, disc]\n")
+    if others == "classes.txt":
+        assert any("name other classes than data.yaml" in note for note in read_boxes(tmp_path).notes)
+        (tmp_path / "data.yaml").unlink()
+        (tmp_path / "labels" / others).write_text("disc\nsquare\n")
+    with pytest.raises(DataError, match="name different classes"):
+        read_boxes(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("shape", "more"), [("[2, 3]", " 0.5 0.5 2 0.4 0.4 1"), ("[3, 2]", " 0.5 0.5 0.4 0.4 0.6 0.6")]
+)
+def test_keypoints_of_yolo_are_no_outlines(shape: str, more: str, tmp_path: Path):
+    """`kpt_shape` tells how many numbers they are; the box stands before them."""
+    drawn = boxes.make(tmp_path, "YOLO texts")
+    (tmp_path / "data.yaml").write_text(f"kpt_shape: {shape}\nnames: [disc, square]\n")
+    for path in (tmp_path / "labels").iterdir():
+        path.write_text("".join(f"{line}{more}\n" for line in path.read_text().splitlines()))
+    assert SEGMENTATION.read(tmp_path, seed=0, root=None) is None
+    found = read_boxes(tmp_path)
+    assert {name: rows_of(found, name) for name in drawn} == drawn
+    assert any("lines have keypoints behind their boxes, which are left aside" in note for note in found.notes)
 
 
 def test_yolo_in_pixels_is_refused_and_missing_texts_are_said(tmp_path: Path):

@@ -59,7 +59,7 @@ class Detection:
         found = None if folder is None else read_boxes(folder)
         if found is None and named:
             raise _no_boxes(spec)
-        return None if found is None else assemble(found, seed=seed)
+        return None if found is None else _with_objects(assemble(found, seed=seed), spec)
 
     def whole(self, spec: str | Path, labels: Sequence[str], *, root: Path | None) -> Split:
         """All images with boxes, their classes matched by name to the labels."""
@@ -247,6 +247,21 @@ def _anchors_at(head: Detector, height: int, width: int) -> Tensor:
     maps = [Shape(1, -(-height // int(stride)), -(-width // int(stride))) for stride in strides]
     spread = [(own, each) for own, each in zip(spread_anchors(head.anchors, maps), maps, strict=True) if own]
     return anchor_boxes([own for own, _ in spread], [(each.height, each.width) for _, each in spread])
+
+
+def _with_objects(data: Dataset, spec: str | Path) -> Dataset:
+    """The same data.
+
+    Raises:
+        DataError: If no image to learn from holds an object that can be learnt from.
+    """
+    rows = truth_rows(data.train)
+    if not ((rows[..., LABEL] >= 0) & (rows[..., CROWD] == 0)).any():
+        raise DataError(
+            f"'{spec}': none of the {len(data.train):,} images to learn from holds an object, crowds left aside. Mark "
+            "objects on them; where parts are drawn, another --seed draws others"
+        )
+    return data
 
 
 def _no_boxes(spec: str | Path) -> DataError:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from ridgepoint.data.boxes.outline import Outline
-from ridgepoint.errors import DataError
+from ridgepoint.errors import DataError, shown
 
 MOST_OBJECTS = 5_000_000
 MOST_ON_ONE = 10_000
@@ -99,18 +99,29 @@ class Annotations:
     remarks: Remarks
 
 
-def check_classes(names: Iterable[str], place: str) -> tuple[str, ...]:
-    """Names of classes as they may be: each once, none empty.
+def check_classes(names: Iterable[str], place: str, remarks: Remarks | None = None) -> tuple[str, ...]:
+    """Names of classes as they may be: each once, none empty, each on one line.
+
+    Args:
+        names: In their order.
+        place: Where they stand.
+        remarks: What was left out, where names are those of the objects that were not.
 
     Raises:
         DataError: If they are not.
     """
     found = tuple(names)
+    if not found and remarks is not None:
+        told = " ".join(remarks.notes())
+        raise DataError(f"no object of the annotations can be used, the first of which is {place}. {told}".rstrip())
     if not found or len(found) > MOST_CLASSES:
         raise DataError(f"{place}: names {len(found):,} classes. Allowed: 1 to {MOST_CLASSES:,}")
     empty = [index for index, name in enumerate(found) if not name.strip()]
     if empty:
         raise DataError(f"{place}: class number {empty[0]} has no name. Give it one")
+    broken = [name for name in found if len(name.splitlines()) > 1]
+    if broken:
+        raise DataError(f"{place}: the class {shown(broken[0])} has a line break in its name. Take it out")
     twice = {name for name in found if found.count(name) > 1} if len(set(found)) < len(found) else set()
     if twice:
         raise DataError(f"{place}: the class '{min(twice)}' is named twice. Give every class a name of its own")

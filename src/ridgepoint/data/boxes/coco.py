@@ -3,6 +3,7 @@
 Source: https://cocodataset.org/#format-data
 """
 
+import codecs
 from collections import defaultdict
 from collections.abc import Sequence
 from functools import partial
@@ -50,7 +51,7 @@ class _Annotation(msgspec.Struct, gc=False):
     category_id: Id
     id: Id | None = None
     bbox: list[float] | None = None
-    iscrowd: int | bool = 0
+    iscrowd: int | bool | None = 0
     segmentation: msgspec.Raw = _NOTHING
 
 
@@ -85,6 +86,13 @@ def read_coco(files: Files, paths: Sequence[str]) -> Annotations:
         categories = _categories(file, path)
         names |= dict.fromkeys(categories.values())
         pictures += _pictures(file, path, part, categories, files, remarks)
+    listed: dict[str, str] = {}
+    for each in pictures:
+        if listed.setdefault(each.path, each.part) != each.part:
+            raise DataError(
+                f"'{each.path}' is listed by '{by_part[listed[each.path]]}' and by '{by_part[each.part]}'. An image is "
+                "of one part, or a network is judged by what it learnt: list it once"
+            )
     if "all" in by_part and len(by_part) > 1:
         raise DataError(
             f"'{by_part['all']}' names no part, and other files do: {', '.join(sorted(set(by_part) - {'all'}))}. Name "
@@ -96,7 +104,7 @@ def read_coco(files: Files, paths: Sequence[str]) -> Annotations:
 def _decode(files: Files, path: str) -> _File:
     content = read_file(files.at(path), limit_bytes=LARGEST_BYTES, error=DataError)
     try:
-        return msgspec.json.decode(content, type=_File, strict=False)
+        return msgspec.json.decode(content.removeprefix(codecs.BOM_UTF8), type=_File, strict=False)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise DataError(f"{path}: cannot be read as COCO JSON: {error}. Write it anew") from None
 

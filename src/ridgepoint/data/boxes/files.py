@@ -15,6 +15,7 @@ from ridgepoint.data.opening import SUFFIXES, reason_of, suffix_of
 from ridgepoint.errors import DataError
 
 MOST_FILES = 2_000_000
+_USUAL = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,25 @@ class Files:
         if len(found) > 1:
             raise DataError(f"{of}: '{name}' may be '{found[0]}' or '{found[1]}'. Write their folders too")
         return found[0] if found else None
+
+    def image_of(self, path: str, said: str, *, part: str = "all") -> str | None:
+        """The image that a file of its own is about: the one it says, else the one that is called as the file is.
+
+        What a file says is often of another machine, or of before a renaming or a conversion.
+
+        Args:
+            path: The file.
+            said: What it says.
+            part: As of `image`.
+
+        Raises:
+            DataError: As `image`.
+        """
+        stem = PurePosixPath(path).stem
+        for name in dict.fromkeys((said, *(stem + suffix for suffix in _USUAL), *(stem + each for each in SUFFIXES))):
+            if name and (found := self.image(name, of=path, part=part)):
+                return found
+        return None
 
     def at(self, path: str) -> Path:
         """Where a file lies."""

@@ -1,5 +1,6 @@
 """Which format of boxes a folder holds, by what is in it."""
 
+import codecs
 from collections.abc import Callable
 from pathlib import Path
 
@@ -50,10 +51,13 @@ def find_annotations(root: Path, *, outlined: bool = False) -> tuple[Annotations
 
 
 def _kind_of_json(files: Files, path: str) -> str | None:
-    """By the keys that it has; None for what is no JSON, or none of ours."""
+    """By the keys that it has; of what is broken by those written in it, so that one is told; None for others."""
     try:
         content = read_file(files.at(path), limit_bytes=coco.LARGEST_BYTES)
-        keys = msgspec.json.decode(content, type=dict[str, msgspec.Raw]).keys()
-    except (InputError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except InputError:
         return None
+    try:
+        keys = set(msgspec.json.decode(content.removeprefix(codecs.BOM_UTF8), type=dict[str, msgspec.Raw]))
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        keys = {key for each in (coco, labelme) for key in each.KEYS if f'"{key}"'.encode() in content}
     return next((each.KIND for each in (coco, labelme) if keys >= set(each.KEYS)), None)

@@ -3,6 +3,7 @@
 Source: https://github.com/wkentaro/labelme
 """
 
+import codecs
 import math
 from collections.abc import Sequence
 from pathlib import PurePosixPath
@@ -57,13 +58,13 @@ def read_labelme(files: Files, paths: Sequence[str]) -> Annotations:
     for path in paths:
         content = read_file(files.at(path), limit_bytes=LARGEST_BYTES, error=DataError)
         try:
-            file = msgspec.json.decode(content, type=_File, strict=False)
+            file = msgspec.json.decode(content.removeprefix(codecs.BOM_UTF8), type=_File, strict=False)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise DataError(f"{path}: cannot be read as LabelMe JSON: {error}. Save it with LabelMe anew") from None
         check_count(len(file.shapes), MOST_ON_ONE, path)
         part = part_at(path)
         name = file.imagePath or PurePosixPath(path).stem
-        found = files.image(name, of=path, part=part)
+        found = files.image_of(path, name, part=part)
         if found is None:
             remarks.add(MISSING, f"{path}: {name}")
             continue
@@ -79,7 +80,7 @@ def read_labelme(files: Files, paths: Sequence[str]) -> Annotations:
         seen.add(each.path)
     return Annotations(
         kind=KIND,
-        classes=check_classes(sorted(names, key=natural_key), paths[0]),
+        classes=check_classes(sorted(names, key=natural_key), paths[0], remarks),
         pictures=tuple(sorted([*pictures, *_unmarked(files, seen, remarks)], key=lambda each: natural_key(each.path))),
         remarks=remarks,
     )

@@ -5,6 +5,7 @@ Numbers are taken as they are written. The original VOC counts pixels from 1, pr
 Source: Everingham et al., The PASCAL Visual Object Classes Challenge, 2010, and its development kit.
 """
 
+import re
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
@@ -20,9 +21,10 @@ from ridgepoint.data.boxes.annotations import (
 )
 from ridgepoint.data.boxes.coco import MISSING
 from ridgepoint.data.boxes.files import Files, part_at
-from ridgepoint.data.boxes.xml import Element, read_xml
+from ridgepoint.data.boxes.xml import LARGEST_BYTES, Element, read_xml
 from ridgepoint.data.names import natural_key
-from ridgepoint.errors import DataError, shown
+from ridgepoint.data.opening import suffix_of
+from ridgepoint.errors import DataError, InputError, shown
 from ridgepoint.files import read_file
 
 KIND = "Pascal VOC XML"
@@ -30,29 +32,34 @@ _LIST_BYTES = 64 << 20
 
 
 def read_voc(files: Files, paths: Sequence[str]) -> Annotations | None:
-    """What the XML files say; None where the first one is no annotation of VOC's.
+    """What the XML files say; None where none of them is an annotation of VOC's.
 
-    Parts are those of `ImageSets/Main/{train,val,test}.txt` where there are such, else those of the folders.
+    Parts are those of `ImageSets/Main/{train,val,test}.txt` where there are such, else those of the folders. Of
+    `trainval.txt`, what is in no other list is train.
 
     Raises:
         DataError: If a file breaks the format.
     """
     remarks, pictures, names = Remarks(), [], set[str]()
-    if not _is_voc(files, paths[0]):
+    if not any(_is_voc(files, path) for path in paths):
         return None
-    listed = _listed(files)
+    listed = _listed(files, {PurePosixPath(path).stem for path in paths})
     for path in paths:
         root = read_xml(files.at(path))
         if root.name != "annotation":
-            raise DataError(f"{path}: its root is {shown(root.name)}. Allowed: annotation, as VOC has it")
+            if files.image_of(path, ""):
+                raise DataError(f"{path}: its root is {shown(root.name)}. Allowed: annotation, as VOC has it")
+            remarks.add("XML files are no annotations of VOC's, and are left aside", path)
+            continue
         stem = PurePosixPath(path).stem
         part = (listed.get(stem) or "") if listed else part_at(path)
         if not part:
             remarks.add("annotations are in no list of ImageSets/Main, and are left out", path)
             continue
-        found = _image(files, path, root, part)
+        said = root.word("filename") or stem
+        found = files.image_of(path, said, part=part)
         if found is None:
-            remarks.add(MISSING, f"{path}: {root.word('filename') or stem}")
+            remarks.add(MISSING, f"{path}: {said}")
             continue
         objects = [_object(each, path, remarks) for each in root.children if each.name == "object"]
         check_count(len(objects), MOST_ON_ONE, path)
@@ -62,40 +69,58 @@ def read_voc(files: Files, paths: Sequence[str]) -> Annotations | None:
     pictures += _unmarked(files, pictures, remarks) if not listed else []
     return Annotations(
         kind=KIND,
-        classes=check_classes(sorted(names, key=natural_key), paths[0]),
+        classes=check_classes(sorted(names, key=natural_key), paths[0], remarks),
         pictures=tuple(sorted(pictures, key=lambda each: natural_key(each.path))),
         remarks=remarks,
     )
 
 
 def _is_voc(files: Files, path: str) -> bool:
+    """By its root, or where it is broken, by what is written in it, so that one is told."""
     try:
         return read_xml(files.at(path)).name == "annotation"
     except DataError:
+        return _is_marked(files, path)
+
+
+def _is_marked(files: Files, path: str) -> bool:
+    try:
+        return b"<annotation" in read_file(files.at(path), limit_bytes=LARGEST_BYTES)
+    except InputError:
         return False
 
 
-def _listed(files: Files) -> dict[str, str]:
-    """The part of every image by its stem, where lists tell it."""
+def _listed(files: Files, stems: set[str]) -> dict[str, str]:
+    """The part of every image by its stem, where lists tell it: a name a line, and maybe whether a class is there."""
     found: dict[str, str] = {}
-    for path in files.by_suffix.get(".txt", ()):
-        pure = PurePosixPath(path)
-        if pure.parent.name == "Main" and pure.stem in ("train", "val", "test"):
-            content = read_file(files.at(path), limit_bytes=_LIST_BYTES, error=DataError)
-            for word in content.decode(errors="replace").split():
-                if found.setdefault(word, pure.stem) != pure.stem:
-                    raise DataError(f"{path}: '{word}' is also in {found[word]}. An image is of one part: list it once")
+    lists = {
+        PurePosixPath(path).stem: path
+        for path in files.by_suffix.get(".txt", ())
+        if PurePosixPath(path).parent.name == "Main"
+    }
+    for part in ("train", "val", "test"):
+        for name in _names_in(files, lists.get(part), stems):
+            if found.setdefault(name, part) != part:
+                raise DataError(
+                    f"{lists[part]}: '{name}' is also in {found[name]}. An image is of one part: list it once"
+                )
+    for name in _names_in(files, lists.get("trainval"), stems):
+        found.setdefault(name, "train")
     return found
 
 
-def _image(files: Files, path: str, root: Element, part: str) -> str | None:
-    """By the file's own name first: what stands inside is often of another machine, or of before a renaming."""
-    stem = PurePosixPath(path).stem
-    said = root.word("filename")
-    for name in dict.fromkeys([said, *(stem + suffix for suffix in (".jpg", ".jpeg", ".png", ".bmp", ".webp"))]):
-        if name and (found := files.image(name, of=path, part=part)):
-            return found
-    return None
+def _names_in(files: Files, path: str | None, stems: set[str]) -> list[str]:
+    """The stems that a list names."""
+    if path is None:
+        return []
+    content = read_file(files.at(path), limit_bytes=_LIST_BYTES, error=DataError).decode("utf-8-sig", "replace")
+    found = []
+    for line in filter(None, map(str.strip, content.splitlines())):
+        whole = PurePosixPath(line.replace("\\", "/")).name
+        bare = re.sub(r"\s+-?[01]$", "", whole)
+        spelt = [name.removesuffix(suffix_of(name)) for name in (whole, bare)]
+        found.append(next((name for name in (whole, bare, *spelt) if name in stems), bare))
+    return found
 
 
 def _size(root: Element) -> tuple[int, int] | None:

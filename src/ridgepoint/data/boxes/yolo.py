@@ -9,6 +9,7 @@ Source: darknet's and Ultralytics' documentation.
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import PurePosixPath
+from typing import Any
 
 from ridgepoint.data.boxes.annotations import (
     AROUND,
@@ -54,7 +55,12 @@ def pairs(files: Files) -> dict[str, str]:
 
 
 def is_yolo(files: Files, texts: Sequence[str]) -> bool:
-    """Whether texts beside images hold objects: the first line there is, of a few files, begins as one."""
+    """Whether texts beside images hold objects: the first line there is, of a few files, begins as one.
+
+    In folders called labels texts are meant to, so that one who wrote them in another way is told.
+    """
+    if texts and all("labels" in path.lower().split("/")[:-1] for path in texts):
+        return True
     for path in texts[:_SAMPLE]:
         try:
             words = next((line.split() for line in _lines(files, path) if line.strip()), None)
@@ -66,8 +72,10 @@ def is_yolo(files: Files, texts: Sequence[str]) -> bool:
 
 
 def is_outlined(files: Files, texts: Sequence[str]) -> bool:
-    """Whether a line of a few files has more numbers than a box needs."""
-    return any(len(line.split()) > _OF_BOX for path in texts[:_SAMPLE] for line in _lines(files, path))
+    """Whether a line of a few files has more numbers than a box needs, and a box with its keypoints."""
+    counts = {len(line.split()) for path in texts[:_SAMPLE] for line in _lines(files, path)}
+    more = {count for count in counts if count > _OF_BOX}
+    return bool(more) and more != {_OF_BOX - 1 + _keypoints(_tables(files, Remarks()))}
 
 
 def read_yolo(files: Files, paired: dict[str, str]) -> Annotations:
@@ -81,10 +89,11 @@ def read_yolo(files: Files, paired: dict[str, str]) -> Annotations:
         DataError: If a line cannot be read, or a class has no name.
     """
     remarks = Remarks()
-    names, source = _names(files)
+    tables = _tables(files, remarks)
+    (names, source), keypoints = _names(files, tables, remarks), _keypoints(tables)
     marked, most = {}, -1
     for image, text in paired.items():
-        found = list(_objects(files, text, remarks))
+        found = list(_objects(files, text, keypoints, remarks))
         check_count(len(found), MOST_ON_ONE, text)
         marked[image] = found
         for number, _, place, *_ in found:
@@ -119,24 +128,68 @@ def _texts(files: Files) -> set[str]:
     return {path for path in found if "labels" in [name.lower() for name in PurePosixPath(path).parts[:-1]]}
 
 
-def _names(files: Files) -> tuple[tuple[str, ...], str]:
-    """Names of classes in the order of their numbers, and where they stand; none where no file tells them."""
+def _tables(files: Files, remarks: Remarks) -> dict[str, dict[str, Any]]:
+    """The YAML files that tell names of classes, and what they hold; others are none of ours.
+
+    Raises:
+        DataError: If none does, and one cannot be read.
+    """
+    found, unread = {}, dict[str, InputError]()
     for path in (*files.by_suffix.get(".yaml", ()), *files.by_suffix.get(".yml", ())):
         try:
-            content = read_document(files.at(path), error=DataError)
+            content = read_document(files.at(path), error=DataError, numbered=True)
         except InputError as error:
-            raise DataError(str(error)) from None
-        named = content.get("names") if isinstance(content, dict) else None
-        if named is not None:
-            return check_classes(_in_order(named, path), path), path
-    for path in (
-        *files.by_suffix.get(".txt", ()),
-        *files.by_suffix.get(".names", ()),
-        *files.by_suffix.get(".labels", ()),
-    ):
-        if PurePosixPath(path).name.lower() in _NAME_FILES:
-            return check_classes([line.strip() for line in _lines(files, path) if line.strip()], path), path
-    return (), ""
+            unread[path] = error
+            continue
+        if isinstance(content, dict) and content.get("names") is not None:
+            found[path] = content
+    for path, why in unread.items():
+        if not found:
+            raise DataError(str(why)) from None
+        remarks.add("YAML files cannot be read, and are left aside", path)
+    return found
+
+
+def _names(files: Files, tables: dict[str, dict[str, Any]], remarks: Remarks) -> tuple[tuple[str, ...], str]:
+    """Names of classes in the order of their numbers, and where they stand; none where no file tells them.
+
+    Raises:
+        DataError: If two files tell different ones: which labels are meant by which is not known.
+    """
+    by_table = {path: tuple(_in_order(table["names"], path)) for path, table in tables.items()}
+    by_text = {
+        path: tuple(line.strip() for line in _lines(files, path) if line.strip())
+        for suffix in (".txt", ".names", ".labels")
+        for path in files.by_suffix.get(suffix, ())
+        if PurePosixPath(path).name.lower() in _NAME_FILES
+    }
+    found = by_table or by_text
+    if not found:
+        return (), ""
+    source, names = next(iter(found.items()))
+    for path, others in found.items():
+        if others != names:
+            raise DataError(
+                f"'{source}' and '{path}' name different classes: {_short(names)}; and {_short(others)}. Keep the one "
+                "that the labels were made by"
+            )
+    for path, others in by_text.items():
+        if others != names:
+            remarks.add(f"files name other classes than {source}, and are left aside", path)
+    return check_classes(names, source), source
+
+
+def _short(names: Sequence[str]) -> str:
+    return ", ".join(map(shown, names[:4])) + (", ..." if len(names) > 4 else "")
+
+
+def _keypoints(tables: dict[str, dict[str, Any]]) -> int:
+    """How many numbers of a line are keypoints behind its box, as `kpt_shape` of a data.yaml says; usually none."""
+    for table in tables.values():
+        shape = table.get("kpt_shape")
+        if isinstance(shape, list) and len(shape) == 2 and all(type(each) is int and each > 0 for each in shape):
+            return int(shape[0] * shape[1])
+    return 0
 
 
 def _in_order(named: object, path: str) -> list[str]:
@@ -151,7 +204,9 @@ def _in_order(named: object, path: str) -> list[str]:
     return [str(name) for name in named]
 
 
-def _objects(files: Files, path: str, remarks: Remarks) -> Iterator[tuple[int, Box, str, Outline | None, str]]:
+def _objects(
+    files: Files, path: str, keypoints: int, remarks: Remarks
+) -> Iterator[tuple[int, Box, str, Outline | None, str]]:
     for number, line in enumerate(_lines(files, path), 1):
         if not (words := line.split()):
             continue
@@ -162,6 +217,9 @@ def _objects(files: Files, path: str, remarks: Remarks) -> Iterator[tuple[int, B
                 "in parts of the image, such as 0 0.5 0.5 0.2 0.3"
             )
         values = [float(word) for word in words[1:]]
+        if keypoints and len(values) == _OF_BOX - 2 + keypoints:
+            values = values[:4]
+            remarks.add("lines have keypoints behind their boxes, which are left aside", place)
         outline, fault = None, ""
         if len(values) == 4:
             x, y, width, height = values
@@ -175,7 +233,10 @@ def _objects(files: Files, path: str, remarks: Remarks) -> Iterator[tuple[int, B
             box = (min(values[::2]), min(values[1::2]), max(values[::2]), max(values[1::2]))
             remarks.add(AROUND, place)
         else:
-            raise DataError(f"{place} has {len(words)} numbers. Allowed: 5, or an outline's class and pairs x y")
+            raise DataError(
+                f"{place} has {len(words)} numbers. Allowed: 5, or an outline's class and pairs x y, or as many more "
+                "as kpt_shape in data.yaml tells of keypoints"
+            )
         yield int(float(words[0])), box, place, outline, fault
 
 
