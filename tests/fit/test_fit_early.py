@@ -2,21 +2,30 @@
 
 import json
 import sys
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 import msgspec
 import pytest
+import torch
 from cli_helpers import call
 from fit_helpers import PROGRAM, SPACE_FILE, finish, kill_when
 from photographs import NAME, write_photographs
 
+from ridgepoint.arch.network import Network
 from ridgepoint.arch.zoo import load
 from ridgepoint.deploy.artefact import load_artefact
 from ridgepoint.fit import bound, early, share
+from ridgepoint.fit import finish as ending
+from ridgepoint.fit.clocking import times_once
+from ridgepoint.fit.goals import Goal
+from ridgepoint.fit.job import FitJob
 from ridgepoint.fit.share import Share
 from ridgepoint.nn.build import build
 from ridgepoint.nn.reach import FOLDER
 from ridgepoint.nn.weights import save_weights
+from ridgepoint.run.result import Told
+from ridgepoint.train.folder import load_training
 from ridgepoint.train.start import start_from
 
 HALF = (0.5, 0.5, 0.5)
@@ -110,6 +119,56 @@ def test_where_too_few_steps_are_left_nothing_is_fine_tuned(
     assert done.returncode == 0, done.stderr
     told = f"{NAME} is left as it is: there is no time for enough steps to gain by."
     assert (told in done.stderr, "fine-tuned" in done.stderr) == (not learns, learns), done.stderr
+
+
+def by_pixels(most_px: int, when: Callable[[Collection[str]], bool]) -> Callable[..., Mapping[str, Told]]:
+    """A clock by which inputs up to so many pixels of a side meet 50 ms, where files have such names; all do else."""
+
+    def times(job: FitJob, goal: Goal, files: dict[str, Path], networks: dict[str, Network], **more: float):
+        told = times_once(job, goal, files, networks, **more)
+        pixels = {name: networks[name].input[1] if when(files) else 1 for name in files}
+        return {name: msgspec.structs.replace(told[name], ms=50.0 * (px / most_px) ** 2) for name, px in pixels.items()}
+
+    return times
+
+
+def test_where_the_first_file_is_over_the_budget_a_smaller_input_opens(
+    place: Path, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(ending, "times_once", by_pixels(72, lambda _: True))
+    asked = words(place, tmp_path / "run", *[word for word in COUNTED if word not in ("--size", "64")], "--json")
+    done = call(*asked)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    first, second = (stage["name"] for stage in result["stages"][:2])
+    assert first != second == f"{NAME}-64px-frozen" and "is over the budget by its file's clock: opens at 64 px" in (
+        done.stderr
+    )
+    assert result["met"] and result["network"]["input"] == [3, 64, 64]
+
+
+@pytest.mark.parametrize(("size", "code"), [([], 0), (["--size", "96"], 3)])
+def test_what_the_last_clock_refuses_ships_at_a_smaller_input_unless_the_user_chose_it(
+    size: list[str], code: int, place: Path, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    fine = [word for word in COUNTED if word not in ("--size", "64")] + size
+    late = by_pixels(76, lambda names: any("finetuned" in name for name in names))
+    monkeypatch.setattr(ending, "times_once", late)
+    asked = words(place, tmp_path / "run", *fine, "--json")
+    done = call(*asked)
+    assert done.returncode == code, done.stderr
+    result = json.loads(done.stdout)
+    if code:
+        assert not result["met"] and result["network"]["input"] == [3, 96, 96]
+        return
+    assert result["met"] and result["network"]["input"] == [3, 72, 72]
+    best = max(result["stages"], key=lambda stage: stage["val_accuracy"])
+    learnt = result["network"]["name"].removesuffix("-at-72px")
+    one, other = (load_training(tmp_path / "run" / "trainings" / name)[0] for name in (learnt, f"{learnt}-at-72px"))
+    assert all(torch.equal(mine, yours) for mine, yours in zip(one.parameters(), other.parameters(), strict=True))
+    assert f"what {learnt} learnt, at 72 instead of" in str(result) and best["val_accuracy"] >= 1 / 3
+    again = call(*asked, "--resume")
+    assert again.returncode == 0 and json.loads(again.stdout)["accuracy"] == result["accuracy"]
 
 
 @pytest.mark.parametrize(("given", "latency", "code"), [("auto", "50ms", 0), ("hub", "1us", 3)])

@@ -2,15 +2,18 @@
 
 import importlib.util
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import box_helpers as boxes
+import msgspec
 import numpy as np
 import pytest
 import torch
 from cli_helpers import call, refused
 
-from ridgepoint.arch.document import parse_network
+from ridgepoint.arch.document import dump_network, parse_network
 from ridgepoint.arch.network import Network
 from ridgepoint.arch.suppression import Suppression
 from ridgepoint.data import Dataset, Preprocessing, decode
@@ -61,6 +64,26 @@ def written(model: BuiltNetwork, path: Path, data, runtime: str = "onnxruntime",
     about = {"network": network, "preprocessing": prepared, "labels": found.classes, "task": "detection"}
     export_artefact(model, path, runtime=runtime, suppression=USUAL, **about | more)
     return load_artefact(path, runtime=runtime)
+
+
+def test_a_process_that_did_nothing_before_writes_such_a_file(data, tmp_path: Path):
+    """The exporter knows suppression only where torchvision was loaded before it."""
+    found, prepared, network = data
+    (tmp_path / "network.yaml").write_text(dump_network(network))
+    program = f"""
+from pathlib import Path
+from ridgepoint.arch.suppression import Suppression
+from ridgepoint.arch.zoo import load
+from ridgepoint.data import Preprocessing
+from ridgepoint.deploy.export import export_artefact
+from ridgepoint.nn.build import build
+network = load({str(tmp_path / "network.yaml")!r})
+pixels = Preprocessing(**{msgspec.to_builtins(prepared)!r})
+about = dict(preprocessing=pixels, labels={found.classes!r}, task="detection", suppression=Suppression())
+export_artefact(build(network).eval(), Path({str(tmp_path / "m.onnx")!r}), network=network, **about)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and load_artefact(tmp_path / "m.onnx").suppression, done.stderr
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)

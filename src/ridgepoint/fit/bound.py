@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from ridgepoint.arch.network import Network
 from ridgepoint.display import Display
 from ridgepoint.errors import BudgetError
 from ridgepoint.fit.plan import Plan
@@ -21,6 +22,7 @@ from ridgepoint.search.candidate import Candidate
 from ridgepoint.search.draw import smallest
 from ridgepoint.units import format_duration
 
+ENDING = "ending"  # a step
 BLOCK_S = 0.9  # to export and clock one block that the latency table lacks, on two cores of a cloud machine
 FURTHER_BLOCKS = 1.5  # what the first candidates need besides
 NETWORK_S = 2.0  # the same for a network
@@ -90,17 +92,17 @@ def require_first_file(run: RunFolder[FitSettings], prepared: Prepared, target: 
         )
 
 
-def measure_ending(run: RunFolder[FitSettings], prepared: Prepared, target: Target) -> Ending:
-    """What the end will cost, from exporting and clocking one network of average size; kept for the run."""
-    if (known := run.read_step("ending", Ending)) is not None:
+def measure_ending(run: RunFolder[FitSettings], prepared: Prepared, target: Target, network: Network) -> Ending:
+    """What the end will cost, from exporting and clocking a network such as it ends with; kept for the run."""
+    if (known := run.read_step(ENDING, Ending)) is not None:
         return known
-    taken, ms = target.try_out(prepared.middling())
+    taken, ms = target.try_out(network)
     tests = len(prepared.dataset.test)
     ending = Ending(
         once_s=REPORT_S + checking_s(prepared, tests, ms),
         network_s=MEASURED_TWICE * taken + tests * ms / 1e3,
     )
-    run.write_step("ending", msgspec.to_builtins(ending))
+    run.write_step(ENDING, msgspec.to_builtins(ending))
     return ending
 
 

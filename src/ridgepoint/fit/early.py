@@ -3,6 +3,7 @@
 import dataclasses
 import time
 from collections.abc import Callable, Sequence
+from math import sqrt
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,7 +13,7 @@ import torch
 
 from ridgepoint.display import Display
 from ridgepoint.errors import DivergedError
-from ridgepoint.fit.bound import checking_s, seconds_allowed
+from ridgepoint.fit.bound import checking_s, measure_ending, seconds_allowed
 from ridgepoint.fit.finish import finish
 from ridgepoint.fit.folds import Folded, fold
 from ridgepoint.fit.frozen import linear_classifier, put
@@ -22,6 +23,7 @@ from ridgepoint.fit.opening import STEP as OPENING
 from ridgepoint.fit.opening import Opened, Opening, choose_opening
 from ridgepoint.fit.policy import POLICY
 from ridgepoint.fit.prepare import Prepared
+from ridgepoint.fit.ranking import sizes_for
 from ridgepoint.fit.settings import FitSettings
 from ridgepoint.fit.share import FIRST_FILE, Ended, Share, kept_s, share_of_time
 from ridgepoint.fit.steps import TrainedOne
@@ -30,6 +32,7 @@ from ridgepoint.nn.build import build
 from ridgepoint.nn.published import Published
 from ridgepoint.nn.weights import load_weights
 from ridgepoint.run.folder import RunFolder
+from ridgepoint.run.result import FitResult
 from ridgepoint.search.candidate import Candidate
 from ridgepoint.seeds import seed_for
 from ridgepoint.tasks.classification import CLASSIFICATION
@@ -72,9 +75,11 @@ def begin_with_weights(
         if opened.opening is None:
             return [], True
         trained = [frozen(run, prepared, opened.opening, display)] if prepared.task is CLASSIFICATION else []
-        if trained and not first_file_meets(job, trained, show) and run.settings.precision == "auto":
-            opened = open_in_float(job, opened, reached, trained, show)
+        if trained:
+            opened = open_within(job, opened, reached, trained, show)
         assert opened.opening is not None
+        if not trained and run.settings.evaluations is None:
+            measure_ending(run, prepared, job.target, opened.opening.network)
         further = (
             0 if len(prepared.dataset.val) < POLICY.few_images else POLICY.finetuned - 1
         )  # few images cannot tell them apart
@@ -109,9 +114,53 @@ def begin_with_weights(
     return trained, searched or not trained
 
 
-def first_file_meets(job: FitJob, trained: Sequence[Candidate], show: Callable[[dict[str, Any]], object]) -> bool:
-    """Show the first file, once per run; whether it meets the budget."""
-    known = job.run.read_step(FIRST_FILE, Ended)
+def open_within(
+    job: FitJob,
+    opened: Opened,
+    reached: Sequence[Published],
+    trained: list[Candidate],
+    show: Callable[[dict[str, Any]], object],
+) -> Opened:
+    """Show the first file; open anew where its own clock says that it does not meet the budget.
+
+    Args:
+        job: The fit.
+        opened: What it opened with, which stays where nothing else is within the budget.
+        reached: What `auto` may take.
+        trained: Has that network, its classifier taught; gets others.
+        show: Is given each result.
+    """
+    ended = show_file(job, trained, show, step=FIRST_FILE)
+    if not ended.met and job.run.settings.precision == "auto":
+        return open_in_float(job, opened, reached, trained, show)
+    opening = opened.opening
+    assert opening is not None
+    for number in range(POLICY.smaller_inputs):
+        if ended.met or (size := smaller_within(job, opening, ended)) is None:
+            break
+        job.display.say(f"{trained[-1].name} is over the budget by its file's clock: opens at {size} px")
+        opening = opening.at(size)
+        trained.append(frozen(job.run, job.prepared, opening, job.display))
+        ended = show_file(job, trained, show, step=f"{FIRST_FILE}-{number + 2}")
+    return msgspec.structs.replace(opened, opening=opening)
+
+
+def smaller_within(job: FitJob, opening: Opening, ended: Ended) -> int | None:
+    """The largest input at which an opening should meet the budget, by what its file took; None where there is none."""
+    own = opening.network.input[1]
+    most_px = own * sqrt(POLICY.margin / ended.share)
+    sizes = [size for size in sizes_for(job.run.settings, job.prepared, own) if size < own and size <= most_px]
+    return max(sizes) if sizes and opening.knows(max(sizes)) else None
+
+
+def show_file(
+    job: FitJob, trained: Sequence[Candidate], show: Callable[[dict[str, Any]], object], *, step: str
+) -> Ended:
+    """Show the file of what was trained last, once per run and step; what that took, and whether it meets the budget.
+
+    A clock that is in doubt refuses nothing.
+    """
+    known = job.run.read_step(step, Ended)
     if known is None:
         started = job.run.elapsed
         result = finish(job, None, list(trained), last=False)
@@ -121,9 +170,10 @@ def first_file_meets(job: FitJob, trained: Sequence[Candidate], show: Callable[[
             seconds=job.run.elapsed - started,
             further_s=checking_s(job.prepared, further, result["latency"]["ms"]),
             met=result["met"] or bool(result["doubts"]),
+            share=msgspec.convert(result, FitResult).tightest_share,
         )
-        job.run.write_step(FIRST_FILE, msgspec.to_builtins(known))
-    return known.met
+        job.run.write_step(step, msgspec.to_builtins(known))
+    return known
 
 
 def open_in_float(
@@ -196,7 +246,7 @@ def frozen(run: RunFolder[FitSettings], prepared: Prepared, opening: Opening, di
             prepared,
             candidate,
             model.cpu().eval(),
-            data,
+            data.preprocessing,
             {
                 "val_accuracy": found.val_accuracy,
                 "seconds": time.monotonic() - started,

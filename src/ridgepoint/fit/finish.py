@@ -32,6 +32,7 @@ from ridgepoint.fit.opening import Opened
 from ridgepoint.fit.plan import Plan
 from ridgepoint.fit.policy import POLICY
 from ridgepoint.fit.settings import FitSettings
+from ridgepoint.fit.smaller import at_smaller_input, smaller_inputs
 from ridgepoint.fit.steps import Found
 from ridgepoint.fit.target import as_candidate, meets
 from ridgepoint.run.folder import DAMAGED, RESULT, RunFolder
@@ -80,6 +81,7 @@ def finish(job: FitJob, plan: Plan | None, trained: list[Candidate], *, last: bo
     Raises:
         ParityError: If the chosen file disagrees with its source.
     """
+    given, trained = trained, [*trained, *smaller_inputs(job)]
     taught = [each.name for each in trained]
     patience_s = final_patience_s(job.run) if last else LEAST_PATIENCE_S
     further = [ship(job, goal, trained, patience_s=patience_s) for goal in job.further]
@@ -87,7 +89,10 @@ def finish(job: FitJob, plan: Plan | None, trained: list[Candidate], *, last: bo
     networks = {c.name: c.network for c in trained if c.training == c.name}
     latencies = times_once(job, job.first, files, networks, patience_s=patience_s)
     trained = [msgspec.structs.replace(c, **as_candidate(latencies[c.name])) for c in trained]
-    winner = choose(trained, job.allowed_ms, ms=tightest_ms(job.goals, further))
+    ms, sure = tightest_ms(job.goals, further), job.run.settings.busy or not doubts(latencies.values())
+    winner = choose(trained, job.allowed_ms, ms=ms)
+    if last and sure and ms(winner) > job.allowed_ms and at_smaller_input(job, trained, ms):
+        return finish(job, plan, given)
     path, runtime = job.run.path, find_runtime(job.run.settings.runtime)
     artefact = path / files[winner.name].name
     about = copy_artefact(files[winner.name], artefact, runtime)
@@ -106,8 +111,8 @@ def finish(job: FitJob, plan: Plan | None, trained: list[Candidate], *, last: bo
     if job.stages or not last:
         for each in trained:
             what = each.note or ("a zoo network, from nothing" if each.phase == "baseline" else "found by the search")
-            ms, at_s = each.final_ms, job.run.elapsed
-            job.passed(Stage(name=each.name, what=what, at_s=at_s, val_accuracy=each.val_accuracy, ms=ms))
+            at_s, accuracy = job.run.elapsed, each.val_accuracy
+            job.passed(Stage(name=each.name, what=what, at_s=at_s, val_accuracy=accuracy, ms=each.final_ms))
     result = describe(job, plan, winner, trained, latencies, accuracies, score, parity, after_ms)
     add_targets(job, result, winner, trained, [shipped(job.first, trained, files, latencies), *further])
     result.int8, result.finished = quantised_of(job, job.first, taught), last
@@ -130,7 +135,7 @@ def conclude(job: FitJob, trained: list[Candidate]) -> dict[str, Any]:
     told = {rival.name: rival for rival in known.baselines}
     forms, _ = all_forms(job, job.first, trained)
     all_tests = known.accuracy.count == len(job.prepared.dataset.test)
-    if known.doubts or not all_tests or told.keys() != {each.name for each in forms}:
+    if known.doubts or known.tightest_share > 1.0 or not all_tests or told.keys() != {each.name for each in forms}:
         return finish(job, None, trained)
     for each in forms:
         latency, test = told[each.name].latency, told[each.name].accuracy.artefact

@@ -172,7 +172,8 @@ def search_and_train(job: FitJob, display: Display) -> tuple[Plan, list[Candidat
         require_possible(job)
         rivals = choose_rivals(job)
         counted = settings.evaluations is not None
-        ending = Ending(once_s=0, network_s=0) if counted else measure_ending(run, job.prepared, job.target)
+        middling = job.prepared.middling()
+        ending = Ending(once_s=0, network_s=0) if counted else measure_ending(run, job.prepared, job.target, middling)
     plan = _plan(job, ending, trainings=POLICY.finalists + len(rivals))
     with run.phase("Search", display):
         set_training_threads(run, job.prepared)

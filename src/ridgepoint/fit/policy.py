@@ -58,6 +58,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     finetuning_crop: Annotated[float, _why("of an image's area, at least: few epochs of small crops teach less")] = 0.6
     few_epochs: Annotated[int, _why("of fine-tuning at most, where validation has few images")] = 20
     fold_images: Annotated[int, _why("of training: fewer are not parted to tell whether fine-tuning is worth it")] = 12
+    smaller_inputs: Annotated[int, _why("at most, each after one whose file the clock refused")] = 3
     search_least_s: Annotated[float, _why("in less, nothing that is learnt from nothing comes near weights")] = 1800.0
     search_asked_s: Annotated[float, _why("in less, not even a search that the user asked for finds anything")] = 180.0
     finetuning_least_s: Annotated[float, _why("in less, fine-tuning only spoils what a classifier has learnt")] = 5.0

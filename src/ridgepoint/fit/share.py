@@ -1,8 +1,10 @@
 """How the time of a fit that reaches weights is divided: how long each network learns, and at which input size."""
 
+from typing import Annotated
+
 import msgspec
 
-from ridgepoint.fit.bound import decoding_s, seconds_allowed
+from ridgepoint.fit.bound import ENDING, Ending, decoding_s, seconds_allowed
 from ridgepoint.fit.folds import FOLDS
 from ridgepoint.fit.job import FitJob
 from ridgepoint.fit.opening import Opening
@@ -20,11 +22,15 @@ EACH = 0.4  # of the seconds that the end takes with one network, for each furth
 
 
 class Ended(msgspec.Struct, kw_only=True):
-    """Seconds that export, check and clock of the first file took, `further_s` if with all test images; met?"""
+    """Seconds that export, check and clock of the first file took, `further_s` if with all test images; met?
+
+    `share` is how much of the budget it took.
+    """
 
     seconds: Seconds
     further_s: Seconds = 0.0
     met: bool = True
+    share: Annotated[float, msgspec.Meta(gt=0.0)] = 1.0
 
 
 class Share(msgspec.Struct, kw_only=True):
@@ -43,9 +49,14 @@ class Share(msgspec.Struct, kw_only=True):
 
 
 def kept_s(run: RunFolder[FitSettings], *, made: int) -> float:
-    """Seconds that the end takes with so many networks beside the first."""
-    ended = run.read_step(FIRST_FILE, Ended)
-    return (ended.seconds + ended.further_s if ended else 0.0) * (1 + EACH * made)
+    """Seconds that the end takes with so many networks beside the first.
+
+    By what the first file took; of boxes and maps, which have none before weights are fine-tuned, by a trial.
+    """
+    ended, tried = run.read_step(FIRST_FILE, Ended), run.read_step(ENDING, Ending)
+    if ended is not None:
+        return (ended.seconds + ended.further_s) * (1 + EACH * made)
+    return 0.0 if tried is None else tried.seconds(1 + made)
 
 
 def share_of_time(job: FitJob, opening: Opening, number: int, count: int, *, made: int) -> Share:
@@ -88,9 +99,10 @@ def share_of_time(job: FitJob, opening: Opening, number: int, count: int, *, mad
             seconds = max(seconds - decoding_s(prepared, images + judges), 0.0)
             step_s, epoch_s = (each * (size / opening.network.input[1]) ** 2 for each in (step_s, epoch_s))
         share = Share(seconds=seconds, size=size, more=times > 1, searched=searched)
-        fewest = POLICY.finetuning_fewest * steps_wanted(prepared) if prepared.task is CLASSIFICATION else 0.0
+        classes = prepared.task is CLASSIFICATION
+        fewest = POLICY.finetuning_fewest * steps_wanted(prepared) if classes else 0.0
         share.finetuned = seconds >= max(POLICY.finetuning_least_s, fewest * step_s)
-        if judges < POLICY.few_images:  # what is learnt in parts and then in whole is as long, so epochs tell how long
+        if classes and judges < POLICY.few_images:  # it learns in parts, then in whole for as long: by epochs
             epochs = min(int(seconds / (FOLDS * epoch_s)), POLICY.few_epochs)
             share.seconds, share.epochs, share.finetuned = None, max(epochs, 1), epochs > 0
     run.write_step(step, msgspec.to_builtins(share))

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from ridgepoint.data import Preprocessing
 from ridgepoint.data.trained_on import TrainedOn
 from ridgepoint.fit.prepare import Prepared
 from ridgepoint.fit.settings import FitSettings
@@ -73,7 +74,7 @@ def teach(
         "steps": done.steps,
         "epochs": done.epochs,
     }
-    return keep(run, prepared, candidate, done.model, data, found)
+    return keep(run, prepared, candidate, done.model, data.preprocessing, found)
 
 
 def keep(
@@ -81,13 +82,13 @@ def keep(
     prepared: Prepared,
     candidate: Candidate,
     model: BuiltNetwork,
-    data: TrainingData,
+    preprocessing: Preprocessing,
     found: TrainedOne,
 ) -> TrainedOne:
     """Write a trained model into its folder, and that it is done into the run's steps."""
     about = About(
         labels=prepared.dataset.classes,
-        preprocessing=data.preprocessing,
+        preprocessing=preprocessing,
         val_accuracy=found["val_accuracy"],
         steps=found["steps"],
         seconds=found["seconds"],

@@ -21,18 +21,18 @@ class Suppressing(nn.Module):
 
     def __init__(self, network: nn.Module, suppression: Suppression):
         super().__init__()
-        self.network, self.how = network, suppression
+        from torchvision.ops import nms  # here, for the ONNX exporter knows it only if it was loaded before
+
+        self.network, self.how, self.nms = network, suppression, nms
 
     def forward(self, x: Tensor) -> Tensor:
         """Suppress among a fixed number of candidates; what is too unsure is left out last: no shape hangs on it."""
-        from torchvision.ops import nms
-
         rows_AC = self.network(x)[0]
         scores_AK = rows_AC[:, 4:]
         scores_C, chosen_C = scores_AK.flatten().topk(min(self.how.candidates, scores_AK.numel()))
         labels_C = (chosen_C % scores_AK.shape[1]).float()
         places_C4 = rows_AC[chosen_C // scores_AK.shape[1], :4].clamp(0.0, 1.0)
-        kept = nms(places_C4 + _APART * labels_C[:, None], scores_C, self.how.most_iou)
+        kept = self.nms(places_C4 + _APART * labels_C[:, None], scores_C, self.how.most_iou)
         found = torch.cat([places_C4, scores_C[:, None], labels_C[:, None]], 1)[kept]
         found_D6 = torch.cat([found, found.new_zeros(self.how.most_boxes, COLUMNS)])[: self.how.most_boxes]
         sure_D1 = (found_D6[:, 4:5] >= self.how.least_score).float()
