@@ -3,6 +3,7 @@
 from pathlib import Path
 from types import SimpleNamespace
 
+import box_helpers as boxes
 import msgspec
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from ridgepoint.cost.count import cost
 from ridgepoint.cost.device import load_device
 from ridgepoint.cost.roofline import predict_latency
 from ridgepoint.display import Silent
+from ridgepoint.fit import learning
 from ridgepoint.fit.frozen import RIDGES, left_out
 from ridgepoint.fit.further import best_looked_at
 from ridgepoint.fit.goals import find_goals, together
@@ -73,7 +75,8 @@ def place(tmp_path_factory) -> Path:
 
 
 def opened(place: Path, out: Path, limit_ms: float, clock: object, *, budget_ms: float = 0.0, **more) -> Opened:
-    settings = make_settings(data=str(place / "photos"), latency_ms=budget_ms or limit_ms, busy=True, **more)
+    given = {"data": str(place / "photos"), "latency_ms": budget_ms or limit_ms, "busy": True, **more}
+    settings = make_settings(**given)
     with open_run(settings, out=out, resume=False) as run:
         prepared = prepare(run, Silent())
         run.begin(prepared.origin(settings))
@@ -132,6 +135,22 @@ def test_what_would_be_best_for_one_of_several_devices_is_looked_at_too(place: P
     better = msgspec.structs.replace(alone, promise=1.0)
     told = best_looked_at(Opened(opening=best, alone=[better]), "pixel6-cpu")
     assert told is not None and told.ratio == pytest.approx(best.promise) and told.by == "frozen features"
+
+
+def test_boxes_open_with_what_leaves_time_to_learn(place: Path, tmp_path: Path, monkeypatch):
+    """Of these nothing is known before something was learnt, and a large input learns little in a short time."""
+    monkeypatch.setenv(FOLDER, str(place / "weights"))
+    boxes.make(tmp_path / "boxes", "YOLO texts")
+    for path in (tmp_path / "boxes").rglob("*.png"):
+        Image.open(path).resize((180, 144)).save(path)
+    found = {}
+    for mac_s in (1e-12, 1e-7):
+        monkeypatch.setattr(learning, "pace", lambda _, network, __, mac_s=mac_s: mac_s * cost(network).macs)
+        run, data = tmp_path / str(mac_s), str(tmp_path / "boxes")
+        found[mac_s] = opened(place, run, 1e3, MacsAsTime(), data=data, time_s=100.0).opening
+    quick, slow = found.values()
+    assert quick is not None and slow is not None and quick.network.input[1] > slow.network.input[1]
+    assert 1e-7 * cost(slow.network).macs * 50 < 100.0, "so many steps would take longer than there is time"
 
 
 def test_the_clock_has_the_last_word_and_the_user_the_first(place: Path, tmp_path: Path, monkeypatch):

@@ -12,10 +12,11 @@ from ridgepoint.arch.zoo import load, top1
 from ridgepoint.cost.count import cost
 from ridgepoint.display import Display
 from ridgepoint.errors import InputError, RunError
+from ridgepoint.fit.learning import most_macs
 from ridgepoint.fit.policy import POLICY
 from ridgepoint.fit.prepare import Prepared
 from ridgepoint.fit.pretrained import networks_for
-from ridgepoint.fit.ranking import USUAL_PX, Choice, choices_of, likely, look, sizes_for, smaller
+from ridgepoint.fit.ranking import USUAL_PX, Choice, by_macs, choices_of, learnable, likely, look, sizes_for, smaller
 from ridgepoint.fit.settings import FitSettings
 from ridgepoint.fit.target import Target
 from ridgepoint.nn.hub import answers
@@ -130,7 +131,7 @@ def choose_opening(
     """
     known = run.read_step(step, Opened)
     if known is None:
-        found = _choose(run.settings, prepared, target, reached, limit_ms, display)
+        found = _choose(run, prepared, target, reached, limit_ms, display)
         opened = Opened(
             opening=found[0] if found else None,
             others=[each for each in found[1:] if not each.over],
@@ -148,7 +149,7 @@ def choose_opening(
 
 
 def _choose(
-    settings: FitSettings,
+    run: RunFolder[FitSettings],
     prepared: Prepared,
     target: Target,
     reached: Sequence[Published],
@@ -156,6 +157,7 @@ def _choose(
     display: Display,
 ) -> list[Opening]:
     """The best of what can be had, then the others that were looked at; nothing where there is none, which is said."""
+    settings = run.settings
     if not wants_weights(settings, prepared):
         if settings.weights in (AUTO, HUB) and prepared.network is None:
             display.say("Published weights know photographs; images this small are learnt from nothing.")
@@ -166,7 +168,7 @@ def _choose(
             display.warn(f"{start.name}: {start.licence}")
         sizes = sizes_for(settings, prepared, USUAL_PX)
         families = [choices_of(network, start, prepared, sizes) for network in _networks_of(start, prepared)]
-        if not (found := _within(families, _Hand(display), settings, prepared, target, limit_ms, display)):
+        if not (found := _within(families, _Hand(display), run, prepared, target, limit_ms, display)):
             display.say(f"{start.name}: every network that may start from it is over the budget; left out")
         return found
     if not reached:
@@ -180,7 +182,7 @@ def _choose(
         for row in reached
         if prepared.task.head(prepared.dataset).fits(load(row.network))
     ]
-    found = _within(families, _Hand(display), settings, prepared, target, limit_ms, display)
+    found = _within(families, _Hand(display), run, prepared, target, limit_ms, display)
     if not found:
         hint = "" if settings.size is None else f" At less than --size {settings.size} one may."
         display.say(f"No network with published weights within reach meets the budget: learns from nothing.{hint}")
@@ -231,15 +233,19 @@ class _Hand:
 def _within(
     families: Sequence[Sequence[Choice]],
     reach: _Hand,
-    settings: FitSettings,
+    run: RunFolder[FitSettings],
     prepared: Prepared,
     target: Target,
     limit_ms: float,
     display: Display,
 ) -> list[Opening]:
     """The first is within the budget by the clock; the others are what was looked at besides, the best first."""
-    families = [family for family in likely(families, settings, limit_ms) if reach.may_give(family[0].source)]
-    families = families[: POLICY.opening_clocked]
+    settings = run.settings
+    if families := likely(families, settings, limit_ms):
+        every = by_macs(families)
+        most = most_macs(run, prepared, every[len(every) // 4].network)
+        families = likely(learnable(families, most), settings, limit_ms)
+    families = [family for family in families if reach.may_give(family[0].source)][: POLICY.opening_clocked]
     looked = look(families, settings, prepared, target, reach, limit_ms=limit_ms, display=display)
     others: list[Opening] = []
     for place, each in enumerate(looked):

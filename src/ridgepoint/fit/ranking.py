@@ -110,6 +110,17 @@ def likely(families: Sequence[Sequence[Choice]], settings: FitSettings, limit_ms
     return sorted(possible, key=lambda family: rank(_guess(family, settings, limit_ms)))
 
 
+def learnable(families: Sequence[Sequence[Choice]], most_macs: float) -> list[Sequence[Choice]]:
+    """Networks and their sizes without those that have more MACs; of all that have, the smallest."""
+    found = [[choice for choice in family if choice.macs <= most_macs] for family in families]
+    return [family for family in found if family] or [[by_macs(families)[0]]]
+
+
+def by_macs(families: Sequence[Sequence[Choice]]) -> list[Choice]:
+    """All sizes of all networks, the smallest first."""
+    return sorted((choice for family in families for choice in family), key=lambda choice: choice.macs)
+
+
 def _guess(family: Sequence[Choice], settings: FitSettings, limit_ms: float) -> Choice:
     """The largest size that is within the limit on a usual machine; the smallest where none is."""
     return _largest(family, limit_ms * USUAL_MACS_PER_MS * settings.threads) or family[0]

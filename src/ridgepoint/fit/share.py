@@ -7,6 +7,7 @@ import msgspec
 from ridgepoint.fit.bound import ENDING, Ending, decoding_s, seconds_allowed
 from ridgepoint.fit.folds import FOLDS
 from ridgepoint.fit.job import FitJob
+from ridgepoint.fit.learning import steps_wanted
 from ridgepoint.fit.opening import Opening
 from ridgepoint.fit.policy import POLICY
 from ridgepoint.fit.prepare import Prepared
@@ -127,9 +128,3 @@ def smaller_to_learn(prepared: Prepared, settings: FitSettings, opening: Opening
         return None
     sizes = [size for size in sizes_for(settings, prepared, own) if size < own and opening.knows(size)]
     return max((size for size in sizes if (own / size) ** 2 * steps >= least), default=min(sizes, default=None))
-
-
-def steps_wanted(prepared: Prepared) -> float:
-    """Steps of fine-tuning that there should be time for: of few images no more than the recipe's epochs have."""
-    images, recipe = len(prepared.dataset.train), prepared.finetune
-    return min(POLICY.finetuning_steps, recipe.epochs * images / min(recipe.batch_size, images))
