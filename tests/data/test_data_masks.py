@@ -177,6 +177,39 @@ def test_what_cannot_be_is_refused(wrong, tmp_path: Path):
         read(root)
 
 
+@pytest.mark.parametrize("order", ["trimmed", "turned"])
+def test_palettes_of_their_own_are_refused(order: str, tmp_path: Path):
+    """The same colours, but in every second mask at other places, as optimisers of palettes leave them."""
+    root = write_discs(tmp_path, values=(0, 1, 2))
+    for number, path in enumerate(sorted((root / "masks").iterdir())):
+        values, palette = np.asarray(Image.open(path)), [0, 0, 0, 200, 0, 0, 0, 200, 0]
+        if number % 2 and order == "turned":
+            values, palette = 2 - values, [0, 200, 0, 200, 0, 0, 0, 0, 0]
+        elif number % 2:
+            values, palette = np.maximum(values, 1) - 1, palette[3:]
+        made = Image.fromarray(values, "P")
+        made.putpalette(palette)
+        made.save(path)
+    with pytest.raises(DataError, match="Each of these masks has a palette of its own"):
+        read(root)
+
+
+def test_masks_of_other_names_are_no_class(tmp_path: Path):
+    """Images and masks were two classes, told apart at once and for nothing."""
+    root = write_discs(tmp_path)
+    for path in list((root / "masks").iterdir()):
+        path.rename(path.with_name(f"m{path.name}"))
+    with pytest.raises(DataError, match=r"none has the name of another, such as images/0\.png and masks/m0\.png"):
+        read(root)
+
+
+def test_values_that_look_like_no_classes_are_told(tmp_path: Path):
+    root = write_discs(tmp_path, values=(0, 120, 240))
+    for path in (root / "masks").iterdir():
+        resave(path, lambda image: image.resize((64, 64)).resize((32, 32), Image.Resampling.BILINEAR))
+    assert "shades that resizing has left between classes, or numbers of objects?" in SEGMENTATION.summary(read(root))
+
+
 def test_little_that_is_wrong_is_left_out_and_told(tmp_path: Path):
     root = write_discs(tmp_path, 60)
     (root / "masks/3.png").unlink()

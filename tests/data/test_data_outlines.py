@@ -223,6 +223,26 @@ def test_boxes_written_as_outlines_are_boxes_and_the_user_has_the_last_word(tmp_
         read(f"segmentation:{tmp_path}")
 
 
+def test_a_train_part_without_an_outline_is_refused(tmp_path: Path):
+    content = outlines.coco(outlines.draw(tmp_path / "images"))
+    for part, kept in (("train", slice(12)), ("val", slice(12, None))):
+        images = content["images"][kept]
+        known = {each["id"] for each in images if part == "val"}
+        marked = [each for each in content["annotations"] if each["image_id"] in known]
+        (tmp_path / f"{part}.json").write_text(json.dumps(content | {"images": images, "annotations": marked}))
+    with pytest.raises(DataError, match="images to learn from is background, so there is nothing to tell apart"):
+        SEGMENTATION.read(tmp_path, seed=0, root=None)
+
+
+def test_outlines_that_are_none_are_told_of_boxes_too(tmp_path: Path):
+    content = outlines.coco(outlines.draw(tmp_path / "images"))
+    for each in content["annotations"]:
+        each["segmentation"] = "none"
+    outlines.write_document(tmp_path, content)
+    task, data = read(tmp_path)
+    assert task is DETECTION and "they are left aside, boxes are not" in task.summary(data)
+
+
 def test_outlines_alone_are_enough_for_boxes(tmp_path: Path):
     content = outlines.coco(outlines.draw(tmp_path / "images"))
     wanted = {each["id"]: each.pop("bbox") for each in content["annotations"]}

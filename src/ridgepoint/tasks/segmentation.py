@@ -65,7 +65,7 @@ class Segmentation:
             raise DataError(
                 f"'{spec}': has {' and '.join(found.given)} but no train part. Add one, with images and their masks"
             )
-        return assemble(found, seed=seed)
+        return _with_classes(assemble(found, seed=seed), spec)
 
     def whole(self, spec: str | Path, labels: Sequence[str], *, root: Path | None) -> Split:
         """All images with masks, their classes matched by name to the labels; unnamed ones by their number."""
@@ -195,6 +195,23 @@ SEGMENTATION = Segmentation()
 
 def _follow(masks_BHW: Tensor, geometry: Geometry, size: tuple[int, int]) -> Tensor:
     return geometry.maps(masks_BHW, size)
+
+
+def _with_classes(data: Dataset, spec: str | Path) -> Dataset:
+    """The same data.
+
+    Raises:
+        DataError: If all that is to be learnt from is one class.
+    """
+    truth = _truth(data.train)
+    there = np.flatnonzero(np.array([truth.pixels[name] for name in data.train.ids]).sum(0))
+    if len(there) < 2:
+        raise DataError(
+            f"'{spec}': every pixel of the {len(data.train):,} images to learn from is "
+            f"{', '.join(data.classes[index] for index in there) or 'of no class'}, so there is nothing to tell apart. "
+            "Mark more on them; where parts are drawn, another --seed draws others"
+        )
+    return data
 
 
 def _no_masks(spec: str | Path) -> DataError:

@@ -78,6 +78,8 @@ def _tell_outlines(annotations: Annotations, root: Path) -> None:
     aside = f"objects have outlines too, which are left aside: to tell classes of pixels give segmentation:{root}"
     for picture in annotations.pictures:
         for each in picture.objects:
+            if each.fault:
+                annotations.remarks.add(f"{each.fault}: they are left aside, boxes are not", each.place)
             if each.outline is not None and each.outline.says_more:
                 annotations.remarks.add(aside, each.place)
 

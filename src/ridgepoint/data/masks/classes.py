@@ -22,6 +22,7 @@ BINARY = ("background", "foreground")
 _NAME_FILES = ("classes.txt", "labels.txt", "class_names.txt", "names.txt", "label_names.txt", "codes.txt")
 _TABLES = ("class_dict.csv", "classes.csv", "labels.csv")
 _READMES = ("README.md", "README.txt", "README", "readme.md", "readme.txt")
+_MANY, _RARE = 10, 0.005  # values without names that look like none of classes
 _LARGEST_BYTES, _LONGEST_NAME = 1 << 20, 100
 
 
@@ -105,6 +106,12 @@ def classes_of(
         if kept != [0, 1]:
             notes.append(f"the masks hold {kept[0]} and {kept[1]}: taken as background and foreground.")
         return MaskClasses(BINARY, tuple(kept), ignored, tuple(notes))
+    rare = [value for value in kept if counts[value] < _RARE * sum(counts.values())]
+    if not labels and len(kept) >= _MANY and len(rare) > len(kept) / 2:
+        notes.append(
+            f"{len(rare)} of the {len(kept)} values, such as {rare[0]}, have less than {_RARE:.1%} of the pixels each: "
+            "are they shades that resizing has left between classes, or numbers of objects?"
+        )
     if not labels:
         notes.append(
             f"no file names the classes, so they are called by their values; {_NAME_FILES[0]}, a name a line, would."

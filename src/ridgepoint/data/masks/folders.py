@@ -4,7 +4,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from ridgepoint.data.images import FolderSource, Split, digest_of
 from ridgepoint.data.masks.classes import MaskClasses, by_labels, classes_of
 from ridgepoint.data.masks.layout import MaskTree, read_mask_tree
 from ridgepoint.data.masks.truth import MaskFiles, MaskTruth, size_judged_at
-from ridgepoint.data.masks.values import counts_of, mask_values
+from ridgepoint.data.masks.values import colours_of, counts_of, mask_values
 from ridgepoint.data.opening import ImageError, content_of, opened, reason_of
 from ridgepoint.errors import DataError
 
@@ -48,6 +48,7 @@ def scan_masks(
     for pairs in tree.parts.values():
         checks |= {path: Check(reason="it has no mask") for path in pairs.alone}
         checks |= {path: Check(reason="it is a mask without an image") for path in pairs.unused}
+    _check_colours(tree.root, masks, looked)
     classes, checks = _classes(tree, checks, looked, labels)
     skipped = tuple(f"{path}: {check.reason}" for path, check in checks.items() if check.reason)
     report_bad(root, checks)
@@ -88,6 +89,7 @@ class _Mask:
     size: tuple[int, int] = (0, 0)
     counts: dict[int, int] | None = None
     digest: bytes = b""
+    colours: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
     reason: str = ""
 
 
@@ -97,7 +99,8 @@ def _look_at_masks(root: Path, masks: dict[str, str]) -> dict[str, _Mask]:
             with content_of(root / path) as content, opened(root / path, content) as image:
                 image.load()
                 values = mask_values(image)
-                return _Mask(values.shape, counts_of(values), digest_of(content))
+                counts = counts_of(values)
+                return _Mask(values.shape, counts, digest_of(content), colours_of(image, counts))
         except ImageError as error:
             return _Mask(reason=reason_of(error))
 
@@ -115,6 +118,24 @@ def _bad_pair(check: Check, mask: str, looked: _Mask) -> str:
         turned = ", which is how it would lie without its EXIF orientation" if check.size == looked.size[::-1] else ""
         return f"is {height} x {width} px, and its mask {mask} {other_height} x {other_width}{turned}"
     return ""
+
+
+def _check_colours(root: Path, masks: Mapping[str, str], looked: Mapping[str, _Mask]) -> None:
+    """Refuse palettes that give one value two colours: programs that trim or sort palettes number classes anew.
+
+    Raises:
+        DataError: If there are such.
+    """
+    seen: dict[int, tuple[tuple[int, ...], str]] = {}
+    for image, mask in masks.items():
+        for value, colour in looked[image].colours.items():
+            other, first = seen.setdefault(value, (colour, mask))
+            if other != colour:
+                raise DataError(
+                    f"'{root}': the value {value} is the colour {other} in {first}, and {colour} in {mask}. Each of "
+                    "these masks has a palette of its own, so that a place in it is no class. Save all with one "
+                    "palette, or in grey, a value a class"
+                )
 
 
 def _classes(

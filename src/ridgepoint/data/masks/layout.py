@@ -68,7 +68,7 @@ def read_mask_tree(root: Path) -> MaskTree | None:
     the ending and words such as ``_mask``.
 
     Raises:
-        DataError: If an image has two masks, or masks are JPEG files.
+        DataError: If an image has two masks, masks are JPEG files, or no mask has the name of an image.
     """
     left = LeftOut()
     root = _unwrapped(root)
@@ -78,7 +78,9 @@ def read_mask_tree(root: Path) -> MaskTree | None:
         found = _pairs(root, images, masks, left)
         if found is not None:
             parts[part] = found
-        elif part != "all":
+        elif part == "all":
+            _refuse_strangers(root, images, masks)
+        else:
             left.say(f"left out: the part {part}, which has no masks with the names of its images.")
     if not any(pairs.masks for pairs in parts.values()):
         return None
@@ -194,6 +196,25 @@ def _pairs(root: Path, images: Path, masks: Path, left: LeftOut) -> Pairs | None
         alone=tuple(path for path in of_images if path not in found),
         unused=tuple(path for path in by_key.values() if path not in used),
     )
+
+
+def _refuse_strangers(root: Path, images: Path, masks: Path) -> None:
+    """Refuse a folder of images and one of masks, and none beside them, that have no names in common.
+
+    Else they would be taken for two classes, which a network tells without looking at what is in the images.
+
+    Raises:
+        DataError: If they are such.
+    """
+    if len(list_folders(root)) > 2:
+        return
+    found = [sorted(image_files(root, folder, LeftOut())) for folder in (images, masks)]
+    if all(found):
+        raise DataError(
+            f"'{root}': '{images.name}' and '{masks.name}' seem to be images and their masks, but none has the name of "
+            f"another, such as {found[0][0]} and {found[1][0]}. Name masks as their images; if the folders are two "
+            "classes, call them otherwise"
+        )
 
 
 def _stem(path: str) -> str:

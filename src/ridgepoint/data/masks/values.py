@@ -1,5 +1,7 @@
 """What the pixels of a mask say: values as they are stored, whatever the mode of the file."""
 
+from collections.abc import Iterable
+
 import numpy as np
 from PIL import Image
 
@@ -39,3 +41,11 @@ def counts_of(values_HW: np.ndarray) -> dict[int, int]:
     """How many pixels have each value that there is."""
     counts = np.bincount(values_HW.reshape(-1))
     return {int(value): int(counts[value]) for value in np.flatnonzero(counts)}
+
+
+def colours_of(image: Image.Image, values: Iterable[int]) -> dict[int, tuple[int, ...]]:
+    """The colours that the palette of a decoded mask gives to values, RGB; nothing of one without a palette."""
+    if image.mode not in ("P", "PA") or image.palette is None:
+        return {}
+    palette = image.getpalette("RGB") or []
+    return {value: tuple(palette[3 * value : 3 * value + 3]) for value in values if 3 * value + 3 <= len(palette)}
