@@ -16,7 +16,9 @@ from ridgepoint.tasks.classification import CLASSIFICATION
 def steps_wanted(prepared: Prepared) -> float:
     """Steps of fine-tuning that there should be time for: of few images no more than the recipe's epochs have."""
     images, recipe = len(prepared.dataset.train), prepared.finetune
-    return min(POLICY.finetuning_steps, recipe.epochs * images / min(recipe.batch_size, images))
+    batch = min(recipe.batch_size, images)
+    least = POLICY.finetuning_steps if prepared.task is CLASSIFICATION else POLICY.finetuning_located / batch
+    return min(least, recipe.epochs * images / batch)
 
 
 def most_macs(run: RunFolder[FitSettings], prepared: Prepared, network: Network) -> float:
