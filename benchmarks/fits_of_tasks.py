@@ -6,7 +6,7 @@
 For every budget there is a fit of so many seconds, all told, that takes what published weights there are unless
 `--weights none`. Beside it torchvision's network (`ssdlite320_mobilenet_v3_large` or `lraspp_mobilenet_v3_large` of the
 zoo, with torchvision's head and anchors) is trained for as many seconds of the processor as the fit's own network was,
-from scratch, by the task's recipe, at the largest input, in steps of 32 px, at which it meets the budget. At the end the
+from scratch, by the task's recipe, at the largest input, in steps of 32 px, at which it meets the budget. Then the
 files of both are clocked side by side, those of boxes with suppression inside, and score the images that were set
 aside. `--into` adds rows to a file, in place of those of the same data, weights, budget, time, seed and processor.
 Printed as JSON.
