@@ -176,16 +176,19 @@ def test_nothing_to_learn_from_is_refused(tmp_path: Path):
     (tmp_path / "all.json").write_text(
         json.dumps(content | {"annotations": [each | {"iscrowd": 1} for each in content["annotations"]]})
     )
-    with pytest.raises(DataError, match="none of the 14 images to learn from holds an object"):
+    with pytest.raises(DataError, match=r"none of the 14 images to learn from \(train\) holds an object"):
         DETECTION.read(tmp_path, seed=0, root=None)
+    with pytest.raises(DataError, match="none of the 24 images holds an object, crowds left aside"):
+        DETECTION.whole(tmp_path, boxes.CLASSES, root=None)
     (tmp_path / "all.json").unlink()
-    for part, kept in (("train", slice(12)), ("val", slice(12, None))):
-        images = content["images"][kept]
-        known = {each["id"] for each in images if part == "val"}
-        marked = [each for each in content["annotations"] if each["image_id"] in known]
-        (tmp_path / f"{part}.json").write_text(json.dumps(content | {"images": images, "annotations": marked}))
-    with pytest.raises(DataError, match="images to learn from holds an object"):
-        DETECTION.read(tmp_path, seed=0, root=None)
+    for empty, told in (("train", "to learn from"), ("val", "to choose by"), ("test", "to judge by")):
+        for part, kept in (("train", slice(12)), ("val", slice(12, 18)), ("test", slice(18, None))):
+            images = content["images"][kept]
+            known = {each["id"] for each in images if part != empty}
+            marked = [each for each in content["annotations"] if each["image_id"] in known]
+            (tmp_path / f"{part}.json").write_text(json.dumps(content | {"images": images, "annotations": marked}))
+        with pytest.raises(DataError, match=rf"none of the \d+ images {told} \({empty}\) holds an object"):
+            DETECTION.read(tmp_path, seed=0, root=None)
 
 
 def test_an_image_is_found_under_another_ending_than_is_written(tmp_path: Path):

@@ -67,7 +67,12 @@ class Detection:
         found = None if folder is None else read_boxes(folder, labels=labels)
         if found is None:
             raise _no_boxes(spec)
-        return joined(list(found.given.values()))
+        whole = joined(list(found.given.values()))
+        if not _holds_objects(whole):
+            raise DataError(
+                f"'{spec}': none of the {len(whole):,} images holds an object, crowds left aside: no judgement"
+            )
+        return whole
 
     def summary(self, data: Dataset) -> str:
         """Objects by class and their size, parts, what anchors cannot match, and what deserves attention."""
@@ -253,15 +258,20 @@ def _with_objects(data: Dataset, spec: str | Path) -> Dataset:
     """The same data.
 
     Raises:
-        DataError: If no image to learn from holds an object that can be learnt from.
+        DataError: If no image of a part holds an object: nothing can be learnt from it, or judged by it.
     """
-    rows = truth_rows(data.train)
-    if not ((rows[..., LABEL] >= 0) & (rows[..., CROWD] == 0)).any():
-        raise DataError(
-            f"'{spec}': none of the {len(data.train):,} images to learn from holds an object, crowds left aside. Mark "
-            "objects on them; where parts are drawn, another --seed draws others"
-        )
+    for part, verb in (("train", "to learn from"), ("val", "to choose by"), ("test", "to judge by")):
+        if not _holds_objects(split := getattr(data, part)):
+            raise DataError(
+                f"'{spec}': none of the {len(split):,} images {verb} ({part}) holds an object, crowds left aside. Mark "
+                "objects on them; a part that is given may be taken out, and is drawn then, by another --seed otherwise"
+            )
     return data
+
+
+def _holds_objects(split: Split) -> bool:
+    rows = truth_rows(split)
+    return bool(((rows[..., LABEL] >= 0) & (rows[..., CROWD] == 0)).any())
 
 
 def _no_boxes(spec: str | Path) -> DataError:
