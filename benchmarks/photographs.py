@@ -24,7 +24,7 @@ from ridgepoint.nn.published import published_weights
 from ridgepoint.nn.reach import lying
 
 BUDGETS, SIZES = (0.7, 1.2, 2.5), (64, 96, 128, 160)
-WHO = ("fit", "engineer", "no weights")
+WHO = ("fit", "engineer", "fit in int8 or float", "no weights")
 
 
 def done(verb: str, out: Path, words: list[str]) -> dict:
@@ -97,6 +97,9 @@ def main() -> None:
             found["fit"] = of_fit(done("fit", given.runs / f"fit {budget} {seed}", common))
         if "engineer" in given.who:
             found["engineer"] = engineer(given.runs, given.data, budget, seed, given.time, host)
+        if "fit in int8 or float" in given.who:
+            words = [*common, "--precision", "auto"]
+            found["fit in int8 or float"] = of_fit(done("fit", given.runs / f"auto {budget} {seed}", words))
         if "no weights" in given.who:
             words = [*common, "--weights", "none", "--baselines", "1"]
             found["no weights"] = of_fit(done("fit", given.runs / f"none {budget} {seed}", words))

@@ -30,6 +30,7 @@ Row = Iterable[str]
 CONTENDERS = {
     "fit": "`fit`",
     "engineer": "an engineer",
+    "fit in int8 or float": "`fit --precision auto`",
     "no weights": "`fit --weights none`",
     "torch-pruning": "Torch-Pruning",
 }
@@ -367,6 +368,34 @@ def learnt_by(rows: list[dict[str, Any]], parts: list[str]) -> Row:
     )
 
 
+def fits_of_tasks(data: str) -> list[Row]:
+    """What a fit of boxes or masks found, and torchvision's network that learnt as long; times of the whole files."""
+    found: dict[tuple[Any, ...], dict[str, dict[str, Any]]] = {}
+    for row in result("fits_of_tasks")["rows"]:
+        if row["data"] == data:
+            case = (row["processor"], -row["budget_ms"], row["time_s"], row["seed"], row["train_s"])
+            found.setdefault(case, {})["fit" if row["contender"] == "fit" else "rival"] = row
+    head = ("processor", "budget", "`--time`", "seed", "trained, each", "`fit`", "torchvision's network")
+    return [head] + [
+        (
+            processor,
+            f"{-budget:g} ms",
+            f"{seconds:.0f} s",
+            str(seed),
+            f"{trained} s",
+            fit_of(both["fit"]),
+            fit_of(both["rival"]),
+        )
+        for (processor, budget, seconds, seed, trained), both in sorted(found.items())
+    ]
+
+
+def fit_of(row: dict[str, Any]) -> str:
+    """Its score, and of what."""
+    name = row["network"].split(f"-{row['input']}px")[0]
+    return f"{row['score']:.3f} (`{name}`, {row['input']} px, {row['whole_ms']:.1f} ms, {row['steps']} steps)"
+
+
 def extras() -> list[Row]:
     """What extras add to an environment with ridgepoint alone."""
     return [("extra", "packages", "MB", "seconds to download and install")] + [
@@ -401,6 +430,8 @@ TABLES: dict[str, Callable[[], list[Row]]] = {
         "det_bccd", {"mAP50": "mAP50", "mAP75": "mAP75", **{f"AP {name}": name for name in ("RBC", "WBC", "Platelets")}}
     ),
     "learnt_masks": lambda: learnt("seg_nuclei", {"IoU of nuclei": "nucleus"}),
+    "fits_of_boxes": lambda: fits_of_tasks("det_bccd"),
+    "fits_of_masks": lambda: fits_of_tasks("seg_nuclei"),
     "extras": extras,
 }
 

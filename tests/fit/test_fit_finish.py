@@ -92,6 +92,9 @@ def test_rivals_are_told_with_their_own_numbers() -> None:
 
 
 def test_where_the_winner_comes_from_is_a_note() -> None:
-    assert notes(candidate("found", 1, 0.5)) == []
-    assert "zoo network" in notes(candidate("known", 1, 0.5, phase="baseline"))[0]
-    assert "weights some.pth" in notes(candidate("known", 1, 0.5, phase="baseline", weights="some.pth"))[0]
+    assert notes(candidate("found", 1, 0.5), searched=True) == []
+    assert "zoo network" in notes(candidate("known", 1, 0.5, phase="baseline"), searched=True)[0]
+    assert "from nothing beat what started" in notes(candidate("known", 1, 0.5, phase="baseline"), searched=False)[0]
+    assert (
+        "weights some.pth" in notes(candidate("known", 1, 0.5, phase="baseline", weights="some.pth"), searched=True)[0]
+    )

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import box_helpers as boxes
 import msgspec
@@ -137,20 +138,33 @@ def test_what_would_be_best_for_one_of_several_devices_is_looked_at_too(place: P
     assert told is not None and told.ratio == pytest.approx(best.promise) and told.by == "frozen features"
 
 
-def test_boxes_open_with_what_leaves_time_to_learn(place: Path, tmp_path: Path, monkeypatch):
+def test_boxes_open_with_what_leaves_time_to_learn_and_a_whole_detector_where_it_may_stay_large(
+    place: Path, tmp_path: Path, monkeypatch
+):
     """Of these nothing is known before something was learnt, and a large input learns little in a short time."""
-    monkeypatch.setenv(FOLDER, str(place / "weights"))
+    detector = "ssdlite_mobilenetv2_coco"
+    (tmp_path / "weights").mkdir()
+    save_weights(build(load(detector)), tmp_path / "weights" / f"{detector}.tfjs.safetensors")
+    (tmp_path / "weights" / f"{OTHER}.lamb_in1k.safetensors").symlink_to(
+        place / "weights" / f"{OTHER}.lamb_in1k.safetensors"
+    )
+    monkeypatch.setenv(FOLDER, str(tmp_path / "weights"))
     boxes.make(tmp_path / "boxes", "YOLO texts")
     for path in (tmp_path / "boxes").rglob("*.png"):
-        Image.open(path).resize((180, 144)).save(path)
-    found = {}
-    for mac_s in (1e-12, 1e-7):
-        monkeypatch.setattr(learning, "pace", lambda _, network, __, mac_s=mac_s: mac_s * cost(network).macs)
-        run, data = tmp_path / str(mac_s), str(tmp_path / "boxes")
-        found[mac_s] = opened(place, run, 1e3, MacsAsTime(), data=data, time_s=100.0).opening
-    quick, slow = found.values()
-    assert quick is not None and slow is not None and quick.network.input[1] > slow.network.input[1]
+        Image.open(path).resize((360, 288)).save(path)
+
+    def first(mac_s: float, **more: Any) -> Opening:
+        monkeypatch.setattr(learning, "pace", lambda _, network, __: mac_s * cost(network).macs)
+        out, data = tmp_path / f"{mac_s}{more}", str(tmp_path / "boxes")
+        found = opened(place, out, 1e3, MacsAsTime(), data=data, time_s=100.0, **more).opening
+        assert found is not None
+        return found
+
+    quick, slow, named = first(1e-12), first(1e-7), first(1e-12, weights=f"{detector}.tfjs", size=192)
+    assert quick.network.name == detector and quick.network.input[1] >= 0.85 * 300
+    assert slow.network.name == OTHER and slow.network.input[1] < 224
     assert 1e-7 * cost(slow.network).macs * 50 < 100.0, "so many steps would take longer than there is time"
+    assert named.network.name == detector and named.network.input[1] == 192, "what the user names is taken"
 
 
 def test_the_clock_has_the_last_word_and_the_user_the_first(place: Path, tmp_path: Path, monkeypatch):

@@ -42,7 +42,7 @@ class Closing(msgspec.Struct, frozen=True, kw_only=True):
         """
         closed = network.with_classes(self.num_classes)
         if self.head is not None:
-            head = network.head.to_learn() if self._keeps(network.head) else self.head
+            head = network.head.to_learn() if self.keeps(network.head) else self.head
             return closed if head is network.head else msgspec.structs.replace(closed, head=head)
         check_answers(network.head, self.answers, network.name)
         return closed
@@ -67,11 +67,12 @@ class Closing(msgspec.Struct, frozen=True, kw_only=True):
             if self.head is None:
                 for head in heads:
                     check_answers(head, self.answers, space.name)
-            elif all(map(self._keeps, heads)):
+            elif all(map(self.keeps, heads)):
                 return space.closed(**values, num_classes=self.num_classes)
         return space.closed(**values, **self.keys())
 
-    def _keeps(self, head: HeadBase) -> bool:
+    def keeps(self, head: HeadBase) -> bool:
+        """Whether a head stays, for it gives what the task wants and was not chosen for other images."""
         return self.keep and head.answers == self.answers and not head.of_data
 
     def keys(self) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from ridgepoint.errors import DivergedError
 from ridgepoint.fit.bound import checking_s, measure_ending, seconds_allowed
 from ridgepoint.fit.finish import finish
 from ridgepoint.fit.folds import Folded, fold
+from ridgepoint.fit.fresh import fresh
 from ridgepoint.fit.frozen import linear_classifier, put
 from ridgepoint.fit.goals import in_float
 from ridgepoint.fit.job import FitJob
@@ -26,7 +27,7 @@ from ridgepoint.fit.prepare import Prepared
 from ridgepoint.fit.ranking import sizes_for
 from ridgepoint.fit.settings import FitSettings
 from ridgepoint.fit.share import FIRST_FILE, Ended, Share, kept_s, share_of_time
-from ridgepoint.fit.steps import TrainedOne
+from ridgepoint.fit.steps import TrainedOne, as_trained
 from ridgepoint.fit.teach import keep, teach
 from ridgepoint.nn.build import build
 from ridgepoint.nn.published import Published
@@ -109,8 +110,10 @@ def begin_with_weights(
                 del trained[-1]
             trained += [] if better is None else [better]
             to_show = better is not None and better.name not in {stage.name for stage in job.stages}
-            if to_show and (share.searched or share.more):
+            if to_show and (share.searched or share.more or share.fresh):
                 show(finish(job, None, trained, last=False))
+            if share.fresh and (beside := fresh(job, made=len(trained))) is not None:
+                trained.append(beside)
     return trained, searched or not trained
 
 
@@ -255,7 +258,7 @@ def frozen(run: RunFolder[FitSettings], prepared: Prepared, opening: Opening, di
             },
         )
     display.say(f"{candidate.name}: validation {prepared.task.metric} {known['val_accuracy']:.4f}")
-    return _told(candidate, known)
+    return as_trained(candidate, known)
 
 
 class Head(NamedTuple):
@@ -329,7 +332,7 @@ def finetuned(
             display.warn(f"{candidate.name}: {error}")
             return None
     display.say(f"{candidate.name}: validation {prepared.task.metric} {known['val_accuracy']:.4f}")
-    return _told(candidate, known)
+    return as_trained(candidate, known)
 
 
 def recipe_of(run: RunFolder[FitSettings], prepared: Prepared, candidate: Candidate, *, head: Head | None) -> Recipe:
@@ -384,14 +387,4 @@ def _candidate(run: RunFolder[FitSettings], opening: Opening, how: str, *, note:
         seed=run.settings.seed,
         weights=opening.weights.name,
         note=note,
-    )
-
-
-def _told(candidate: Candidate, known: TrainedOne) -> Candidate:
-    return msgspec.structs.replace(
-        candidate,
-        val_accuracy=known["val_accuracy"],
-        train_s=known["seconds"],
-        steps=known["steps"],
-        epochs=known.get("epochs"),
     )

@@ -259,7 +259,7 @@ def describe(
         },
         doubts=[] if settings.busy else doubted,
         warnings=doubted if settings.busy else [],
-        notes=[*notes(winner), *notes_on_stages(job.stages, prepared.task.metric)],
+        notes=[*notes(winner, searched=plan is not None), *notes_on_stages(job.stages, prepared.task.metric)],
         wall_s=job.run.elapsed,
         stages=job.stages,
         looked_at=looked_at(job.run.read_step(OPENING, Opened)),
@@ -331,10 +331,12 @@ def rivals(
     ]
 
 
-def notes(winner: Candidate) -> list[str]:
-    """What people should know of where the chosen network comes from."""
+def notes(winner: Candidate, *, searched: bool) -> list[str]:
+    """What people should know of where the chosen network comes from, where there was a search or none."""
     if winner.weights is not None:
         return [f"The result started from the weights {winner.weights}."]
+    if winner.phase == "baseline" and not searched:
+        return ["A zoo network that learnt from nothing beat what started from weights; it is the result."]
     if winner.phase == "baseline":
         return ["A zoo network beat everything that the search found; it is the result."]
     return []

@@ -12,11 +12,22 @@ from ridgepoint.arch.zoo import load, top1
 from ridgepoint.cost.count import cost
 from ridgepoint.display import Display
 from ridgepoint.errors import InputError, RunError
+from ridgepoint.fit.bound import seconds_allowed
 from ridgepoint.fit.learning import most_macs
 from ridgepoint.fit.policy import POLICY
 from ridgepoint.fit.prepare import Prepared
 from ridgepoint.fit.pretrained import networks_for
-from ridgepoint.fit.ranking import USUAL_PX, Choice, by_macs, choices_of, learnable, likely, look, sizes_for, smaller
+from ridgepoint.fit.ranking import (
+    USUAL_PX,
+    Choice,
+    by_macs,
+    choices_of,
+    largest_within,
+    learnable,
+    likely,
+    look,
+    sizes_for,
+)
 from ridgepoint.fit.settings import FitSettings
 from ridgepoint.fit.target import Target
 from ridgepoint.nn.hub import answers
@@ -24,13 +35,13 @@ from ridgepoint.nn.published import Published, published_weights
 from ridgepoint.nn.reach import how_to_get, lying
 from ridgepoint.run.folder import RunFolder
 from ridgepoint.run.origin import digest_file
+from ridgepoint.tasks.classification import CLASSIFICATION
 from ridgepoint.train.recipe import SMALL_IMAGE
 from ridgepoint.train.start import AUTO, HUB, StartWeights, named_weights, of_published, start_from
 from ridgepoint.units import format_ms
 
 STEP = "opening"
 FETCH_S = 30.0  # for the hub, where nobody asked for weights by name
-SMALLER = 3  # sizes of a network that are clocked, until one is within the budget
 
 
 class Opening(msgspec.Struct, frozen=True, kw_only=True):
@@ -242,9 +253,7 @@ def _within(
     """The first is within the budget by the clock; the others are what was looked at besides, the best first."""
     settings = run.settings
     if families := likely(families, settings, limit_ms):
-        every = by_macs(families)
-        most = most_macs(run, prepared, every[len(every) // 4].network)
-        families = likely(learnable(families, most), settings, limit_ms)
+        families = likely(_in_time(families, run, prepared), settings, limit_ms)
     families = [family for family in families if reach.may_give(family[0].source)][: POLICY.opening_clocked]
     looked = look(families, settings, prepared, target, reach, limit_ms=limit_ms, display=display)
     others: list[Opening] = []
@@ -252,7 +261,9 @@ def _within(
         if each.over:
             continue
         start = reach(each.choice.source)
-        found = None if start is None else _clocked(each.choice, families, target, limit_ms)
+        family = next(family for family in families if each.choice in family)
+        sizes = [choice.network for choice in family[: family.index(each.choice) + 1]]
+        found = None if start is None else largest_within(sizes, target, limit_ms)
         if start is None or found is None:
             continue
         network, ms = found
@@ -266,16 +277,14 @@ def _within(
     return []
 
 
-def _clocked(
-    given: Choice, families: Sequence[Sequence[Choice]], target: Target, limit_ms: float
-) -> tuple[Network, float] | None:
-    """The network and its milliseconds; at a smaller size where the clock wants that; None if even then it is over."""
-    choice: Choice | None = given
-    for _ in range(SMALLER):
-        if choice is None:
-            return None
-        ms = target.clock({choice.network.name: choice.network}, patience_s=0.0)[choice.network.name].ms
-        if ms <= limit_ms:
-            return choice.network, ms
-        choice = smaller(choice, families, ms, limit_ms)
-    return None
+def _in_time(
+    families: Sequence[Sequence[Choice]], run: RunFolder[FitSettings], prepared: Prepared
+) -> Sequence[Sequence[Choice]]:
+    """Without what leaves no time to learn boxes or maps: of these nothing is known before a network has learnt."""
+    settings = run.settings
+    if prepared.task is CLASSIFICATION or settings.evaluations is not None or settings.size is not None:
+        return families
+    every = by_macs(families)
+    left_s = POLICY.located_share * max(seconds_allowed(settings) - run.elapsed, 0.0)
+    most = most_macs(prepared, every[len(every) // 4].network, prepared.finetune, seconds=left_s)
+    return learnable(families, most)

@@ -41,7 +41,7 @@ from ridgepoint.fit.policy import POLICY
 from ridgepoint.fit.prepare import check_settings, prepare
 from ridgepoint.fit.searching import find_finalists
 from ridgepoint.fit.settings import FitSettings
-from ridgepoint.fit.steps import Rivals, Strongest, TrainedOne
+from ridgepoint.fit.steps import Rivals, Strongest, TrainedOne, as_trained
 from ridgepoint.fit.target import told_place
 from ridgepoint.fit.teach import teach
 from ridgepoint.fit.threads import set_training_threads
@@ -305,13 +305,7 @@ def train_all(job: FitJob, plan: Plan, contenders: list[Candidate]) -> list[Cand
         known = job.run.read_step(f"trained-{candidate.name}", TrainedOne)
         if known is None:
             known = _train_one(job, plan, candidate, index / len(contenders), 1 / len(contenders))
-        candidate = msgspec.structs.replace(
-            candidate,
-            val_accuracy=known["val_accuracy"],
-            train_s=known["seconds"],
-            steps=known["steps"],
-            epochs=known.get("epochs"),  # which a run of an earlier version did not write
-        )
+        candidate = as_trained(candidate, known)
         done.append(candidate)
         job.display.say(f"{candidate.name}: validation {job.prepared.task.metric} {candidate.val_accuracy:.4f}")
     return done

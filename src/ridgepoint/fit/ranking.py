@@ -40,15 +40,21 @@ IN_INT8 = 4.0  # times as many, where int8 may ship
 FASTEST_MACS_PER_MS, USUAL_MACS_PER_MS = 150e6, 50e6  # a thread's, at most and as a first guess
 STEP_PX, SMALLEST_PX, LARGEST_PX, USUAL_PX = 16, 64, 320, 224
 NEVER = -1.0
+CLOCKED = 3  # sizes of a network, until one is within the budget
+WHOLE_LEAST = 0.85  # of the size that a whole detector has learnt at
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True):
-    """A network at an input size, what it may reach on ImageNet in percent, and where its weights are from."""
+    """A network at an input size, what it may reach on ImageNet in percent, and where its weights are from.
+
+    `whole` says that these are of its head, too: those of a detector, where boxes are wanted.
+    """
 
     network: Network
     expected: float
     macs: int
     source: Published | StartWeights
+    whole: bool = False
 
     @property
     def size(self) -> int:
@@ -83,14 +89,21 @@ class Looked(msgspec.Struct, frozen=True, kw_only=True):
 def choices_of(
     network: Network, source: Published | StartWeights, prepared: Prepared, sizes: Iterable[int]
 ) -> list[Choice]:
-    """A network at several input sizes, closed for the data; the smallest first."""
+    """A network at several input sizes, closed for the data; the smallest first.
+
+    A whole detector is left at about the size that it has learnt at, for it knows objects by their pixels.
+    """
     channels, closing = prepared.preprocessing.channels, prepared.task.head(prepared.dataset)
     native = source.size if isinstance(source, Published) else USUAL_PX
+    whole, given = closing.keeps(network.head), sorted(sizes)
+    usual = [size for size in given if not whole or size >= WHOLE_LEAST * network.input[1]]
     found = []
-    for size in sorted(sizes):
+    for size in usual or (
+        given if isinstance(source, StartWeights) else []
+    ):  # what the user named is taken all the same
         at = closing.close(suited(network, channels=channels, height=size, width=size, num_classes=closing.num_classes))
         expected = top1(network.name) - lost(size / native)
-        found.append(Choice(network=at, expected=expected, macs=cost(at, form="deploy").macs, source=source))
+        found.append(Choice(network=at, expected=expected, macs=_macs(at), source=source, whole=whole))
     return found
 
 
@@ -106,13 +119,19 @@ def sizes_for(settings: FitSettings, prepared: Prepared, native: int) -> list[in
 def likely(families: Sequence[Sequence[Choice]], settings: FitSettings, limit_ms: float) -> list[Sequence[Choice]]:
     """Networks that may be within the limit, one family of sizes each, the most promising first."""
     fastest = limit_ms * FASTEST_MACS_PER_MS * settings.threads * (1.0 if settings.precision == "float32" else IN_INT8)
-    possible = [family for family in families if family[0].macs <= fastest]
+    possible = [family for family in families if family and family[0].macs <= fastest]
     return sorted(possible, key=lambda family: rank(_guess(family, settings, limit_ms)))
 
 
 def learnable(families: Sequence[Sequence[Choice]], most_macs: float) -> list[Sequence[Choice]]:
-    """Networks and their sizes without those that have more MACs; of all that have, the smallest."""
-    found = [[choice for choice in family if choice.macs <= most_macs] for family in families]
+    """Networks and their sizes without those that have more MACs; of all that have, the smallest.
+
+    Weights that are of the head, too, leave less to learn, and so allow more.
+    """
+    found = [
+        [choice for choice in family if choice.macs <= most_macs / (POLICY.located_whole if choice.whole else 1.0)]
+        for family in families
+    ]
     return [family for family in found if family] or [[by_macs(families)[0]]]
 
 
@@ -231,15 +250,34 @@ def _mark(best: Looked | None, within: list[Looked], slower: list[Looked]) -> No
     slower.append(best)
 
 
-def smaller(choice: Choice, families: Sequence[Sequence[Choice]], ms: float, limit_ms: float) -> Choice | None:
-    """The same network at the largest size that is within the limit, where the clock says `ms` of this one."""
-    family = next(family for family in families if choice in family)
-    return _largest(family, choice.macs * limit_ms / ms * 0.98)
+def largest_within(networks: Sequence[Network], target: Target, limit_ms: float) -> tuple[Network, float] | None:
+    """The largest that is within the limit by the clock, and its milliseconds; None where the clock is asked in vain.
+
+    Args:
+        networks: One at several input sizes, the smallest first; the largest is clocked, then what that makes likely.
+        target: Tells times.
+        limit_ms: The most that is allowed.
+    """
+    left = list(networks)
+    for _ in range(CLOCKED):
+        if not left:
+            return None
+        network = left[-1]
+        ms = target.clock({network.name: network}, patience_s=0.0)[network.name].ms
+        if ms <= limit_ms:
+            return network, ms
+        most = _macs(network) * limit_ms / ms * 0.98
+        left = [each for each in left if _macs(each) <= most]
+    return None
 
 
-def rank(choice: Choice) -> tuple[bool, float, int]:
-    """The most promising first; weights without a classifier, whose training nobody has published, last."""
-    return getattr(choice.source, "classes", 1) == 0, -choice.expected, choice.macs
+def _macs(network: Network) -> int:
+    return cost(network, form="deploy").macs
+
+
+def rank(choice: Choice) -> tuple[bool, bool, float, int]:
+    """The most promising first: whole detectors; last, weights without a head, whose training nobody has published."""
+    return not choice.whole, getattr(choice.source, "classes", 1) == 0, -choice.expected, choice.macs
 
 
 def lost(share: float) -> float:

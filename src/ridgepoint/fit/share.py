@@ -38,7 +38,7 @@ class Share(msgspec.Struct, kw_only=True):
     """How long weights are fine-tuned; whether others are after them, and a search.
 
     Seconds, or else epochs, which are the recipe's if neither is given. `size` is that of the images, in pixels of a
-    side, where it is not the one that the network opened with.
+    side, where it is not the one that the network opened with. `fresh` says that another learns from nothing after it.
     """
 
     seconds: Seconds | None = None
@@ -47,6 +47,7 @@ class Share(msgspec.Struct, kw_only=True):
     finetuned: bool = True
     more: bool = False
     searched: bool = True
+    fresh: bool = False
 
 
 def kept_s(run: RunFolder[FitSettings], *, made: int) -> float:
@@ -99,9 +100,11 @@ def share_of_time(job: FitJob, opening: Opening, number: int, count: int, *, mad
         if (size := smaller_to_learn(prepared, settings, opening, steps=seconds / step_s)) is not None:
             seconds = max(seconds - decoding_s(prepared, images + judges), 0.0)
             step_s, epoch_s = (each * (size / opening.network.input[1]) ** 2 for each in (step_s, epoch_s))
-        share = Share(seconds=seconds, size=size, more=times > 1, searched=searched)
         classes = prepared.task is CLASSIFICATION
-        fewest = POLICY.finetuning_fewest * steps_wanted(prepared) if classes else 0.0
+        fresh = not classes and not searched and seconds / 2 >= POLICY.finetuned_next_s
+        seconds /= 2 if fresh else 1
+        share = Share(seconds=seconds, size=size, more=times > 1, searched=searched, fresh=fresh)
+        fewest = POLICY.finetuning_fewest * steps_wanted(prepared, prepared.finetune) if classes else 0.0
         share.finetuned = seconds >= max(POLICY.finetuning_least_s, fewest * step_s)
         if classes and judges < POLICY.few_images:  # it learns in parts, then in whole for as long: by epochs
             epochs = min(int(seconds / (FOLDS * epoch_s)), POLICY.few_epochs)
@@ -123,7 +126,7 @@ def smaller_to_learn(prepared: Prepared, settings: FitSettings, opening: Opening
         opening: The network at the size that the budget allows.
         steps: For so many there is time at that size.
     """
-    least, own = steps_wanted(prepared), opening.network.input[1]
+    least, own = steps_wanted(prepared, prepared.finetune), opening.network.input[1]
     if steps >= least or prepared.task is not CLASSIFICATION:
         return None
     sizes = [size for size in sizes_for(settings, prepared, own) if size < own and opening.knows(size)]

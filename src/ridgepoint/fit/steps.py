@@ -65,3 +65,14 @@ class TrainedOne(TypedDict):
     steps: Count
     epochs: NotRequired[Seconds | None]
     balanced: NotRequired[bool]
+
+
+def as_trained(candidate: Candidate, known: TrainedOne) -> Candidate:
+    """A candidate with what its full training came to."""
+    return msgspec.structs.replace(
+        candidate,
+        val_accuracy=known["val_accuracy"],
+        train_s=known["seconds"],
+        steps=known["steps"],
+        epochs=known.get("epochs"),
+    )
