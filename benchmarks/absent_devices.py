@@ -3,7 +3,7 @@
     python benchmarks/absent_devices.py > absent.json
 
 Every device of the published tables with at least so many networks. Rivals of MACs alone: parameters alone, the
-roofline that ships with what large depthwise convolutions add, whichever of MACs and roofline was less off on the other
+roofline that ships with what depthwise convolutions add, whichever of MACs and roofline was less off on the other
 families (`chosen`), and a log-linear model of what a network's passes are (MACs, bytes, passes; the shares of
 depthwise, pointwise and attention's MACs), whose weights are drawn towards those of all other devices of the same
 precision (ridge regression with the pooled weights as its prior mean). A family that is left out is left out of the
@@ -30,12 +30,12 @@ from ridgepoint.cost.adapting import adapt
 from ridgepoint.cost.count import cost
 from ridgepoint.cost.device import known_devices
 from ridgepoint.cost.fitting import (
+    LARGE,
     MIN_ROWS,
     Features,
     confirmed,
+    features_of,
     fit_line,
-    large_depthwise,
-    overheads,
     predicted_left_out,
 )
 from ridgepoint.cost.left_out import covered
@@ -59,17 +59,14 @@ class Known:
         self.ms = np.array([row.latency_ms[name] for row in rows])
         self.networks = networks
         self.z = np.array([described(network) for network in networks])
-        device = table.device(name)
-        roofline, paid = Roofline(device), overheads(Roofline(device), networks)
-        counted = [cost(network, form="deploy") for network in networks]
-        times = np.stack([roofline.time_macs(network, table.ridge_points(name)) for network in networks], axis=1)
-        none = np.zeros(len(networks))
+        roofline = features_of(table.device(name), networks, table.ridge_points(name))
+        counted, none = [cost(network, form="deploy") for network in networks], np.zeros_like(roofline.depthwise)
         self.lines = {
-            "macs": Features(np.array([[float(each.macs) for each in counted]]), paid, none),
-            "params": Features(np.array([[float(each.params) for each in counted]]), paid, none),
-            "roofline": confirmed(Features(times, paid, large_depthwise(roofline, networks)), self.families.tolist()),
+            "macs": Features(np.array([[float(each.macs) for each in counted]]), roofline.overheads, none),
+            "params": Features(np.array([[float(each.params) for each in counted]]), roofline.overheads, none),
+            "roofline": confirmed(roofline, self.families.tolist()),
         }
-        self.large = self.lines["roofline"].large_depthwise > 0
+        self.large = self.lines["roofline"].depthwise[LARGE] > 0
 
 
 def described(network: Network) -> list[float]:

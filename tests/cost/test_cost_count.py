@@ -37,7 +37,17 @@ def test_depthwise_convolutions_above_5x5_by_hand(fused: str):
     outputs = 3 * 96 * 56**2 + 3 * 192 * 28**2 + 27 * 384 * 14**2 + 3 * 768 * 7**2
     counted = cost(load("convnext_small"), form="deploy", fused=fused)
     assert counted.large_depthwise_macs == 49 * outputs == sum(layer.large_depthwise_macs for layer in counted.layers)
+    assert counted.depthwise_macs == counted.large_depthwise_macs
     assert cost(load("mobilenetv2_100"), form="deploy", fused=fused).large_depthwise_macs == 0
+
+
+@pytest.mark.parametrize("fused", ["none", "activation", "residual", "block"])
+def test_depthwise_convolutions_by_hand(fused: str):
+    """MobileNetV1, whose thirteen are all 3x3."""
+    sites = [(32, 112), (64, 56), (128, 56), (128, 28), (256, 28), (256, 14), *[(512, 14)] * 5, (512, 7), (1024, 7)]
+    counted = cost(load("mobilenetv1_100"), form="deploy", fused=fused)
+    assert counted.depthwise_macs == 9 * sum(channels * side**2 for channels, side in sites)
+    assert counted.depthwise_macs == sum(layer.depthwise_macs for layer in counted.layers)
 
 
 def test_a_pass_counts_the_large_depthwise_convolution_that_took_in_its_activation():

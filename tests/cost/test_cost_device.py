@@ -54,7 +54,13 @@ def test_shipped_numbers_are_what_a_new_fit_gives(name):
 
 @pytest.mark.parametrize(
     "paid",
-    [{"overhead_ms": 1.5}, {"pass_overhead_us": 20.0}, {"pass_overhead_us": 20.0, "large_depthwise_ns_per_mac": 0.7}],
+    [
+        {"overhead_ms": 1.5},
+        {"pass_overhead_us": 20.0},
+        {"pass_overhead_us": 20.0, "large_depthwise_ns_per_mac": 0.7},
+        {"overhead_ms": 1.5, "depthwise_ns_per_mac": 0.05},
+        {"pass_overhead_us": 20.0, "depthwise_ns_per_mac": 0.05, "large_depthwise_ns_per_mac": 0.7},
+    ],
 )
 def test_a_fit_finds_the_rates_that_made_the_latencies(paid):
     made = Device(name="made", source="invented", ridge_point=50.1, peak_macs_per_s=2e11, **paid)
@@ -67,19 +73,33 @@ def test_a_fit_finds_the_rates_that_made_the_latencies(paid):
     assert (fitted.ridge, fitted.peak) == (50.1, pytest.approx(2e11, rel=1e-3))
     assert fitted.overhead_ms == pytest.approx(made.overhead_ms, abs=1e-3)
     assert fitted.pass_overhead_us == pytest.approx(made.pass_overhead_us, abs=0.01)
+    assert fitted.depthwise_ns_per_mac == pytest.approx(made.depthwise_ns_per_mac, rel=2e-3)
     assert fitted.large_depthwise_ns_per_mac == pytest.approx(made.large_depthwise_ns_per_mac, rel=1e-3)
     assert fitted.interval == fitted.large_depthwise_interval == (1.0, 1.0)
     assert fitted.fit is not None
     assert (fitted.fit.worst_error, fitted.fit.left_out_median_error, fitted.fit.left_out_spearman) == (0.0, 0.0, 1.0)
-    large = ", large depthwise convolutions" if made.large_depthwise_ns_per_mac else ""
-    assert fitted.fit.fitted == f"peak, bandwidth, overhead per {'image' if made.overhead_ms else 'pass'}{large}"
+    added = ", depthwise convolutions" if made.depthwise_ns_per_mac else ""
+    added += ", large depthwise convolutions" if made.large_depthwise_ns_per_mac else ""
+    assert fitted.fit.fitted == f"peak, bandwidth, overhead per {'image' if made.overhead_ms else 'pass'}{added}"
+
+
+def test_what_usual_depthwise_convolutions_add_is_found_in_8_bits_alone():
+    made = Device(name="made", source="invented", ridge_point=50.1, peak_macs_per_s=2e11, depthwise_ns_per_mac=0.05)
+    for precision, found in (("int8", pytest.approx(0.05, rel=2e-3)), ("float16", 0)):
+        there = msgspec.structs.replace(made, precision=precision)
+        rows = [
+            msgspec.structs.replace(row, latency_ms={"made": Roofline(there).latency(row.load()).ms})
+            for row in published_rows()
+        ]
+        bare = Device(name="made", source="invented", ridge_point=50.1, precision=precision)
+        assert fit_device(bare, rows, published="invented").depthwise_ns_per_mac == found
 
 
 def test_families_are_predicted_from_the_others_alone():
     """By hand: the outlier's family is predicted by the line through the others, and theirs bend towards it."""
     times = np.array([[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]])
     given = np.array([2.0, 4.0, 6.0, 8.0, 20.0, 12.0])
-    features = Features(times, np.ones((1, 6)), np.zeros(6))
+    features = Features(times, np.ones((1, 6)), np.zeros((2, 6)))
     left = leave_families_out(features, given, ["a", "a", "b", "b", "odd", "c"])
     line = fit_line(features.of(np.arange(6) != 4), given[np.arange(6) != 4])
     assert (line.ms_per_unit, line.overhead_ms) == (pytest.approx(2.0), pytest.approx(0.0, abs=1e-9))
@@ -93,7 +113,7 @@ def test_families_are_predicted_from_the_others_alone():
 def test_a_family_that_runs_otherwise_does_not_bend_what_is_said_of_the_others():
     """By squares alone the line through the five would be at 2.3 ms a unit, a seventh off."""
     times, given = np.array([[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]]), np.array([2.0, 4.0, 6.0, 8.0, 10.0, 60.0])
-    line = fit_line(Features(times, np.ones((1, 6)), np.zeros(6)), given)
+    line = fit_line(Features(times, np.ones((1, 6)), np.zeros((2, 6))), given)
     assert line.ms_per_unit == pytest.approx(2.0, rel=0.02)
 
 

@@ -8,6 +8,7 @@ from ridgepoint.arch.blocks.attention import MobileMultiQueryAttention
 from ridgepoint.arch.blocks.convolution import Conv
 from ridgepoint.arch.blocks.inverted import UniversalInvertedBottleneck
 from ridgepoint.arch.zoo import load
+from ridgepoint.cost.count import cost
 from ridgepoint.cost.device import Device, load_device
 from ridgepoint.cost.latency import PredictedLatency
 from ridgepoint.cost.precision import FLOAT16, INT8, Precision
@@ -119,6 +120,18 @@ def test_vectorised_over_ridge_points():
     macs, moved, ridges = np.array([10.0, 0.0, 5.0]), np.array([1.0, 2.0, 5.0]), np.array([[0.0, 1.0], [3.0, 20.0]])
     assert roofline_macs(macs, moved, ridges).tolist() == [[15.0, 17.0], [31.0, 160.0]]
     assert float(roofline_macs(macs, moved, 1.0)) == 17.0
+
+
+def test_depthwise_convolutions_take_their_own_time_beside_the_roofline():
+    added = {"depthwise_ns_per_mac": 0.05, "large_depthwise_ns_per_mac": 0.7}
+    device = Device(name="added", source="invented", peak_macs_per_s=1e9, ridge_point=10.0, **added)
+    bare = Device(name="bare", source="invented", peak_macs_per_s=1e9, ridge_point=10.0)
+    for name, ns_per_mac in (("mobilenetv1_100", 0.05), ("convnext_small", 0.75)):
+        network = load(name)
+        ms = [Roofline(each).latency(network).ms for each in (bare, device)]
+        macs = sum(each.macs for each in cost(network, form="deploy").layers if each.kind == "depthwise")
+        assert ms[1] - ms[0] == pytest.approx(macs * ns_per_mac * 1e-6)
+        assert sum(each.ms for each in Roofline(device).breakdown(network)) == pytest.approx(ms[1])
 
 
 def test_overheads_are_added_once_and_per_pass():

@@ -81,10 +81,11 @@ def _print_card(card: Any) -> None:
 
     out, device = console(), card.device
     out.print(f"{device.name}: {device.description}\n{device.source}")
-    if device.large_depthwise_ns_per_mac:
+    usual, large = device.depthwise_ns_per_mac, device.large_depthwise_ns_per_mac
+    if usual or large:
         out.print(
-            f"Each MAC of a depthwise convolution above 5x5 takes {device.large_depthwise_ns_per_mac:.3g} ns more than "
-            "its roofline says."
+            f"Each MAC of a depthwise convolution takes {usual:.3g} ns more than its roofline says, "
+            f"{usual + large:.3g} ns where the kernel is above 5x5."
         )
     if card.residuals:
         rows = [

@@ -101,14 +101,11 @@ def _ways(near: Device, measured: Sequence[Measurement], given: Array, name: str
 
 
 def _in_its_proportions(near: Device, networks: Sequence[Network]) -> Features:
-    """What latencies are made of, where large depthwise convolutions take as much longer than other MACs as there."""
+    """What latencies are made of, where depthwise convolutions take as much longer than other MACs as there."""
     features = features_of(near, networks, [near.ridge])
-    per_mac = near.large_depthwise_ns_per_mac * 1e-9 * near.peak
-    return Features(
-        times=features.times + per_mac * features.large_depthwise,
-        overheads=features.overheads,
-        large_depthwise=np.zeros(len(networks)),
-    )
+    per_mac = np.array([near.depthwise_ns_per_mac, near.large_depthwise_ns_per_mac]) * 1e-9 * near.peak
+    added = per_mac @ features.depthwise
+    return features._replace(times=features.times + added, depthwise=np.zeros_like(features.depthwise))
 
 
 def _multiplied(near: Device, old: Array, given: Array, name: str) -> _Way:
@@ -163,6 +160,7 @@ def _device(near: Device, name: str, *, peak: float, overhead_ms: float, pass_ov
         ridge_point=near.ridge,
         overhead_ms=float(f"{overhead_ms:.4g}"),
         pass_overhead_us=float(f"{pass_overhead_us:.4g}"),
+        depthwise_ns_per_mac=float(f"{near.depthwise_ns_per_mac * near.peak / peak:.4g}"),
         large_depthwise_ns_per_mac=float(f"{near.large_depthwise_ns_per_mac * near.peak / peak:.4g}"),
         precision=near.precision,
         fused=near.fused,

@@ -5,7 +5,7 @@ import numpy as np
 
 from ridgepoint.arch.zoo import family, list_models, load, published_top1
 from ridgepoint.cost.device import Device, list_devices, load_device
-from ridgepoint.cost.fitting import confirmed, features_of, predicted_left_out
+from ridgepoint.cost.fitting import LARGE, confirmed, features_of, predicted_left_out
 from ridgepoint.cost.left_out import covered
 from ridgepoint.cost.published import PublishedTable, published_tables
 from ridgepoint.cost.roofline import Roofline
@@ -139,7 +139,7 @@ def _residuals(device: Device, table: PublishedTable) -> tuple[Residual, ...]:
     features = features_of(table.device(device.name), networks, table.ridge_points(device.name))
     features = confirmed(features, families.tolist())
     left_out = predicted_left_out(features, given, families.tolist())
-    inside = covered(given / left_out, families, features.large_depthwise > 0)
+    inside = covered(given / left_out, families, features.depthwise[LARGE] > 0)
     found = [
         Residual(
             network=network.name,

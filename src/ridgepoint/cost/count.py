@@ -40,8 +40,13 @@ class BlockCost(msgspec.Struct, frozen=True, gc=False):
     params: int
 
     @property
+    def depthwise_macs(self) -> int:
+        """Multiply-accumulates of depthwise convolutions."""
+        return sum([layer.depthwise_macs for layer in self.layers])
+
+    @property
     def large_depthwise_macs(self) -> int:
-        """Multiply-accumulates of depthwise convolutions with kernels above 5x5."""
+        """Those of depthwise convolutions with kernels above 5x5."""
         return sum([layer.large_depthwise_macs for layer in self.layers])
 
     def bytes_moved(self, precision: Precision) -> float:
@@ -73,6 +78,11 @@ class NetworkCost(msgspec.Struct, frozen=True):
     def macs(self) -> int:
         """Multiply-accumulates for one image."""
         return sum([row.macs for _, row in self.rows])
+
+    @property
+    def depthwise_macs(self) -> int:
+        """Those of depthwise convolutions."""
+        return sum([row.depthwise_macs for _, row in self.rows])
 
     @property
     def large_depthwise_macs(self) -> int:

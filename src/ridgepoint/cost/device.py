@@ -7,10 +7,13 @@
     bandwidth_bytes_per_s: 8.0e+9
     ridge_point: 7.5                  # MACs per byte = peak / bandwidth
 
-    large_depthwise_ns_per_mac: 0.9   # beside the roofline, for depthwise convolutions with kernels above 5x5
+    depthwise_ns_per_mac: 0.05        # beside the roofline, for depthwise convolutions
+    large_depthwise_ns_per_mac: 0.9   # beside both, for those with kernels above 5x5
 
-Libraries have code of their own for depthwise kernels of 3x3 and 5x5. Larger ones take the general path, in which a MAC
-costs what a hundred of other layers do: a roofline knows nothing of that. 0 where it is not known.
+Units that multiply matrices of 8-bit numbers are of no use to depthwise convolutions, which sum over no channels: a MAC
+of theirs takes as long as fifty of others on an EdgeTPU. Libraries have code of their own for depthwise kernels of 3x3
+and 5x5. Larger ones take the general path, in which a MAC costs what a hundred of other layers do. A roofline knows
+nothing of either. 0 where it is not known.
 
 With the ridge point alone a roofline orders networks but has no milliseconds.
 """
@@ -60,10 +63,11 @@ class Fit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True,
 class Device(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """A processor's peak rates. `overhead_ms` is added once per image, `pass_overhead_us` for every pass over memory.
 
-    `large_depthwise_ns_per_mac` is added for every MAC of a depthwise convolution with a kernel above 5x5.
-    `precision` and `fused` are what the rates hold for: int8 peaks say nothing about float32. Measured over predicted
-    latency, nine of ten networks of designs that were left out when the rates were found are expected in the
-    `interval`; of networks with such convolutions in `large_depthwise_interval`, where any were measured.
+    `depthwise_ns_per_mac` is added for every MAC of a depthwise convolution, and `large_depthwise_ns_per_mac` besides
+    where its kernel is above 5x5. `precision` and `fused` are what the rates hold for: int8 peaks say nothing about
+    float32. Measured over predicted latency, nine of ten networks of designs that were left out when the rates were
+    found are expected in the `interval`; of networks with kernels above 5x5 in `large_depthwise_interval`, where any
+    were measured.
     """
 
     name: Name
@@ -74,6 +78,7 @@ class Device(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     ridge_point: Ridge | None = None
     overhead_ms: Overhead = 0.0
     pass_overhead_us: Overhead = 0.0
+    depthwise_ns_per_mac: Overhead = 0.0
     large_depthwise_ns_per_mac: Overhead = 0.0
     precision: str = "int8"
     fused: Fusing = "activation"

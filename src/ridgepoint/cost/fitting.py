@@ -1,10 +1,12 @@
-"""Fits a device's numbers, peak, bandwidth, overhead and what large depthwise convolutions add, to published latencies.
+"""Fits a device's numbers, peak, bandwidth, overhead and what depthwise convolutions add, to published latencies.
 
-    latency = time_macs(ridge point) / peak + overhead * (1 or the number of passes) + MACs of large depthwise * time
+    latency = time_macs(ridge point) / peak + overhead * (1 or the number of passes)
+              + MACs of depthwise * time + MACs of large depthwise * time
 
 by the least relative errors, so that a 2 ms network counts as much as an 80 ms one; nothing is negative. The ridge
 point (peak over bandwidth) is given, or the one of a grid that fits best; so is what the overhead is paid for, an image
-or a pass.
+or a pass. What depthwise convolutions up to 5x5 add is found in 8 bits alone, where units that multiply matrices are of
+no use to them; in float a roofline says what they take.
 
 Errors count by Huber's loss: squared while they are small, else in proportion. By squares alone, one family that a
 runtime runs otherwise than all others bends what is said of the rest: on an iPhone 13 the errors of everything else
@@ -28,6 +30,7 @@ from ridgepoint.cost.roofline import Roofline
 Array = NDArray[np.float64]
 MIN_ROWS = 4
 PER_PASS = 1  # its row among the overheads
+LARGE = 1  # the row of large depthwise convolutions among those of depthwise ones
 SMALL = 0.03  # relative errors up to this are squared; of 0.1 and 0.03, tried on all devices, this kept all below 20 %
 STEPS = 8  # of reweighting
 
@@ -35,32 +38,32 @@ STEPS = 8  # of reweighting
 class Features(NamedTuple):
     """What a latency is made of.
 
-    (choices, networks) times in any unit; (choices, networks) counts of overheads; (networks,) MACs of depthwise
-    convolutions with kernels above 5x5.
+    (choices, networks) times in any unit; (choices, networks) counts of overheads; (2, networks) MACs of depthwise
+    convolutions, and of those with kernels above 5x5.
     """
 
     times: Array
     overheads: Array
-    large_depthwise: Array
+    depthwise: Array
 
     def of(self, networks: NDArray[np.bool_]) -> "Features":
         """Those of some of the networks."""
-        return Features(self.times[:, networks], self.overheads[:, networks], self.large_depthwise[networks])
+        return Features(self.times[:, networks], self.overheads[:, networks], self.depthwise[:, networks])
 
 
 class Line(NamedTuple):
-    """latency = ms_per_unit * times[time] + overhead_ms * overheads[overhead] + ms_per_large_mac * large_depthwise."""
+    """latency = ms_per_unit * times[time] + overhead_ms * overheads[overhead] + ms_per_depthwise_mac @ depthwise."""
 
     time: int
     overhead: int
     ms_per_unit: float
     overhead_ms: float
-    ms_per_large_mac: float
+    ms_per_depthwise_mac: tuple[float, float]
 
     def __call__(self, features: Features) -> Array:
         """Milliseconds of networks."""
         ms: Array = self.ms_per_unit * features.times[self.time] + self.overhead_ms * features.overheads[self.overhead]
-        ms = ms + self.ms_per_large_mac * features.large_depthwise
+        ms = ms + np.array(self.ms_per_depthwise_mac) @ features.depthwise
         return ms
 
 
@@ -104,8 +107,8 @@ def fit_device(
     ridge, per_pass, overhead_ms = ridges[line.time], line.overhead == PER_PASS, line.overhead_ms
     fitted = ["peak"] + ["bandwidth"] * (len(ridges) > 1 and ridge > 0)
     fitted += [f"overhead per {'pass' if per_pass else 'image'}"] * (overhead_ms > 0)
-    large_ns = round(line.ms_per_large_mac * 1e6, 4)
-    fitted += ["large depthwise convolutions"] * (large_ns > 0)
+    depthwise_ns, large_ns = (round(ms * 1e6, 4) for ms in line.ms_per_depthwise_mac)
+    fitted += ["depthwise convolutions"] * (depthwise_ns > 0) + ["large depthwise convolutions"] * (large_ns > 0)
     fit = Fit(
         published=published,
         networks=len(rows),
@@ -124,6 +127,7 @@ def fit_device(
         peak_macs_per_s=float(f"{1e3 / line.ms_per_unit:.4g}"),
         overhead_ms=0.0 if per_pass else round(overhead_ms, 3),
         pass_overhead_us=round(overhead_ms * 1e3, 2) if per_pass else 0.0,
+        depthwise_ns_per_mac=depthwise_ns,
         large_depthwise_ns_per_mac=large_ns,
         precision=device.precision,
         fused=device.fused,
@@ -141,7 +145,11 @@ def features_of(device: Device, networks: Sequence[Network], ridge_points: Seque
     """What the latencies of networks on a device are made of, at each of the ridge points."""
     roofline = Roofline(device)
     times = np.stack([roofline.time_macs(network, ridge_points) for network in networks], axis=1)
-    return Features(times, overheads(roofline, networks), large_depthwise(roofline, networks))
+    passes = [len(roofline.passes(network)[0]) for network in networks]
+    depthwise = np.array([roofline.depthwise_macs(network) for network in networks], dtype=np.float64).T
+    if device.precision != "int8":
+        depthwise[0] = 0
+    return Features(times, np.array([np.ones(len(passes)), passes]), depthwise)
 
 
 def confirmed(features: Features, families: Sequence[str]) -> Features:
@@ -149,19 +157,10 @@ def confirmed(features: Features, families: Sequence[str]) -> Features:
 
     Of one family alone nothing that is left out could tell whether what they add holds for others.
     """
-    having = {family for family, macs in zip(families, features.large_depthwise, strict=True) if macs}
-    return features if len(having) > 1 else features._replace(large_depthwise=np.zeros(len(families)))
-
-
-def overheads(roofline: Roofline, networks: Sequence[Network]) -> Array:
-    """How often each network pays an overhead: once, or for every pass. Shape: (2, networks)."""
-    passes = [len(roofline.passes(network)[0]) for network in networks]
-    return np.array([np.ones(len(passes)), passes])
-
-
-def large_depthwise(roofline: Roofline, networks: Sequence[Network]) -> Array:
-    """MACs of depthwise convolutions with kernels above 5x5. Shape: (networks,)."""
-    return np.array([float(roofline.large_depthwise_macs(network)) for network in networks])
+    having = {family for family, macs in zip(families, features.depthwise[LARGE], strict=True) if macs}
+    if len(having) > 1:
+        return features
+    return features._replace(depthwise=np.stack([features.depthwise[0], np.zeros(len(families))]))
 
 
 def fit_line(features: Features, given: Array) -> Line:
@@ -173,14 +172,15 @@ def fit_line(features: Features, given: Array) -> Line:
     if len(given) < MIN_ROWS:
         raise ValueError(f"{len(given)} latencies are left; a fit needs at least {MIN_ROWS}")
     found: list[tuple[float, Line]] = []
-    large = features.large_depthwise
-    of_large = float(large.mean()) or 1.0
+    macs = features.depthwise.mean(axis=1)
+    macs[macs == 0] = 1.0
     for at, time in enumerate(features.times):
         scale = float(time.mean())
         for paid, count in enumerate(features.overheads):
-            terms = np.stack([time / scale, count, large / of_large], axis=1) / given[:, None]
-            (slope, overhead, added), loss = _least_loss(terms)
-            found.append((loss, Line(at, paid, slope / scale, overhead, added / of_large)))
+            terms = np.stack([time / scale, count, *(features.depthwise / macs[:, None])], axis=1) / given[:, None]
+            (slope, overhead, *added), loss = _least_loss(terms)
+            usual, large = (np.array(added) / macs).tolist()
+            found.append((loss, Line(at, paid, slope / scale, overhead, (usual, large))))
     return min(found, key=lambda each: each[0])[1]
 
 
@@ -226,7 +226,7 @@ def leave_families_out(features: Features, given: Array, families: Sequence[str]
     from scipy.stats import spearmanr
 
     predicted = predicted_left_out(features, given, families)
-    ratios, of, large = given / predicted, np.array(families), features.large_depthwise > 0
+    ratios, of, large = given / predicted, np.array(families), features.depthwise[LARGE] > 0
     median = float(np.median(np.abs(predicted / given - 1)))
     return LeftOut(
         median,

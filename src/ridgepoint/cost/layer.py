@@ -32,7 +32,8 @@ class LayerCost(msgspec.Struct, frozen=True, gc=False):
     """What one layer, or one fused pass, costs for one image. Elements become bytes with a width.
 
     `vectors` says how many of the `params` are biases or gains; `absorbed` which kinds of layers joined the pass;
-    `large_depthwise_macs` how many of the `macs` are of depthwise convolutions with kernels above 5x5.
+    `depthwise_macs` how many of the `macs` are of depthwise convolutions, `large_depthwise_macs` how many of those with
+    kernels above 5x5.
     """
 
     path: str
@@ -43,6 +44,7 @@ class LayerCost(msgspec.Struct, frozen=True, gc=False):
     write_elements: int
     vectors: int = 0
     absorbed: tuple[str, ...] = ()
+    depthwise_macs: int = 0
     large_depthwise_macs: int = 0
 
     def weight_bytes(self, width: float, vector_width: float | None = None) -> float:
@@ -75,17 +77,19 @@ def count_layer(placed: PlacedLayer) -> list[LayerCost]:
         return _attention(placed, layer)
     if isinstance(layer, HeadAttention):
         return [_step(placed.path, step) for step in layer.steps(*inputs)]
-    params, macs = layer.params(), layer.macs(*inputs)
+    params, macs, kind = layer.params(), layer.macs(*inputs), kind_of(placed)
+    depthwise_macs = macs if kind == "depthwise" else 0
     return [
         LayerCost(
             placed.path,
-            kind_of(placed),
+            kind,
             macs,
             params,
             inputs[0].elements if len(inputs) == 1 else sum([shape.elements for shape in inputs]),
             placed.output.elements,
             _vectors(layer) if params else 0,
-            large_depthwise_macs=macs if macs and is_large_depthwise(layer) else 0,
+            depthwise_macs=depthwise_macs,
+            large_depthwise_macs=depthwise_macs if depthwise_macs and _kernel(layer) > LARGEST_DEPTHWISE else 0,
         )
     ]
 
@@ -103,14 +107,9 @@ def merge(together: list[PlacedLayer], counted: list[LayerCost]) -> LayerCost:
         write_elements=counted[-1].write_elements,
         vectors=sum([each.vectors for each in counted]),
         absorbed=tuple([kind_of(layer) for layer in together[1:]]),
+        depthwise_macs=sum([each.depthwise_macs for each in counted]),
         large_depthwise_macs=sum([each.large_depthwise_macs for each in counted]),
     )
-
-
-def is_large_depthwise(layer: Layer) -> bool:
-    """Whether it is a depthwise convolution with a kernel above 5x5."""
-    conv = layer.conv if isinstance(layer, SharedConv2d) else layer
-    return isinstance(conv, Conv2d) and conv.kernel > LARGEST_DEPTHWISE and 1 < conv.groups == conv.in_channels
 
 
 def kind_of(placed: PlacedLayer) -> str:
@@ -121,6 +120,11 @@ def kind_of(placed: PlacedLayer) -> str:
             return "depthwise"
         return "pointwise" if layer.kernel == 1 else "conv"
     return type(layer).__name__.lower()
+
+
+def _kernel(layer: Layer) -> int:
+    conv = layer.conv if isinstance(layer, SharedConv2d) else layer
+    return conv.kernel if isinstance(conv, Conv2d) else 0
 
 
 def _vectors(layer: Layer) -> int:

@@ -5,11 +5,11 @@
 With PeakMACs as the unit this is sum_i max(MACs_i, ridge_point * Bytes_i): a time in MACs that depends on a device only
 through its ridge point. 0 is MACs alone.
 
-A device may add overheads per image and per pass, and a time for each MAC of a depthwise convolution with a kernel
-above 5x5 (`ridgepoint.cost.device`): they are in milliseconds, not in times in MACs.
+A device may add overheads per image and per pass, and times for each MAC of depthwise convolutions
+(`ridgepoint.cost.device`): they are in milliseconds, not in times in MACs.
 
 Source: MobileNetV4, arXiv:2404.10518, section 3.
-Differs: the overheads and that time; and the paper says neither what a byte width, a fused pass nor the bytes of a
+Differs: the overheads and those times; and the paper says neither what a byte width, a fused pass nor the bytes of a
 layer are: here they are options.
 """
 
@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ridgepoint.arch.network import Network
-from ridgepoint.cost.count import BlockCost, Form, cost
+from ridgepoint.cost.count import BlockCost, Form, NetworkCost, cost
 from ridgepoint.cost.device import Device, load_device
 from ridgepoint.cost.fusing import Fusing, fusing_named
 from ridgepoint.cost.latency import PredictedLatency
@@ -100,9 +100,9 @@ class Roofline:
         Raises:
             InputError: If of the device only the ridge point is known.
         """
-        large = self.large_depthwise_macs(network)
-        ms = self._ms(*self.passes(network), large) + self.device.overhead_ms
-        interval = self.device.interval_of(large > 0) if self.as_found else None
+        counted = self._counted(network)
+        ms = self._ms(*self.passes(network), self._depthwise_ms(counted)) + self.device.overhead_ms
+        interval = self.device.interval_of(counted.large_depthwise_macs > 0) if self.as_found else None
         return PredictedLatency(
             ms=ms,
             low_ms=ms * interval[0] if interval else None,
@@ -114,7 +114,7 @@ class Roofline:
 
     def block_ms(self, block: BlockCost) -> float:
         """The milliseconds of one block's passes; all blocks and the device's `overhead_ms` make the latency."""
-        return self._ms(*self._arrays(block.layers), block.large_depthwise_macs)
+        return self._ms(*self._arrays(block.layers), self._depthwise_ms(block))
 
     def time_macs(self, network: Network, ridge_points: ArrayLike | None = None) -> Array:
         """The time in MACs, at the device's ridge point or at those given; orders networks without a peak."""
@@ -122,17 +122,17 @@ class Roofline:
 
     def passes(self, network: Network) -> tuple[Array, Array]:
         """MACs and bytes moved of every pass."""
-        counted = cost(network, form=self.form, fused=self.fused)
-        return self._arrays([layer for _, row in counted.rows for layer in row.layers])
+        return self._arrays([layer for _, row in self._counted(network).rows for layer in row.layers])
 
-    def large_depthwise_macs(self, network: Network) -> int:
-        """MACs of depthwise convolutions with kernels above 5x5."""
-        return cost(network, form=self.form, fused=self.fused).large_depthwise_macs
+    def depthwise_macs(self, network: Network) -> tuple[int, int]:
+        """MACs of depthwise convolutions, and of those with kernels above 5x5."""
+        counted = self._counted(network)
+        return counted.depthwise_macs, counted.large_depthwise_macs
 
     def breakdown(self, network: Network) -> tuple[PassTime, ...]:
         """Every pass: its bytes, intensity, what bounds it, and its share of the time."""
-        layers, ridge = self._kept(cost(network, form=self.form, fused=self.fused).layers), self.device.ridge
-        added = [self._large_depthwise(layer) for layer in layers]
+        layers, ridge = self._kept(self._counted(network).layers), self.device.ridge
+        added = [self._depthwise_time_macs(layer) for layer in layers]
         total = sum(max(layer.macs, ridge * layer.bytes_moved(self.precision)) for layer in layers) + sum(added)
         return tuple(self._pass(layer, ridge, total) for layer in layers)
 
@@ -157,22 +157,29 @@ class Roofline:
             told += f", which holds for {self.device.precision}, fused: {self.device.fused} only"
         return told
 
+    def _counted(self, network: Network) -> NetworkCost:
+        return cost(network, form=self.form, fused=self.fused)
+
     def _arrays(self, layers: Sequence[LayerCost]) -> tuple[Array, Array]:
         kept = self._kept(layers)
         moved = [layer.bytes_moved(self.precision) for layer in kept]
         return np.array([layer.macs for layer in kept], dtype=np.float64), np.array(moved, dtype=np.float64)
 
-    def _ms(self, macs: Array, moved: Array, large_depthwise_macs: int) -> float:
+    def _ms(self, macs: Array, moved: Array, depthwise_ms: float) -> float:
         device = self.device
         rates_ms = float(roofline_macs(macs, moved, device.ridge)) / device.peak * 1e3
-        rates_ms += large_depthwise_macs * device.large_depthwise_ns_per_mac * 1e-6
-        return rates_ms + len(macs) * device.pass_overhead_us * 1e-3
+        return rates_ms + depthwise_ms + len(macs) * device.pass_overhead_us * 1e-3
 
-    def _large_depthwise(self, layer: LayerCost) -> float:
-        """What its large depthwise convolutions add, in MACs at the device's peak."""
+    def _depthwise_ms(self, counted: LayerCost | BlockCost | NetworkCost) -> float:
+        """What its depthwise convolutions add."""
         device = self.device
-        added_s = layer.large_depthwise_macs * device.large_depthwise_ns_per_mac * 1e-9
-        return added_s * device.peak if added_s and device.timed else 0.0
+        added_ns = counted.depthwise_macs * device.depthwise_ns_per_mac
+        return (added_ns + counted.large_depthwise_macs * device.large_depthwise_ns_per_mac) * 1e-6
+
+    def _depthwise_time_macs(self, layer: LayerCost) -> float:
+        """The same in MACs at the device's peak."""
+        added_ms = self._depthwise_ms(layer)
+        return added_ms * 1e-3 * self.device.peak if added_ms and self.device.timed else 0.0
 
     def _kept(self, layers: Sequence[LayerCost]) -> Sequence[LayerCost]:
         return [layer for layer in layers if layer.macs] if self.multiplying_only else layers
@@ -180,7 +187,7 @@ class Roofline:
     def _pass(self, layer: LayerCost, ridge: float, total: float) -> PassTime:
         moved = layer.bytes_moved(self.precision)
         time = max(layer.macs, ridge * moved)
-        whole = time + self._large_depthwise(layer)
+        whole = time + self._depthwise_time_macs(layer)
         ms = whole / self.device.peak * 1e3 + self.device.pass_overhead_us * 1e-3 if self.device.timed else None
         return PassTime(
             path=layer.path,

@@ -206,7 +206,7 @@ class Predicted:
     def _predicted(self, network: Network) -> PredictedLatency:
         """What the profile says, and the bound by the network's own interval."""
         found = self._roofline.latency(network)
-        interval = self.device.interval_of(self._roofline.large_depthwise_macs(network) > 0)
+        interval = self.device.interval_of(self._roofline.depthwise_macs(network)[1] > 0)
         assert interval is not None
         return msgspec.structs.replace(
             found,
