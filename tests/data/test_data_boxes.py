@@ -131,7 +131,6 @@ REFUSED: list[tuple[Change, str]] = [
     (lambda c: [each.update(file_name="x/y.png") for each in c["images"][:9]], "are not below"),
     (lambda c: c.update(annotations=[]), "no image has an object"),
     (lambda c: c.update(categories=[]), "names 0 classes"),
-    (lambda c: c["categories"][0].update(name="disc\n0"), "has a line break in its name"),
     (lambda c: first(c, bbox="left"), "cannot be read as COCO JSON"),
     (lambda c: first(c, bbox=[1e308, 1e308, 1e308, 1e308]) or c.update(annotations=c["annotations"][:1]), "no numbers"),
     (lambda c: c.update(annotations=c["annotations"][:1] * (MOST_ON_ONE + 1)), "Allowed: 10,000"),
@@ -278,6 +277,27 @@ def test_names_of_yolo_stand_in_a_list_or_by_number(names: str, tmp_path: Path):
     found = read_boxes(tmp_path)
     assert found.classes == boxes.CLASSES
     assert any("1 YAML files cannot be read, and are left aside; args.yaml" in note for note in found.notes)
+
+
+@pytest.mark.parametrize("by", ["folders", "lists"])
+def test_parts_of_yolo_are_those_that_its_table_tells(by: str, tmp_path: Path):
+    """Where names of folders tell none: parts of other names, and lists of images; what they share is no part."""
+    for place, count in (("day", 14), ("night", 6)):
+        drawn = boxes.draw(tmp_path / "images" / place, count, seed=count, first=count)
+        boxes.write_yolo(tmp_path, drawn, labels=f"images/{place}")
+        (tmp_path / f"{place}.txt").write_text("".join(f"/home/me/images/{place}/{name}\n" for name in drawn))
+    places = ("./images/day", "images/night") if by == "folders" else ("day.txt", "../night.txt")
+    table = f"names: [disc, square]\ntrain: {places[0]}\n"
+    (tmp_path / "data.yaml").write_text(f"{table}val: [{places[1]}]\n")
+    found = read_boxes(tmp_path)
+    assert {part: {name.split("/")[1] for name in split.ids} for part, split in found.given.items()} == {
+        "train": {"day"},
+        "val": {"night"},
+    }
+    assert sum(map(len, found.given.values())) == 20
+    (tmp_path / "data.yaml").write_text(f"{table}val: {places[0]}\n")
+    found = read_boxes(tmp_path)
+    assert set(found.given) == {"all"} and any("have images in common" in note for note in found.notes)
 
 
 @pytest.mark.parametrize("others", ["data2.yaml", "classes.txt"])

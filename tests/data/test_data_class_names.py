@@ -77,3 +77,9 @@ def test_parts_whose_classes_differ_in_case_are_told_so(make_tree):
 
 def test_a_difference_is_told_by_code_point():
     assert difference("cat", "cat\u200b") == "nothing and U+200B as character 4"
+
+
+def test_a_line_break_in_a_name_is_refused(make_tree):
+    """A file of labels has a name a line: all that follow would be off by one."""
+    with pytest.raises(DataError, match=r"the class 'new\\nline' has a line break in its name"):
+        detect(make_tree({"new\nline": 6, "other": 6}))

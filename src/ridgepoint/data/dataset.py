@@ -10,7 +10,7 @@ from ridgepoint.data.copies import notes_on_copies
 from ridgepoint.data.found import Found
 from ridgepoint.data.images import Split, fingerprint
 from ridgepoint.data.split import plan_split
-from ridgepoint.errors import printable
+from ridgepoint.errors import DataError, printable, shown
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,8 +111,11 @@ def assemble(found: Found, *, seed: int) -> Dataset:
         seed: Of the parts that have to be drawn.
 
     Raises:
-        DataError: If a class has too few images for the parts that must be drawn.
+        DataError: If a class has too few images for the parts that must be drawn, or a line break in its name: files of
+            labels have a name a line.
     """
+    if broken := [name for name in found.classes if len(name.splitlines()) > 1]:
+        raise DataError(f"{found.name}: the class {shown(broken[0])} has a line break in its name. Take it out")
     whole = found.given["all" if "all" in found.given else "train"]
     labels = {part: split.labels for part, split in found.given.items()}
     classes = found.classes if whole.truth is None else ()

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from ridgepoint.data.boxes.outline import Outline
-from ridgepoint.errors import DataError, shown
+from ridgepoint.errors import DataError
 
 MOST_OBJECTS = 5_000_000
 MOST_ON_ONE = 10_000
@@ -100,7 +100,7 @@ class Annotations:
 
 
 def check_classes(names: Iterable[str], place: str, remarks: Remarks | None = None) -> tuple[str, ...]:
-    """Names of classes as they may be: each once, none empty, each on one line.
+    """Names of classes as they may be: each once, none empty.
 
     Args:
         names: In their order.
@@ -119,9 +119,6 @@ def check_classes(names: Iterable[str], place: str, remarks: Remarks | None = No
     empty = [index for index, name in enumerate(found) if not name.strip()]
     if empty:
         raise DataError(f"{place}: class number {empty[0]} has no name. Give it one")
-    broken = [name for name in found if len(name.splitlines()) > 1]
-    if broken:
-        raise DataError(f"{place}: the class {shown(broken[0])} has a line break in its name. Take it out")
     twice = {name for name in found if found.count(name) > 1} if len(set(found)) < len(found) else set()
     if twice:
         raise DataError(f"{place}: the class '{min(twice)}' is named twice. Give every class a name of its own")

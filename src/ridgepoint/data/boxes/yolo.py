@@ -105,21 +105,61 @@ def read_yolo(files: Files, paired: dict[str, str]) -> Annotations:
     if not names:
         names = tuple(str(number) for number in range(most + 1))
         remarks.add("classes have no names, only numbers: write them into data.yaml as names", ", ".join(names[:3]))
-    pictures = []
+    pictures, told = [], _told_parts(files, tables, remarks)
     for image in files.images:
+        if told and image not in told:
+            continue
         if image not in marked:
             remarks.add("images have no text beside them: taken for images without objects", image)
         objects = [
             Marked(names[number], box, place=place, outline=outline, fault=fault)
             for number, box, place, outline, fault in marked.get(image, ())
         ]
-        part = min(parts_in(PurePosixPath(image).parts[:-1]), default="all")
+        part = told.get(image) or _part_of(image)
         pictures.append(Picture(image, part, tuple(objects), fractions=True))
     for lone in sorted(_texts(files) - set(paired.values())):
         remarks.add("texts belong to no image, and are left out", lone)
     return Annotations(
         kind=KIND, classes=check_classes(names, source or "data.yaml"), pictures=tuple(pictures), remarks=remarks
     )
+
+
+def _part_of(image: str) -> str:
+    """By the names of its folders."""
+    return min(parts_in(PurePosixPath(image).parts[:-1]), default="all")
+
+
+def _told_parts(files: Files, tables: dict[str, dict[str, Any]], remarks: Remarks) -> dict[str, str]:
+    """The part of each image as a data.yaml tells it, by folders or lists; none where folders' names do already.
+
+    Raises:
+        DataError: If a list names an image that may be several.
+    """
+    if any(_part_of(image) != "all" for image in files.images):
+        return {}
+    for path, table in tables.items():
+        found: dict[str, str] = {}
+        named = {part: table[part] for part in ("train", "val", "test") if table.get(part)}
+        for part, places in named.items():
+            for place in places if isinstance(places, list) else [places]:
+                images = _images_at(files, str(place))
+                if any(found.setdefault(image, part) != part for image in images):
+                    remarks.add("data.yaml's parts have images in common: they are left aside", path)
+                    return {}
+        if len(set(found.values())) > 1 and "train" in found.values():
+            return found
+    return {}
+
+
+def _images_at(files: Files, place: str) -> list[str]:
+    """The images of a folder, or of a list of them, that a data.yaml names by a path of its own machine."""
+    parts = tuple(part for part in place.replace("\\", "/").split("/") if part not in ("", ".", ".."))
+    lists = [path for path in files.by_suffix.get(".txt", ()) if PurePosixPath(path).parts[-len(parts) :] == parts]
+    if lists:
+        named = (files.image(line.strip(), of=lists[0]) for line in _lines(files, lists[0]) if line.strip())
+        return [image for image in named if image]
+    inside = {image: PurePosixPath(image).parts[:-1] for image in files.images}
+    return [image for image, above in inside.items() if parts and parts == above[: len(parts)]]
 
 
 def _texts(files: Files) -> set[str]:
