@@ -196,7 +196,7 @@ def writing(what: Path | str, *, verb: str = "written") -> Iterator[None]:
 def cannot_write(what: Path | str, cause: Exception, *, verb: str = "written") -> str:
     """One sentence on a file that cannot be written, and the way out."""
     reason = getattr(cause, "strerror", None) or str(cause)
-    name = str(getattr(cause, "filename", None) or "")
+    name = str(getattr(cause, "filename2", None) or getattr(cause, "filename", None) or "")  # the second one: a copy's
     unknown_to_user = not name or Path(name).name.startswith((".", "tmp"))
     way_out = _WAYS_OUT.get(getattr(cause, "errno", 0) or 0, "Free some space")
     return f"{what if unknown_to_user else name}: cannot be {verb} ({reason}). {way_out}, or give another place"

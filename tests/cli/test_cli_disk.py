@@ -55,6 +55,13 @@ def test_a_disk_that_is_full_at_the_first_write(disk: Disk) -> None:
     refused(done, "holds no run to resume")
 
 
+def test_an_export_that_does_not_fit_names_where_it_was_to_go(disk: Disk, finished: Path) -> None:
+    """Not the file that it was copied from, in a folder of the system's that has space."""
+    place = disk(8)
+    told = call("export", finished, "--out", place / "m.onnx")
+    refused(told, f"{place}/m.onnx: cannot be written (No space left on device)", "Free some space")
+
+
 def test_a_report_that_does_not_fit(disk: Disk, finished: Path) -> None:
     place = disk(6000)
     for name in ("settings.json", "origin.json", "result.json", "architecture.yaml", "study.db"):
