@@ -4,11 +4,18 @@ import json
 from pathlib import Path
 
 import box_helpers as boxes
+import msgspec
 import pytest
 from cli_helpers import call
+from PIL import Image
 
 import ridgepoint as rp
 from ridgepoint.deploy.artefact import load_artefact
+from ridgepoint.fit import early, fresh
+from ridgepoint.fit.share import Share
+from ridgepoint.nn.build import build
+from ridgepoint.nn.reach import FOLDER
+from ridgepoint.nn.weights import save_weights
 from ridgepoint.tasks.detection import DETECTION
 
 SPACE = """
@@ -50,6 +57,29 @@ def test_a_board_that_can_bear_none_of_them_is_told_what_it_would_take(folder: P
     done = call(*words(folder, "narrow", "0.001ms"))
     assert done.returncode == 3 and "no network meets 0.001 ms: the fastest one of tiny_boxes takes" in done.stderr
     assert "Allow at least" in done.stderr and "a smaller --size" in done.stderr
+
+
+def test_beside_weights_a_small_network_learns_from_nothing_and_validation_chooses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Weights of photographs may know less of other images than a network that does several times the steps."""
+    name, chosen = "mobilenetv3_small_050", fresh._chosen
+    save_weights(build(rp.load(name)), tmp_path / f"{name}.lamb_in1k.safetensors")
+    monkeypatch.setenv(FOLDER, str(tmp_path))
+    boxes.make(tmp_path / "data", "YOLO texts")
+    for path in (tmp_path / "data").rglob("*.png"):
+        Image.open(path).resize((100, 80)).save(path)
+    monkeypatch.setattr(early, "share_of_time", lambda *_, **__: Share(seconds=1.0, searched=False, fresh=True))
+    monkeypatch.setattr(fresh, "_chosen", lambda *given: msgspec.structs.replace(chosen(*given), seconds=5.0))
+    done = call("fit", tmp_path / "data", "--latency", "500ms", "--time", "9m", "--busy", "--out", tmp_path / "run")
+    assert done.returncode == 0, done.stderr
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    learnt = {rival["name"].split("-")[0]: rival for rival in result["baselines"]}
+    assert learnt.keys() == {name, "mobilenetv4_conv_small"} and learnt["mobilenetv4_conv_small"]["weights"] is None
+    assert all(rival["steps"] and rival["met"] for rival in learnt.values())
+    best = max(learnt.values(), key=lambda rival: rival["accuracy"]["val"])
+    assert result["accuracy"]["val"] == best["accuracy"]["val"] and len(result["stages"]) == 2
+    assert call("fit", tmp_path / "data", "--latency", "500ms", "--resume", "--out", tmp_path / "run").returncode == 0
 
 
 def test_what_a_board_takes_counts_the_head_and_grows_with_the_input(folder: Path):

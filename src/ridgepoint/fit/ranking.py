@@ -41,7 +41,7 @@ FASTEST_MACS_PER_MS, USUAL_MACS_PER_MS = 150e6, 50e6  # a thread's, at most and 
 STEP_PX, SMALLEST_PX, LARGEST_PX, USUAL_PX = 16, 64, 320, 224
 NEVER = -1.0
 CLOCKED = 3  # sizes of a network, until one is within the budget
-WHOLE_LEAST = 0.85  # of the size that a whole detector has learnt at
+WHOLE_LEAST = 0.95  # of the size that a whole detector has learnt at
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,7 +91,9 @@ def choices_of(
 ) -> list[Choice]:
     """A network at several input sizes, closed for the data; the smallest first.
 
-    A whole detector is left at about the size that it has learnt at, for it knows objects by their pixels.
+    A whole detector is left at about the size that it has learnt at, for it knows objects by their pixels. Seen on 174
+    photographs of blood cells, 150 CPU seconds, a COCO SSDLite of 300 px: an mAP50-95 of 0.507 at 304 px (118 steps),
+    0.397 at 256 px (152), 0.292 at 192 px.
     """
     channels, closing = prepared.preprocessing.channels, prepared.task.head(prepared.dataset)
     native = source.size if isinstance(source, Published) else USUAL_PX
