@@ -61,6 +61,11 @@ def test_a_file_of_another_runtime_is_refused_with_those_that_load_it(exported_f
         open_session(exported_for_onnx, runtime="torch")
 
 
+def test_more_threads_than_processors_are_refused_at_once(exported_for_onnx: Path):
+    with pytest.raises(InputError, match=r"9999 threads are more than the \d+ processors here: give at most --threads"):
+        open_session(exported_for_onnx, threads=9999)
+
+
 @pytest.fixture
 def exported_for_onnx(model, tmp_path: Path) -> Path:
     return exported(model, tmp_path, "onnxruntime")

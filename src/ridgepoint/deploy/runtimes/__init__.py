@@ -6,6 +6,7 @@ Those of other packages join by an entry point of the group `ridgepoint.runtimes
 
 import contextlib
 import importlib
+import os
 import sys
 from functools import lru_cache
 from importlib.metadata import entry_points
@@ -89,9 +90,13 @@ def open_session(path: Path, *, runtime: str = DEFAULT, threads: int = 1, pinned
         pinned: Give each thread a core of its own, as the clock needs it.
 
     Raises:
-        InputError: If the runtime is unknown or the file cannot be loaded.
+        InputError: If the runtime is unknown, the machine has fewer processors, or the file cannot be loaded.
     """
     found = find_runtime(runtime)
+    if threads > (processors := os.cpu_count() or threads):
+        raise InputError(
+            f"{threads} threads are more than the {processors} processors here: give at most --threads {processors}"
+        )
     if path.suffix != found.suffix and (fitting := runtimes_for(path)):
         raise InputError(f"{path}: runtime '{runtime}' loads {found.suffix} files. Allowed: {', '.join(fitting)}")
     return found.open(path, threads=threads, pinned=pinned)
