@@ -82,6 +82,20 @@ def test_beside_weights_a_small_network_learns_from_nothing_and_validation_choos
     assert call("fit", tmp_path / "data", "--latency", "500ms", "--resume", "--out", tmp_path / "run").returncode == 0
 
 
+def test_without_weights_a_small_network_learns_for_all_of_a_short_time(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """A search would leave seconds to each training; it follows where it gets half an hour, or is asked for."""
+    chosen = fresh._chosen
+    monkeypatch.setattr(fresh, "_chosen", lambda *given: msgspec.structs.replace(chosen(*given), seconds=5.0))
+    done = call("fit", folder / "data", "--latency", "500ms", "--time", "9m", "--busy", "--out", tmp_path / "run")
+    assert done.returncode == 0, done.stderr
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert [each["name"].split("-")[0] for each in result["baselines"]] == ["mobilenetv4_conv_small"]
+    assert result["search"] is None and not result["finalists"] and result["network"]["steps"]
+    assert any("No shape was searched from nothing" in note for note in result["notes"])
+
+
 def test_what_a_board_takes_counts_the_head_and_grows_with_the_input(folder: Path):
     """Published figures are of other boards and of 80 classes: predicted for a phone from the layers that there are."""
     data = DETECTION.read(folder / "data", seed=0, root=None)

@@ -92,9 +92,9 @@ def test_rivals_are_told_with_their_own_numbers() -> None:
 
 
 def test_where_the_winner_comes_from_is_a_note() -> None:
-    assert notes(candidate("found", 1, 0.5), searched=True) == []
-    assert "zoo network" in notes(candidate("known", 1, 0.5, phase="baseline"), searched=True)[0]
-    assert "from nothing beat what started" in notes(candidate("known", 1, 0.5, phase="baseline"), searched=False)[0]
-    assert (
-        "weights some.pth" in notes(candidate("known", 1, 0.5, phase="baseline", weights="some.pth"), searched=True)[0]
-    )
+    found, known = candidate("found", 1, 0.5), candidate("known", 1, 0.5, phase="baseline")
+    started = candidate("known", 1, 0.5, phase="baseline", weights="some.pth")
+    assert notes(found, [found, known], searched=True) == [] == notes(known, [known], searched=False)
+    assert "everything that the search found" in notes(known, [found, known], searched=True)[0]
+    assert "from nothing beat what started from weights" in notes(known, [started, known], searched=False)[0]
+    assert "weights some.pth" in notes(started, [started], searched=True)[0]

@@ -110,7 +110,7 @@ def begin_with_weights(
                 del trained[-1]
             trained += [] if better is None else [better]
             to_show = better is not None and better.name not in {stage.name for stage in job.stages}
-            if to_show and (share.searched or share.more or share.fresh):
+            if to_show and (share.searched or share.more or (share.fresh and worth_showing(run, share))):
                 show(finish(job, None, trained, last=False))
             if share.fresh and (beside := fresh(job, made=len(trained))) is not None:
                 trained.append(beside)
@@ -206,6 +206,11 @@ def open_in_float(
     if trained[-1].name not in {stage.name for stage in job.stages}:
         show(finish(job, None, list(trained), last=False))
     return found
+
+
+def worth_showing(run: RunFolder[FitSettings], share: Share) -> bool:
+    """Whether to export and clock what has learnt takes little beside what it has learnt for, and what others will."""
+    return share.seconds is not None and share.seconds >= POLICY.shown_between * kept_s(run, made=0)
 
 
 def may_go_on(job: FitJob, opening: Opening, number: int) -> bool:

@@ -108,7 +108,7 @@ def finish(job: FitJob, plan: Plan | None, trained: list[Candidate], *, last: bo
         for candidate in trained:
             phase = "winner" if candidate.name == winner.name else candidate.phase
             job.study.record(msgspec.structs.replace(candidate, phase=phase))
-    if job.stages or not last:
+    if job.stages or not last or plan is None:
         for each in trained:
             what = each.note or ("a zoo network, from nothing" if each.phase == "baseline" else "found by the search")
             at_s, accuracy = job.run.elapsed, each.val_accuracy
@@ -259,7 +259,7 @@ def describe(
         },
         doubts=[] if settings.busy else doubted,
         warnings=doubted if settings.busy else [],
-        notes=[*notes(winner, searched=plan is not None), *notes_on_stages(job.stages, prepared.task.metric)],
+        notes=[*notes(winner, trained, searched=plan is not None), *notes_on_stages(job.stages, prepared.task.metric)],
         wall_s=job.run.elapsed,
         stages=job.stages,
         looked_at=looked_at(job.run.read_step(OPENING, Opened)),
@@ -306,7 +306,7 @@ def notes_on_stages(stages: Sequence[Stage], metric: str) -> list[str]:
 
 def not_searched(job: FitJob) -> list[str]:
     """Why there was no search, where there was none."""
-    return [NOT_SEARCHED] if job.stages and job.run.read_step("plan") is None else []
+    return [NOT_SEARCHED] if job.run.read_step("plan") is None else []
 
 
 def rivals(
@@ -331,13 +331,13 @@ def rivals(
     ]
 
 
-def notes(winner: Candidate, *, searched: bool) -> list[str]:
-    """What people should know of where the chosen network comes from, where there was a search or none."""
+def notes(winner: Candidate, trained: Sequence[Candidate], *, searched: bool) -> list[str]:
+    """What people should know of where the chosen network comes from; `searched`, whether there was a search."""
     if winner.weights is not None:
         return [f"The result started from the weights {winner.weights}."]
-    if winner.phase == "baseline" and not searched:
+    if winner.phase == "baseline" and any(each.weights for each in trained):
         return ["A zoo network that learnt from nothing beat what started from weights; it is the result."]
-    if winner.phase == "baseline":
+    if winner.phase == "baseline" and searched:
         return ["A zoo network beat everything that the search found; it is the result."]
     return []
 

@@ -1,4 +1,4 @@
-"""A network of the zoo that learns boxes or maps from nothing, beside what starts from weights.
+"""A network of the zoo that learns boxes or maps from nothing, beside weights or where there are none.
 
 Nothing tells beforehand which learns more in minutes: weights know photographs, and a network that is quick to train
 does several times the steps. Seen on 174 photographs of blood cells, 150 CPU seconds, mAP50-95: MobileNetV2 from
@@ -12,20 +12,21 @@ from ridgepoint.arch.scale import suited
 from ridgepoint.arch.zoo import load
 from ridgepoint.cost.count import cost
 from ridgepoint.errors import DivergedError
-from ridgepoint.fit.bound import seconds_allowed
+from ridgepoint.fit.bound import measure_ending, seconds_allowed
 from ridgepoint.fit.job import FitJob
 from ridgepoint.fit.learning import most_macs
 from ridgepoint.fit.policy import POLICY
 from ridgepoint.fit.ranking import largest_within, sizes_for
-from ridgepoint.fit.share import kept_s
+from ridgepoint.fit.share import kept_s, search_follows
 from ridgepoint.fit.steps import TrainedOne, as_trained
 from ridgepoint.fit.teach import teach
 from ridgepoint.fit.threads import pace
 from ridgepoint.run.folder import Seconds
 from ridgepoint.search.candidate import Candidate
+from ridgepoint.tasks.classification import CLASSIFICATION
 from ridgepoint.train.loop import Bound
 
-STEP, NETWORK = "fresh", "mobilenetv4_conv_small"
+STEP, ALONE, NETWORK = "fresh", "fresh-alone", "mobilenetv4_conv_small"
 
 
 class Fresh(msgspec.Struct, kw_only=True):
@@ -33,6 +34,12 @@ class Fresh(msgspec.Struct, kw_only=True):
 
     network: Network | None
     seconds: Seconds
+
+
+class Alone(msgspec.Struct, kw_only=True):
+    """The step of a run that says whether nothing else learns."""
+
+    taken: bool
 
 
 def fresh(job: FitJob, *, made: int) -> Candidate | None:
@@ -71,6 +78,29 @@ def fresh(job: FitJob, *, made: int) -> Candidate | None:
     return as_trained(candidate, done)
 
 
+def learns_alone(job: FitJob) -> bool:
+    """Whether it is all that there is time for where there are no weights: of boxes and maps, if no search follows.
+
+    Seen: a fit of 150 seconds that searched left 14 to each training, and nothing was learnt. Decided once per run.
+    """
+    run, settings = job.run, job.run.settings
+    known = run.read_step(ALONE, Alone)
+    if known is None:
+        asked = settings.evaluations is not None or settings.space is not None or settings.method != "auto"
+        other = job.prepared.task is CLASSIFICATION or job.prepared.network is not None
+        begun = run.read_step("plan") is not None  # by a version that searched at once
+        left_s = seconds_allowed(settings) - run.elapsed
+        known = Alone(taken=not (asked or other or begun) and not search_follows(settings, left_s))
+        run.write_step(ALONE, msgspec.to_builtins(known))
+    return known.taken
+
+
+def learn_alone(job: FitJob) -> list[Candidate]:
+    """Train it for all the time; nothing where none is within the budget."""
+    found = fresh(job, made=0)
+    return [] if found is None else [found]
+
+
 def _chosen(job: FitJob, made: int) -> Fresh:
     """The largest input within the budget at which there is time for enough steps, and how long it learns."""
     run, prepared = job.run, job.prepared
@@ -88,4 +118,7 @@ def _chosen(job: FitJob, made: int) -> Fresh:
     found = largest_within(
         [each for each in networks if cost(each).macs <= most] or networks[:1], job.target, job.limit_ms
     )
-    return Fresh(network=found and found[0], seconds=left_s())
+    if found is None:
+        return Fresh(network=None, seconds=0.0)
+    measure_ending(run, prepared, job.target, found[0])
+    return Fresh(network=found[0], seconds=left_s())

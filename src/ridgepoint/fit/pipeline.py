@@ -32,6 +32,7 @@ from ridgepoint.fit.bound import (
 )
 from ridgepoint.fit.early import begin_with_weights
 from ridgepoint.fit.finish import PHASE, conclude, finish
+from ridgepoint.fit.fresh import learn_alone, learns_alone
 from ridgepoint.fit.goals import Goal, find_goals, together
 from ridgepoint.fit.job import FitJob
 from ridgepoint.fit.opening import STEP as OPENING
@@ -147,6 +148,10 @@ def _fit(
         return result
 
     early, more = begin_with_weights(job, reached, show)
+    if not early and method is None and learns_alone(job):
+        with run.phase("Training", display):
+            early = learn_alone(job)
+            more = not early
     if not more:
         with run.phase(PHASE, display):
             return show(conclude(job, early))

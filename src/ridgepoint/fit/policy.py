@@ -56,6 +56,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     finetuning_steps: Annotated[int, _why("at least: where a size leaves no time for them, a smaller one learns")] = 150
     located_images: Annotated[int, _why("seen at least where boxes or maps are learnt, else a smaller input is")] = 1500
     located_share: Annotated[float, _why("of what is left, for boxes or maps from weights: others learn, too")] = 0.4
+    shown_between: Annotated[float, _why("times what a file takes: then it is made before another learns")] = 4.0
     located_whole: Annotated[float, _why("of these images, where weights are those of a whole detector")] = 0.25
     finetuning_fewest: Annotated[float, _why("of these, else none: they would tell less than frozen features do")] = 0.5
     finetuning_crop: Annotated[float, _why("of an image's area, at least: few epochs of small crops teach less")] = 0.6

@@ -61,6 +61,13 @@ def kept_s(run: RunFolder[FitSettings], *, made: int) -> float:
     return 0.0 if tried is None else tried.seconds(1 + made)
 
 
+def search_follows(settings: FitSettings, left_s: float) -> bool:
+    """Whether a search from nothing gets enough of what is left after what learns first."""
+    asked = settings.space is not None or settings.method != "auto"
+    least_s = POLICY.search_asked_s if asked else POLICY.search_least_s
+    return (1 - POLICY.finetuning_share) * left_s >= least_s
+
+
 def share_of_time(job: FitJob, opening: Opening, number: int, count: int, *, made: int) -> Share:
     """How the time from here on is divided; decided once per network and run.
 
@@ -91,9 +98,7 @@ def share_of_time(job: FitJob, opening: Opening, number: int, count: int, *, mad
         if opening.network.input[1:] not in prepared.sizes:
             judged_s += decoding_s(prepared, images + judges)
         left_s = max(seconds_allowed(settings) - run.elapsed - kept_s(run, made=made) - judged_s, 0.0)
-        asked = settings.space is not None or settings.method != "auto"
-        least_s = POLICY.search_asked_s if asked else POLICY.search_least_s
-        searched = (1 - POLICY.finetuning_share) * left_s >= least_s
+        searched = search_follows(settings, left_s)
         usable_s = (POLICY.finetuning_share if searched else 1.0) * left_s
         times = min(max(int(usable_s / (recipe.epochs * epoch_s)), 1), count - number)
         seconds = usable_s / times
