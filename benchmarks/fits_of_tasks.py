@@ -46,13 +46,14 @@ def main() -> None:
     keep_private()
     torch.set_num_threads(1)
     options = parse()
-    rows = json.loads(options.into.read_text())["rows"] if options.into and options.into.exists() else []
+    known = json.loads(options.into.read_text()) if options.into and options.into.exists() else {}
+    rows = known.pop("rows", [])
     for budget in options.budgets:
         found = compared(options, budget)
         rows = [row for row in rows if any(row[key] != found[0][key] for key in KEYS)] + found
         if options.into:
-            options.into.write_text(json.dumps({"rows": rows}))
-    print(json.dumps({"rows": rows}))
+            options.into.write_text(json.dumps({**known, "rows": rows}))
+    print(json.dumps({**known, "rows": rows}))
 
 
 def parse() -> argparse.Namespace:
