@@ -1,5 +1,8 @@
 """Who is chosen, and whom it is compared with: no training and no clock."""
 
+from types import SimpleNamespace
+
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,6 +11,7 @@ from ridgepoint.arch.zoo import load
 from ridgepoint.cost.latency import MeasuredLatency
 from ridgepoint.fit.choosing import choose
 from ridgepoint.fit.finish import notes, rivals
+from ridgepoint.fit.smaller import Smaller, at_smaller_input
 from ridgepoint.run.result import Accuracy
 from ridgepoint.search.candidate import Candidate
 
@@ -89,6 +93,14 @@ def test_rivals_are_told_with_their_own_numbers() -> None:
     assert (first.steps, first.epochs, first.train_s) == (40, 2.5, 7.0)
     assert first.about == "224 px, 12 blocks, 8 to 48 channels"
     assert zoo.weights == "some.safetensors"
+
+
+def test_where_a_smaller_input_was_refused_in_int8_no_further_one_is_tried() -> None:
+    """Its float file may not ship, so that nothing tells how long a smaller one would take."""
+    known = Smaller(source="learnt", candidates=[candidate("learnt-at-72px", 3, 0.5)])
+    job = SimpleNamespace(run=SimpleNamespace(read_step=lambda *_: known))
+    shipping = msgspec.structs.replace(candidate("learnt-int8", 4, 0.6), parent="learnt")
+    assert at_smaller_input(job, [shipping], lambda each: each.final_ms) is None  # type: ignore[arg-type]
 
 
 def test_where_the_winner_comes_from_is_a_note() -> None:

@@ -58,9 +58,10 @@ def at_smaller_input(job: FitJob, forms: Sequence[Candidate], ms: Callable[[Cand
         source = max(forms, key=lambda each: each.val_accuracy or 0.0).training
         known = Smaller(source=source)
     last = known.candidates[-1].training if known.candidates else known.source
-    fastest = min((form for form in forms if form.training == last), key=ms)
-    size = _size(job, fastest.network, ms(fastest))
-    if size is None or len(known.candidates) == POLICY.smaller_inputs:
+    fastest = min((form for form in forms if form.training == last), key=ms, default=None)
+    if fastest is None or len(known.candidates) == POLICY.smaller_inputs:  # none, where its int8 file was refused
+        return None
+    if (size := _size(job, fastest.network, ms(fastest))) is None:
         return None
     job.display.say(
         f"{fastest.name}: {format_ms(ms(fastest))} by the last clock, over the budget; is tried at {size} px, too"
