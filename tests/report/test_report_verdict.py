@@ -48,6 +48,17 @@ def test_a_training_that_was_still_learning(run: Path) -> None:
     assert found.steps[1].command.endswith("--weights FILE")
 
 
+@pytest.mark.parametrize(("share", "weights", "offered"), [(0.9, "w", True), (0.4, "w", False), (0.9, None, False)])
+def test_published_weights_that_use_their_budget_in_float_may_compete_in_int8(
+    run: Path, share: float, weights: str | None, offered: bool
+) -> None:
+    baselines = msgspec.json.decode((run / "result.json").read_bytes())["baselines"]
+    found = told(run, latency=stopwatch(4 * share), baselines=[{**baselines[0], "weights": weights}])
+    commands = [step.command for step in found.steps]
+    asked = "ridgepoint fit shapes/ --latency 4ms --precision auto --evaluations 30 --seed 3"
+    assert (asked in commands) == offered
+
+
 def test_whoever_always_says_the_most_frequent_class_has_learnt_nothing(run: Path) -> None:
     found = told(run, accuracy=Accuracy(artefact=0.24, balanced=0.1, majority=0.24, count=341))
     assert (found.tone, found.badge) == ("open", "met, but nothing learnt")

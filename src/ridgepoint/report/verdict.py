@@ -8,6 +8,8 @@ from typing import Literal, TypeVar
 import msgspec
 
 from ridgepoint.cost.latency import PredictedLatency
+from ridgepoint.cost.precision import FLOAT32
+from ridgepoint.deploy.quantize import QUANTIZERS
 from ridgepoint.fit.settings import DEFAULT_TIME_S, FitSettings
 from ridgepoint.report.parts.part import Part
 from ridgepoint.report.result import Metric, Run
@@ -178,11 +180,21 @@ def _steps(run: Run, *, wants_more: bool) -> list[Step]:
         if named_weights(settings.weights) is None and not any(rival.weights for rival in result.baselines):
             command = f"{settings.command()} --weights FILE"
             steps.append(Step("Or let it start from weights that know photographs", command))
+    if settings is not None and _may_gain_in_int8(result, settings):
+        command = msgspec.structs.replace(settings, precision="auto").command()
+        steps.append(Step("Let 8-bit integers compete, in which a larger input may meet the budget", command))
     steps += [
         Step("Try it on a photograph", f"ridgepoint predict {file} PHOTO"),
         Step(f"See how it does on {run.part.own_data}", f"ridgepoint eval {file} FOLDER"),
     ]
     return steps
+
+
+def _may_gain_in_int8(result: FitResult, settings: FitSettings) -> bool:
+    """Whether the budget kept published weights at an input smaller than int8, which was not asked for, would allow."""
+    asked = settings.precision != FLOAT32.name or settings.size is not None or settings.runtime not in QUANTIZERS
+    used = result.met and result.measured and not result.doubts and result.tightest_share >= SMALL_SHARE
+    return used and not asked and any(rival.weights for rival in result.baselines)
 
 
 def _loosened(settings: FitSettings, result: FitResult) -> FitSettings:
