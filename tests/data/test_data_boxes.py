@@ -177,7 +177,7 @@ def test_nothing_to_learn_from_is_refused(tmp_path: Path):
     )
     with pytest.raises(DataError, match=r"none of the 14 images to learn from \(train\) holds an object"):
         DETECTION.read(tmp_path, seed=0, root=None)
-    with pytest.raises(DataError, match="none of the 24 images holds an object, crowds left aside"):
+    with pytest.raises(DataError, match="none of the 24 images holds an object, crowds and difficult ones left aside"):
         DETECTION.whole(tmp_path, boxes.CLASSES, root=None)
     (tmp_path / "all.json").unlink()
     for empty, told in (("train", "to learn from"), ("val", "to choose by"), ("test", "to judge by")):
@@ -205,6 +205,19 @@ def test_annotations_that_leave_no_object_tell_why(tmp_path: Path):
         path.write_text(path.read_text().replace('"rectangle"', '"line"'))
     with pytest.raises(DataError, match=r"no object of the annotations can be used.* shapes are no boxes or outlines"):
         read_boxes(tmp_path)
+
+
+def test_difficult_objects_of_voc_count_as_crowds(tmp_path: Path):
+    """As in its own evaluation: not for what was to be found, nor for mistakes."""
+    drawn = boxes.make(tmp_path, "Pascal VOC XML")
+    name = next(name for name, objects in drawn.items() if len(objects) > 1)
+    path = tmp_path / "Annotations" / f"{Path(name).stem}.xml"
+    path.write_text(path.read_text().replace("<bndbox>", "<difficult>1</difficult><bndbox>", 1))
+    found = read_boxes(tmp_path)
+    assert any("1 objects are marked as difficult: nothing is learnt from them" in note for note in found.notes)
+    rows = next(iter(found.given.values())).truth.rows[f"images/{name}"]
+    assert rows[: len(drawn[name]), 5].tolist() == [1.0] + [0.0] * (len(drawn[name]) - 1)
+    assert rows_of(found, name) == drawn[name]
 
 
 def test_lists_of_voc_are_read_as_people_write_them(tmp_path: Path):

@@ -1,6 +1,7 @@
 """Pascal VOC: an XML file an image, with `object`s of a `name` and a `bndbox` in pixels.
 
-Numbers are taken as they are written. The original VOC counts pixels from 1, programs for labelling from 0.
+Objects that are `difficult` count as crowds do, for VOC's own evaluation leaves them aside. Numbers are taken as they
+are written. The original VOC counts pixels from 1, programs for labelling from 0.
 
 Source: Everingham et al., The PASCAL Visual Object Classes Challenge, 2010, and its development kit.
 """
@@ -140,7 +141,12 @@ def _object(element: Element, path: str, remarks: Remarks) -> Marked | None:
     if box is None:
         remarks.add("annotations without a box of four numbers are left out", place)
         return None
-    return Marked(name, box, place=place)
+    difficult = element.word("difficult") in ("1", "true")
+    if difficult:
+        remarks.add(
+            "objects are marked as difficult: nothing is learnt from them, and finding them is no mistake", place
+        )
+    return Marked(name, box, difficult, place)
 
 
 def _box(element: Element | None) -> Box | None:
