@@ -1,4 +1,5 @@
 # demo: install and fit the embedded digits. check: style, types and the quick tests. test: all laws.
+# extras: the laws of runtimes that `test` leaves out, each in an environment of its own.
 # soak: laws on all their cases, and many more kills and malformed inputs. explore: laws with inputs drawn anew.
 PYTHON ?= python3
 VENV ?= .venv
@@ -12,7 +13,7 @@ export PYTHONDONTWRITEBYTECODE :=
 INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable
 INSTALL_BY_PIP = $(BIN)/pip install --quiet --constraint constraints.txt --editable
 
-.PHONY: demo test soak explore seconds coverage check docs lint install clean
+.PHONY: demo test extras soak explore seconds coverage check docs lint install clean
 
 install: $(VENV)/.installed
 
@@ -35,6 +36,25 @@ demo: $(VENV)/.installed
 test: $(VENV)/.tested
 	$(TWO) --cache-clear $(SKIPS) || { [ $$? = 1 ] && $(PYTEST) --last-failed --last-failed-no-failures none --clocks-again; }
 	$(PYTEST) -m alone $$(grep -rl "mark.alone" tests --include "test_*.py")
+
+# What is large, or excludes the versions of others. Core ML's tools come with ExecuTorch.
+EXTRAS := executorch litert-convert
+INTO = $(BIN)/uv pip install --quiet --python $(VENV)-$*/bin/python
+WANTED = --editable '.[$*]' pytest pytest-timeout pytest-xdist hypothesis filelock
+TESTS_OF_EXTRAS := tests/testing tests/tasks/test_tasks_elsewhere.py tests/deploy/test_deploy_coreml.py \
+	tests/report/test_report_snippets.py
+
+extras: $(EXTRAS:%=extras-%)
+
+extras-%: $(VENV)-%/.tested
+	OMP_NUM_THREADS=1 $(VENV)-$*/bin/python -m pytest -n 2 --dist worksteal $(SKIPS) $(TESTS_OF_EXTRAS) \
+		-k "executorch or litert or coreml or model.pte or model.tflite"
+
+.PRECIOUS: $(VENV)-%/.tested
+$(VENV)-%/.tested: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PYTHON) -m venv $(VENV)-$*
+	$(INTO) --constraint constraints.txt $(WANTED) || $(INTO) $(WANTED) || $(VENV)-$*/bin/pip install --quiet $(WANTED)
+	touch $@
 
 soak: $(VENV)/.tested
 	$(TWO) -m soak
@@ -73,4 +93,4 @@ lint: $(VENV)/.tested
 	$(BIN)/lint-imports
 
 clean:
-	rm -rf $(VENV) runs site
+	rm -rf $(VENV) $(EXTRAS:%=$(VENV)-%) runs site

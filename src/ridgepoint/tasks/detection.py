@@ -264,9 +264,9 @@ def _with_objects(data: Dataset, spec: str | Path) -> Dataset:
     for part, verb in (("train", "to learn from"), ("val", "to choose by"), ("test", "to judge by")):
         if not _holds_objects(split := getattr(data, part)):
             raise DataError(
-                f"'{spec}': none of the {len(split):,} images {verb} ({part}) holds an object, crowds and difficult ones "
-                "left aside. Mark objects on them; a part that is given may be taken out, and is drawn then, by another "
-                "--seed otherwise"
+                f"'{spec}': none of the {len(split):,} images {verb} ({part}) holds an object, crowds and difficult "
+                "ones left aside. Mark objects on them; a part that is given may be taken out, and is drawn then, by "
+                "another --seed otherwise"
             )
     return data
 
