@@ -1,19 +1,26 @@
 """Deploy forms: what each target gets computes the same, has no module left that asks who looks, and is checked."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
 from zoo_helpers import brief
 
+from ridgepoint.arch.document import parse_network
 from ridgepoint.errors import InputError, ParityError
 from ridgepoint.nn import layers
+from ridgepoint.nn.anchored import AnchoredRows
 from ridgepoint.nn.attention import LinearAttention
 from ridgepoint.nn.build import build
 from ridgepoint.nn.depthwise import DepthwiseConv2d
 from ridgepoint.nn.forms import (
     FORMS,
     AttentionInPairs,
+    BakedAnchoredRows,
     ClampedHardsigmoid,
+    ConcatOfFew,
+    ConvolutionOfEach,
     MultipliedHardswish,
     RepeatedNearest,
     SigmoidGelu,
@@ -27,6 +34,16 @@ from ridgepoint.nn.shaping import ResizeNearest
 from ridgepoint.testing.runtimes import attention_network
 
 OURS = (DepthwiseConv2d, PointwiseConv2d, layers.AveragePool)
+
+
+def detector(head: str) -> dict[str, Any]:
+    """A small network that gives boxes from maps of 16, 8 and 4 positions a side and smaller ones."""
+    row = {"block": "conv", "kernel": 3, "stride": 2, "out_channels": 8}
+    stages = [{"blocks": [row, row]}, {"blocks": [row]}]
+    how = {"fine": 8} if head == "ssdlite" else {"finer": 4, "fine": 8, "channels": 8, "depth": 2}
+    return {"name": "t", "input": [3, 64, 64], "num_classes": 3, "stem": [row], "stages": stages} | {
+        "head": {"head": head} | how
+    }
 
 
 @pytest.fixture(
@@ -100,6 +117,41 @@ def test_the_nearest_pixel_is_repeated_for_xnnpack(target: str, size: tuple[int,
     formed = in_form(Resized(), target, x)
     torch.testing.assert_close(formed(x), Resized()(x), rtol=0, atol=0)
     assert type(formed.resize) is RepeatedNearest
+
+
+@pytest.mark.parametrize("target", FORMS)
+@pytest.mark.parametrize("head", ["ssdlite", "retinanet"])
+def test_boxes_are_decoded_alike_with_anchors_as_constants(head: str, target: str):
+    torch.manual_seed(0)
+    model, x = build(parse_network(detector(head), source="t")).eval(), torch.randn(1, 3, 64, 64)
+    formed = fuse(model, target=target, example=torch.zeros(1, 3, 64, 64))
+    with torch.no_grad():
+        torch.testing.assert_close(formed(x), model(x), rtol=1e-4, atol=1e-5)
+    kinds = {type(each) for each in formed.modules()}
+    assert BakedAnchoredRows in kinds and AnchoredRows not in kinds
+    assert (layers.Concat in kinds) == ("litert" not in target)
+    assert (layers.SharedConv2d in kinds) == (head == "retinanet" and target != "executorch")
+    operators = {str(node.target) for node in torch.export.export(formed, (x,)).graph.nodes}
+    assert not operators & {"aten.arange.default", "aten.meshgrid.indexing", "aten.to.dtype"}
+
+
+def test_rows_are_joined_five_at_a_time_for_litert():
+    rows = [torch.randn(1, count, 4) for count in (3, 1, 2, 5, 4, 6, 2, 1, 7, 3, 2)]
+    few = ConcatOfFew()
+    torch.testing.assert_close(few(*rows), torch.cat(rows, 1), rtol=0, atol=0)
+    joins = torch.export.export(few, tuple(rows)).graph.find_nodes(
+        op="call_function", target=torch.ops.aten.cat.default
+    )
+    assert [len(each.args[0]) for each in joins] == [5, 5, 3]
+
+
+def test_maps_of_one_convolution_have_weights_of_their_own_for_executorch():
+    shared = layers.SharedConv2d(3, 4, 3, padding=1)
+    maps = [torch.randn(1, 3, size, size) for size in (5, 3, 1)]
+    own = ConvolutionOfEach(shared)
+    for found, expected in zip(own(maps), shared(maps), strict=True):
+        torch.testing.assert_close(found, expected)
+    assert len({each.weight.data_ptr() for each in own.each}) == 3
 
 
 @pytest.mark.parametrize(

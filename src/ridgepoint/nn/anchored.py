@@ -33,10 +33,10 @@ class AnchoredRows(nn.Module):
 
     def forward(self, offsets_BA4: Tensor, logits_BAC: Tensor, *maps: Tensor) -> Tensor:
         """Decode, or hand on."""
-        sizes = [(int(each.shape[-2]), int(each.shape[-1])) for each in maps]
-        anchors_A4 = anchor_boxes(self.anchors, sizes).to(offsets_BA4.device)
-        offsets_BA4, logits_BAC = offsets_BA4.float(), logits_BAC.float()  # bfloat16 is too coarse for places
+        if offsets_BA4.dtype != torch.float32:  # bfloat16 is too coarse for places
+            offsets_BA4, logits_BAC = offsets_BA4.float(), logits_BAC.float()
         if self.training:
+            anchors_A4 = self.anchors_of(maps).to(offsets_BA4.device)
             if self.scores != "softmax":
                 raise InputError(
                     "the head says scores: sigmoid, which is of published weights; the loss of boxes is that of a "
@@ -44,7 +44,15 @@ class AnchoredRows(nn.Module):
                 )
             return torch.cat([offsets_BA4, anchors_A4.expand(len(offsets_BA4), -1, -1), logits_BAC], -1)
         told = logits_BAC.softmax(-1) if self.scores == "softmax" else logits_BAC.sigmoid()
-        return torch.cat([decode(offsets_BA4, anchors_A4), told[..., 1:]], -1)
+        return torch.cat([self.decoded(offsets_BA4, maps), told[..., 1:]], -1)
+
+    def decoded(self, offsets_BA4: Tensor, maps: Sequence[Tensor]) -> Tensor:
+        """Boxes (B, A, 4)."""
+        return decode(offsets_BA4, self.anchors_of(maps).to(offsets_BA4.device))
+
+    def anchors_of(self, maps: Sequence[Tensor]) -> Tensor:
+        """The anchors of maps of these sizes, (A, 4)."""
+        return anchor_boxes(self.anchors, [(int(each.shape[-2]), int(each.shape[-1])) for each in maps])
 
 
 def anchor_boxes(anchors: Sequence[Sequence[tuple[float, float]]], sizes: Sequence[tuple[int, int]]) -> Tensor:
@@ -65,20 +73,25 @@ def encode(boxes: Tensor, anchors: Tensor) -> Tensor:
 
     Source: Faster R-CNN, arXiv:1506.01497, equation 2; the factors are those of SSD's published code.
     """
-    centres, sides = _centres_and_sides(boxes)
-    own_centres, own_sides = _centres_and_sides(anchors)
+    centres, sides = centres_and_sides(boxes)
+    own_centres, own_sides = centres_and_sides(anchors)
     moved = CENTRE * (centres - own_centres) / own_sides
     return torch.cat([moved, SIDE * (sides / own_sides).clamp(min=1e-6).log()], -1)
 
 
 def decode(offsets: Tensor, anchors: Tensor) -> Tensor:
     """Boxes (..., 4) that have these offsets to anchors."""
-    own_centres, own_sides = _centres_and_sides(anchors)
+    return placed(offsets, *centres_and_sides(anchors))
+
+
+def placed(offsets: Tensor, own_centres: Tensor, own_sides: Tensor) -> Tensor:
+    """Boxes (..., 4) that have these offsets to anchors of these centres and sides."""
     centres = own_centres + offsets[..., :2] / CENTRE * own_sides
-    half = (offsets[..., 2:] / SIDE).clamp(max=LARGEST).exp() * own_sides / 2
+    half = (offsets[..., 2:] / SIDE).clamp(max=LARGEST).exp() * own_sides * 0.5
     return torch.cat([centres - half, centres + half], -1)
 
 
-def _centres_and_sides(boxes: Tensor) -> tuple[Tensor, Tensor]:
+def centres_and_sides(boxes: Tensor) -> tuple[Tensor, Tensor]:
+    """Both (..., 2), of boxes (..., 4)."""
     low, high = boxes[..., :2], boxes[..., 2:]
     return (low + high) / 2, high - low

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from ridgepoint.errors import ParityError
 from ridgepoint.nn import layers, map_norms, spelt_out
+from ridgepoint.nn.anchored import AnchoredRows, centres_and_sides, placed
 from ridgepoint.nn.attention import (
     LinearAttention,
     MultiHeadAttention,
@@ -166,6 +167,58 @@ class SingleHeadInHalves(MultiHeadAttention):
         return mixed_2DN.reshape(batch, self.value_dim, height, width)
 
 
+class BakedAnchoredRows(AnchoredRows):
+    """Rows of boxes with anchors as constants, for the one size of image that it sees first.
+
+    Computed from the sizes of maps they are dozens of operators, of which LiteRT's XNNPACK leaves some outside.
+    """
+
+    own_centres: Tensor | None
+    own_sides: Tensor | None
+
+    def __init__(self, source: AnchoredRows):
+        super().__init__(source.anchors, source.scores)
+        self.train(source.training)
+        self.register_buffer("own_centres", None)
+        self.register_buffer("own_sides", None)
+
+    def decoded(self, offsets_BA4: Tensor, maps: Sequence[Tensor]) -> Tensor:
+        """See `AnchoredRows`."""
+        if self.own_centres is None or self.own_sides is None:
+            found = centres_and_sides(self.anchors_of(maps).to(offsets_BA4.device))
+            self.own_centres, self.own_sides = (each[None] for each in found)
+        return placed(offsets_BA4, self.own_centres, self.own_sides)
+
+
+class ConvolutionOfEach(nn.Module):
+    """One convolution of several maps, with a copy of its weights for each, for as many as it sees first.
+
+    ExecuTorch folds the norm that comes after it for a map into the weights, those of all other maps, without a word.
+    """
+
+    def __init__(self, source: layers.SharedConv2d):
+        super().__init__()
+        self.shared, self.each = _as(nn.Conv2d)(source), nn.ModuleList()
+
+    def forward(self, maps: Sequence[Tensor]) -> Sequence[Tensor]:
+        """See `SharedConv2d`."""
+        if not self.each:
+            self.each.extend(copy.deepcopy(self.shared) for _ in maps)
+        return [conv(each) for conv, each in zip(self.each, maps, strict=True)]
+
+
+class ConcatOfFew(layers.Concat):
+    """The same by as many at a time as LiteRT's XNNPACK puts together; of more it leaves the operator outside."""
+
+    MOST = 5
+
+    def forward(self, *rows: Tensor) -> Tensor:
+        """See `Concat`."""
+        while len(rows) > self.MOST:
+            rows = (torch.cat(rows[: self.MOST], 1), *rows[self.MOST :])
+        return torch.cat(rows, 1)
+
+
 class AddingLinearAttention(LinearAttention):
     """Attention without a softmax whose row of ones is one of zeros, to which ones are added.
 
@@ -265,12 +318,14 @@ _ANY: Forms = {
     layers.SelfAttention: BakedSelfAttention,
     TalkingAttention: BakedTalkingAttention,
     layers.MultiQueryAttention: AttentionByPosition,
+    AnchoredRows: BakedAnchoredRows,
 }
 _LITERT: Forms = {
     **_ANY,
     layers.MultiQueryAttention: _in_pairs,
     MultiHeadAttention: _in_halves,
     LinearAttention: AddingLinearAttention,
+    layers.Concat: _as(ConcatOfFew),
     ResizeNearest: _as(RepeatedNearest),
     SeparableAttention: _as(PatchedSeparableAttention),
 }
@@ -280,6 +335,7 @@ FORMS: Mapping[str, Forms] = {
         **_ANY,
         nn.Hardsigmoid: lambda _: ClampedHardsigmoid(),
         nn.GELU: _gelu,
+        layers.SharedConv2d: ConvolutionOfEach,
         ResizeNearest: _as(RepeatedNearest),
         nn.LayerNorm: spelt_out.layer_norm,
         map_norms.MapLayerNorm: spelt_out.layer_norm,
@@ -318,7 +374,7 @@ def in_form(module: nn.Module, target: str, example: Tensor) -> nn.Module:
     module, forms = copy.deepcopy(module), FORMS[target]
     made: dict[nn.Module, nn.Module] = {}
 
-    def see(part: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+    def see(part: nn.Module, inputs: tuple[Any, ...], output: Tensor | Sequence[Tensor]) -> None:
         made[part] = forms[type(part)](part)
         _check(part, output, made[part](*inputs))
 
@@ -339,7 +395,12 @@ def in_form(module: nn.Module, target: str, example: Tensor) -> nn.Module:
     return made.get(module, module)
 
 
-def _check(part: nn.Module, expected: Tensor, found: Tensor) -> None:
+def _check(part: nn.Module, expected: Tensor | Sequence[Tensor], found: Tensor | Sequence[Tensor]) -> None:
+    if not isinstance(expected, Tensor):  # several maps
+        for each, other in zip(expected, found, strict=True):
+            _check(part, each, other)
+        return
+    assert isinstance(found, Tensor)
     error = ((expected - found).abs().max() / expected.abs().max().clamp_min(1e-12)).item()
     if not error <= TOLERANCE:
         raise ParityError(

@@ -115,6 +115,17 @@ def computes_every_kind_of_attention(runtime: Runtime, folder: Path) -> None:
     assert worst <= MAX_RELATIVE_DIFF, f"differs by {worst:.1e} of the largest answer"
 
 
+def finds_the_boxes_of_every_map(runtime: Runtime, folder: Path) -> None:
+    """Maps that share convolutions, each with norms of its own behind them, and anchors that become boxes."""
+    network = boxes_network()
+    model, path = _built(network), folder / f"boxes{runtime.suffix}"
+    x = torch.randn(2, *network.input, generator=torch.Generator().manual_seed(1))
+    export_for_timing(model, network.input_shape, path, runtime.name)
+    with torch.no_grad():
+        expected = model(x).numpy()
+    _close(runtime.open(path).run(x.numpy()), expected)
+
+
 def tells_what_was_told_at_export(runtime: Runtime, folder: Path) -> None:
     """Labels of any script, preprocessing, network and data come back, and the answers are the module's."""
     path = _exported(runtime, folder)
@@ -231,6 +242,7 @@ CHECKS: dict[str, Law] = {
         runs_blocks_that_take_tokens,
         computes_every_activation,
         computes_every_kind_of_attention,
+        finds_the_boxes_of_every_map,
         tells_what_was_told_at_export,
         counts_all_of_its_files,
         refuses_what_is_lost_or_changed,
@@ -308,6 +320,22 @@ def attention_network() -> Network:
     )
 
 
+def boxes_network() -> Network:
+    """A detector whose maps share the convolutions of its towers; small, to be quick."""
+    row = {"block": "conv", "kernel": 3, "stride": 2, "out_channels": 8}
+    return parse_network(
+        {
+            "name": "boxes",
+            "input": [3, 64, 64],
+            "num_classes": len(LABELS),
+            "stem": [row],
+            "stages": [{"blocks": [row, row]}, {"blocks": [row]}],
+            "head": {"head": "retinanet", "finer": 4, "fine": 8, "channels": 8, "depth": 2},
+        },
+        source="kit",
+    )
+
+
 def _model() -> nn.Module:
     return _built(_network())
 
@@ -317,7 +345,7 @@ def _built(network: Network) -> nn.Module:
     return copy.deepcopy(_learnt(network))
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=3)
 def _learnt(network: Network) -> nn.Module:
     with torch.random.fork_rng():
         torch.manual_seed(0)

@@ -35,10 +35,11 @@ class LiteRt(Runtime):
         """See `Runtime`."""
         self.expect_precision(precision)
         self.expect_static(batch)
-        import litert_torch
-
+        named = _named(module, about.outputs[0] if about else "logits")
         with without_logs():
-            litert_torch.convert(module, (example,)).export(str(path))
+            import litert_torch
+
+            litert_torch.convert(named, sample_kwargs={"image": example}).export(str(path))
 
     def missing_to_write(self) -> str | None:
         """See `Runtime`."""
@@ -51,9 +52,24 @@ class LiteRt(Runtime):
         return LiteRtSession
 
 
+def _named(module: "nn.Module", answer: str) -> "nn.Module":
+    """The module with names for its image and its answer, by which an app asks for them; a file has no others."""
+    from torch import Tensor, nn
+
+    class Named(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.module = module
+
+        def forward(self, image: Tensor) -> dict[str, Tensor]:
+            return {answer: self.module(image)}
+
+    return Named().eval()
+
+
 @contextlib.contextmanager
 def without_logs() -> Iterator[None]:
-    """The converter logs from C++, past all that Python could do about it."""
+    """The converter logs from C++, past all that Python could do about it, and does so when it is imported."""
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
     try:
