@@ -11,7 +11,10 @@ from cli_helpers import call, refused
 from mask_helpers import write_discs
 
 from ridgepoint.data import ArraySplit, decode
-from ridgepoint.deploy.runtimes import RUNTIMES, find_runtime
+from ridgepoint.deploy.artefact import load_artefact
+from ridgepoint.deploy.quantize import find_quantizer
+from ridgepoint.deploy.quantize.quantizer import Recipe
+from ridgepoint.deploy.runtimes import RUNTIMES, find_runtime, open_session
 from ridgepoint.errors import InputError
 from ridgepoint.tasks.detection import DETECTION
 from ridgepoint.tasks.segmentation import SEGMENTATION
@@ -99,6 +102,66 @@ def test_suppression_in_the_file_scores_the_same_or_is_refused_in_words(runtime:
     assert call(*words).returncode == 0
     told = json.loads(call("eval", path, runs["boxes"].parent / "boxes", "--runtime", runtime, "--json").stdout)
     assert told["mAP50-95"] == pytest.approx(DETECTION.score(answers, images.labels).value, abs=0.005)
+
+
+@pytest.mark.parametrize("kind", TASKS)
+def test_a_file_of_litert_is_one_part_and_names_what_goes_in_and_comes_out(kind: str, runs, tmp_path: Path):
+    expect("litert")
+    path = tmp_path / "m.tflite"
+    done = call("export", runs[kind], "--out", path)
+    assert done.returncode == 0 and not done.stderr
+    from ai_edge_litert.interpreter import Interpreter
+
+    (signature,) = Interpreter(model_path=str(path)).get_signature_list().values()
+    assert signature == {"inputs": ["image"], "outputs": list(TASKS[kind].outputs)}
+    assert open_session(path, runtime="litert").partitions == 1
+
+
+def test_what_makes_boxes_of_the_last_layers_answers_stays_in_float_in_litert(runs, known, tmp_path: Path):
+    """Places are finer than an image's 256th part."""
+    expect("litert")
+    source, target = tmp_path / "m.tflite", tmp_path / "int8.tflite"
+    assert call("export", runs["boxes"], "--out", source).returncode == 0
+    images, _ = known["boxes"]
+    seen = load_artefact(source).preprocessing.normalize(images.images).numpy()
+    tool = find_quantizer("litert")(source, seen, tmp_path)
+    tool.write(Recipe(method="min-max"), target, about=None)
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(model_path=str(target))
+    interpreter.allocate_tensors()
+    kinds = {each["index"]: each["dtype"] for each in interpreter.get_tensor_details()}
+    given = {each["op_name"]: kinds[each["outputs"][0]] for each in interpreter._get_ops_details()}
+    assert given["CONV_2D"] is np.int8 and given["EXP"] is given["CONCATENATION"] is np.float32
+
+
+def test_what_makes_boxes_of_the_last_layers_answers_stays_in_float_in_executorch(runs, known, tmp_path: Path):
+    expect("executorch")
+    images, _ = known["boxes"]
+    model, about = load_training(runs["boxes"])
+    seen = about.preprocessing.normalize(images.images[:8]).numpy()
+    tool = find_quantizer("executorch")(tmp_path / "m.pte", seen, tmp_path, module=model)
+    graph = tool._quantised().graph
+    after = {str(user.target) for node in graph.nodes if "exp" in str(node.target).split(".") for user in node.users}
+    assert after and not any("quantize" in each for each in after)
+    assert any("quantize_per_tensor" in str(node.target) for node in graph.nodes)
+
+
+@pytest.mark.parametrize("kind", TASKS)
+def test_a_file_of_core_ml_has_the_task_s_output_and_is_not_said_to_be_compared(kind: str, runs, tmp_path: Path):
+    try:
+        find_runtime("coreml")
+    except InputError as error:
+        pytest.skip(str(error))
+    path = tmp_path / "m.mlpackage"
+    done = call("export", runs[kind], "--out", path)
+    assert done.returncode == 0 and "float16, and not compared with its source" in " ".join(done.stdout.split())
+    import coremltools
+
+    described = coremltools.models.MLModel(str(path), skip_model_load=True).get_spec().description
+    assert tuple(each.name for each in described.output) == TASKS[kind].outputs
+    if kind == "boxes":
+        refused(call("export", runs[kind], "--nms", "--runtime", "coreml"), "holds no suppression in its files")
 
 
 def test_scores_of_choices_are_those_of_their_images_alone(known):

@@ -39,8 +39,8 @@ def export_nms(
     from ridgepoint.train.folder import load_training, training_of
     from ridgepoint.train.whole import load_whole
 
-    writer.expect_running()
     writer.expect_suppression("static")
+    writer.expect_running()
     model, about = load_whole(published) if published else load_training(run)
     task = find_task(about.task)
     expect_suppression(task)

@@ -18,7 +18,15 @@ from ridgepoint.nn.fuse import fuse
 if TYPE_CHECKING:
     from torch import nn
 
-METHOD = "min-max"
+METHOD, ATEN = "min-max", torch.ops.aten
+LAYERS = (
+    ATEN.conv2d.default,
+    ATEN.conv2d.padding,
+    ATEN.conv_transpose2d.input,
+    ATEN.linear.default,
+    ATEN.bmm.default,
+    ATEN.matmul.default,
+)
 
 
 class ExecuTorchQuantizer(Quantizer):
@@ -49,8 +57,25 @@ class ExecuTorchQuantizer(Quantizer):
         )
         from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
+        left = after_the_layers(self._program.graph)
         quantizer = XNNPACKQuantizer().set_global(get_symmetric_quantization_config(is_per_channel=True))
+        quantizer.set_filter_function(lambda node: node.name not in left)
         prepared = prepare_pt2e(copy.deepcopy(self._program), quantizer)
         for image in self._images:
             prepared(image[None])
         return convert_pt2e(prepared)
+
+
+def after_the_layers(graph: torch.fx.Graph) -> set[str]:
+    """Names of the operators that follow the last layers on every way to the answers: they stay in float.
+
+    Places of boxes have to be finer than an image's 256th part.
+    """
+    needed: set[torch.fx.Node] = set()
+    found = set()
+    for node in reversed(graph.nodes):
+        if node.target in LAYERS or node in needed:
+            needed |= set(node.all_input_nodes)
+        elif node.op == "call_function":
+            found.add(node.name)
+    return found
