@@ -53,7 +53,7 @@ extras-%: $(VENV)-%/.tested
 .PRECIOUS: $(VENV)-%/.tested
 $(VENV)-%/.tested: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(PYTHON) -m venv $(VENV)-$*
-	$(INTO) --constraint constraints.txt $(WANTED) || $(INTO) $(WANTED) || $(VENV)-$*/bin/pip install --quiet $(WANTED)
+	$(INTO) --constraint constraints.txt $(WANTED) 2>/dev/null || $(INTO) $(WANTED) || $(VENV)-$*/bin/pip install --quiet $(WANTED)
 	touch $@
 
 soak: $(VENV)/.tested
