@@ -135,14 +135,14 @@ def test_boxes_are_decoded_alike_with_anchors_as_constants(head: str, target: st
     assert not operators & {"aten.arange.default", "aten.meshgrid.indexing", "aten.to.dtype"}
 
 
-def test_rows_are_joined_five_at_a_time_for_litert():
-    rows = [torch.randn(1, count, 4) for count in (3, 1, 2, 5, 4, 6, 2, 1, 7, 3, 2)]
+def test_rows_are_joined_at_most_five_at_a_time_for_litert():
+    rows = [torch.randn(2, count, 4) for count in (3, 1, 2, 5, 4, 6, 2, 1, 7, 3, 2)]
     few = ConcatOfFew()
     torch.testing.assert_close(few(*rows), torch.cat(rows, 1), rtol=0, atol=0)
     joins = torch.export.export(few, tuple(rows)).graph.find_nodes(
         op="call_function", target=torch.ops.aten.cat.default
     )
-    assert [len(each.args[0]) for each in joins] == [5, 5, 3]
+    assert max(len(each.args[0]) for each in joins) == 5
 
 
 def test_maps_of_one_convolution_have_weights_of_their_own_for_executorch():

@@ -10,12 +10,15 @@ import torch
 from cli_helpers import call, refused
 from mask_helpers import write_discs
 
+from ridgepoint.arch.document import parse_network
 from ridgepoint.data import ArraySplit, decode
 from ridgepoint.deploy.artefact import load_artefact
+from ridgepoint.deploy.export import export_for_timing
 from ridgepoint.deploy.quantize import find_quantizer
 from ridgepoint.deploy.quantize.quantizer import Recipe
 from ridgepoint.deploy.runtimes import RUNTIMES, find_runtime, open_session
 from ridgepoint.errors import InputError
+from ridgepoint.nn.build import build
 from ridgepoint.tasks.detection import DETECTION
 from ridgepoint.tasks.segmentation import SEGMENTATION
 from ridgepoint.tasks.task import Task
@@ -114,6 +117,15 @@ def test_a_file_of_litert_is_one_part_and_names_what_goes_in_and_comes_out(kind:
 
     (signature,) = Interpreter(model_path=str(path)).get_signature_list().values()
     assert signature == {"inputs": ["image"], "outputs": list(TASKS[kind].outputs)}
+    assert open_session(path, runtime="litert").partitions == 1
+
+
+def test_a_detector_of_six_maps_is_one_part_of_litert(tmp_path: Path):
+    """XNNPACK joins the rows of five."""
+    expect("litert")
+    network = parse_network(NETWORK | {"num_classes": 3, "head": {"head": "ssdlite", "fine": 4}}, source="t")
+    path = tmp_path / "m.tflite"
+    export_for_timing(build(network).eval(), network.input_shape, path, "litert")
     assert open_session(path, runtime="litert").partitions == 1
 
 

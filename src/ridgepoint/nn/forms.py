@@ -208,15 +208,21 @@ class ConvolutionOfEach(nn.Module):
 
 
 class ConcatOfFew(layers.Concat):
-    """The same by as many at a time as LiteRT's XNNPACK puts together; of more it leaves the operator outside."""
+    """The same by as few at a time as LiteRT's XNNPACK puts together; of more it leaves the operator outside.
+
+    What was put together goes on without its columns: the converter makes one operator of two that follow each other.
+    """
 
     MOST = 5
 
     def forward(self, *rows: Tensor) -> Tensor:
         """See `Concat`."""
-        while len(rows) > self.MOST:
-            rows = (torch.cat(rows[: self.MOST], 1), *rows[self.MOST :])
-        return torch.cat(rows, 1)
+        few, others = rows[: self.MOST], rows[self.MOST :]
+        joined = torch.cat(few, 1)
+        if not others:
+            return joined
+        both = torch.cat([joined.flatten(1), self(*others).flatten(1)], 1)
+        return both.reshape(len(joined), -1, joined.shape[-1])
 
 
 class AddingLinearAttention(LinearAttention):
