@@ -158,12 +158,12 @@ def fits() -> list[Row]:
 def photographs() -> list[Row]:
     """`fit` beside whoever else had the same weights and time, by processor; a dash where none tried."""
     found = result("photographs")["rows"]
-    cases = ("processor", "budget_ms", "seed")
+    cases = ("processor", "time_s", "budget_ms", "seed")
     known = {(row["who"], *(row[case] for case in cases)): row for row in found}
     whom = [who for who in CONTENDERS if any(row["who"] == who for row in found)]
-    return [("processor", "budget", "seed", *(CONTENDERS[who] for who in whom))] + [
-        (processor, f"{budget} ms", str(seed), *(by(known.get((who, processor, budget, seed))) for who in whom))
-        for processor, budget, seed in sorted({tuple(row[case] for case in cases) for row in found})
+    return [("processor", "time", "budget", "seed", *(CONTENDERS[who] for who in whom))] + [
+        (case[0], f"{case[1]:.0f} s", f"{case[2]} ms", str(case[3]), *(by(known.get((who, *case))) for who in whom))
+        for case in sorted({tuple(row[case] for case in cases) for row in found})
     ]
 
 
