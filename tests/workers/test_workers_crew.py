@@ -84,9 +84,10 @@ def test_workers_elsewhere_over_postgresql_one_of_them_killed(whole: Path, tmp_p
     """Two workers that only know the address; when the beats of the killed one stand still, the other takes over."""
     url, run = postgresql(), tmp_path / "run"
     soon = {"ridgepoint.workers.crew.LOST_AFTER_S": 3.0}
-    workers = [start("worker", url, "--idle", "200s", cwd=tmp_path) for _ in range(2)]
-    search = start(*words(whole, run, "--workers", "0", "--study", url), cwd=tmp_path, changes=soon)
+    search, workers = start(*words(whole, run, "--workers", "0", "--study", url), cwd=tmp_path, changes=soon), []
     try:
+        wait_until(lambda: any(Board(url).still_open(run) for run in Board(url).runs()), search)
+        workers += [start("worker", url, "--idle", "200s", cwd=tmp_path) for _ in range(2)]
         assert kill_one(url, search) in {worker.pid for worker in workers}
         assert found(search, run) == journal(whole / "run")
     finally:
