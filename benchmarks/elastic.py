@@ -79,7 +79,7 @@ def largest(space: Space) -> Assignment:
 
 
 def smallest(space: Space) -> Assignment:
-    """The last option everywhere but where it would leave a block out: there the narrowest one."""
+    """The narrowest at the smallest input: the last option everywhere."""
     return space.complete(lambda choice: len(choice.options) - 1)
 
 
