@@ -11,12 +11,13 @@ from PIL import Image
 
 import ridgepoint as rp
 from ridgepoint.deploy.artefact import load_artefact
-from ridgepoint.fit import early, fresh
+from ridgepoint.fit import early, fresh, share
 from ridgepoint.fit.share import Share
 from ridgepoint.nn.build import build
 from ridgepoint.nn.reach import FOLDER
 from ridgepoint.nn.weights import save_weights
 from ridgepoint.tasks.detection import DETECTION
+from ridgepoint.train.recipe import load_recipe
 
 SPACE = """
 name: tiny_boxes
@@ -59,16 +60,22 @@ def test_a_board_that_can_bear_none_of_them_is_told_what_it_would_take(folder: P
     assert "Allow at least" in done.stderr and "a smaller --size" in done.stderr
 
 
+def photographs_and_weights(root: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Images with boxes that are large enough for weights of photographs, and such weights; their network."""
+    name = "mobilenetv3_small_050"
+    save_weights(build(rp.load(name)), root / f"{name}.lamb_in1k.safetensors")
+    monkeypatch.setenv(FOLDER, str(root))
+    boxes.make(root / "data", "YOLO texts")
+    for path in (root / "data").rglob("*.png"):
+        Image.open(path).resize((100, 80)).save(path)
+    return name
+
+
 def test_beside_weights_a_small_network_learns_from_nothing_and_validation_chooses(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     """Weights of photographs may know less of other images than a network that does several times the steps."""
-    name, chosen = "mobilenetv3_small_050", fresh._chosen
-    save_weights(build(rp.load(name)), tmp_path / f"{name}.lamb_in1k.safetensors")
-    monkeypatch.setenv(FOLDER, str(tmp_path))
-    boxes.make(tmp_path / "data", "YOLO texts")
-    for path in (tmp_path / "data").rglob("*.png"):
-        Image.open(path).resize((100, 80)).save(path)
+    chosen, name = fresh._chosen, photographs_and_weights(tmp_path, monkeypatch)
     monkeypatch.setattr(early, "share_of_time", lambda *_, **__: Share(seconds=1.0, searched=False, fresh=True))
     monkeypatch.setattr(fresh, "_chosen", lambda *given: msgspec.structs.replace(chosen(*given), seconds=5.0))
     done = call("fit", tmp_path / "data", "--latency", "500ms", "--time", "9m", "--busy", "--out", tmp_path / "run")
@@ -80,6 +87,18 @@ def test_beside_weights_a_small_network_learns_from_nothing_and_validation_choos
     best = max(learnt.values(), key=lambda rival: rival["accuracy"]["val"])
     assert result["accuracy"]["val"] == best["accuracy"]["val"] and len(result["stages"]) == 2
     assert call("fit", tmp_path / "data", "--latency", "500ms", "--resume", "--out", tmp_path / "run").returncode == 0
+
+
+def test_where_the_beginning_took_all_of_the_time_a_detector_learns_for_a_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """On a slow or busy machine: it learnt for the recipe's epochs then, however long these take."""
+    photographs_and_weights(tmp_path, monkeypatch)
+    monkeypatch.setattr(share, "kept_s", lambda *_, **__: 1e9)
+    done = call("fit", tmp_path / "data", "--latency", "500ms", "--time", "9m", "--busy", "--out", tmp_path / "run")
+    assert done.returncode == 0, done.stderr
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert result["network"]["steps"] and result["network"]["epochs"] < load_recipe("boxes_finetune").epochs / 2
 
 
 def test_without_weights_a_small_network_learns_for_all_of_a_short_time(

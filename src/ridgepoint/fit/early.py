@@ -40,7 +40,6 @@ from ridgepoint.tasks.classification import CLASSIFICATION
 from ridgepoint.train.accelerator import ALL_THREADS
 from ridgepoint.train.batches import TrainingData, training_data
 from ridgepoint.train.folder import TRAININGS, WEIGHTS
-from ridgepoint.train.loop import Bound
 from ridgepoint.train.recipe import Recipe
 from ridgepoint.workers.setup import TrainingSetup
 
@@ -329,7 +328,7 @@ def finetuned(
                 candidate,
                 data_for(prepared, opening),
                 recipe=recipe,
-                bound=Bound(seconds=share.seconds) if share.seconds else Bound(epochs=share.epochs or recipe.epochs),
+                bound=share.bound(recipe),
                 initial=opening.weights.path if head is None else str(head.path),
                 told=display.progress,
             )

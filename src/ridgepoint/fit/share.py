@@ -17,6 +17,8 @@ from ridgepoint.fit.steps import Count
 from ridgepoint.fit.threads import pace, set_training_threads
 from ridgepoint.run.folder import RunFolder, Seconds
 from ridgepoint.tasks.classification import CLASSIFICATION
+from ridgepoint.train.loop import Bound
+from ridgepoint.train.recipe import Recipe
 
 FIRST_FILE = "first-file"  # a step: how long export, check and clock took
 EACH = 0.4  # of the seconds that the end takes with one network, for each further one
@@ -48,6 +50,12 @@ class Share(msgspec.Struct, kw_only=True):
     more: bool = False
     searched: bool = True
     fresh: bool = False
+
+    def bound(self, recipe: Recipe) -> Bound:
+        """When fine-tuning ends. Where nothing is left of the time, after a moment: never by the recipe's epochs."""
+        if self.seconds is None:
+            return Bound(epochs=self.epochs or recipe.epochs)
+        return Bound(seconds=max(self.seconds, POLICY.shortest_s))
 
 
 def kept_s(run: RunFolder[FitSettings], *, made: int) -> float:
