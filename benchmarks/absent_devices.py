@@ -19,7 +19,7 @@ profile as it is (before) and as it was brought (after). A draw that the command
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -227,7 +227,8 @@ def main() -> None:
     every = [device for device in every if len(set(device.families)) >= 3 and len(device.ms) >= 8]
     scale = np.concatenate([device.z for device in every]).std(0)
     chosen = [device for device in every if len(device.ms) >= given.least]
-    report = {}
+    report: dict[str, dict] = {}
+    off: dict[str, list[float]] = {}
     for device in chosen:
         others = [each for each in every if each.name != device.name and each.precision == device.precision]
         # how strongly it is drawn is decided on the others, each of which is held to those without this one
@@ -246,9 +247,11 @@ def main() -> None:
             for strength in STRENGTHS
         }
         strength = min(errors, key=lambda one: errors[one])
-        found = {kind: told(device, line(device, kind)) for kind in device.lines}
-        found["chosen"] = told(device, chosen_line(device))
-        found["log_linear"] = told(device, log_linear(device, others, scale, strength))
+        predicted = {kind: line(device, kind) for kind in device.lines}
+        predicted["chosen"] = chosen_line(device)
+        predicted["log_linear"] = log_linear(device, others, scale, strength)
+        found = {kind: told(device, ms) for kind, ms in predicted.items()}
+        off = {kind: [*off.get(kind, []), *np.abs(ms / device.ms - 1)] for kind, ms in predicted.items()}
         few_errors = few(device, others, scale, given.few, strength)
         about = {
             "table": device.table,
@@ -265,10 +268,11 @@ def main() -> None:
             f"own_device_of_{given.few}": own,
         }
     command = f"python benchmarks/absent_devices.py --least {given.least} --few {given.few} --draws {given.draws}"
-    print(json.dumps({"command": command, "summary": summary(report), "devices": report}, indent=2))
+    print(json.dumps({"command": command, "summary": summary(report, off), "devices": report}, indent=2))
 
 
-def summary(report: dict[str, dict]) -> dict[str, object]:
+def summary(report: dict[str, dict], off: Mapping[str, Sequence[float]]) -> dict[str, object]:
+    """What holds for most devices, each counting as one, and the median error over all latencies of all devices."""
     kinds = ("macs", "params", "roofline", "chosen", "log_linear")
     medians = {
         kind: {
@@ -289,7 +293,13 @@ def summary(report: dict[str, dict]) -> dict[str, object]:
         for name in next(iter(report.values()), {})
         if name.startswith("own_device")
     }
-    return {"median_over_devices": medians, "smaller_error_than_macs": better, **own}
+    over_latencies = {kind: round(float(np.median(errors)), 3) for kind, errors in off.items()}
+    return {
+        "median_over_devices": medians,
+        "median_error_over_latencies": {"latencies": len(off["macs"]), **over_latencies},
+        "smaller_error_than_macs": better,
+        **own,
+    }
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from ridgepoint.cost.device import Device
 from ridgepoint.cost.pass_times import learn
 from ridgepoint.cost.roofline import Roofline
 from ridgepoint.cost.rows import Row, entry_row, network_rows
-from ridgepoint.cost.samples import is_member, sample_network
+from ridgepoint.cost.samples import is_searched, sample_network
 from ridgepoint.cost.space_table import compile_space
 from ridgepoint.cost.table import Calibration, Conditions, LatencyTable, Sample, row_key
 from ridgepoint.cost.tabled import TabledModel
@@ -45,7 +45,7 @@ def calibration(networks: list[Network]) -> Calibration:
 
 def test_networks_are_sampled_as_small_as_fit_searches_them(networks: list[Network]):
     """From 64 px on; what ends in maps of 2x2 costs other than what ends in 7x7."""
-    sides = [network.input[1] for number, network in enumerate(networks) if is_member(number)]
+    sides = [network.input[1] for network in networks if is_searched(network)]
     assert min(sides) == 64 and sides.count(64) + sides.count(96) >= len(sides) / 8
     last = [place_blocks(network)[-1].input for network in networks]
     assert {2, 3, 4} <= {shape.height for shape in last}
@@ -196,9 +196,11 @@ def test_too_few_samples_are_refused(networks: list[Network]):
 def test_samples_are_the_same_everywhere_and_none_is_of_the_zoo(networks: list[Network]):
     assert sample_network(7).digest == networks[7].digest != networks[8].digest
     assert len({network.digest for network in networks}) == len(networks)
+    kinds = Counter(network.name.rpartition("_")[0] for network in networks)
+    assert kinds["member"] == kinds["scaled"] == kinds["chain"] == len(networks) / 4
+    assert sum(map(is_searched, networks)) == len(networks) / 2
     images = [network for network in networks if not network.name.startswith("chain")]
-    assert len(images) == len(networks) / 2 and all(network.input[0] == 3 for network in images)
-    assert sum(network.name.startswith("member") for network in images) == len(networks) / 4
+    assert all(network.input[0] == 3 for network in images)
     assert not {network.digest for network in images} & {load(name).digest for name in list_models()}
     assert max(len(network.rows()) for network in images if network.name.startswith("whole")) > 20
 

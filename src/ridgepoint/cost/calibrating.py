@@ -10,7 +10,7 @@ from ridgepoint.cost.pass_times import learn
 from ridgepoint.cost.published import RIDGE_POINTS
 from ridgepoint.cost.roofline import Roofline
 from ridgepoint.cost.rows import network_rows
-from ridgepoint.cost.samples import is_member
+from ridgepoint.cost.samples import is_searched
 from ridgepoint.cost.table import Calibration, Conditions, Interval, Sample
 from ridgepoint.errors import InputError
 
@@ -31,15 +31,14 @@ def calibrate(samples: Sequence[Sample], conditions: Conditions) -> Calibration:
     Raises:
         InputError: If there are too few samples.
     """
-    numbers = [number for number, sample in enumerate(samples) if sample.ms is not None]
-    taken, samples = len(samples), [samples[number] for number in numbers]
+    taken, samples = len(samples), [sample for sample in samples if sample.ms is not None]
     if len(samples) < LEAST_SAMPLES:
         raise InputError(
             f"{len(samples)} networks are timed; a calibration needs {LEAST_SAMPLES}. Go on with more --time"
         )
     ms = _milliseconds(samples)
     rows = [network_rows(sample.network) for sample in samples]
-    members = np.array([is_member(number) for number in numbers])
+    searched = np.array([is_searched(sample.network) for sample in samples])
     again = np.array([sample.again_ms / sample.ms for sample in samples if sample.again_ms and sample.ms])
     rooflines = _Rooflines(samples, conditions.precision)
 
@@ -52,8 +51,8 @@ def calibrate(samples: Sequence[Sample], conditions: Conditions) -> Calibration:
 
     return Calibration(
         passes=learn(rows, ms),
-        device=rooflines.device(conditions, _interval((ms / _left_out(predicted, len(ms)))[members])),
-        tabled=_interval((ms / _left_out(tabled, len(ms)))[members]),
+        device=rooflines.device(conditions, _interval((ms / _left_out(predicted, len(ms)))[searched])),
+        tabled=_interval((ms / _left_out(tabled, len(ms)))[searched]),
         measured=_interval(again),
         samples=taken,
     )

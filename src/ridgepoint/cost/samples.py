@@ -1,13 +1,14 @@
-"""The networks that calibration times: chains of any blocks, drawn from `calibration.yaml`, and members of spaces.
+"""The networks that calibration times: chains of any blocks, drawn from `calibration.yaml`, and what people search.
 
 Most chains are short, so that single passes can be told apart; some begin with an image and a stem, and some of those
-are as long as networks, in which weights come from farther away. A quarter are random members of the packaged search
-spaces at random sizes: what follows what, and how wide it is there, is as in networks that people search. None is of
-the zoo.
+are as long as networks, in which weights come from farther away. Half are as people search them, at random sizes: what
+follows what, and how wide it is there, tells more than chains do of how a runtime puts passes together. A quarter are
+members of the packaged search spaces, a quarter networks of the zoo at other widths than their own.
 """
 
+from collections.abc import Callable
 from contextlib import suppress
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,24 +21,14 @@ from ridgepoint.arch.conventions import Conventions
 from ridgepoint.arch.heads.classification import TokenHead
 from ridgepoint.arch.network import Network, Stage
 from ridgepoint.arch.roles import OUT
+from ridgepoint.arch.scale import scale_width
 from ridgepoint.arch.shape import Shape
 from ridgepoint.arch.space import Space, load_space, parse_space
-from ridgepoint.cost.count import count_part
+from ridgepoint.arch.zoo import list_models, load
+from ridgepoint.cost.count import cost, count_part
 from ridgepoint.documents import read_document
 from ridgepoint.errors import ArchitectureError
 
-
-class Kind(NamedTuple):
-    """A kind of chain: whether it begins with an image and a stem, and the least and most blocks after that."""
-
-    name: str
-    image: bool
-    least: int
-    most: int
-
-
-CHAIN, STEM, WHOLE = Kind("chain", False, 1, 5), Kind("stem", True, 0, 3), Kind("whole", True, 6, 24)
-KINDS = (WHOLE, CHAIN, None, CHAIN, STEM, CHAIN, None, CHAIN)  # in turn; None is a member of a space
 SPACES = (
     "efficientformerv2",
     "fastvit",
@@ -50,44 +41,81 @@ SPACES = (
     "repvit",
 )
 MEMBER_SIZES = (64, 96, 128, 160, 192, 224, 224, 256)
+WIDTHS = (0.4, 0.45, 0.6, 0.7, 0.8, 0.9, 1.1, 1.2, 1.35)  # multipliers of a network of the zoo, which has others
 IMAGE_SIZES, STEM_CHANNELS = (64, 96, 128, 160, 192, 224, 224, 256, 288, 384), (8, 16, 24, 32, 48, 64)
 KEPT_WIDTH = 0.5  # share of blocks without a stride that keep the width, as residual ones do
 # What maps and blocks of networks have: channels times pixels of a side, pixels of a side, elements, MACs.
 BREADTH, LEAST_SIDE, MOST_ELEMENTS, USUAL_MACS, MOST_MACS = (250, 16_000), 2, 4_000_000, 20e6, 800e6
 
 
+class Kind(NamedTuple):
+    """A kind of sample: its name, how one is drawn, and whether it is as people search them."""
+
+    name: str
+    draw: Callable[[np.random.Generator], Network]
+    searched: bool = False
+
+
 def sample_network(number: int) -> Network:
     """The network of a number, the same in every process; any run of numbers is as good a sample as any other."""
-    kind, rng = KINDS[number % len(KINDS)], np.random.default_rng(number)
-    if kind is None:
-        space = _searched()[rng.integers(len(_searched()))]
-        member = space.sample(rng).at(height=int(rng.choice(MEMBER_SIZES)))
-        return msgspec.structs.replace(member, name=f"member_{number}")
+    kind = _kinds()[number % len(_kinds())]
+    return msgspec.structs.replace(kind.draw(np.random.default_rng(number)), name=f"{kind.name}_{number}")
+
+
+def is_searched(network: Network) -> bool:
+    """Whether a sample is a network as people search them, by its name."""
+    return network.name.rpartition("_")[0] in {kind.name for kind in _kinds() if kind.searched}
+
+
+@lru_cache(maxsize=1)
+def _kinds() -> tuple[Kind, ...]:
+    """In turn."""
+    chain = Kind("chain", partial(_chained, image=False, least=1, most=5))
+    stem = Kind("stem", partial(_chained, image=True, least=0, most=3))
+    whole = Kind("whole", partial(_chained, image=True, least=6, most=24))
+    member, scaled = Kind("member", _member, searched=True), Kind("scaled", _scaled, searched=True)
+    return (whole, chain, member, scaled, stem, chain, member, scaled)
+
+
+def _member(rng: np.random.Generator) -> Network:
+    space = _searched()[rng.integers(len(_searched()))]
+    return space.sample(rng).at(height=int(rng.choice(MEMBER_SIZES)))
+
+
+def _scaled(rng: np.random.Generator) -> Network:
+    """A classifier of the zoo; drawn again where its blocks do not take the width or the size, or take too long."""
+    while True:
+        network = load(str(rng.choice(_classifiers())))
+        with suppress(ArchitectureError):
+            scaled = scale_width(network, float(rng.choice(WIDTHS))).at(height=int(rng.choice(MEMBER_SIZES)))
+            if cost(scaled, form="deploy").macs <= MOST_MACS:
+                return scaled
+
+
+def _chained(rng: np.random.Generator, *, image: bool, least: int, most: int) -> Network:
+    """From an image and a stem, or from any map, the least to the most blocks after that."""
     while True:
         frame = _draw(_space(), rng)
-        if kind.image:
+        if image:
             size = int(rng.choice(IMAGE_SIZES))
             frame = msgspec.structs.replace(frame, input=(3, size, size))
         elif not _usual(frame.input_shape):
             continue
-        blocks, last = _chain(kind, frame, rng)
+        blocks, last = _chain(frame, rng, image=image, count=(least, most))
         head = frame.head if last.layout == "map" else TokenHead()
-        return msgspec.structs.replace(frame, name=f"{kind.name}_{number}", stages=(Stage(blocks=blocks),), head=head)
+        return msgspec.structs.replace(frame, stages=(Stage(blocks=blocks),), head=head)
 
 
-def is_member(number: int) -> bool:
-    """Whether the sample of a number is a network as people search them: a member of a space."""
-    return KINDS[number % len(KINDS)] is None
-
-
-def _chain(kind: Kind, frame: Network, rng: np.random.Generator) -> tuple[tuple[Block, ...], Shape]:
+def _chain(
+    frame: Network, rng: np.random.Generator, *, image: bool, count: tuple[int, int]
+) -> tuple[tuple[Block, ...], Shape]:
     """The blocks of a sample, and what the last one gives."""
     blocks: list[Block] = []
     shape = frame.input_shape
-    if kind.image:
+    if image:
         blocks.append(Conv(out_channels=int(rng.choice(STEM_CHANNELS)), stride=2))
         shape = count_part(blocks[0], shape, frame.conventions, 1, True, "none").output
-    for _ in range(rng.integers(kind.least, kind.most, endpoint=True)):
+    for _ in range(rng.integers(*count, endpoint=True)):
         block, shape = _next(shape, frame.conventions, rng)
         blocks.append(block)
     return tuple(blocks), shape
@@ -120,6 +148,11 @@ def _draw(space: Space, rng: np.random.Generator) -> Network:
 
 def _usual(shape: Shape) -> bool:
     return BREADTH[0] <= shape.channels * shape.height <= BREADTH[1] and shape.height >= LEAST_SIDE
+
+
+@lru_cache(maxsize=1)
+def _classifiers() -> tuple[str, ...]:
+    return tuple([name for name in list_models() if load(name).head.answers == "classes"])
 
 
 @lru_cache(maxsize=1)
