@@ -4,6 +4,7 @@ import json
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 import torch
 from cli_helpers import call, refused
@@ -11,7 +12,7 @@ from cost_helpers import stored
 from quick_clock import take_time
 from train_helpers import small_network
 
-from ridgepoint.arch.network import place_blocks
+from ridgepoint.arch.network import Network, place_blocks
 from ridgepoint.arch.zoo import load
 from ridgepoint.cost import calibrating, samples
 from ridgepoint.cost.device import load_device
@@ -158,6 +159,11 @@ def test_a_calibration_goes_on_where_it_was_and_is_done_once(tmp_path: Path, few
     assert measured.kind == "measured" and measured.low_ms is not None
 
 
+def as_searched(network: Network, number: int) -> Network:
+    """By the name that tells what an interval is taken from."""
+    return msgspec.structs.replace(network, name=f"member_{number}")
+
+
 def test_a_table_in_int8_learns_from_int8_files_and_counts_where_int8_ships(tmp_path: Path, few, monkeypatch):
     for module, name, value in (
         (sampling, "SAMPLES", 5),
@@ -165,7 +171,7 @@ def test_a_table_in_int8_learns_from_int8_files_and_counts_where_int8_ships(tmp_
         (calibrating, "LEAST_SAMPLES", 5),
         (sampling, "AGAIN", 1),
         (sampling, "TOGETHER", 1),
-        (sampling, "sample_network", lambda number: small_network(width=8 + 8 * number)),
+        (sampling, "sample_network", lambda number: as_searched(small_network(width=8 + 8 * number), number)),
     ):
         monkeypatch.setattr(module, name, value)
     path, opened = tmp_path / "t.json", set[bool]()
