@@ -219,14 +219,16 @@ def fronts_by_clock() -> list[Row]:
 
 def left_out() -> list[Row]:
     """Errors of predictors on families left out of their fits, and what lay in the interval of the others."""
-    found = result("absent_devices")["devices"]
+    found = result("absent_devices")
     rows: list[Row] = [("device", "networks", "MACs alone", "the profile", "rank of the profile", "in the interval")]
-    for name, row in found.items():
+    for name, row in found["devices"].items():
         macs, ours = row["macs"], row["roofline"]
         shares = [f"{share:.0%}".replace("%", " %") for share in (macs["median_error"], ours["median_error"])]
         inside = f"{ours['covered']:.0%}".replace("%", " %")
         rows.append((name, str(row["networks"]), *shares, f"{ours['spearman']:.2f}", inside))
-    return rows
+    over = found["summary"]["median_error_over_latencies"]
+    shares = [f"{over[kind]:.1%}".replace("%", " %") for kind in ("macs", "roofline")]
+    return [*rows, ("all latencies alike", str(over["latencies"]), *shares, "", "")]
 
 
 def own_device() -> list[Row]:
