@@ -5,6 +5,7 @@ import pytest
 
 from ridgepoint.arch.closing import Closing
 from ridgepoint.arch.heads.classification import PooledHead
+from ridgepoint.arch.heads.detector import Detector
 from ridgepoint.arch.heads.lraspp import LiteRAspp
 from ridgepoint.arch.space import load_space
 from ridgepoint.arch.zoo import load
@@ -34,3 +35,12 @@ def test_a_head_that_gives_something_else_is_refused_unless_the_task_has_one():
         close(Closing(num_classes=3, answers="a class map"))
         close(Closing(num_classes=3, head=PooledHead()))
     assert not Closing(num_classes=3).fits(network) and Closing(num_classes=3).fits(load("mobilenetv1_100"))
+
+
+def test_a_network_without_the_maps_that_a_head_takes_is_named_with_those_that_it_has():
+    """Published maps of classes stop at stride 8, where a detector goes on: nobody who typed a name knows of taps."""
+    network = load("deeplabv3_mobilenetv2_voc")
+    closing = Closing(num_classes=3, head=Detector(), answers="boxes", keep=True)
+    with pytest.raises(ArchitectureError, match=r"deeplab.*has maps at strides 2, 4, 8; .*boxes.* takes those at 8, 16"):
+        closing.close(network)
+    assert not closing.fits(network) and closing.fits(load("mobilenetv4_conv_small"))

@@ -1,5 +1,7 @@
 """What a task leaves no choice about: how many numbers a network gives, and by which head."""
 
+from itertools import accumulate
+from operator import mul
 from typing import Any
 
 import msgspec
@@ -38,11 +40,14 @@ class Closing(msgspec.Struct, frozen=True, kw_only=True):
         """A network with this end.
 
         Raises:
-            ArchitectureError: If it keeps its head, which gives something else.
+            ArchitectureError: If it keeps its head, which gives something else, or lacks a map that the task's head takes.
         """
         closed = network.with_classes(self.num_classes)
         if self.head is not None:
-            head = network.head.to_learn() if self.keeps(network.head) else self.head
+            kept = self.keeps(network.head)
+            head = network.head.to_learn() if kept else self.head
+            if not kept:
+                _check_maps(network, head, self.answers)
             return closed if head is network.head else msgspec.structs.replace(closed, head=head)
         check_answers(network.head, self.answers, network.name)
         return closed
@@ -94,4 +99,20 @@ def check_answers(head: HeadBase, wanted: Answer, name: str) -> None:
         raise ArchitectureError(
             f"{name}: its head, {head.tag()}, gives {head.answers}; what is wanted here is {wanted}. Allowed: a "
             f"network with one of the heads {fitting}"
+        )
+
+
+def _check_maps(network: Network, head: HeadBase, answers: Answer) -> None:
+    """Make sure that a network has the maps that a head takes by their stride.
+
+    Raises:
+        ArchitectureError: If it lacks one.
+    """
+    strides = {1, *accumulate((block.reduction for _, block in network.rows()), mul)}
+    lacking = [tap for tap in head.taps if isinstance(tap, int) and tap not in strides]
+    if lacking:
+        there, wanted = (", ".join(map(str, sorted(each))) for each in (strides - {1}, head.taps))
+        raise ArchitectureError(
+            f"{network.name}: has maps at strides {there}; what gives {answers}, the head {head.tag()}, takes those at "
+            f"{wanted}. Give a network that has them, such as mobilenetv4_conv_small"
         )
