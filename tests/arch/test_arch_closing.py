@@ -41,6 +41,7 @@ def test_a_network_without_the_maps_that_a_head_takes_is_named_with_those_that_i
     """Published maps of classes stop at stride 8, where a detector goes on: nobody who typed a name knows of taps."""
     network = load("deeplabv3_mobilenetv2_voc")
     closing = Closing(num_classes=3, head=Detector(), answers="boxes", keep=True)
-    with pytest.raises(ArchitectureError, match=r"deeplab.*has maps at strides 2, 4, 8; .*boxes.* takes those at 8, 16"):
+    told = r"deeplab.*has maps at strides 2, 4, 8; .*boxes.* takes those at 8, 16"
+    with pytest.raises(ArchitectureError, match=told):
         closing.close(network)
     assert not closing.fits(network) and closing.fits(load("mobilenetv4_conv_small"))

@@ -40,7 +40,7 @@ class Closing(msgspec.Struct, frozen=True, kw_only=True):
         """A network with this end.
 
         Raises:
-            ArchitectureError: If it keeps its head, which gives something else, or lacks a map that the task's head takes.
+            ArchitectureError: If it keeps its head, which gives something else, or lacks a map that the task's takes.
         """
         closed = network.with_classes(self.num_classes)
         if self.head is not None:
