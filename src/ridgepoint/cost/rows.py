@@ -13,7 +13,7 @@ from ridgepoint.cost.fusing import Fusing, Pass, passes
 from ridgepoint.cost.layer import LayerCost, count_layer, merge
 
 FUSED: Fusing = "residual"
-VECTOR = 16  # channels: of others depthwise kernels leave the fast path, in 8 bits for one that is many times slower
+VECTOR = 16  # numbers: what is left over of channels or positions takes a whole one, and kernels off their fast path
 IMAGE_CHANNELS = 4  # up to so many, a first convolution reads its input as it comes; runtimes reorder wider maps
 
 
@@ -50,6 +50,10 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
         }
         if self.kind == "depthwise" and self.in_channels % VECTOR:
             amounts[f"{self.variant}, odd channels: M MACs"] = self.macs / 1e6
+        if self.macs and self.kind != "depthwise":
+            channels = _filled(self.in_channels) * _filled(self.out_channels)
+            amounts[f"{self.variant}, vectors of channels: M MACs"] = self.macs * channels / 1e6
+            amounts[f"{self.variant}, vectors of positions: M MACs"] = self.macs * _filled(self.positions) / 1e6
         if self.activation != "none":
             amounts[f"{self.activation}: M elements"] = self.write_elements / 1e6
         if self.padded:
@@ -74,6 +78,11 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
             "odd_in": 0.3 * (self.in_channels % VECTOR > 0),
             "odd_out": 0.3 * (self.out_channels % VECTOR > 0),
         }
+
+
+def _filled(count: int) -> float:
+    """How many times as many there are where the last vector is filled."""
+    return -(-count // VECTOR) * VECTOR / count
 
 
 def entry_row(shape: Shape) -> Row:
