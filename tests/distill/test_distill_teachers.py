@@ -137,3 +137,17 @@ def test_the_digest_tells_weights_apart(ours, tmp_path: Path):
 def test_what_is_no_teacher_is_refused(text: str, told: str):
     with pytest.raises(InputError, match=told):
         open_teacher(text, CLASSES)
+
+
+def test_what_finds_places_is_no_teacher_of_classes_whatever_its_labels(tmp_path: Path):
+    """A segmenter of as many classes, by the same names: it gave a map where a student wants a number a class."""
+    network = load("lraspp_mobilenet_v3_large").at(height=32, width=32).with_classes(len(CLASSES))
+    model = build(network).eval()
+    trained, file = tmp_path / "trained", tmp_path / "model.onnx"
+    trained.mkdir()
+    about = About(labels=CLASSES, preprocessing=SMALL, val_accuracy=0.5, steps=1, seconds=1.0, task="segmentation")
+    save_training(trained, model, about)
+    export_artefact(model, file, network=network, preprocessing=SMALL, labels=CLASSES, task="segmentation")
+    for text in (str(trained), str(file), f"{network.name}@{trained}"):
+        with pytest.raises(InputError, match=r"--teacher .*lraspp, gives a class map; what is wanted here is classes"):
+            open_teacher(text, CLASSES)

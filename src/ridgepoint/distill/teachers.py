@@ -5,6 +5,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from ridgepoint.arch.closing import check_answers
 from ridgepoint.arch.zoo import load
 from ridgepoint.data import Preprocessing
 from ridgepoint.data.resolution import IMAGENET_MEAN, IMAGENET_STD
@@ -38,7 +39,7 @@ def open_teacher(text: str, classes: tuple[str, ...], accelerator: torch.device 
         accelerator: Where it computes its answers; an exported file answers on the CPU.
 
     Raises:
-        InputError: If nothing of this kind is there, it cannot be read, or it knows other classes.
+        InputError: If nothing of this kind is there, it cannot be read, gives no classes, or knows other ones.
     """
     path = Path(text)
     name, at, weights = text.partition("@")
@@ -80,11 +81,13 @@ def _of_module(
 
 def _training(folder: Path, accelerator: torch.device) -> Teacher:
     model, about = load_training(folder)
+    check_answers(model.network.head, "classes", f"--teacher {folder}")
     return _of_module(str(folder), model, about.preprocessing, about.labels, accelerator)
 
 
 def _artefact(path: Path) -> Teacher:
     artefact = load_artefact(path)
+    check_answers(artefact.network.head, "classes", f"--teacher {path}")
     session = artefact.session
     return Teacher(
         name=str(path),
@@ -98,6 +101,7 @@ def _artefact(path: Path) -> Teacher:
 def _zoo(name: str, weights: str, classes: int) -> tuple[nn.Module, Preprocessing]:
     """At the network's own input, normalised as the weights want; as `train --weights` does where that is not known."""
     network = load(name).with_classes(classes)
+    check_answers(network.head, "classes", f"--teacher {name}")
     module = build(network)
     start = of_published(usual_weights(name)) if weights == AUTO else start_from(weights, network=name)
     if load_weights(module, start.path).reset:
