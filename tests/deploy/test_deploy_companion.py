@@ -155,3 +155,14 @@ def test_a_runtime_that_is_named_must_load_it(both: Path, image: Path):
         call("predict", both / "model.pt2", image, "--runtime", "onnxruntime"),
         "runtime 'onnxruntime' loads .onnx files. Allowed: torch, torch_compile",
     )
+
+
+def test_a_time_and_a_score_are_of_the_precision_that_it_tells(both: Path):
+    """ONNX Runtime alone tells of a loaded file that it is in int8; times of others were called float32."""
+    document = json.loads((both / "ridgepoint.json").read_text())
+    document["artefacts"]["model.pt2"]["precision"] = "int8"
+    (both / "ridgepoint.json").write_text(json.dumps(document))
+    done = call("bench", both / "model.pt2", both / "model.onnx", "--busy", "--json")
+    told = {row["latency"]["runtime"]: row["latency"]["precision"] for row in json.loads(done.stdout)["rows"]}
+    assert told == {"torch": "int8", "onnxruntime": "float32"}
+    assert json.loads(call("eval", both / "model.pt2", "digits", "--json").stdout)["precision"] == "int8"

@@ -36,6 +36,7 @@ def evaluate(
     Example: ridgepoint eval runs/fit/digits/model.onnx digits
     """
     from ridgepoint.deploy.artefact import load_artefact
+    from ridgepoint.deploy.companion import precision_of
     from ridgepoint.deploy.places.find import find_place
     from ridgepoint.tasks.evaluation import choose_part, score_on
     from ridgepoint.tasks.reading import find_task
@@ -43,8 +44,8 @@ def evaluate(
     artefact = load_artefact(file, runtime=runtime, threads=threads, place=find_place(device))
     part = choose_part(artefact, data, split=split, seed=seed, data_root=data_root)
     (found, after_ms), task = score_on(artefact, part), find_task(artefact.task)
+    precision = precision_of(artefact.session.path, artefact.session.precision)
     if json_output:
-        precision = artefact.session.precision
         told = {
             "file": str(file),
             "device": device,
@@ -59,7 +60,7 @@ def evaluate(
             told | {"task": task.name, task.metric: found.value, **parts, "count": found.count, "decoding_ms": after_ms}
         )
         return
-    of = "" if artefact.session.precision == "float32" else f", {artefact.session.precision},"
+    of = "" if precision == "float32" else f", {precision},"
     console().print(f"{file}{of} on {data} ({part.split}, {found.count} images): {task.metric} {found.value:.4f}")
     console().print(part.note)
     for line in task.tell(found, artefact.labels):

@@ -50,6 +50,16 @@ def read_entry(path: Path) -> Entry | None:
     return _read(path.parent / NAME).artefacts.get(path.name)
 
 
+def precision_of(path: Path, otherwise: str) -> str:
+    """Of an artefact's multiplications, by the document beside it: of most formats no runtime tells it.
+
+    Raises:
+        InputError: If the document is damaged.
+    """
+    entry = read_entry(path)
+    return otherwise if entry is None else entry.precision
+
+
 def write_entry(
     path: Path,
     about: About,

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ridgepoint.cost.latency import MeasuredLatency
+from ridgepoint.deploy.companion import precision_of
 from ridgepoint.deploy.places.place import LOCAL, Place, Remote, Turning
 from ridgepoint.deploy.reference import ENOUGH_RUNS, References, references
 from ridgepoint.deploy.rounds import rounds_of
@@ -196,7 +197,7 @@ def _latency(job: Job, session: Session, timing: Timing) -> MeasuredLatency:
         runtime=job.runtime,
         runtime_version=session.version,
         threads=job.threads,
-        precision=session.precision,
+        precision=precision_of(job.path, session.precision),
         warmup=WARMUP if session.answers else 0,
         rounds=len(timing.rounds_ms),
         runs=timing.runs,
