@@ -205,6 +205,11 @@ def test_samples_are_the_same_everywhere_and_none_is_of_the_zoo(networks: list[N
     assert max(len(network.rows()) for network in images if network.name.startswith("whole")) > 20
 
 
+def test_samples_are_chains_which_are_timed_one_block_after_the_other():
+    """MobileNetV5's head takes two maps: 379 was one."""
+    assert not any(sample_network(number).head.taps for number in range(3, 480, 4))
+
+
 def test_every_block_is_calibrated_and_every_kind_of_pass_of_a_classifier(networks: list[Network]):
     """But those of MobileNetV5's norm and adapter, which no block has."""
     blocks = [block for network in networks for stage in network.stages for block in stage.blocks]

@@ -152,7 +152,9 @@ def _usual(shape: Shape) -> bool:
 
 @lru_cache(maxsize=1)
 def _classifiers() -> tuple[str, ...]:
-    return tuple([name for name in list_models() if load(name).head.answers == "classes"])
+    """Those of the zoo that are chains: blocks are timed one after the other, and no head that takes two maps."""
+    heads = {name: load(name).head for name in list_models()}
+    return tuple([name for name, head in heads.items() if head.answers == "classes" and not head.taps])
 
 
 @lru_cache(maxsize=1)
