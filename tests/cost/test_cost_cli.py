@@ -155,7 +155,7 @@ def test_cost_on_host_is_tabled(monkeypatch, tmp_path):
     assert row["predicted"]["ms"] == pytest.approx(true, rel=0.05)
     told = run("cost", "mobilenetv1_100", "--device", "host", "--threads", "2")
     assert "the sum of its 15 blocks, of which 15 interpolated" in told
-    assert "Nine of ten members of spaces" in told and "By the roofline alone mobilenetv1_100 takes" in told
+    assert "Nine of ten searched networks" in told and "By the roofline alone mobilenetv1_100 takes" in told
 
 
 def test_devices():

@@ -191,7 +191,7 @@ def _print(document: dict[str, Any]) -> None:
             f"{document['device_file']}: {device['peak_macs_per_s'] / 1e9:.3g} GMAC/s, ridge point "
             f"{device['ridge_point']:.3g} MACs/byte, {device.get('pass_overhead_us', 0.0):.2g} us a pass"
         )
-        console().print("Nine of ten members of spaces, left out of the learning, took against what was told:")
+        console().print("Nine of ten searched networks, left out of the learning, took against what was told:")
         for kind, (low, high) in document["intervals"].items():
             console().print(f"  {kind:>9}: {low - 1:+.0%} to {high - 1:+.0%}")
     if document["caveat"]:

@@ -186,6 +186,6 @@ def _print_host(out: Any, row: dict[str, Any]) -> None:
     else:
         low, high = told["low_ms"] / told["ms"] - 1, told["high_ms"] / told["ms"] - 1
         out.print(
-            f"Nine of ten members of spaces, left out of the learning, took {low:+.0%} to {high:+.0%} of that. "
+            f"Nine of ten searched networks, left out of the learning, took {low:+.0%} to {high:+.0%} of that. "
             f"By the roofline alone {row['name']} takes {predicted['ms']:.3g} ms; `ridgepoint bench` measures."
         )

@@ -93,7 +93,7 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         passes: What every pass takes.
         device: This machine as a roofline, with its interval.
-        tabled: Measured over tabled latency: nine of ten members of spaces that were left out lay between.
+        tabled: Measured over tabled latency: nine of ten searched networks that were left out lay between.
         measured: The same for a second measurement.
         samples: How many there were.
     """
