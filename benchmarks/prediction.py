@@ -8,8 +8,8 @@
 Random networks from each of three search spaces, twenty at 224 px and ten each at 96 and at 64, and the zoo's
 classification networks of up to 2 GMACs, are exported and clocked twice, minutes apart: the two differ by the noise
 floor, and their geometric mean is what the models are held against. None of them is among what calibration timed: that
-has other members of the spaces, and the zoo's networks at other widths alone. MACs alone are given the one rate that fits
-the measured networks best, which no model here is given.
+has other members of the spaces, and the zoo's networks at other widths alone. MACs alone are given the one rate that
+fits the measured networks best, which no model here is given.
 
 Files in int8 are quantised as for a fit's clock, with noise for images. `--every 4` takes every fourth network.
 """
