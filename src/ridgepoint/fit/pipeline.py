@@ -91,7 +91,7 @@ def fit(
     """
     display = display or Silent()
     with open_run(settings, out=out, resume=resume, asked=asked, since=since) as run:
-        torch.use_deterministic_algorithms(True, warn_only=True)
+        torch.set_deterministic_debug_mode("warn")
         go_on = f"Go on with: {run.settings.command(out=str(run.path), resume=True)}"
         try:
             with writing(run.path, verb="read or written"):

@@ -48,13 +48,7 @@ def _settings() -> list[Setting]:
 def _of_torch(torch: Any) -> list[Setting]:
     settings = [
         Setting(torch.get_num_threads, torch.set_num_threads),
-        Setting(
-            lambda: (
-                torch.are_deterministic_algorithms_enabled(),
-                torch.is_deterministic_algorithms_warn_only_enabled(),
-            ),
-            lambda value: torch.use_deterministic_algorithms(value[0], warn_only=value[1]),
-        ),
+        Setting(torch.get_deterministic_debug_mode, torch.set_deterministic_debug_mode),
         Setting(
             lambda: torch.get_rng_state().numpy().tobytes(),
             lambda state: torch.set_rng_state(torch.frombuffer(bytearray(state), dtype=torch.uint8)),

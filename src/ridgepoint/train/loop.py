@@ -191,7 +191,9 @@ class _Run(Resumable[_Course]):
         self.memory_format = memory_format(network)
         self.model: BuiltNetwork = model.to(accelerator, memory_format=self.memory_format)  # type: ignore[call-overload]
         self.processes.prepare(self.model)
-        self.compiled: Callable[[Tensor], Tensor] = torch.compile(self.model) if recipe.compile else self.model
+        self.compiled: Callable[[Tensor], Tensor] = (
+            torch.compile(self.model, options={"deterministic": True}) if recipe.compile else self.model
+        )
         self.averaged = Average(self.model, recipe.ema.decay) if recipe.ema else None
         self.learn = TrainingStep(
             self.model,

@@ -137,7 +137,7 @@ def run_training(
             if (result := run.result()) is not None:
                 display.say(f"{run.path}: is finished already")
                 return result
-            torch.use_deterministic_algorithms(True, warn_only=True)
+            torch.set_deterministic_debug_mode("warn")
             teaching = planned.begin(display)
             done = _train(course, teaching, display)
         except KeyboardInterrupt:

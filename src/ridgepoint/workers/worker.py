@@ -111,7 +111,7 @@ def _work(
     display: Display,
 ) -> int:
     """Take jobs, of one run or of all but some, and answer them."""
-    torch.use_deterministic_algorithms(True, warn_only=True)  # takes seconds, the first time
+    torch.set_deterministic_debug_mode("warn")
     judged, worked_at = 0, time.monotonic()
     try:
         while not ended() and time.monotonic() - worked_at < idle_s:
