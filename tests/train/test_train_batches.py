@@ -9,10 +9,12 @@ import torch
 from timm.data.distributed_sampler import RepeatAugSampler
 from train_helpers import quick
 
+from ridgepoint.arch.zoo import load
 from ridgepoint.data import Augmentation, AutoAugment
 from ridgepoint.errors import InputError
 from ridgepoint.train.batches import AugmentedBatches, TrainingData, repeated_order
-from ridgepoint.train.curriculum import Phase
+from ridgepoint.train.curriculum import Phase, expect_sizes
+from ridgepoint.train.loop import Bound, train
 from ridgepoint.train.mixing import Mixing
 
 
@@ -126,3 +128,14 @@ def test_resolution_and_strength_grow_as_the_curriculum_says(data: TrainingData)
 def test_a_phase_has_whole_multiples_of_eight_pixels(data: TrainingData, size: int, resolution: float, expected: int):
     preprocessing = msgspec.structs.replace(data.preprocessing, height=size, width=size, resize=size)
     assert Phase(start=0, resolution=resolution).at(preprocessing).height == expected
+
+
+def test_a_network_with_other_layers_for_smaller_images_is_refused_before_it_learns(data: TrainingData):
+    """MobileViT's patches: at 48 px its last maps are brought to a multiple of two, at 64 px they are one."""
+    preprocessing = msgspec.structs.replace(data.preprocessing, height=64, width=64, resize=64)
+    recipe = quick(curriculum=(Phase(start=0.0, resolution=0.75), Phase(start=0.5)))
+    network = load("mobilevit_xxs").at(height=64, width=64)
+    with pytest.raises(InputError, match=r"mobilevit_xxs has other layers for images of 48 x 48 .* multiples of 64 px"):
+        train(network, replace(data, preprocessing=preprocessing), recipe, bound=Bound(epochs=1), seed=0)
+    for name in ("efficientformer_l1", "mobilenetv4_hybrid_medium"):
+        expect_sizes(load(name).at(height=64, width=64), recipe.curriculum, preprocessing)

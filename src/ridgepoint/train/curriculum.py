@@ -5,8 +5,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
+from ridgepoint.arch.layer import Layer
+from ridgepoint.arch.network import Network, place_blocks
+from ridgepoint.arch.scale import total_stride
 from ridgepoint.data import Augmentation, Preprocessing
 from ridgepoint.data import build as build_augmentation
+from ridgepoint.errors import InputError
 from ridgepoint.train.schedule import Share
 
 if TYPE_CHECKING:
@@ -42,6 +46,27 @@ class Phase(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 WHOLE = Phase(start=0.0)
+
+
+def expect_sizes(network: Network, phases: Sequence[Phase], preprocessing: Preprocessing) -> None:
+    """Make sure that a network has the same layers for the images of every phase.
+
+    Raises:
+        InputError: If it has not, as where a map is brought to whole patches at some sizes alone.
+    """
+    for phase in phases:
+        at = phase.at(preprocessing)
+        if _kinds(network.at(height=at.height, width=at.width)) != _kinds(network):
+            raise InputError(
+                f"curriculum: {network.name} has other layers for images of {at.height} x {at.width} than for its own "
+                f"{network.input[1]} x {network.input[2]}, and cannot learn from both. Give resolutions at which both "
+                f"sides are multiples of {2 * total_stride(network)} px, or leave the curriculum out: "
+                "--set 'curriculum=[]'"
+            )
+
+
+def _kinds(network: Network) -> list[type[Layer]]:
+    return [type(placed.layer) for block in place_blocks(network) for placed in block.layers]
 
 
 def augmentation_by_progress(

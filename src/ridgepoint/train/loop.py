@@ -27,6 +27,7 @@ from ridgepoint.train.accelerator import CPU, seed_generator
 from ridgepoint.train.accuracy import score_classes
 from ridgepoint.train.batches import AugmentedBatches, Batches, Loss, TrainingData, cross_entropy
 from ridgepoint.train.checkpoint import Count, Course
+from ridgepoint.train.curriculum import expect_sizes
 from ridgepoint.train.ema import Average
 from ridgepoint.train.freeze import freeze_backbone, keep_statistics, reestimate_norms
 from ridgepoint.train.metrics import Row, write_metrics
@@ -112,9 +113,11 @@ def train(
         on_step: Called after every step with the share done and the latest record.
 
     Raises:
+        InputError: If the network cannot learn from images of every size in the recipe's curriculum.
         DivergedError: If the loss is not finite; the last good checkpoint is kept.
         RunError: If a checkpoint cannot be written or read.
     """
+    expect_sizes(network, recipe.curriculum, data.preprocessing)
     maker = CPU if workers else accelerator
     batches = batches or AugmentedBatches(data, recipe, num_classes=network.num_classes, seed=seed, accelerator=maker)
     run = _Run(
