@@ -106,6 +106,20 @@ def test_depthwise_convolutions_of_odd_channels_are_learned_apart(networks: list
         assert passes.ms(rows).sum() == pytest.approx(sum(map(odd_ms, rows)), rel=0.05), name
 
 
+def test_vectors_that_are_not_full_are_learned(networks: list[Network]):
+    """A machine that multiplies whole vectors of 16 channels: 8 of them take what 16 take."""
+
+    def filled_ms(row: Row) -> float:
+        filled = -(-row.in_channels // 16) * -(-row.out_channels // 16) * 16**2 / (row.in_channels * row.out_channels)
+        return linear_ms(row) + (row.macs * (filled - 1) / 10e6 if row.kind != "depthwise" else 0.0)
+
+    files = [network_rows(network) for network in networks]
+    passes = learn(files, np.array([sum(map(filled_ms, rows)) for rows in files]))
+    for name in ZOO:
+        rows = network_rows(load(name))
+        assert passes.ms(rows).sum() == pytest.approx(sum(map(filled_ms, rows)), rel=0.01), name
+
+
 def test_sums_of_a_linear_machine_teach_its_rows(networks: list[Network]):
     """Only sums are seen; single rows come out right, and so do networks 30 times as long."""
     files = [network_rows(network) for network in networks]

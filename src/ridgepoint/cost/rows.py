@@ -13,7 +13,7 @@ from ridgepoint.cost.fusing import Fusing, Pass, passes
 from ridgepoint.cost.layer import LayerCost, count_layer, merge
 
 FUSED: Fusing = "residual"
-VECTOR = 16  # numbers: what is left over of channels or positions takes a whole one, and kernels off their fast path
+VECTOR = 16  # channels or positions; where some are left over depthwise kernels leave the fast path, others fill one up
 IMAGE_CHANNELS = 4  # up to so many, a first convolution reads its input as it comes; runtimes reorder wider maps
 
 
