@@ -8,7 +8,6 @@ client, the agent's shell or the agent itself is killed after a random time, als
 
 import argparse
 import json
-import os
 import random
 import signal
 import sys
@@ -21,6 +20,7 @@ from pathlib import Path
 import msgspec
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
+from processes import send
 from ssh_server import Server, ssh_server
 
 from ridgepoint.cost.samples import sample_network
@@ -65,11 +65,10 @@ def broken(server: Server, path: Path, chance: random.Random, *, longest_s: floa
         done.wait(after_s)
         until = time.monotonic() + 10
         while not done.is_set() and time.monotonic() < until:
-            for number in server.clients() if victim == "client" else server.agents():
-                try:
-                    os.kill(number, signal.SIGKILL if victim == "client" else signal.SIGTERM)
-                except ProcessLookupError:
-                    continue
+            if victim == "client":
+                send(signal.SIGKILL, server.clients())
+            else:
+                send(signal.SIGTERM, server.agents())
             done.wait(0.05)
 
     thread = threading.Thread(target=cut)

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from adb_device import SERIAL, AdbDevice, adb_device
 from cli_helpers import call, fill, mounted, refused
+from processes import send
 from train_helpers import small_network
 
 from ridgepoint.deploy.export import export_for_timing
@@ -87,9 +88,10 @@ def test_a_broken_connection_is_told_and_nothing_is_left(phone: AdbDevice, file:
 
     def cut() -> None:
         time.sleep(0.2)
-        for number in phone.clients() if victim == "client" else phone.processes():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(number, signal.SIGKILL if victim == "client" else signal.SIGHUP)
+        if victim == "client":
+            send(signal.SIGKILL, phone.clients())
+        else:
+            send(signal.SIGHUP, phone.processes())
 
     threading.Thread(target=cut).start()
     with pytest.raises(UnreachableError, match=r"the connection broke.*is kept"):
@@ -109,8 +111,7 @@ def test_hanging_up_on_an_agent_that_ends_already_leaves_nothing(phone: AdbDevic
     ending.start()
     while all(file.exists() for file in files[::100]) and ending.is_alive():
         time.sleep(0.001)
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(agent, signal.SIGHUP)
+    send(signal.SIGHUP, [agent])
     ending.join()
     phone.wait_until_left()
 

@@ -1,8 +1,6 @@
 """Phones without Python, with stand-ins for adb and benchmark_model: times, their marks, and every failure."""
 
-import contextlib
 import json
-import os
 import signal
 import threading
 import time
@@ -13,6 +11,7 @@ import numpy as np
 import pytest
 from adb_device import COOL, SERIAL, AdbDevice, adb_device
 from cli_helpers import call, refused
+from processes import send
 
 from ridgepoint.deploy.measure import measure
 from ridgepoint.deploy.places import benchmark_model, thermal
@@ -105,9 +104,10 @@ def test_a_phone_that_goes_is_told_and_nothing_is_left(
         until = time.monotonic() + 20
         while not any("sleep\0" in told for told in device.told()) and time.monotonic() < until:
             time.sleep(0.02)
-        for number in device.clients() if victim == "client" else device.shells():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(number, signal.SIGKILL if victim == "client" else signal.SIGHUP)
+        if victim == "client":
+            send(signal.SIGKILL, device.clients())
+        else:
+            send(signal.SIGHUP, device.shells())
 
     thread = threading.Thread(target=cut)
     thread.start()
@@ -121,8 +121,7 @@ def test_a_phone_that_goes_is_told_and_nothing_is_left(
 
 def test_what_was_killed_at_once_is_cleared_up_after_by_the_next(device: AdbDevice):
     phone = find_device(device.bare)
-    for number in device.processes():
-        os.kill(number, signal.SIGKILL)
+    send(signal.SIGKILL, device.processes())
     assert len(list(device.temporary.iterdir())) == 1
     with pytest.raises(UnreachableError):
         phone.heat()

@@ -17,6 +17,7 @@ import pytest
 from cli_helpers import mounted
 from hypothesis import given
 from hypothesis import strategies as st
+from processes import send
 from quick_clock import take_references
 from ssh_server import Server, ssh_server
 
@@ -185,8 +186,10 @@ def test_a_broken_connection_is_told_and_nothing_is_left(server: Server, file: P
 
     def cut() -> None:
         time.sleep(0.3)
-        for number in server.clients() if victim == "client" else server.agents():
-            os.kill(number, signal.SIGKILL if victim == "client" else signal.SIGTERM)
+        if victim == "client":
+            send(signal.SIGKILL, server.clients())
+        else:
+            send(signal.SIGTERM, server.agents())
 
     threading.Thread(target=cut).start()
     with pytest.raises(UnreachableError, match=r"the connection broke.*is kept"):
@@ -209,8 +212,7 @@ def test_what_ends_the_runtimes_process_costs_its_sessions_alone(server: Server,
 
 def test_an_agent_that_was_killed_at_once_is_cleared_up_after_by_the_next(server: Server):
     found = connect(read_address(server.address))
-    for number in server.agents():
-        os.kill(number, signal.SIGKILL)
+    send(signal.SIGKILL, server.agents())
     assert len(list(server.temporary.iterdir())) == 1
     with pytest.raises(UnreachableError):
         found.ask({"kind": "hello"})
@@ -230,8 +232,7 @@ def test_a_calibration_goes_on_after_a_broken_connection(server: Server, tmp_pat
 
     def cut(share: float, text: str) -> None:
         if len(table.samples) == 8:
-            for number in server.clients():
-                os.kill(number, signal.SIGKILL)
+            send(signal.SIGKILL, server.clients())
 
     with pytest.raises(UnreachableError):
         sampling.time_samples(table, path, time_s=9.0, busy=True, place=found, progress=cut)

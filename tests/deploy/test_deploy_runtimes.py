@@ -1,5 +1,6 @@
 """What our runtimes do beside what the kit asks of all: see tests/testing."""
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from train_helpers import small_network
 
 from ridgepoint.arch.shape import Shape
 from ridgepoint.deploy.export import export_for_timing
-from ridgepoint.deploy.runtimes import find_runtime, open_session
+from ridgepoint.deploy.runtimes import find_runtime, onnx_export, open_session
 from ridgepoint.errors import InputError
 from ridgepoint.nn.build import build
 from ridgepoint.nn.layers import SameConv2d
@@ -39,6 +40,18 @@ def test_convolutions_with_a_stride_are_padded_alike_at_every_size(tmp_path: Pat
         expected = block(x).numpy()
     assert expected.shape[-1] == (size + 1) // 2
     np.testing.assert_allclose(session.run(x.numpy()), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_network_that_cannot_be_written_leaves_logging_as_it_was(tmp_path: Path, caplog, monkeypatch):
+    """OpenVINO's converter leaves the root of all loggers at errors alone where it fails."""
+    monkeypatch.setattr(onnx_export, "write_fast", lambda module, example, path: path.write_bytes(b"no"))
+    root = logging.getLogger()
+    found = root.level, list(root.filters), list(root.handlers)
+    with pytest.raises(InputError, match=r"runtime 'openvino' .* cannot write this network"):
+        exported(nn.Identity(), tmp_path, "openvino", Shape(1, 4, 4))
+    assert found == (root.level, root.filters, root.handlers)
+    logging.getLogger("ridgepoint").warning("is still told")
+    assert "is still told" in caplog.text
 
 
 @pytest.mark.parametrize("content", [None, b"", b"nonsense", "truncated"])

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from cli_helpers import run as ridgepoint
 from fit_helpers import COUNTED, command, finish, start
+from processes import send
 from ssh_server import Server, ssh_server
 
 
@@ -54,8 +55,8 @@ def test_a_fit_whose_connection_breaks_goes_on_with_resume(server: Server, tmp_p
     words = [*command(tmp_path / "run", "--device", server.address), *COUNTED]
     process = start(words)
     while not (tmp_path / "run" / "trainings").exists() and process.poll() is None:
-        for number in server.clients() if (tmp_path / "run" / "steps" / "plan.json").exists() else []:
-            os.kill(number, signal.SIGKILL)
+        if (tmp_path / "run" / "steps" / "plan.json").exists():
+            send(signal.SIGKILL, server.clients())
     _, told = process.communicate(timeout=200)
     assert process.returncode == 3 and "the connection broke" in told and "--resume" in told, told
     assert "Traceback" not in told

@@ -1,6 +1,5 @@
 """A device behind the stand-in for adb (`adb_program.py`): its folder, what is seen of it, and what is left on it."""
 
-import contextlib
 import json
 import os
 import sys
@@ -11,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
 
-from ssh_server import FREE_S, processes
+from processes import begun_by, processes
+from ssh_server import FREE_S
 
 SERIAL = "R58M12ABCDE"
 PROGRAM = Path(__file__).with_name("adb_program.py")
@@ -121,10 +121,7 @@ class AdbDevice:
     def clients(self) -> list[int]:
         """The programs of this side that lead there, begun by this process; their forks are the device's side."""
         found = [n for n, words in processes().items() if str(PROGRAM) in words and "\0shell\0" in words]
-        with contextlib.suppress(OSError):
-            stats = {n: Path(f"/proc/{n}/stat").read_text().rpartition(") ")[2].split() for n in found}
-            return [n for n, stat in stats.items() if stat[1] == str(os.getpid())]
-        return []
+        return begun_by(os.getpid(), found)
 
     def wait_until_left(self) -> None:
         """Until nothing of ours is there any more: no process, no file."""

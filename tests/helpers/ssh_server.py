@@ -8,12 +8,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
 
 import pytest
+from processes import processes
 
 FREE_S = 20.0
 
@@ -57,18 +58,6 @@ class Server:
             left = [processes().get(number, "")[:200] for number in self.agents()]
             assert time.monotonic() < until, f"left behind: {left}, {list(self.temporary.iterdir())}"
             time.sleep(0.02)
-
-
-def processes() -> dict[int, str]:
-    """The words and the environment of every process, by its number."""
-    found = {}
-    for place in Path("/proc").iterdir():
-        if place.name.isdecimal():
-            with suppress(OSError):
-                told = [(place / name).read_bytes().decode(errors="replace") for name in ("cmdline", "environ")]
-                if place.joinpath("stat").read_text().rpartition(") ")[2][0] not in "ZX":
-                    found[int(place.name)] = "\0".join(told)
-    return found
 
 
 @contextmanager

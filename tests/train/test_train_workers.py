@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from processes import send
 from train_helpers import quick, same, small_network
 
 from ridgepoint.data import Augmentation, RandAugment
@@ -77,9 +78,7 @@ def test_ctrl_c_stops_at_the_end_of_a_step_and_workers_go_on_until_then(data: Tr
 
     def struck(progress: float, record: dict) -> None:
         if record["step"] == 3:
-            for process in children() - others:  # a terminal sends the signal to all
-                os.kill(process, signal.SIGINT)
-            os.kill(os.getpid(), signal.SIGINT)
+            send(signal.SIGINT, [*(children() - others), os.getpid()])  # as a terminal does to all
 
     given = dict(bound=Bound(epochs=1), seed=3, folder=tmp_path, workers=1)
     with pytest.raises(KeyboardInterrupt):

@@ -174,8 +174,12 @@ def _told(writer: Runtime) -> Iterator[None]:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Exporters print and warn about themselves; none of it concerns the user."""
-    loggers = [logging.getLogger(name) for name in TALKATIVE]
+    """Exporters print and warn about themselves; none of it concerns the user.
+
+    The root of all loggers is put back: where OpenVINO's converter fails, it leaves it at errors alone.
+    """
+    root, loggers = logging.getLogger(), [logging.getLogger(name) for name in TALKATIVE]
+    found = root.level, list(root.filters), list(root.handlers)
     levels = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.ERROR)
@@ -190,3 +194,5 @@ def quiet() -> Iterator[None]:
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
+        root.setLevel(found[0])
+        root.filters[:], root.handlers[:] = found[1:]
