@@ -109,6 +109,7 @@ REFUSED = {
 }
 
 
+@pytest.mark.clock
 @pytest.mark.parametrize("kind", REFUSED)
 def test_what_is_refused_is_named_by_its_place(tmp_path: Path, kind: str):
     text, told = REFUSED[kind]

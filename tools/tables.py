@@ -301,6 +301,20 @@ def exports() -> list[Row]:
     ]
 
 
+def attention_forms() -> list[Row]:
+    """The latency over timm's file, by how attention is written down, with the middle half of the rounds."""
+    found: dict[tuple[str, str], dict[str, str]] = {}
+    for row in result("attention_forms")["rows"]:
+        told = "{:.2f} ({:.2f} to {:.2f})".format(row["ratio"], *row["middle_half"])
+        found.setdefault((row["network"], row["runtime"]), {})[row["form"]] = told
+    titles = list(dict.fromkeys(form for own in found.values() for form in own))
+    title = {name: title for title, name in RUNTIMES.items()}
+    return [("network", "runtime", *titles)] + [
+        (f"`{network}`", title[runtime], *(own.get(form, "-") for form in titles))
+        for (network, runtime), own in found.items()
+    ]
+
+
 def over_timm(row: dict[str, Any] | None) -> str:
     """One ratio; in bold where the middle halves of both sides lie apart."""
     if row is None:
@@ -427,6 +441,7 @@ TABLES: dict[str, Callable[[], list[Row]]] = {
     "runtimes": runtimes,
     "outside": outside,
     "exports": exports,
+    "attention_forms": attention_forms,
     "int8": int8,
     "learnt_boxes": lambda: learnt(
         "det_bccd", {"mAP50": "mAP50", "mAP75": "mAP75", **{f"AP {name}": name for name in ("RBC", "WBC", "Platelets")}}

@@ -108,6 +108,7 @@ def test_wrong_input_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.M
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.clock
 def test_where_nothing_was_trained_another_start_may_be_made(tmp_path: Path):
     path = begun(tmp_path / "run", more="samples.json")
     write_record(path / CLOCK, {"elapsed_s": 50.0, "phases": {}})
@@ -150,6 +151,7 @@ def test_remains_of_killed_writers_go_and_nothing_else(tmp_path: Path):
         assert held >= set(others) and not held & set(remains)
 
 
+@pytest.mark.clock
 def test_the_clock_goes_on(tmp_path: Path):
     path = begun(tmp_path / "run")
     write_record(path / CLOCK, {"elapsed_s": 60.0, "phases": {"Data": 2.0}})
