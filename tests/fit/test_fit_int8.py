@@ -80,6 +80,21 @@ def test_the_chosen_file_is_int8_and_a_resume_takes_the_one_that_was_made(
     assert (run / "trainings" / training / "int8" / "model.onnx").stat().st_mtime_ns == made
 
 
+def test_a_refused_int8_file_is_not_taken_for_one_over_the_budget(photos: Path, tmp_path: Path, monkeypatch):
+    def refused(*given, **more):
+        raise InputError("its operators have no int8 here")
+
+    monkeypatch.setattr(forms, "quantise_for", refused)
+    words = ("fit", photos, "--latency", "50ms", "--precision", "int8", "--space", SPACE_FILE, "--busy", "--json")
+    counted = ("--evaluations", "1", "--set", "epochs=1", "--set", "short_epochs=1", "--set", "batch_size=16")
+    done = call(*words, *counted, "--baselines", "0", "--out", tmp_path / "run")
+    assert done.returncode == 3, done.stderr
+    assert "over the budget" not in done.stderr and "in int8: its operators" in done.stderr
+    result = json.loads(done.stdout)
+    opened = [stage["name"] for stage in result["stages"] if stage["name"].endswith("-frozen")]
+    assert len(opened) == 1 and not result["met"] and result["latency"]["ms"] < 50
+
+
 def test_where_int8_is_refused_what_meets_the_budget_in_float_is_taken(photos: Path, tmp_path: Path, monkeypatch):
     """By a clock on which a million MACs take a millisecond, and in int8 a quarter of one."""
 

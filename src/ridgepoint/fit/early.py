@@ -138,7 +138,7 @@ def open_within(
     opening = opened.opening
     assert opening is not None
     for number in range(POLICY.smaller_inputs):
-        if ended.met or (size := smaller_within(job, opening, ended)) is None:
+        if not ended.over or (size := smaller_within(job, opening, ended)) is None:
             break
         job.display.say(f"{trained[-1].name} is over the budget by its file's clock: opens at {size} px")
         opening = opening.at(size)

@@ -35,6 +35,11 @@ class Ended(msgspec.Struct, kw_only=True):
     met: bool = True
     share: Annotated[float, msgspec.Meta(gt=0.0)] = 1.0
 
+    @property
+    def over(self) -> bool:
+        """Whether it is over the budget: a file within it meets nothing where int8 is asked for and was refused."""
+        return not self.met and self.share > 1
+
 
 class Share(msgspec.Struct, kw_only=True):
     """How long weights are fine-tuned; whether others are after them, and a search.
