@@ -157,6 +157,12 @@ def test_a_runtime_that_is_named_must_load_it(both: Path, image: Path):
     )
 
 
+def test_a_run_s_folder_is_clocked_by_the_file_that_it_holds(both: Path, tmp_path: Path):
+    done = call("bench", both, "--rounds", 8, "--busy", "--json")
+    assert [row["latency"]["runtime"] for row in json.loads(done.stdout)["rows"]] == ["onnxruntime"], done.stderr
+    refused(call("bench", tmp_path), "holds no model.onnx or", "the folder of a run")
+
+
 def test_a_time_and_a_score_are_of_the_precision_that_it_tells(both: Path):
     """ONNX Runtime alone tells of a loaded file that it is in int8; times of others were called float32."""
     document = json.loads((both / "ridgepoint.json").read_text())

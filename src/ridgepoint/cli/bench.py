@@ -13,7 +13,8 @@ from ridgepoint.errors import InputError
 
 def bench(
     models: Annotated[
-        list[str], typer.Argument(metavar="MODEL...", help="Zoo names, globs, network YAML files, exported files.")
+        list[str],
+        typer.Argument(metavar="MODEL...", help="Zoo names, globs, network YAML files, exported files, runs."),
     ],
     runtime: Annotated[
         list[str] | None,
@@ -95,6 +96,7 @@ def _files(
     here: bool,
 ) -> dict[str, list[tuple[str, Path]]]:
     """For each model the runtimes that load it, and the file for each; networks are exported with fresh weights."""
+    from ridgepoint.arch.zoo import list_models
     from ridgepoint.cli.networks import load_all
     from ridgepoint.deploy.export import export_for_timing
     from ridgepoint.deploy.find import find_artefact
@@ -105,6 +107,8 @@ def _files(
     for index, model in enumerate(models):
         progress(index / len(models), model)
         path = Path(model)
+        if path.is_dir() and not runtimes_for(path) and model not in list_models():
+            path = find_artefact(path, here=here)[0]
         if runtimes_for(path):
             if not path.exists():
                 raise InputError(f"{path}: there is no such file")
