@@ -80,6 +80,7 @@ def test_the_chosen_file_is_int8_and_a_resume_takes_the_one_that_was_made(
     assert (run / "trainings" / training / "int8" / "model.onnx").stat().st_mtime_ns == made
 
 
+@pytest.mark.clock
 def test_a_refused_int8_file_is_not_taken_for_one_over_the_budget(photos: Path, tmp_path: Path, monkeypatch):
     def refused(*given, **more):
         raise InputError("its operators have no int8 here")
