@@ -15,7 +15,7 @@ from shared import place
 if TYPE_CHECKING:
     from ridgepoint.train.batches import TrainingData
 
-pytest_plugins = ["listed_skips", "clocks_again", "chromium", "seconds"]
+pytest_plugins = ["listed_skips", "clocks_again", "chromium", "seconds", "leaks"]
 
 settings.register_profile("explore", max_examples=400)
 settings.register_profile("same", derandomize=True)  # what failed fails again; `make explore` draws new ones

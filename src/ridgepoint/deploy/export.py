@@ -2,11 +2,8 @@
 
 import contextlib
 import functools
-import io
-import logging
 import shutil
 import tempfile
-import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -21,6 +18,7 @@ from ridgepoint.data.trained_on import TrainedOn
 from ridgepoint.deploy.about import About, make_about
 from ridgepoint.deploy.companion import write_entry
 from ridgepoint.deploy.find import told_beside, told_inside
+from ridgepoint.deploy.quiet import quiet
 from ridgepoint.deploy.runtimes import DEFAULT, find_runtime
 from ridgepoint.deploy.runtimes.runtime import Batch, Runtime, part_name
 from ridgepoint.deploy.runtimes.session import first_line
@@ -32,16 +30,6 @@ from ridgepoint.nn.suppress import Suppressing
 
 BOXES = ("boxes",)
 """What a file with suppression gives."""
-
-TALKATIVE = (
-    "torch.onnx",
-    "onnxscript",
-    "torch.export",
-    "torch.utils._pytree",
-    "executorch",
-    "litert_torch",
-    "coremltools",
-)
 
 
 def export_artefact(
@@ -170,29 +158,3 @@ def _told(writer: Runtime) -> Iterator[None]:
             f"runtime '{writer.name}' {writer.version} cannot write this network: {type(error).__name__}: "
             f"{first_line(error)}. Give another --runtime"
         ) from error
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Exporters print and warn about themselves; none of it concerns the user.
-
-    The root of all loggers is put back: where OpenVINO's converter fails, it leaves it at errors alone.
-    """
-    root, loggers = logging.getLogger(), [logging.getLogger(name) for name in TALKATIVE]
-    found = root.level, list(root.filters), list(root.handlers)
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        with (
-            warnings.catch_warnings(),
-            contextlib.redirect_stdout(io.StringIO()),
-            contextlib.redirect_stderr(io.StringIO()),
-        ):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
-        root.setLevel(found[0])
-        root.filters[:], root.handlers[:] = found[1:]

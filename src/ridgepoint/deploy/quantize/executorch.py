@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from ridgepoint.deploy.about import About
-from ridgepoint.deploy.export import quiet
 from ridgepoint.deploy.quantize.quantizer import Quantizer, Recipe
+from ridgepoint.deploy.quiet import quiet
 from ridgepoint.deploy.runtimes.executorch import ExecuTorch, write_program
 from ridgepoint.deploy.runtimes.session import first_line
 from ridgepoint.errors import InputError

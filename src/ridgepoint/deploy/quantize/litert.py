@@ -15,8 +15,8 @@ import torch
 from torch import nn
 
 from ridgepoint.deploy.about import About
-from ridgepoint.deploy.export import quiet
 from ridgepoint.deploy.quantize.quantizer import Quantizer, Recipe
+from ridgepoint.deploy.quiet import quiet
 from ridgepoint.deploy.runtimes.litert import LiteRt, without_logs
 from ridgepoint.deploy.runtimes.runtime import LARGEST_BYTES
 from ridgepoint.deploy.runtimes.session import first_line

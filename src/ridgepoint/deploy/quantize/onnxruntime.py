@@ -23,9 +23,9 @@ from onnxruntime.quantization import (
 from onnxruntime.quantization.registry import QDQRegistry, QLinearOpsRegistry
 
 from ridgepoint.deploy.about import About
-from ridgepoint.deploy.export import quiet
 from ridgepoint.deploy.quantize.equalise import equalise, pairs
 from ridgepoint.deploy.quantize.quantizer import Quantizer, Recipe
+from ridgepoint.deploy.quiet import quiet
 from ridgepoint.deploy.runtimes.onnx_graph import optimised_graph
 from ridgepoint.deploy.runtimes.onnxruntime import PREFIX
 from ridgepoint.deploy.runtimes.session import first_line

@@ -1,6 +1,5 @@
 """NNCF's static quantisation of OpenVINO graphs: int8 weights per channel, biases corrected layer by layer."""
 
-import logging
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ridgepoint.deploy.about import About
-from ridgepoint.deploy.export import quiet
 from ridgepoint.deploy.quantize.quantizer import Quantizer, Recipe
+from ridgepoint.deploy.quiet import logging_as_found, quiet
 from ridgepoint.deploy.runtimes.openvino import OpenVino
 from ridgepoint.deploy.runtimes.runtime import LARGEST_BYTES
 from ridgepoint.deploy.runtimes.session import first_line
@@ -58,9 +57,8 @@ class OpenVinoQuantizer(Quantizer):
         return {kind: count for kind, count in sorted(kinds.items()) if not kind.startswith(MOVES)}
 
     def _quantised(self, recipe: Recipe) -> Any:
-        import nncf
-
-        nncf.set_log_level(logging.ERROR)
+        with logging_as_found():
+            import nncf
         try:
             with quiet():
                 return nncf.quantize(
