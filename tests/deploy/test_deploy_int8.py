@@ -99,13 +99,14 @@ def faster(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gate, "compare", lambda rounds: [verdict])
 
 
-def judged(source: Path, target: Path, *, images: int, split: str = "test", **more):
+def judged(source: Path, target: Path, *, images: int, split: str = "test", time_left=lambda: True, **more):
     part = decode(DIGITS.test.at(np.arange(images)), PREPROCESSING, train=False)
     judges = Judges(
         images=part, split=split, change=change_in(CLASSIFICATION, split), agree=CLASSIFICATION.agree, busy=True, **more
     )
     calibration = calibration_of(DIGITS.train, PREPROCESSING, seed=0)
-    return quantise(source, target, runtime=find_runtime("onnxruntime"), calibration=calibration, judges=judges)
+    runtime = find_runtime("onnxruntime")
+    return quantise(source, target, runtime=runtime, calibration=calibration, judges=judges, time_left=time_left)
 
 
 def test_the_interval_of_a_change_is_that_of_its_source_and_needs_images_even_where_nothing_changes():
@@ -164,6 +165,18 @@ def test_too_few_images_to_tell_are_no_pass(source: Path, tmp_path: Path):
     assert sum(each.share for each in found.sensitivity) == pytest.approx(1)
     lenient = judged(source, tmp_path / "int8" / "model.onnx", images=40, strict=False)
     assert lenient.accepted and lenient.reason and load_artefact(tmp_path / "int8").session.precision == "int8"
+
+
+@pytest.mark.usefixtures("faster")
+def test_where_time_is_short_the_first_recipe_is_tried_and_nothing_else(source: Path, tmp_path: Path):
+    left = iter([True, True, False])
+    found = judged(source, tmp_path / "model.onnx", images=40, time_left=lambda: next(left))
+    assert len(found.attempts) == 3 and found.hurried and not found.accepted
+    found = judged(source, tmp_path / "model.onnx", images=40, time_left=lambda: False)
+    assert len(found.attempts) == 1 and found.hurried and not found.sensitivity
+    assert "; there was time for 1 recipe alone" in found.reason and "--time" in found.advice
+    lenient = judged(source, tmp_path / "model.onnx", images=40, time_left=lambda: False, strict=False)
+    assert lenient.accepted and load_artefact(tmp_path / "model.onnx").session.precision == "int8"
 
 
 class Elsewhere(type(LOCAL)):

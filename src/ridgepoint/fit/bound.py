@@ -17,6 +17,7 @@ from ridgepoint.fit.prepare import Prepared
 from ridgepoint.fit.settings import DEFAULT_TIME_S, FitSettings
 from ridgepoint.fit.steps import Shares
 from ridgepoint.fit.target import Target
+from ridgepoint.fit.wanted import wanted
 from ridgepoint.run.folder import RunFolder, Seconds
 from ridgepoint.search.candidate import Candidate
 from ridgepoint.search.draw import smallest
@@ -30,6 +31,7 @@ SEARCH_S, TRAINING_S = 4.0, 2.0  # the least that finds and trains one network
 REPORT_S = 5.0
 PIXEL_S = 3e-8  # to decode one
 FIRST_FILE_S, FIRST_IMAGE_S = 20.0, 0.004  # to choose, export, check and clock it, and to see an image, on two cores
+QUANTISED_S, CALIBRATED_TWICE = 6.0, 256  # to write, check and clock an int8 file; images that it is calibrated by
 MEASURED_TWICE = 2.0  # on a busy machine the exported files are clocked again; and some are larger than the average
 BESIDE = 1.15  # a training's evaluations, and what it writes, beside its steps
 FINAL_PATIENCE_S, LEAST_PATIENCE_S = 60.0, 3.0  # for a calm machine, to clock what ships
@@ -100,7 +102,7 @@ def measure_ending(run: RunFolder[FitSettings], prepared: Prepared, target: Targ
     tests = len(prepared.dataset.test)
     ending = Ending(
         once_s=REPORT_S + checking_s(prepared, tests, ms),
-        network_s=MEASURED_TWICE * taken + tests * ms / 1e3,
+        network_s=MEASURED_TWICE * taken + tests * ms / 1e3 + quantising_s(run.settings, prepared, ms),
     )
     run.write_step(ENDING, msgspec.to_builtins(ending))
     return ending
@@ -109,6 +111,12 @@ def measure_ending(run: RunFolder[FitSettings], prepared: Prepared, target: Targ
 def checking_s(prepared: Prepared, tests: int, ms: float) -> float:
     """Seconds that it takes to decode so many test images and to compare a file of so many milliseconds on them."""
     return tests * 3 * ms / 1e3 + decoding_s(prepared, tests)
+
+
+def quantising_s(settings: FitSettings, prepared: Prepared, ms: float) -> float:
+    """Seconds that the first recipe for int8 takes, of every target where it may ship, for a file of so many ms."""
+    runs = CALIBRATED_TWICE + 4 * len(prepared.dataset.val)
+    return sum(each.precision != "float32" for each in wanted(settings)) * (QUANTISED_S + runs * ms / 1e3)
 
 
 def decoding_s(prepared: Prepared, images: int) -> float:
@@ -159,9 +167,13 @@ def final_patience_s(run: RunFolder[FitSettings]) -> float:
 
     A finished run that is clocked again has waited for somebody to ask, and may wait longer.
     """
-    ending = run.read_step("ending", Ending)
-    left_s = seconds_allowed(run.settings) - run.elapsed - (ending.once_s if ending else 0.0)
-    return FINAL_PATIENCE_S if run.result() else min(max(left_s, LEAST_PATIENCE_S), FINAL_PATIENCE_S)
+    return FINAL_PATIENCE_S if run.result() else min(max(left_s(run), LEAST_PATIENCE_S), FINAL_PATIENCE_S)
+
+
+def left_s(run: RunFolder[FitSettings], *, networks: int = 0) -> float:
+    """Seconds until check and report must begin, and before them the export and clock of so many networks."""
+    ending = run.read_step(ENDING, Ending) or Ending(once_s=REPORT_S, network_s=0.0)
+    return seconds_allowed(run.settings) - run.elapsed - ending.seconds(networks)
 
 
 def _each(left_s: float, count: int, ending: Ending) -> float:

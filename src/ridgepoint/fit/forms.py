@@ -15,6 +15,7 @@ from ridgepoint.deploy.export import export_artefact
 from ridgepoint.deploy.quantize.gate import INT8
 from ridgepoint.deploy.runtimes import find_runtime, model_file
 from ridgepoint.errors import InputError
+from ridgepoint.fit.bound import left_s
 from ridgepoint.fit.goals import Goal
 from ridgepoint.fit.job import FitJob
 from ridgepoint.run.quantised import Quantised
@@ -44,7 +45,8 @@ def all_forms(job: FitJob, goal: Goal, trained: Sequence[Candidate]) -> tuple[li
     for index, candidate in enumerate(trained):
         job.display.progress(0.5 + 0.4 * index / len(trained), f"int8 of {candidate.name}")
         path = job.run.path / TRAININGS / candidate.name / goal.step(INT8) / files[candidate.name].name
-        found = _quantised(job, goal, candidate, files[candidate.name], path).found
+        pending = len(trained) - index - 1
+        found = _quantised(job, goal, candidate, files[candidate.name], path, pending=pending).found
         if found is not None and found.accepted:
             in_int8.append(_form(candidate, found))
             files[in_int8[-1].name] = path
@@ -92,7 +94,8 @@ def export_all(job: FitJob, goal: Goal, trained: Sequence[Candidate]) -> dict[st
     return files
 
 
-def _quantised(job: FitJob, goal: Goal, candidate: Candidate, source: Path, target: Path) -> Form:
+def _quantised(job: FitJob, goal: Goal, candidate: Candidate, source: Path, target: Path, *, pending: int) -> Form:
+    """What comes of quantising a network, before so many others."""
     settings, runtime, step = job.run.settings, find_runtime(goal.wanted.runtime), _step(goal, candidate.name)
     known = job.run.read_step(step, Form)
     if known is not None and _stays(known, whole=is_told(target, runtime)):
@@ -113,6 +116,7 @@ def _quantised(job: FitJob, goal: Goal, candidate: Candidate, source: Path, targ
             busy=settings.busy,
             place=goal.target.place,
             module=model,
+            time_left=lambda: left_s(job.run, networks=pending) > 0,
         )
         form = Form(found=found)
     except InputError as error:  # a network that the tool cannot take still ships in float

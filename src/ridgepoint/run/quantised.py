@@ -64,6 +64,7 @@ class Quantised(msgspec.Struct, frozen=True, kw_only=True):
         left_float: Layers that stay in float.
         ratio: What one run takes, over what the float file takes, in the same rounds; `p` of their being equal.
         in_float: How many operators of each kind the runtime runs in float, where it tells.
+        hurried: Whether there was no time for further recipes.
         sensitivity: The layers, the noisiest first, where they were looked at.
         device: The processor; another may compute something else.
         overflows: Whether sums of 8-bit products may overflow there: processors of one name may differ in that.
@@ -89,6 +90,7 @@ class Quantised(msgspec.Struct, frozen=True, kw_only=True):
     int8_bytes: Count
     in_float: dict[str, Count] = {}
     attempts: tuple[Attempt, ...] = ()
+    hurried: bool = False
     sensitivity: tuple[LayerNoise, ...] = ()
     device: str
     overflows: bool | None = None

@@ -60,6 +60,7 @@ def quantise_for(
     place: Place = LOCAL,
     module: Any = None,
     progress: Callable[[float, str], None] = lambda share, text: None,
+    time_left: Callable[[], bool] = lambda: True,
 ) -> Quantised:
     """Make an int8 file of a float file, if it passes; see `ridgepoint.deploy.quantize.gate`.
 
@@ -79,6 +80,7 @@ def quantise_for(
         place: Where it answers and is clocked.
         module: What the source was exported from.
         progress: Called with the share done and a text.
+        time_left: Asked before every recipe but the first, whether there is time for it.
 
     Raises:
         InputError: If the runtime has no int8.
@@ -102,6 +104,7 @@ def quantise_for(
         ),
         module=module,
         progress=progress,
+        time_left=time_left,
     )
 
 

@@ -82,6 +82,7 @@ def quantise(
     judges: Judges,
     module: Any = None,
     progress: Progress = lambda share, text: None,
+    time_left: Callable[[], bool] = lambda: True,
 ) -> Quantised:
     """Make an int8 file of a float file; it is written only if it passes.
 
@@ -93,6 +94,7 @@ def quantise(
         judges: By what it is judged.
         module: What the float file was exported from, where it is at hand.
         progress: Called with the share done and a text.
+        time_left: Asked before every recipe but the first, whether there is time for it.
 
     Raises:
         InputError: If the runtime has no int8, or the file cannot be quantised.
@@ -100,7 +102,7 @@ def quantise(
     """
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        trial = _Trial(source, runtime, calibration, judges, Path(folder), module, progress)
+        trial = _Trial(source, runtime, calibration, judges, Path(folder), module, progress, time_left)
         chosen, made = trial.run()
         found = trial.describe(chosen, made, seconds=time.monotonic() - began)
         if found.accepted:
@@ -121,6 +123,8 @@ class _Trial:
     folder: Path
     module: Any
     progress: Progress
+    time_left: Callable[[], bool]
+    hurried: bool = False
     attempts: dict[Path, Attempt] = field(default_factory=dict)
     layers: tuple[LayerNoise, ...] = ()
     verdict: Verdict | None = None
@@ -165,15 +169,23 @@ class _Trial:
     def _recipes(self) -> Iterator[Recipe]:
         """The cheapest first; which layers suffer is looked at only where no method alone will do."""
         for method in self.quantizer.applicable(overflows=self.judges.place.overflows):
+            if self._hurries():
+                return
             yield Recipe(method=method)
-        if not self.judges.strict and any(each.outcome != "loses" for each in self.attempts.values()):
+        enough = not self.judges.strict and any(each.outcome != "loses" for each in self.attempts.values())
+        if enough or self._hurries():
             return
         best = max(self.attempts.values(), key=self._rank)
         self._look_at_layers(best.recipe, max(WATCHED_PIXELS // self.calibration.watched[0, 0].size, FEWEST_WATCHED))
         for count in LEFT_FLOAT:
-            if count < len(self.layers):
+            if count < len(self.layers) and not self._hurries():
                 left = tuple(each.layer for each in self.layers[:count])
                 yield Recipe(method=best.recipe, left_float=left)
+
+    def _hurries(self) -> bool:
+        """Whether there is no time for a further recipe."""
+        self.hurried = bool(self.attempts) and not self.time_left()
+        return self.hurried
 
     def _look_at_layers(self, method: str, count: int) -> None:
         """Each quantised alone, by so many images, if there are as many."""
@@ -256,6 +268,7 @@ class _Trial:
             int8_bytes=self.runtime.size_bytes(path),
             in_float=self.quantizer.in_float(path),
             attempts=tuple(self.attempts.values()),
+            hurried=self.hurried,
             sensitivity=self.layers,
             device=self.judges.place.device,
             overflows=self.judges.place.overflows,

@@ -17,6 +17,9 @@ def told(found: Quantised, *, doubt: str | None = None) -> Quantised:
         reason, advice = f"whether int8 is faster cannot be told {when(doubt or '')}: {doubt}", remedy(doubt or "")
     else:
         reason, advice = _WORDS[found.outcome](found)
+    if found.hurried:
+        reason += f"; there was time for {len(found.attempts)} recipe{'s' * (len(found.attempts) > 1)} alone"
+        advice += ", or more --time for further recipes"
     return msgspec.structs.replace(found, reason=reason, advice="" if found.accepted else advice)
 
 
