@@ -102,7 +102,7 @@ def test_where_int8_is_refused_what_meets_the_budget_in_float_is_taken(photos: P
     def refused(*given, **more):
         raise InputError("its operators have no int8 here")
 
-    def clock(target, networks, *, patience_s=None):
+    def clock(target, networks, *, patience_s=None, seconds=None):
         faster = 4 if target.host.precision == "auto" else 1
         return {name: SimpleNamespace(ms=millions(network) / faster) for name, network in networks.items()}
 

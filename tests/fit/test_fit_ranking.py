@@ -1,5 +1,6 @@
 """Which network at which size a fit opens with: the largest within the budget whose features tell most."""
 
+import math
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -46,7 +47,7 @@ class MacsAsTime:
     def __init__(self, slow: str = ""):
         self.slow, self.clocked = slow, list[str]()
 
-    def clock(self, networks, *, patience_s):
+    def clock(self, networks, *, patience_s, seconds=math.inf):
         self.clocked += [network.name for network in networks.values()]
         return {
             name: SimpleNamespace(ms=cost(network, form="deploy").macs / 1e6 * (1 + (network.name == self.slow)))
@@ -103,8 +104,8 @@ def test_a_larger_size_than_was_reckoned_is_taken_where_the_clock_allows_it(plac
     """What a network takes at any size, a small input takes, too, so from its time the next size looks too slow."""
 
     class AtAnySize(MacsAsTime):
-        def clock(self, networks, *, patience_s):
-            found = super().clock(networks, patience_s=patience_s)
+        def clock(self, networks, *, patience_s, seconds=math.inf):
+            found = super().clock(networks, patience_s=patience_s, seconds=seconds)
             return {name: SimpleNamespace(ms=(each.ms + 1) / 100) for name, each in found.items()}
 
     monkeypatch.setenv(FOLDER, str(place / "weights"))
@@ -113,6 +114,23 @@ def test_a_larger_size_than_was_reckoned_is_taken_where_the_clock_allows_it(plac
     best = opened(place, tmp_path / "run", limit_ms, clock).opening
     assert best is not None and best.network.name == OTHER and best.network.input == (3, 112, 112)
     assert best.ms <= limit_ms and len(clock.clocked) <= 6, clock.clocked
+
+
+def test_where_to_write_files_takes_long_the_most_promising_alone_is_clocked(place: Path, tmp_path: Path, monkeypatch):
+    class Slow(MacsAsTime):
+        asked = ()
+
+        def clock(self, networks, *, patience_s, seconds=math.inf):
+            self.asked += (seconds,)
+            first = dict(list(networks.items())[:1]) if seconds < math.inf else networks
+            return super().clock(first, patience_s=patience_s, seconds=seconds)
+
+    monkeypatch.setenv(FOLDER, str(place / "weights"))
+    limit_ms = cost(load(OTHER).at(height=112).with_classes(3), form="deploy").macs / 1e6 + 0.1
+    clock = Slow()
+    found = opened(place, tmp_path / "run", limit_ms, clock)
+    assert found.opening is not None and found.opening.network.name == BETTER and not found.others
+    assert set(clock.clocked) == {BETTER} and 0 < clock.asked[0] < 60
 
 
 def test_what_would_be_best_for_one_of_several_devices_is_looked_at_too(place: Path, tmp_path: Path, monkeypatch):

@@ -1,6 +1,7 @@
 """The latency table of a machine, this one or a device: made, filled by measuring, calibrated."""
 
 import contextlib
+import math
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -157,7 +158,9 @@ class HostTable:
             self.table.save(self.path, doubted=self.busy)
         return {name: known[self._key(network)].ms for name, network in networks.items()}
 
-    def clock(self, networks: Mapping[str, Network], *, patience_s: float | None = None) -> dict[str, MeasuredLatency]:
+    def clock(
+        self, networks: Mapping[str, Network], *, patience_s: float | None = None, seconds: float = math.inf
+    ) -> dict[str, MeasuredLatency]:
         """Networks clocked now, side by side, as exported files with fresh weights.
 
         Once calibrated, with what a second measurement may differ by.
@@ -165,22 +168,27 @@ class HostTable:
         Args:
             networks: By any names.
             patience_s: How long to wait for a calm machine; as for all measurements of the table if left open.
+            seconds: After so many no further file is written: the first networks alone are clocked, at least one.
         """
-        conditions = self.table.conditions
+        until, conditions = time.monotonic() + seconds, self.table.conditions
         with tempfile.TemporaryDirectory() as folder:
-            files: dict[str, Path] = {}
+            files, forms = dict[str, Path](), dict[str, list[str]]()
             for index, (name, network) in enumerate(networks.items()):
-                files |= {f"{name} {form}": file for form, file in self._forms(network, Path(folder) / str(index))}
+                if forms and time.monotonic() > until:
+                    break
+                written = {f"{name} {form}": file for form, file in self._forms(network, Path(folder) / str(index))}
+                files, forms[name] = files | written, list(written)
             of_forms = measure(
                 files,
                 runtime=conditions.runtime,
                 threads=conditions.threads,
                 place=self.place,
                 patience_s=self._patience_s if patience_s is None else patience_s,
-                macs={f"{name} float32": cost(network, form="deploy").macs for name, network in networks.items()},
+                macs={f"{name} float32": cost(networks[name], form="deploy").macs for name in forms},
             )
-        forms = [[of_forms[key] for key in (f"{name} float32", f"{name} int8") if key in of_forms] for name in networks]
-        clocked = {name: min(found, key=lambda each: each.ms) for name, found in zip(networks, forms, strict=True)}
+        clocked = {
+            name: min((of_forms[form] for form in written), key=lambda each: each.ms) for name, written in forms.items()
+        }
         if self.table.calibration is None:
             return clocked
         low, high = self.table.calibration.measured

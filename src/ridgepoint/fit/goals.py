@@ -1,5 +1,7 @@
 """A target and its budget; and several of them as the one number that a search holds against one budget."""
 
+import math
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -110,15 +112,22 @@ class Tightest:
         found = [(goal.target.measure_networks(networks), factor) for goal, factor in asked]
         return {name: max(factor * ms[name] for ms, factor in found) for name in networks}
 
-    def clock(self, networks: Mapping[str, Network], *, patience_s: float | None = None) -> Mapping[str, Told]:
+    def clock(
+        self, networks: Mapping[str, Network], *, patience_s: float | None = None, seconds: float = math.inf
+    ) -> Mapping[str, Told]:
         """See `Target`."""
-        return self.joined(self.clock_each(networks, patience_s=patience_s))
+        return self.joined(self.clock_each(networks, patience_s=patience_s, seconds=seconds))
 
     def clock_each(
-        self, networks: Mapping[str, Network], *, patience_s: float | None = None
+        self, networks: Mapping[str, Network], *, patience_s: float | None = None, seconds: float = math.inf
     ) -> list[Mapping[str, Told]]:
-        """The same of each goal, in its own milliseconds."""
-        return [goal.target.clock(networks, patience_s=patience_s) for goal in self.goals]
+        """The same of each goal, in its own milliseconds; the seconds are those of all."""
+        until = time.monotonic() + seconds
+        found: list[Mapping[str, Told]] = []
+        for goal in self.goals:
+            found.append(goal.target.clock(networks, patience_s=patience_s, seconds=until - time.monotonic()))
+            networks = {name: networks[name] for name in found[-1]}
+        return [{name: each[name] for name in networks} for each in found]
 
     def joined(self, found: Sequence[Mapping[str, Told]]) -> Mapping[str, Told]:
         """From the times of each goal those of the tightest."""

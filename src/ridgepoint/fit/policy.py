@@ -33,6 +33,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     further: Annotated[float, _why("of the first search's candidates, for each of the others")] = 0.25
     further_overtime: Annotated[float, _why("times what such a search should take, where its trainings are slow")] = 1.5
     opening_clocked: Annotated[int, _why("networks with published weights, the best published first")] = 6
+    opening_clocked_s: Annotated[float, _why("to write files for that, at most: some runtimes take long to")] = 20.0
     opening_looked: Annotated[int, _why("of these at a size, through frozen features: a second or two each")] = 5
     opening_images: Annotated[int, _why("that are looked at: with fewer, chance decides between networks")] = 400
     opening_s: Annotated[float, _why("then no further one looks: a slow machine still has its first file soon")] = 25.0

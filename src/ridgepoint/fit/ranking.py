@@ -173,8 +173,14 @@ def look(
     networks = {guess.network.digest: guess.network for guess in guesses}
     names = ", ".join(sorted({guess.network.name for guess in guesses}))
     display.progress(0.0, f"{'clocking' if target.measured else 'predicting'} {names}")
-    of_each = target.clock_each(networks, patience_s=0.0) if isinstance(target, Tightest) else []
-    clocked = target.joined(of_each) if isinstance(target, Tightest) else target.clock(networks, patience_s=0.0)
+    until = time.monotonic() + POLICY.opening_clocked_s
+    how = {"patience_s": 0.0, "seconds": POLICY.opening_clocked_s}
+    of_each = target.clock_each(networks, **how) if isinstance(target, Tightest) else []
+    clocked = target.joined(of_each) if isinstance(target, Tightest) else target.clock(networks, **how)
+    if left := len(networks) - len(clocked):
+        display.say(f"{left} more are left out: to write files takes long here")
+        families = [family for family, guess in zip(families, guesses, strict=True) if guess.network.digest in clocked]
+        guesses = [guess for guess in guesses if guess.network.digest in clocked]
     within: list[Looked] = []
     for family, guess in zip(families, guesses, strict=True):
         per_mac = clocked[guess.network.digest].ms / guess.macs
@@ -184,7 +190,7 @@ def look(
             within.append(Looked(choice=choice, ms=choice.macs * per_mac, promise=None))
     within.sort(key=lambda looked: rank(looked.choice))
     if not isinstance(target, Tightest):
-        within = _enlarged(within, families, target, limit_ms)
+        within = _enlarged(within, families, target, limit_ms, seconds=until - time.monotonic())
     slower: list[Looked] = []
     if isinstance(target, Tightest):
         for goal, times, factor in zip(target.goals, of_each, target.factors, strict=True):
@@ -196,11 +202,12 @@ def look(
 
 
 def _enlarged(
-    within: Sequence[Looked], families: Sequence[Sequence[Choice]], target: Target, limit_ms: float
+    within: Sequence[Looked], families: Sequence[Sequence[Choice]], target: Target, limit_ms: float, *, seconds: float
 ) -> list[Looked]:
     """The same, those that come first at a larger size where the clock says that this one, too, is within the limit.
 
-    A small input takes more time for a MAC: what a network takes for its weights is the same at all sizes.
+    A small input takes more time for a MAC: what a network takes for its weights is the same at all sizes. What there
+    are no seconds to clock stays as it is.
     """
     larger: dict[int, Choice] = {}
     for place, looked in enumerate(within[: POLICY.opening_looked]):
@@ -209,14 +216,15 @@ def _enlarged(
         if above and above[0].macs / looked.choice.macs * looked.ms <= POLICY.opening_larger * limit_ms:
             larger[place] = above[0]
     networks = {choice.network.digest: choice.network for choice in larger.values()}
-    clocked = target.clock(networks, patience_s=0.0) if networks else {}
+    clocked = target.clock(networks, patience_s=0.0, seconds=seconds) if networks and seconds > 0 else {}
     found: list[Looked] = []
     for place, looked in enumerate(within):
         choice = larger.get(place, looked.choice)
-        if place in larger and (ms := clocked[choice.network.digest].ms) <= limit_ms:
+        told = clocked.get(choice.network.digest) if place in larger else None
+        if told is not None and told.ms <= limit_ms:
             family = next(family for family in families if choice in family)
-            largest = _largest(family, choice.macs * limit_ms / ms) or choice
-            looked = msgspec.structs.replace(looked, choice=largest, ms=largest.macs / choice.macs * ms)
+            largest = _largest(family, choice.macs * limit_ms / told.ms) or choice
+            looked = msgspec.structs.replace(looked, choice=largest, ms=largest.macs / choice.macs * told.ms)
         if looked.choice not in [each.choice for each in found]:
             found.append(looked)
     return found

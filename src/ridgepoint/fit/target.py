@@ -4,6 +4,7 @@ Both give times of networks and of exported files. Of a clock they are what was 
 come from counts, with an interval, and the budget is held against the interval's upper end.
 """
 
+import math
 import tempfile
 import time
 from collections.abc import Mapping
@@ -61,8 +62,10 @@ class Target(Protocol):
         """Milliseconds of whole networks, by the clock where there is one; what is known is not clocked again."""
         ...
 
-    def clock(self, networks: Mapping[str, Network], *, patience_s: float | None = None) -> Mapping[str, Told]:
-        """The same, now."""
+    def clock(
+        self, networks: Mapping[str, Network], *, patience_s: float | None = None, seconds: float = math.inf
+    ) -> Mapping[str, Told]:
+        """The same, now; of the first ones alone where to write files takes more than so many seconds."""
         ...
 
     def lacking(self, network: Network) -> set[str]:
@@ -122,9 +125,11 @@ class Clocked:
         """See `Target`."""
         return self.host.measure_networks(networks)
 
-    def clock(self, networks: Mapping[str, Network], *, patience_s: float | None = None) -> Mapping[str, Told]:
+    def clock(
+        self, networks: Mapping[str, Network], *, patience_s: float | None = None, seconds: float = math.inf
+    ) -> Mapping[str, Told]:
         """See `Target`."""
-        return self.host.clock(networks, patience_s=patience_s)
+        return self.host.clock(networks, patience_s=patience_s, seconds=seconds)
 
     def files(
         self, files: Mapping[str, Path], networks: Mapping[str, Network], *, patience_s: float
@@ -193,7 +198,9 @@ class Predicted:
         """See `Target`."""
         return {name: self.latency(network).ms for name, network in networks.items()}
 
-    def clock(self, networks: Mapping[str, Network], *, patience_s: float | None = None) -> Mapping[str, Told]:
+    def clock(
+        self, networks: Mapping[str, Network], *, patience_s: float | None = None, seconds: float = math.inf
+    ) -> Mapping[str, Told]:
         """See `Target`."""
         return {name: self.latency(network) for name, network in networks.items()}
 
