@@ -6,7 +6,7 @@ from pathlib import Path
 import box_helpers as boxes
 import msgspec
 import pytest
-from cli_helpers import call
+from cli_helpers import call, refused
 from PIL import Image
 
 import ridgepoint as rp
@@ -58,6 +58,11 @@ def test_a_board_that_can_bear_none_of_them_is_told_what_it_would_take(folder: P
     done = call(*words(folder, "narrow", "0.001ms"))
     assert done.returncode == 3 and "no network meets 0.001 ms: the fastest one of tiny_boxes takes" in done.stderr
     assert "Allow at least" in done.stderr and "a smaller --size" in done.stderr
+
+
+def test_a_method_whose_weights_are_shared_is_refused_before_anything_is_clocked(folder: Path):
+    message = refused(call(*words(folder, "shared", "50ms"), "--method", "tunas"), "--method tunas", "evolution")
+    assert "take maps from within" in message and "Search" not in message
 
 
 def photographs_and_weights(root: Path, monkeypatch: pytest.MonkeyPatch) -> str:

@@ -171,8 +171,10 @@ def prepare(run: RunFolder[FitSettings], display: Display, given: Entry | None =
     display.say(reason)
     space, network, closing = None, None, task.head(dataset)
     method = choose_method(settings, given)
-    if settings.method == "auto" and method.entry.shared and closing.head is not None and closing.head.taps:
+    if method.entry.shared and closing.head is not None and closing.head.taps:
         why = f"networks for {task.name} take maps from within, which weights that a whole space shares do not give"
+        if settings.method != "auto":
+            raise InputError(f"--method {settings.method}: {why}. Give one that trains one by one: evolution")
         method = Chosen("evolution", why, find_method("evolution"))
     if method.entry.takes == "network":
         network = seed_network(closing, preprocessing, settings.space or "")
