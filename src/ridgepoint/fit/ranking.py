@@ -4,6 +4,7 @@ A network's largest size within the budget is nearly always its best one, so of 
 others are reckoned from it by their MACs, and the largest that fits is looked at, with some of the training images.
 """
 
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
@@ -173,8 +174,8 @@ def look(
     networks = {guess.network.digest: guess.network for guess in guesses}
     names = ", ".join(sorted({guess.network.name for guess in guesses}))
     display.progress(0.0, f"{'clocking' if target.measured else 'predicting'} {names}")
-    until = time.monotonic() + POLICY.opening_clocked_s
-    how = {"patience_s": 0.0, "seconds": POLICY.opening_clocked_s}
+    seconds = POLICY.opening_clocked_s if settings.evaluations is None else math.inf  # what is counted reproduces
+    until, how = time.monotonic() + seconds, {"patience_s": 0.0, "seconds": seconds}
     of_each = target.clock_each(networks, **how) if isinstance(target, Tightest) else []
     clocked = target.joined(of_each) if isinstance(target, Tightest) else target.clock(networks, **how)
     if left := len(networks) - len(clocked):
