@@ -104,6 +104,8 @@ def test_where_the_beginning_took_all_of_the_time_a_detector_learns_for_a_moment
     assert done.returncode == 0, done.stderr
     result = json.loads((tmp_path / "run" / "result.json").read_text())
     assert result["network"]["steps"] and result["network"]["epochs"] < load_recipe("boxes_finetune").epochs / 2
+    assert any("has hardly learnt: there was time for" in warning for warning in result["warnings"])
+    assert "Give more --time" in done.stdout + done.stderr
 
 
 def test_without_weights_a_small_network_learns_for_all_of_a_short_time(

@@ -27,6 +27,7 @@ from ridgepoint.fit.clocking import times_once
 from ridgepoint.fit.forms import all_forms, quantised_of, refusals
 from ridgepoint.fit.further import add_targets, ship, shipped, tightest_ms
 from ridgepoint.fit.job import FitJob
+from ridgepoint.fit.learning import hardly_learnt
 from ridgepoint.fit.opening import STEP as OPENING
 from ridgepoint.fit.opening import Opened
 from ridgepoint.fit.plan import Plan
@@ -116,7 +117,7 @@ def finish(job: FitJob, plan: Plan | None, trained: list[Candidate], *, last: bo
     result = describe(job, plan, winner, trained, latencies, accuracies, score, parity, after_ms)
     add_targets(job, result, winner, trained, [shipped(job.first, trained, files, latencies), *further])
     result.int8, result.finished = quantised_of(job, job.first, taught), last
-    result.warnings += refusals(job, taught)
+    result.warnings += [*refusals(job, taught), *hardly_learnt(job.prepared, job.run.settings, winner)]
     if last:
         result.notes += not_searched(job)
     write_record(path / RESULT, result)

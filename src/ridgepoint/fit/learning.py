@@ -4,7 +4,9 @@ from ridgepoint.arch.network import Network
 from ridgepoint.cost.count import cost
 from ridgepoint.fit.policy import POLICY
 from ridgepoint.fit.prepare import Prepared
+from ridgepoint.fit.settings import FitSettings
 from ridgepoint.fit.threads import pace
+from ridgepoint.search.candidate import Candidate
 from ridgepoint.tasks.classification import CLASSIFICATION
 from ridgepoint.train.recipe import Recipe
 
@@ -15,6 +17,19 @@ def steps_wanted(prepared: Prepared, recipe: Recipe) -> float:
     batch = min(recipe.batch_size, images)
     least = POLICY.finetuning_steps if prepared.task is CLASSIFICATION else POLICY.located_images / batch
     return min(least, recipe.epochs * images / batch)
+
+
+def hardly_learnt(prepared: Prepared, settings: FitSettings, winner: Candidate) -> list[str]:
+    """A warning where a fit's time left a network of boxes or maps next to nothing to learn from."""
+    if prepared.task is CLASSIFICATION or settings.evaluations is not None or winner.epochs is None:
+        return []
+    seen, least = round(winner.epochs * len(prepared.dataset.train)), POLICY.located_whole * POLICY.located_images
+    if seen >= least:
+        return []
+    return [
+        f"{winner.name} has hardly learnt: there was time for {seen:,} images, and should be for "
+        f"{POLICY.located_images:,}. Give more --time, and another --out"
+    ]
 
 
 def most_macs(prepared: Prepared, network: Network, recipe: Recipe, *, seconds: float) -> float:
