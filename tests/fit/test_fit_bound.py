@@ -1,7 +1,9 @@
 """`--time` is a bound: refused at once where nothing is possible in it; what it does not allow is left out."""
 
+import math
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from fit_helpers import SPACE
@@ -9,10 +11,11 @@ from fit_helpers import SPACE
 from ridgepoint.arch.zoo import load
 from ridgepoint.display import Silent
 from ridgepoint.errors import BudgetError
-from ridgepoint.fit.bound import Ending, share_out
+from ridgepoint.fit.bound import REPORT_S, Ending, left_s, quantising_s, share_out
 from ridgepoint.fit.pipeline import fit
 from ridgepoint.fit.plan import make_plan
-from ridgepoint.fit.settings import FitSettings
+from ridgepoint.fit.settings import FitSettings, make_settings
+from ridgepoint.fit.target import Clocked
 from ridgepoint.run.folder import RunFolder
 from ridgepoint.search.candidate import Candidate
 from ridgepoint.train.recipe import load_recipe
@@ -51,6 +54,43 @@ def test_bounded_by_count_everything_is_trained(tmp_path: Path):
     plan = make_plan(settings, load_recipe("small_images"), elapsed_s=0.0, kept_s=0.0, trainings=5)
     run = RunFolder(tmp_path, settings, since=time.monotonic() - 1e6)
     assert share_out(run, plan, CONTENDERS, ENDING, display=Told()) == (plan, CONTENDERS)
+
+
+def test_what_was_just_clocked_alone_is_known_when_the_end_is_measured(tmp_path: Path):
+    """To write a file takes some runtimes a minute."""
+    table = Counted()
+    target = Clocked(table)
+    target.clock({"a": NETWORK, "b": NETWORK.at(height=64)})
+    assert target.try_out(NETWORK)[1] == 2.0 and len(table.asked) == 2, "of several at once no single one is known"
+    target.clock({"c": NETWORK.at(height=64)}, patience_s=0.0)
+    assert target.try_out(NETWORK.at(height=64))[1] == target.try_out(NETWORK)[1] == 2.0 and len(table.asked) == 3
+
+
+class Counted:
+    """A table whose clock tells 2 ms of everything, and counts how often it is asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[set[str]] = []
+
+    def clock(self, networks, *, patience_s=None, seconds=math.inf):
+        self.asked.append(set(networks))
+        return {name: SimpleNamespace(ms=2.0) for name in networks}
+
+
+@pytest.mark.parametrize(
+    ("precision", "also", "seconds"), [("float32", (), 0), ("auto", (), 6), ("int8", ("host/openvino/int8=9ms",), 12)]
+)
+def test_the_end_keeps_time_for_a_first_recipe_of_every_target_in_int8(precision, also, seconds):
+    settings = make_settings(data="digits", latency_ms=1.0, precision=precision, also=also)
+    prepared = SimpleNamespace(dataset=SimpleNamespace(val=range(61)))
+    assert quantising_s(settings, prepared, 2.0) == pytest.approx(seconds + seconds / 6)
+
+
+def test_there_is_time_for_a_recipe_until_the_end_of_this_network_and_of_those_after_it_must_begin(tmp_path: Path):
+    run = RunFolder(tmp_path, FitSettings(data="digits", latency_ms=1.0, time_s=100.0), since=time.monotonic() - 90.0)
+    assert left_s(run) == pytest.approx(10.0 - REPORT_S, abs=1.0)
+    run.write_step("ending", {"once_s": 5.0, "network_s": 4.0})
+    assert left_s(run) == pytest.approx(5.0, abs=1.0) and left_s(run, networks=2) == pytest.approx(-3.0, abs=1.0)
 
 
 @pytest.mark.clock

@@ -61,8 +61,9 @@ def test_a_board_that_can_bear_none_of_them_is_told_what_it_would_take(folder: P
 
 
 def test_a_method_whose_weights_are_shared_is_refused_before_anything_is_clocked(folder: Path):
-    message = refused(call(*words(folder, "shared", "50ms"), "--method", "tunas"), "--method tunas", "evolution")
-    assert "take maps from within" in message and "Search" not in message
+    done = call(*words(folder, "shared", "50ms"), "--method", "tunas")
+    assert "take maps from within" in refused(done, "--method tunas", "evolution")
+    assert "Data\n" in done.stderr and "This machine" not in done.stderr and "latency table" not in done.stderr
 
 
 def photographs_and_weights(root: Path, monkeypatch: pytest.MonkeyPatch) -> str:

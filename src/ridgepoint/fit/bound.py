@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import msgspec
 
 from ridgepoint.arch.network import Network
+from ridgepoint.deploy.quantize.calibration import IMAGES as CALIBRATION_IMAGES
 from ridgepoint.display import Display
 from ridgepoint.errors import BudgetError
 from ridgepoint.fit.plan import Plan
@@ -31,7 +32,7 @@ SEARCH_S, TRAINING_S = 4.0, 2.0  # the least that finds and trains one network
 REPORT_S = 5.0
 PIXEL_S = 3e-8  # to decode one
 FIRST_FILE_S, FIRST_IMAGE_S = 20.0, 0.004  # to choose, export, check and clock it, and to see an image, on two cores
-QUANTISED_S, CALIBRATED_TWICE = 6.0, 256  # to write, check and clock an int8 file; images that it is calibrated by
+QUANTISED_S = 6.0  # to write, check and clock an int8 file, beside the runs that it takes
 MEASURED_TWICE = 2.0  # on a busy machine the exported files are clocked again; and some are larger than the average
 BESIDE = 1.15  # a training's evaluations, and what it writes, beside its steps
 FINAL_PATIENCE_S, LEAST_PATIENCE_S = 60.0, 3.0  # for a calm machine, to clock what ships
@@ -115,7 +116,7 @@ def checking_s(prepared: Prepared, tests: int, ms: float) -> float:
 
 def quantising_s(settings: FitSettings, prepared: Prepared, ms: float) -> float:
     """Seconds that the first recipe for int8 takes, of every target where it may ship, for a file of so many ms."""
-    runs = CALIBRATED_TWICE + 4 * len(prepared.dataset.val)
+    runs = 2 * CALIBRATION_IMAGES + 4 * len(prepared.dataset.val)
     return sum(each.precision != "float32" for each in wanted(settings)) * (QUANTISED_S + runs * ms / 1e3)
 
 

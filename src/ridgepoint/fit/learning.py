@@ -27,8 +27,8 @@ def hardly_learnt(prepared: Prepared, settings: FitSettings, winner: Candidate) 
     if seen >= least:
         return []
     return [
-        f"{winner.name} has hardly learnt: there was time for {seen:,} images, and should be for "
-        f"{POLICY.located_images:,}. Give more --time, and another --out"
+        f"{winner.name} has hardly learnt: there was time for {seen:,} images, and should be for {least:,.0f} at "
+        "least. Give more --time, and another --out"
     ]
 
 
